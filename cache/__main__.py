@@ -1,0 +1,119 @@
+"""python -m cache: info | verify | export, for the folders that extraction writes."""
+
+import argparse
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from cache.command import run
+from cache.files import replace_with, write_text
+from cache.profile import canonical_json
+from cache.schema import UserError, coverage_of
+from cache.store import Contents, load, open_store, verify
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one of the three commands; returns 1 if `verify` finds damage."""
+    parser = argparse.ArgumentParser(prog="python -m cache", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("info", "what a folder holds, and why videos failed"),
+        ("verify", "read every byte and name the damaged shards"),
+        ("export", "write FOLDER.npz, FOLDER.h5 and FOLDER.csv that other programs can read"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("folder", type=Path, help="data/<data set>/features-... or crops-...")
+        if name == "export":
+            command.add_argument("--out", type=Path, help="where to write, without suffix (default: beside FOLDER)")
+    arguments = parser.parse_args(argv)
+    if arguments.command == "info":
+        return info(arguments.folder)
+    if arguments.command == "verify":
+        return report_damage(arguments.folder)
+    print(export(arguments.folder, arguments.out or arguments.folder.with_name(arguments.folder.name + "-export")))
+    return 0
+
+
+def info(folder: Path) -> int:
+    """Prints what the store in `folder` holds."""
+    contents = load(open_store(folder))
+    labels = Counter(record.label for record in contents.records)
+    print(f"{folder}\n  profile   {canonical_json(contents.store.profile)}")
+    print(f"  shards    {len(contents.store.shards)}, {_size(contents.store.shards) / 1e6:.1f} MB")
+    print(f"  videos    {len(contents.records)} ok ({labels[0]} real, {labels[1]} fake), "
+          f"{len(contents.failures)} failed, {len(contents.missing)} not extracted yet")  # fmt: skip
+    print(f"  array     {contents.arrays.dtype} {contents.arrays.shape}")
+    if contents.records:
+        print(f"  coverage  {coverage_of(contents.status).mean():.3f} of the frames show a face")
+    for record, outcome, reason in contents.failures:
+        print(f"  failed    {record.id}: {outcome}: {reason}")
+    return 0
+
+
+def _size(paths: list[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+def report_damage(folder: Path) -> int:
+    """Prints the damaged shards of the store in `folder`; returns 1 if there are any, else 0."""
+    store = open_store(folder)
+    found = verify(store)
+    for path, wrong in found:
+        print(f"damaged: {path}: {wrong}")
+    if found:
+        print(f"{len(found)} of {len(store.shards)} shards are damaged; make features sets them aside and redoes them.")
+        return 1
+    print(f"{len(store.shards)} shards, every byte as written.")
+    return 0
+
+
+def export(folder: Path, out: Path) -> Path:
+    """Writes the store in `folder` as `out`.npz, a plain `out`.h5 and `out`.csv (ids and labels); returns the `.h5`.
+
+    Both hold `features` (or `crops`), `label`, `mask`, `status`, `times`, `boxes` in the order of the CSV's lines.
+    """
+    contents = load(open_store(folder))
+    if not contents.records:
+        raise UserError(f"{folder} holds no extracted video; run make features DATA=... first.")
+    arrays = _columns(contents)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    replace_with(out.with_name(out.name + ".npz"), lambda path: np.savez(path, allow_pickle=False, **arrays))
+    write_text(out.with_name(out.name + ".csv"), _ids_and_labels(contents))
+    return replace_with(out.with_name(out.name + ".h5"), lambda path: _write_plain(path, contents, arrays))
+
+
+def _columns(contents: Contents) -> dict[str, np.ndarray]:
+    name = "crops" if contents.arrays.dtype == np.uint8 else "features"
+    return {
+        name: contents.arrays,
+        "label": contents.labels,
+        "mask": contents.mask,
+        "status": contents.status,
+        "times": contents.times,
+        "boxes": contents.boxes,
+    }
+
+
+def _ids_and_labels(contents: Contents) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "label"])
+    writer.writerows((record.id, record.label) for record in contents.records)
+    return text.getvalue()
+
+
+def _write_plain(path: Path, contents: Contents, arrays: dict[str, np.ndarray]) -> None:
+    with h5py.File(path, "w") as file:
+        file.attrs["profile"] = canonical_json(contents.store.profile)
+        file.create_dataset("id", data=[record.id for record in contents.records], dtype=h5py.string_dtype())
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,90 @@
+"""Command lines from config dataclasses: a default and its help are written once, beside the stage they belong to."""
+
+import argparse
+import dataclasses
+import os
+import sys
+import types
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cache.schema import UserError
+
+
+def option(default: Any, text: str) -> Any:
+    """Returns a dataclass field with its `default` and the help `text` (units included) of its flag."""
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+def required(text: str) -> Any:
+    """Returns a dataclass field without a default, and the help `text` of its flag."""
+    return dataclasses.field(metadata={"help": text})
+
+
+def add_flags(parser: argparse.ArgumentParser, config: type) -> None:
+    """Adds one `--flag` to `parser` for each field of the dataclass `config`."""
+    hints = typing.get_type_hints(config)
+    for field in dataclasses.fields(config):
+        needed = field.default is dataclasses.MISSING
+        text = field.metadata.get("help", "")
+        if not needed and field.default not in (None, ""):
+            text += f" (default: {_shown(field.default)})"
+        parser.add_argument(
+            "--" + field.name.replace("_", "-"),
+            required=needed,
+            default=argparse.SUPPRESS,
+            help=text.replace("%", "%%"),
+            **_kind(hints[field.name]),
+        )
+
+
+def read_flags(arguments: argparse.Namespace, config: type) -> Any:
+    """Returns the `config` that the flags in `arguments` ask for; what they leave out keeps its default."""
+    names = {field.name for field in dataclasses.fields(config)}
+    return config(**{name: value for name, value in vars(arguments).items() if name in names})
+
+
+def parse_flags(program: str, about: str, config: type, argv: Sequence[str] | None = None) -> Any:
+    """Returns the `config` given by the command line `argv`; exits with 2 and a usage line on an unknown flag."""
+    parser = argparse.ArgumentParser(prog=program, description=about, allow_abbrev=False)
+    add_flags(parser, config)
+    return read_flags(parser.parse_args(argv), config)
+
+
+def run(main: Callable[[], int | None]) -> typing.NoReturn:
+    """Runs a command: exits with its status, 2 and one line on a UserError, 130 on Ctrl-C."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        status = main() or 0
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept.", file=sys.stderr)
+        status = 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone; let nothing more be flushed to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
+    sys.exit(status)
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _kind(hint: Any) -> dict[str, Any]:
+    """The argparse arguments that read a value of the type `hint`."""
+    if isinstance(hint, types.UnionType):
+        (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
+    if hint is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if typing.get_origin(hint) is typing.Literal:
+        return {"choices": typing.get_args(hint)}
+    if typing.get_origin(hint) is tuple:
+        item = typing.get_args(hint)[0]
+        return {"type": lambda text: tuple(item(part) for part in text.split(",") if part), "metavar": "A,B,..."}
+    return {"type": hint, "metavar": {Path: "PATH", int: "N", float: "X"}.get(hint, "NAME")}

@@ -1,0 +1,51 @@
+"""Files that are whole or absent: written beside their final name, synced, renamed."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+TEMPORARY = ".tmp-"
+"""Prefix of a file that is being written; one that is left over belongs to a process that died."""
+
+
+def replace_with(path: Path, write: Callable[[Path], None]) -> Path:
+    """Lets `write` fill a temporary file in the folder of `path`, then makes it `path` in one step; returns `path`.
+
+    After a crash at any moment `path` is the old file, the new one, or absent; never a part of one.
+    """
+    # The suffix stays: writers such as Keras go by it.
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    try:
+        write(temporary)
+        sync(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync(path.parent)
+    return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Writes `text` to `path` as UTF-8, whole or not at all; returns `path`."""
+    return replace_with(path, lambda temporary: _write(temporary, text))
+
+
+def _write(path: Path, text: str) -> None:
+    # newline="" keeps what the csv module wrote as it is.
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+
+
+def sync(path: Path) -> None:
+    """Makes what was written to the file or folder `path` survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Removes what writers that died left in `folder`. Only for whoever holds the folder's writer lock."""
+    for path in folder.glob(TEMPORARY + "*"):
+        path.unlink()

@@ -1,0 +1,44 @@
+"""The manifest: one CSV row a video, in the order in which every later array stands."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from cache.files import write_text
+from cache.schema import FAKE, REAL, UserError, VideoRecord
+
+COLUMNS = [field.name for field in dataclasses.fields(VideoRecord)]
+_WHOLE = ("label", "size", "mtime_ns")
+
+
+def write_manifest(path: Path, records: Iterable[VideoRecord]) -> Path:
+    """Writes `records` to the CSV file `path`, whole or not at all; returns `path`."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(dataclasses.asdict(record) for record in records)
+    return write_text(path, text.getvalue())
+
+
+def read_manifest(path: Path) -> list[VideoRecord]:
+    """Returns the rows of the manifest `path`; a UserError names the line that is not one."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if reader.fieldnames != COLUMNS:
+                raise UserError(f"{path} does not have the columns {', '.join(COLUMNS)}; extract again to rewrite it.")
+            return [_record(values, path, reader.line_num) for values in reader]
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run make features DATA=... to write it.") from None
+
+
+def _record(values: dict[str, str], path: Path, line: int) -> VideoRecord:
+    try:
+        numbers = {name: int(values[name]) for name in _WHOLE}
+    except (ValueError, TypeError):
+        raise UserError(f"{path}, line {line}: a number is missing; extract again to rewrite it.") from None
+    if numbers["label"] not in (REAL, FAKE):
+        raise UserError(f"{path}, line {line}: label {numbers['label']} is neither 0 (real) nor 1 (fake).")
+    return VideoRecord(**{**values, **numbers})  # pyright: ignore[reportArgumentType]

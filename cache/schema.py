@@ -1,0 +1,128 @@
+"""The constants and records that every stage agrees on."""
+
+import enum
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+
+FRAMES = 12
+"""Frames sampled from each video."""
+CROP_SIZE = 160
+"""Side of a face crop, in pixels."""
+REAL, FAKE = 0, 1
+"""The labels. "Positive" is fake, everywhere."""
+
+
+class UserError(Exception):
+    """What the user can mend: one sentence of what was found, where, and the way out. Printed without a traceback."""
+
+
+class FrameStatus(enum.IntEnum):
+    """What one of a clip's twelve crops shows. Stored as uint8."""
+
+    PAD = 0
+    """Nothing: the clip had fewer than twelve frames. Masked everywhere."""
+    FACE = 1
+    """A face detected in this frame."""
+    TRACKED = 2
+    """No detection here; the box is borrowed from the nearest detection of the clip's track."""
+    FULL_FRAME = 3
+    """No face anywhere in the clip; the whole frame, resized."""
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """One row of a manifest: a video and what is known of it before anyone has looked inside.
+
+    `id` names it for good (for Celeb-DF `folder/name.ext`, with any `videos/` sub-folder left out); `path` is relative
+    to the data set's root, with forward slashes. `target` is the person whose footage this is, `donor` the person
+    whose face was put in ("" where there is none), `source` the id of the real video that a fake was made from ("" if
+    real or unknown). `part` is the data set's own split: "train", "test" or "". `size` (bytes) and `mtime_ns` tell a
+    changed file from the one that was extracted.
+    """
+
+    id: str
+    path: str
+    label: int
+    target: str
+    donor: str
+    source: str
+    part: str
+    size: int
+    mtime_ns: int
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Everyone in the video, target and donor."""
+        return frozenset(name for name in (self.target, self.donor) if name)
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """Identity of the file's content as far as it can be told without reading it."""
+        return (self.id, self.size, self.mtime_ns)
+
+
+def safe_relative_path(text: str) -> PurePosixPath:
+    """Returns `text` as a relative path that cannot leave its root; raises ValueError where it could."""
+    path = PurePosixPath(text.replace("\\", "/"))
+    if not text.strip() or "\0" in text or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        raise ValueError(f"{text!r} is not a path inside the data set")
+    return path
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """How one video ended: its array, or a named failure with the reason.
+
+    `status` is uint8 (12,), `times` float64 (12,) seconds from the clip's first frame (NaN where padded), `boxes` int32
+    (12, 4) as x, y, width, height in pixels of the displayed frame (zeros where there is no face). `array` is the
+    clip's crops, uint8 (12, 160, 160, 3) RGB, or features, float16 (12, D); None for a failure.
+    """
+
+    id: str
+    size: int
+    mtime_ns: int
+    outcome: str
+    reason: str
+    status: np.ndarray
+    times: np.ndarray
+    boxes: np.ndarray
+    array: np.ndarray | None
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """Matches `VideoRecord.key` while the file is unchanged."""
+        return (self.id, self.size, self.mtime_ns)
+
+
+OK = "ok"
+"""The outcome of a row that holds an array; any other outcome names a failure."""
+
+
+def failed_row(record: VideoRecord, outcome: str, reason: str) -> Row:
+    """Returns the row of a video that could not be used."""
+    return Row(
+        *record.key,
+        outcome=outcome,
+        reason=reason,
+        status=np.zeros(FRAMES, np.uint8),
+        times=np.full(FRAMES, np.nan),
+        boxes=np.zeros((FRAMES, 4), np.int32),
+        array=None,
+    )
+
+
+def mask_of(status: np.ndarray) -> np.ndarray:
+    """Returns the boolean mask (..., 12) of the frames that are there: status (..., 12) is not `PAD`."""
+    return status != FrameStatus.PAD
+
+
+def coverage_of(status: np.ndarray) -> np.ndarray:
+    """Returns, for status (..., 12), the share in [0, 1] of the frames that show a face detected there or tracked.
+
+    A clip without frames has coverage 0.
+    """
+    shown = mask_of(status).sum(axis=-1)
+    faces = ((status == FrameStatus.FACE) | (status == FrameStatus.TRACKED)).sum(axis=-1)
+    return faces / np.maximum(shown, 1)

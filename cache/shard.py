@@ -1,0 +1,168 @@
+"""One shard: an immutable HDF5 file of rows, whole or absent, that nobody has to trust.
+
+The first 512 bytes are an HDF5 user block, which HDF5 skips; in it stands the XXH3 digest of everything after it, so
+that a flipped bit anywhere is found by reading the file once. (Collet, XXH3, xxhash.com: a checksum against accidents,
+not against forgery.) A reader follows no link out of the file and runs no code from it.
+"""
+
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import xxhash
+
+from cache.files import replace_with
+from cache.profile import Profile, canonical_json, fingerprint
+from cache.schema import FRAMES, OK, Row
+
+MAGIC = b"reelcheck shard 1\n"
+BLOCK = 512
+TEXT = h5py.string_dtype()
+
+
+class DamagedShard(Exception):
+    """A shard that is not what was written; the text says what is wrong with it."""
+
+
+@dataclass(frozen=True, eq=False)
+class ShardIndex:
+    """Everything of a shard but its arrays. `checksum` is the XXH3-64 of each array's bytes ("" for failures)."""
+
+    path: Path
+    keys: list[tuple[str, int, int]]
+    outcome: list[str]
+    reason: list[str]
+    checksum: list[str]
+    status: np.ndarray
+    times: np.ndarray
+    boxes: np.ndarray
+
+
+def write_shard(folder: Path, profile: Profile, rows: Sequence[Row]) -> Path:
+    """Writes `rows` as one shard in `folder` and returns its path.
+
+    The name comes from the rows' keys, so writing the same rows again replaces the same file.
+    """
+    name = xxhash.xxh3_64_hexdigest(repr([(row.key, row.outcome) for row in rows]).encode())
+    return replace_with(folder / f"shard-{name}.h5", lambda path: _write(path, profile, rows))
+
+
+def _write(path: Path, profile: Profile, rows: Sequence[Row]) -> None:
+    arrays = [row.array for row in rows if row.array is not None]
+    with h5py.File(path, "w", userblock_size=BLOCK, libver=("v110", "v110")) as file:
+        file.attrs["profile"] = canonical_json(profile)
+        file.attrs["fingerprint"] = fingerprint(profile)
+        for name in ("id", "outcome", "reason"):
+            file.create_dataset(name, data=[getattr(row, name) for row in rows], dtype=TEXT)
+        checksums = ["" if row.array is None else array_checksum(row.array) for row in rows]
+        file.create_dataset("checksum", data=checksums, dtype=TEXT)
+        file.create_dataset("size", data=np.array([row.size for row in rows], np.int64))
+        file.create_dataset("mtime_ns", data=np.array([row.mtime_ns for row in rows], np.int64))
+        for name in ("status", "times", "boxes"):
+            file.create_dataset(name, data=np.stack([getattr(row, name) for row in rows]))
+        if arrays:
+            _write_arrays(file, np.stack(arrays))
+    seal(path)
+
+
+def _write_arrays(file: h5py.File, arrays: np.ndarray) -> None:
+    if arrays.dtype == np.uint8:  # crops: lossless, one chunk a clip so that a clip is read alone
+        chunk = (1, *arrays.shape[1:])
+        file.create_dataset("array", data=arrays, chunks=chunk, compression="gzip", compression_opts=1, shuffle=False)
+    else:  # features: contiguous, so that loading is a copy
+        file.create_dataset("array", data=arrays)
+
+
+def seal(path: Path) -> None:
+    """Writes the digest of the HDF5 part of `path` into its user block."""
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
+        content[:BLOCK] = (MAGIC + _digest(content) + b"\n").ljust(BLOCK, b"\0")
+
+
+def _digest(content: mmap.mmap) -> bytes:
+    with memoryview(content) as view, view[BLOCK:] as body:
+        return xxhash.xxh3_128_hexdigest(body).encode()
+
+
+def check(path: Path) -> None:
+    """Raises DamagedShard if `path` is not byte for byte what was written."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            head = content[:BLOCK]
+            if not head.startswith(MAGIC):
+                raise DamagedShard("it does not begin like a shard")
+            if head != (MAGIC + _digest(content) + b"\n").ljust(BLOCK, b"\0"):
+                raise DamagedShard("its bytes are not those that were written")
+    except (OSError, ValueError) as error:
+        raise DamagedShard(f"it cannot be read ({error})") from None
+
+
+def array_checksum(array: np.ndarray) -> str:
+    """Returns the XXH3-64 of the bytes of `array`, 16 hex digits."""
+    return xxhash.xxh3_64_hexdigest(np.ascontiguousarray(array))
+
+
+def read_index(path: Path, profile: Profile) -> ShardIndex:
+    """Returns everything of the shard but its arrays; raises DamagedShard if it is not a shard of `profile`."""
+    with _open(path) as file:
+        if file.attrs.get("fingerprint") != fingerprint(profile):
+            raise DamagedShard(f"it was made with the profile {file.attrs.get('fingerprint')}")
+        texts = {name: [str(text) for text in _member(file, name).asstr()[()]] for name in _TEXTS}
+        size, mtime, status, times, boxes = (_member(file, name)[()] for name in _NUMBERS)
+        rows = len(texts["id"])
+        if not (size.shape == mtime.shape == (rows,) and status.shape == times.shape == (rows, FRAMES)):
+            raise DamagedShard("its columns have different lengths")
+        keys = list(zip(texts.pop("id"), size.tolist(), mtime.tolist(), strict=True))
+        return ShardIndex(path, keys, **texts, status=status, times=times, boxes=boxes)
+
+
+_TEXTS = ("id", "outcome", "reason", "checksum")
+_NUMBERS = ("size", "mtime_ns", "status", "times", "boxes")
+
+
+def read_arrays(index: ShardIndex, rows: Sequence[int], out: np.ndarray, places: Sequence[int]) -> None:
+    """Copies the arrays of `rows` of a shard to `places` along the first axis of `out`.
+
+    Features are copied straight from the file; crops are decompressed one clip at a time.
+    """
+    position = np.cumsum([outcome == OK for outcome in index.outcome]) - 1
+    with _open(index.path) as file:
+        arrays = _member(file, "array")
+        if arrays.shape[1:] != out.shape[1:] or arrays.dtype != out.dtype:
+            raise DamagedShard(f"its arrays are {arrays.dtype} {arrays.shape[1:]}, not {out.dtype} {out.shape[1:]}")
+        offset = arrays.id.get_offset()
+        if offset is None:
+            for row, place in zip(rows, places, strict=True):
+                arrays.read_direct(out, np.s_[position[row]], np.s_[place])
+            return
+        shape = arrays.shape
+        view = np.memmap(index.path, arrays.dtype, mode="r", offset=offset, shape=shape)
+        for row, place in zip(rows, places, strict=True):
+            out[place] = view[position[row]]
+
+
+def array_shape(index: ShardIndex) -> tuple[tuple[int, ...], np.dtype]:
+    """Returns the shape and dtype of one array of the shard."""
+    with _open(index.path) as file:
+        arrays = _member(file, "array")
+        return arrays.shape[1:], arrays.dtype
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        raise DamagedShard(f"it is not readable HDF5 ({error})") from None
+
+
+def _member(file: h5py.File, name: str) -> h5py.Dataset:
+    """Returns the dataset `name` if all its bytes lie in this file, by a hard link."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise DamagedShard(f"its {name} is missing or a link; only data inside the file is read")
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
+        raise DamagedShard(f"its {name} lies outside the file; only data inside it is read")
+    return dataset

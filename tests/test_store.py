@@ -1,0 +1,208 @@
+"""The store: what was written is what is read, whatever was done to the folder in between."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from cache.files import TEMPORARY
+from cache.manifest import read_manifest, write_manifest
+from cache.profile import CropProfile, FeatureProfile, canonical_json, fingerprint, parse_profile
+from cache.schema import FRAMES, OK, Row, UserError, VideoRecord, failed_row, safe_relative_path
+from cache.shard import BLOCK, seal
+from cache.store import create_store, load, open_store, open_writer, require_profile, store_folder, verify
+
+PROFILE = FeatureProfile(CropProfile(), backbone="mobilenetv2")
+WIDTH = 8
+
+
+def record(number: int, label: int = 0) -> VideoRecord:
+    name = f"Celeb-real/id{number}_0000.mp4"
+    return VideoRecord(name, name, label, f"id{number}", "", "", "", 100 + number, 7)
+
+
+def row(video: VideoRecord, value: float) -> Row:
+    array = np.full((FRAMES, WIDTH), value, np.float16)
+    times = np.arange(FRAMES, dtype=np.float64)
+    return Row(*video.key, OK, "", np.ones(FRAMES, np.uint8), times, np.ones((FRAMES, 4), np.int32), array)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Five videos in two shards; number 3 failed."""
+    store = create_store(tmp_path / "data", PROFILE)
+    records = [record(number, number % 2) for number in range(5)]
+    write_manifest(store.manifest, records)
+    with open_writer(store) as writer:
+        writer.append([row(records[4], 4), row(records[0], 0)])
+        writer.append([row(records[2], 2), failed_row(records[3], "no_video", "it has no picture"), row(records[1], 1)])
+    return store
+
+
+def test_arrays_come_back_in_manifest_order_with_failures_apart(store):
+    contents = load(open_store(store.folder))
+    assert contents.arrays[:, 0, 0].tolist() == [0, 1, 2, 4]
+    assert contents.arrays.dtype == np.float16
+    assert contents.arrays.shape == (4, FRAMES, WIDTH)
+    assert contents.labels.tolist() == [0, 1, 0, 0]
+    assert [(r.id, o, why) for r, o, why in contents.failures] == [
+        ("Celeb-real/id3_0000.mp4", "no_video", "it has no picture")
+    ]
+    assert contents.missing == []
+
+
+def test_a_changed_file_counts_as_missing(store):
+    records = read_manifest(store.manifest)
+    records[1] = dataclasses.replace(records[1], mtime_ns=8)
+    assert [r.id for r in load(store, records).missing] == [records[1].id]
+
+
+def test_a_success_outlives_a_failure_of_the_same_file(store):
+    records = read_manifest(store.manifest)
+    with open_writer(store) as writer:
+        writer.append([row(records[3], 3)])
+    with open_writer(store) as writer:
+        writer.append([failed_row(records[3], "timeout", "took too long")])
+    assert load(store).arrays[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_writing_the_same_rows_again_changes_nothing(store):
+    records = read_manifest(store.manifest)
+    before = store.shards
+    with open_writer(store) as writer:
+        writer.append([row(records[4], 4), row(records[0], 0)])
+    assert store.shards == before
+
+
+@pytest.mark.parametrize("place", [0, 20, BLOCK - 1, BLOCK, BLOCK + 100, -2000, -1])
+def test_a_flipped_bit_anywhere_is_found_named_and_set_aside(store, place):
+    path = store.shards[0]
+    content = bytearray(path.read_bytes())
+    content[place] ^= 4
+    path.write_bytes(content)
+    assert [found for found, _ in verify(store)] == [path]
+    with pytest.raises(UserError, match=path.name):
+        load(store)
+    with open_writer(store) as writer:
+        assert [moved.stem for moved in writer.set_aside] == [path.stem]
+    contents = load(store)
+    assert len(contents.missing) in (2, 3)
+    assert len(contents.records) + len(contents.missing) + len(contents.failures) == 5
+
+
+@pytest.mark.parametrize("length", [0, 10, BLOCK, 3000])
+def test_a_truncated_shard_is_found(store, length):
+    os.truncate(store.shards[1], length)
+    assert [found for found, _ in verify(store)] == [store.shards[1]]
+
+
+def _external_link(file, other):
+    del file["array"]
+    file["array"] = h5py.ExternalLink(str(other), "array")
+
+
+def _virtual(file, other):
+    shape, dtype = file["array"].shape, file["array"].dtype
+    del file["array"]
+    layout = h5py.VirtualLayout(shape, dtype)
+    layout[...] = h5py.VirtualSource(str(other), "array", shape=shape)
+    file.create_virtual_dataset("array", layout)
+
+
+def _external_storage(file, other):
+    shape, dtype = file["array"].shape, file["array"].dtype
+    del file["array"]
+    size = int(np.prod(shape)) * dtype.itemsize
+    file.create_dataset("array", shape, dtype, external=[(str(other), 0, size)])
+
+
+def _soft_link(file, other):
+    file["elsewhere"] = file["array"]
+    del file["array"]
+    file["array"] = h5py.SoftLink("/elsewhere")
+
+
+@pytest.mark.parametrize("forge", [_external_link, _virtual, _external_storage, _soft_link])
+def test_data_outside_the_file_is_refused_even_with_a_good_digest(store, forge):
+    path, other = store.shards
+    with h5py.File(path, "r+") as file:
+        forge(file, other)
+    seal(path)
+    with pytest.raises(UserError, match=r"outside|inside the file"):
+        load(store)
+
+
+def test_a_second_writer_is_refused_and_readers_are_not(store):
+    with open_writer(store):
+        with pytest.raises(UserError, match="another process"), open_writer(store):
+            pass
+        assert len(load(store).records) == 4
+    with open_writer(store):
+        pass
+
+
+def test_a_failed_write_leaves_nothing_and_a_dead_writers_leftovers_go(store):
+    records = read_manifest(store.manifest)
+    broken = dataclasses.replace(row(records[3], 3), array=np.zeros((FRAMES, WIDTH + 1), np.float16))
+    before = sorted(store.folder.iterdir())
+    with open_writer(store) as writer, pytest.raises(ValueError, match="shape"):
+        writer.append([row(records[0], 0), broken])
+    assert sorted(store.folder.iterdir()) == before
+    (store.folder / f"{TEMPORARY}99-shard-x.h5").write_bytes(b"half")
+    with open_writer(store):
+        assert sorted(store.folder.iterdir()) == before
+
+
+def test_a_shard_of_another_profile_is_refused(store, tmp_path):
+    other = create_store(tmp_path / "data", dataclasses.replace(PROFILE, weights="random:0"))
+    assert other.folder != store.folder
+    store.shards[0].replace(other.folder / store.shards[0].name)
+    write_manifest(other.manifest, read_manifest(store.manifest))
+    with pytest.raises(UserError, match=store.fingerprint):
+        load(other)
+
+
+def test_a_mismatch_is_refused_with_both_values(store):
+    asked = dataclasses.replace(PROFILE, crops=CropProfile(margin=0.0))
+    with pytest.raises(UserError, match=r"crops\.margin=0\.3 instead of crops\.margin=0\.0"):
+        require_profile(store, asked)
+
+
+def test_a_renamed_folder_or_edited_profile_is_refused(store):
+    renamed = store.folder.rename(store.folder.with_name("features-mobilenetv2-000000000000"))
+    with pytest.raises(UserError, match="000000000000"):
+        open_store(renamed)
+
+
+def test_profiles_round_trip_and_every_setting_changes_the_fingerprint():
+    assert parse_profile(canonical_json(PROFILE), "here") == PROFILE
+    assert parse_profile(canonical_json(CropProfile()), "here") == CropProfile()
+    seen = {fingerprint(PROFILE)}
+    for field in dataclasses.fields(CropProfile):
+        value = getattr(PROFILE.crops, field.name)
+        crops = dataclasses.replace(PROFILE.crops, **{field.name: value + 1 if not isinstance(value, str) else "x"})
+        seen.add(fingerprint(dataclasses.replace(PROFILE, crops=crops)))
+    assert len(seen) == 1 + len(dataclasses.fields(CropProfile))
+    assert store_folder(Path("data/x"), PROFILE).name.endswith(fingerprint(PROFILE))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}x", '{"colour": 1}', '{"crops": 3}'])
+def test_a_foreign_profile_is_refused(text):
+    with pytest.raises(UserError, match="somewhere"):
+        parse_profile(text, "somewhere")
+
+
+@pytest.mark.parametrize("text", ["", "/etc/passwd", "../x.mp4", "a/../../x", "C:/x", "a\0b", "..\\x"])
+def test_paths_that_leave_the_root_are_refused(text):
+    with pytest.raises(ValueError, match="inside"):
+        safe_relative_path(text)
+
+
+def test_a_manifest_with_a_bad_line_is_named(tmp_path):
+    path = write_manifest(tmp_path / "manifest.csv", [record(0), record(1)])
+    path.write_text(path.read_text().replace("id1_0000.mp4,0,", "id1_0000.mp4,7,"))
+    with pytest.raises(UserError, match="line 3: label 7"):
+        read_manifest(path)
