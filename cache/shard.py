@@ -102,7 +102,7 @@ def check(path: Path) -> None:
 
 def array_checksum(array: np.ndarray) -> str:
     """Returns the XXH3-64 of the bytes of `array`, 16 hex digits."""
-    return xxhash.xxh3_64_hexdigest(np.ascontiguousarray(array))
+    return xxhash.xxh3_64_hexdigest(np.ascontiguousarray(array).data)
 
 
 def read_index(path: Path, profile: Profile) -> ShardIndex:
