@@ -1,0 +1,17 @@
+"""python -m extract: videos -> features."""
+
+from collections.abc import Sequence
+
+from cache.command import parse_flags, run
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Extracts what is missing and prints the store's folder."""
+    from extract.pipeline import ExtractConfig, extract
+
+    print(extract(parse_flags("python -m extract", __doc__ or "", ExtractConfig, argv)))
+
+
+# Workers import this module again under another name.
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,276 @@
+"""Stage 1 as a whole: videos -> crops -> features -> store, resuming where an earlier run ended.
+
+Workers decode and find faces; this process runs the backbone over whole batches meanwhile and is the only one that
+writes. Rows gather into a shard until there are 64 of them or 20 seconds have passed, so a crash costs no more.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from cache.command import option, required
+from cache.files import write_text
+from cache.manifest import write_manifest
+from cache.profile import CropProfile, FeatureProfile
+from cache.schema import CROP_SIZE, FRAMES, OK, Row, UserError, VideoRecord, failed_row
+from cache.shard import ShardIndex, read_arrays
+from cache.store import Place, Store, Writer, create_store, find_rows, open_writer, read_indexes
+from extract.backbone import BackboneName, Engine, identify_weights
+from extract.clip import ClipCrops, crop_clip
+from extract.dataset import read_celeb_df
+from extract.faces import DetectorName, detector_hash
+from extract.video import ClipError, Limits, Sampling
+from extract.workers import map_clips
+
+SHARD_ROWS = 64
+SHARD_SECONDS = 20.0
+CROP_BYTES = FRAMES * CROP_SIZE * CROP_SIZE * 3
+
+
+@dataclass(frozen=True)
+class ExtractConfig:
+    """What to extract, and how. Fields that change the numbers go into the profile; the others only into the time."""
+
+    data: Path = required("the data set's folder")
+    out: Path = option(Path("data"), "where the store goes: OUT/<name of the data set>/...")
+    backbone: BackboneName = option("resnet50", "the frozen network")
+    weights: str = option("imagenet", "imagenet (downloaded once), random, or the path of an .h5 file")
+    sampling: Sampling = option("uniform", "uniform: twelve frames spread over the clip; first: its first twelve")
+    detector: DetectorName = option("haar", "face detector; none: the clips are face crops already")
+    margin: float = option(0.3, "what is kept around the face on each edge, in sides of its box")
+    keep_crops: bool = option(True, "keep the crops (at most 0.92 MB a video), so that videos are decoded once")
+    retry_failed: bool = option(False, "try videos again that failed before")
+    workers: int = option(2, "processes that decode and find faces")
+    batch: int = option(24, "crops a batch of the backbone")
+    clip_seconds: float = option(300.0, "time limit for one clip, in seconds")
+    clip_pixels: int = option(64_000_000, "size limit for one frame, in pixels")
+
+    @property
+    def crop_profile(self) -> CropProfile:
+        """The part of the profile that decides the crops."""
+        return CropProfile(self.sampling, self.detector, detector_hash(self.detector), self.margin)
+
+    @property
+    def profile(self) -> FeatureProfile:
+        """Exactly what changes the features."""
+        return FeatureProfile(self.crop_profile, self.backbone, identify_weights(self.weights))
+
+    @property
+    def limits(self) -> Limits:
+        """What one clip may cost."""
+        return Limits(pixels=self.clip_pixels, seconds=self.clip_seconds)
+
+
+@dataclass
+class Clock:
+    """Seconds spent, by kind of work; decode and faces are summed over the workers."""
+
+    seconds: Counter[str] = field(default_factory=Counter)
+
+    def add(self, kind: str, start: float) -> None:
+        """Adds the time since `start` (of `time.perf_counter`) to `kind`."""
+        self.seconds[kind] += time.perf_counter() - start
+
+
+def extract(config: ExtractConfig) -> Path:
+    """Extracts every video of the data set that is not in its store yet; returns the store's folder."""
+    if not 0 <= config.margin <= 2 or config.workers < 1 or config.batch < 1:
+        raise UserError("margin has to lie in 0 to 2, workers and batch at 1 or above; mend the flag.")
+    start = time.perf_counter()
+    records = read_celeb_df(config.data)
+    root = config.out / config.data.resolve().name
+    features = create_store(root, config.profile)
+    clock = Clock()
+    with ExitStack() as stack:
+        writer = stack.enter_context(open_writer(features))
+        _say_set_aside(writer)
+        _describe(features, records, config)
+        todo = _not_done(features, records, config.retry_failed)
+        if todo:
+            print(f"{len(records)} videos in {config.data}, {len(todo)} to extract into {features.folder}")
+            _extract_all(todo, config, _open_crops(stack, root, records, config), writer, clock)
+    _summarise(features, records, clock, time.perf_counter() - start)
+    return features.folder
+
+
+def _describe(store: Store, records: Sequence[VideoRecord], config: ExtractConfig) -> None:
+    """Writes the manifest, and where videos and weights lay: a hint for detection, no part of the profile."""
+    write_manifest(store.manifest, records)
+    weights = config.weights if config.weights in ("imagenet", "random") else str(Path(config.weights).resolve())
+    origin = {"data": str(config.data.resolve()), "weights": weights}
+    write_text(store.folder / "origin.json", json.dumps(origin, indent=1) + "\n")
+
+
+def _say_set_aside(writer: Writer) -> None:
+    for path in writer.set_aside:
+        print(f"{path.name} was a damaged shard; it is set aside and its videos are extracted again.")
+
+
+def _not_done(store: Store, records: Sequence[VideoRecord], retry_failed: bool) -> list[VideoRecord]:
+    rows = find_rows(read_indexes(store, checked=False))
+    return [
+        record
+        for record in records
+        if record.key not in rows or (retry_failed and rows[record.key][0].outcome[rows[record.key][1]] != OK)
+    ]
+
+
+def _open_crops(
+    stack: ExitStack, root: Path, records: Sequence[VideoRecord], config: ExtractConfig
+) -> Writer | None:
+    """Returns the writer of the crops' store, None when crops are not kept."""
+    if not config.keep_crops:
+        return None
+    writer = stack.enter_context(open_writer(create_store(root, config.crop_profile)))
+    _say_set_aside(writer)
+    _describe(writer.store, records, config)
+    return writer
+
+
+def _extract_all(
+    todo: Sequence[VideoRecord], config: ExtractConfig, crops: Writer | None, features: Writer, clock: Clock
+) -> None:
+    kept = _kept_crops(crops, config.retry_failed)
+    videos = [record for record in todo if record.key not in kept]
+    if crops is not None:
+        print(f"crops are kept in {crops.store.folder}: at most {len(videos) * CROP_BYTES / 1e6:.0f} MB more")
+    engine = Engine(config.backbone, config.weights, config.batch)
+    sources = _from_store([kept[record.key] for record in todo if record.key in kept])
+    decoded = _keep(_from_videos(videos, config, clock), crops, clock)
+    rows = _with_features(_chain(sources, decoded), engine, config.batch, clock)
+    _write_rows(_with_bar(rows, len(todo)), features, clock)
+
+
+def _kept_crops(crops: Writer | None, retry_failed: bool) -> dict[tuple[str, int, int], Place]:
+    if crops is None:
+        return {}
+    rows = find_rows(read_indexes(crops.store, checked=False))
+    return {key: place for key, place in rows.items() if not retry_failed or place[0].outcome[place[1]] == OK}
+
+
+def _chain(*parts: Iterable[Row]) -> Iterator[Row]:
+    for part in parts:
+        yield from part
+
+
+def _from_store(places: Sequence[Place]) -> Iterator[Row]:
+    """Yields rows of crops that were kept, shard by shard."""
+    for index, row in sorted(places, key=lambda place: (place[0].path, place[1])):
+        yield _stored_row(index, row)
+
+
+def _stored_row(index: ShardIndex, row: int) -> Row:
+    crops = None
+    if index.outcome[row] == OK:
+        crops = np.empty((1, FRAMES, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+        read_arrays(index, [row], crops, [0])
+        crops = crops[0]
+    columns = (index.status[row], index.times[row], index.boxes[row])
+    return Row(*index.keys[row], index.outcome[row], index.reason[row], *columns, crops)
+
+
+def _from_videos(records: Sequence[VideoRecord], config: ExtractConfig, clock: Clock) -> Iterator[Row]:
+    """Yields rows of crops from the videos themselves, in the order in which they are finished."""
+    arguments = (config.crop_profile, config.limits)
+    tasks = ((record, (config.data / record.path, *arguments)) for record in records)
+    if not records:
+        return
+    for record, found in map_clips(crop_clip, tasks, config.workers, config.clip_seconds):
+        if isinstance(found, ClipCrops):
+            clock.seconds.update(found.seconds)
+        yield crop_row(record, found)
+
+
+def crop_row(record: VideoRecord, found: ClipCrops | ClipError) -> Row:
+    """Returns the row of crops, or of the failure, that belongs to `record`."""
+    if isinstance(found, ClipError):
+        return failed_row(record, found.outcome, found.reason)
+    return Row(*record.key, OK, "", found.status, found.times, found.boxes, found.crops)
+
+
+def _keep(rows: Iterable[Row], crops: Writer | None, clock: Clock) -> Iterator[Row]:
+    """Passes `rows` on and writes them to the crops' store on the way."""
+    if crops is None:
+        yield from rows
+        return
+    held: list[Row] = []
+    since = time.perf_counter()
+    for row in rows:
+        held.append(row)
+        if len(held) == SHARD_ROWS or time.perf_counter() - since > SHARD_SECONDS:
+            _flush(crops, held, clock)
+            since = time.perf_counter()
+        yield row
+    _flush(crops, held, clock)
+
+
+def _flush(writer: Writer, held: list[Row], clock: Clock) -> None:
+    if held:
+        start = time.perf_counter()
+        writer.append(held)
+        clock.add("write", start)
+        held.clear()
+
+
+def _with_features(rows: Iterable[Row], engine: Engine, batch: int, clock: Clock) -> Iterator[Row]:
+    """Turns rows of crops into rows of features, in batches that fill across videos."""
+    held: list[Row] = []
+    for row in rows:
+        held.append(row)
+        if sum(row.array is not None for row in held) * FRAMES >= batch:
+            yield from _features_of(held, engine, clock)
+            held = []
+    yield from _features_of(held, engine, clock)
+
+
+def _features_of(rows: Sequence[Row], engine: Engine, clock: Clock) -> Iterator[Row]:
+    crops = [row.array for row in rows if row.array is not None]
+    features = iter(())
+    if crops:
+        start = time.perf_counter()
+        flat = engine.features(np.concatenate(crops)).astype(np.float16)
+        features = iter(flat.reshape(len(crops), FRAMES, -1))
+        clock.add("backbone", start)
+    for row in rows:
+        array = None
+        if row.array is not None:
+            array = next(features).copy()
+            array[row.status == 0] = 0  # a padded frame has no features, whatever the network makes of black
+        yield Row(*row.key, row.outcome, row.reason, row.status, row.times, row.boxes, array)
+
+
+def _with_bar(rows: Iterable[Row], total: int) -> Iterator[Row]:
+    failed = 0
+    with tqdm(total=total, unit="video", desc="extract", mininterval=0.5) as bar:
+        for row in rows:
+            failed += row.outcome != OK
+            bar.set_postfix(failed=failed, refresh=False)
+            bar.update()
+            yield row
+
+
+def _write_rows(rows: Iterable[Row], features: Writer, clock: Clock) -> None:
+    for _ in _keep(rows, features, clock):
+        pass
+
+
+def _summarise(store: Store, records: Sequence[VideoRecord], clock: Clock, seconds: float) -> None:
+    rows = find_rows(read_indexes(store, checked=False))
+    places = [(record, *rows[record.key]) for record in records if record.key in rows]
+    failed = [(record.id, index.outcome[row], index.reason[row]) for record, index, row in places
+              if index.outcome[row] != OK]  # fmt: skip
+    for name, outcome, reason in failed:
+        print(f"  {name}: {outcome}: {reason}")
+    if clock.seconds:
+        spent = ", ".join(f"{kind} {clock.seconds[kind]:.1f}" for kind in ("decode", "faces", "backbone", "write"))
+        print(f"{seconds:.1f} s in all; core-seconds: {spent}")
+    print(f"{len(places) - len(failed)} ok, {len(failed)} failed of {len(records)} videos")
+    if len(failed) == len(records):
+        raise UserError(f"none of the {len(records)} videos could be used; the reasons stand above.")

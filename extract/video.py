@@ -1,0 +1,224 @@
+"""Twelve frames of one video: which ones, and decoding exactly those.
+
+A first pass reads packets without decoding them and so learns every frame's time; from these the wanted frames are
+chosen. A second pass decodes: packets of groups of pictures that hold no wanted frame are not even handed to the
+decoder, and non-reference frames nobody wants are skipped by it. The frames that come out are bit for bit those of
+decoding everything.
+"""
+
+import bisect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import av
+import numpy as np
+
+from cache.schema import FRAMES
+
+Sampling = Literal["uniform", "first"]
+
+
+class ClipError(Exception):
+    """A clip that cannot be used: the outcome's name and one sentence of reason. Costs its own row, never the run."""
+
+    def __init__(self, outcome: str, reason: str) -> None:
+        super().__init__(outcome, reason)
+        self.outcome = outcome
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one clip may cost. `pixels` a frame; `frames` in the file; `seconds` of work, enforced by the caller."""
+
+    pixels: int = 64_000_000
+    frames: int = 1_000_000
+    seconds: float = 300.0
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """At most twelve frames in display order: `images` uint8 RGB (H, W, 3), upright; `times` seconds from the first
+    frame of the clip."""
+
+    images: list[np.ndarray]
+    times: list[float]
+
+
+@dataclass(frozen=True)
+class _Packet:
+    """What demuxing tells of one frame, in decode order; times in the stream's time base."""
+
+    pts: int
+    duration: int
+    is_key: bool
+
+
+def sample_frames(path: Path, sampling: Sampling = "uniform", limits: Limits = Limits()) -> Frames:
+    """Returns the sampled frames of the video at `path`; raises ClipError where there are none to be had.
+
+    `uniform` takes the frames on display at the middles of twelve equal spans of the clip, by timestamp; `first` its
+    first twelve. A clip of fewer than twelve frames gives all it has.
+    """
+    if not path.is_file() or path.stat().st_size == 0:
+        raise ClipError("empty" if path.is_file() else "missing", f"{path.name} has no bytes to read")
+    try:
+        packets = _read_packets(path, limits)
+        found = _decode_wanted(path, packets, sampling, limits)
+        if found is None:
+            found = _decode_any(path, sampling, limits)
+    except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
+        raise ClipError("unreadable", f"{path.name} cannot be decoded ({error})") from None
+    if not found.images:
+        raise ClipError("no_frames", f"{path.name} holds a video stream, but no frame of it can be decoded")
+    return found
+
+
+def choose(times: Sequence[int], end: int, sampling: Sampling) -> list[int]:
+    """Returns which of the frames shown at `times` (sorted; the last until `end`) are sampled: at most twelve of them.
+
+    Whole numbers throughout, so that no rounding decides. One frame can be chosen more than once where it stands still.
+    """
+    if len(times) <= FRAMES or sampling == "first":
+        return list(times[:FRAMES])
+    span = end - times[0]
+    middles = [times[0] * 2 * FRAMES + (2 * k + 1) * span for k in range(FRAMES)]
+    return [times[bisect.bisect_right(times, middle // (2 * FRAMES)) - 1] for middle in middles]
+
+
+def _read_packets(path: Path, limits: Limits) -> list[_Packet] | None:
+    """Returns what the container says of each frame, or None where it does not give their times."""
+    packets: list[_Packet] = []
+    with _open(path) as container:
+        _check_size(container.streams.video[0].codec_context, limits)
+        for packet in container.demux(video=0):
+            if packet.size == 0 or packet.is_discard:
+                continue
+            if packet.pts is None:
+                return None
+            packets.append(_Packet(packet.pts, packet.duration or 0, packet.is_keyframe))
+            if len(packets) > limits.frames:
+                raise ClipError("too_long", f"{path.name} has more than {limits.frames} frames")
+    return packets
+
+
+def _open(path: Path) -> av.container.InputContainer:
+    container = av.open(str(path), metadata_errors="ignore")
+    if not container.streams.video:
+        container.close()
+        raise ClipError("no_video", f"{path.name} has no video stream")
+    context = container.streams.video[0].codec_context
+    if context is None:
+        container.close()
+        raise ClipError("no_decoder", f"{path.name} is in a codec that this build of FFmpeg does not decode")
+    context.thread_count = 1
+    return container
+
+
+def _check_size(sized: "av.VideoCodecContext | av.VideoFrame", limits: Limits) -> None:
+    if sized.width * sized.height > limits.pixels:
+        raise ClipError("too_large", f"its frames are {sized.width}x{sized.height}, over {limits.pixels} pixels")
+
+
+def _decode_wanted(path: Path, packets: list[_Packet] | None, sampling: Sampling, limits: Limits) -> Frames | None:
+    """Decodes the frames chosen from the container's own times; None if one of them does not come out."""
+    if not packets or len({packet.pts for packet in packets}) < len(packets):
+        return None
+    times = sorted(packet.pts for packet in packets)
+    wanted = choose(times, _end(packets), sampling)
+    images: dict[int, np.ndarray] = {}
+    with _open(path) as container:
+        scale = float(container.streams.video[0].time_base or 0)
+        for frame in _decode_packets(container, _needed(packets, set(wanted)), set(wanted)):
+            if frame.pts in wanted:
+                _check_size(frame, limits)
+                images[frame.pts] = _upright(frame)
+            if len(images) == len(set(wanted)):
+                return Frames([images[pts] for pts in wanted], [(pts - times[0]) * scale for pts in wanted])
+    return None
+
+
+def _end(packets: list[_Packet]) -> int:
+    """When the last frame stops being shown; containers that do not say get the usual gap between frames."""
+    times = sorted(packet.pts for packet in packets)
+    last = max(packets, key=lambda packet: packet.pts)
+    gap = int(np.median(np.diff(times))) if len(times) > 1 else 1
+    return last.pts + (last.duration or gap)
+
+
+def _needed(packets: list[_Packet], wanted: set[int]) -> list[bool]:
+    """Says for each packet whether it has to be decoded at all for the frames in `wanted`.
+
+    A frame shown at or after a key frame depends on nothing before that key frame; the (leading) frames shown before it
+    may, so they belong to the group of pictures in front.
+    """
+    keys = [i for i, packet in enumerate(packets) if packet.is_key]
+    needed = [False] * len(packets)
+    for i, packet in enumerate(packets):
+        if packet.pts in wanted:
+            starts = [key for key in keys if key <= i and packets[key].pts <= packet.pts]
+            start = starts[-1] if starts else 0
+            needed[start : i + 1] = [True] * (i + 1 - start)
+    return needed
+
+
+def _decode_packets(
+    container: av.container.InputContainer, needed: list[bool], wanted: set[int]
+) -> Iterator[av.VideoFrame]:
+    """Yields frames in display order; what is not `needed` is left out, as are non-reference frames not `wanted`."""
+    context = container.streams.video[0].codec_context
+    real = 0
+    for packet in container.demux(video=0):
+        if packet.size and not packet.is_discard:
+            skipped, real = not needed[real], real + 1
+            if skipped:
+                continue
+            context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
+        yield from _decode_packet(packet)
+
+
+def _decode_packet(packet: av.Packet) -> list[av.VideoFrame]:
+    try:
+        return list(packet.decode())  # pyright: ignore[reportReturnType]
+    except (av.error.InvalidDataError, av.error.EOFError):
+        return []  # a broken packet; what is missing is noticed by whoever wanted it
+
+
+def _decode_any(path: Path, sampling: Sampling, limits: Limits) -> Frames:
+    """Decodes everything twice, for clips whose container lies about its frames: once for times, once for pictures."""
+    times = [time for time, _ in _decode_all(path, limits)]
+    if not times:
+        return Frames([], [])
+    order = sorted(set(times))
+    end = order[-1] + (int(np.median(np.diff(order))) if len(order) > 1 else 1)
+    wanted = choose(order, end, sampling)
+    images = {time: _upright(frame) for time, frame in _decode_all(path, limits) if time in wanted}
+    with _open(path) as container:
+        scale = float(container.streams.video[0].time_base or 0)
+    return Frames([images[time] for time in wanted], [(time - order[0]) * scale for time in wanted])
+
+
+def _decode_all(path: Path, limits: Limits) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Yields each decodable frame with its time; one without a time follows the one before by the nominal gap."""
+    with _open(path) as container:
+        stream = container.streams.video[0]
+        rate, base = stream.average_rate or 25, stream.time_base or 1
+        gap = max(1, round(1 / (rate * base)))
+        time, count = -gap, 0
+        for packet in container.demux(stream):
+            for frame in _decode_packet(packet):
+                count += 1
+                if count > limits.frames:
+                    raise ClipError("too_long", f"{path.name} has more than {limits.frames} frames")
+                _check_size(frame, limits)
+                time = time + gap if frame.pts is None else frame.pts
+                yield time, frame
+
+
+def _upright(frame: av.VideoFrame) -> np.ndarray:
+    """Returns the frame as uint8 RGB (H, W, 3), turned the way a player shows it."""
+    image = frame.to_ndarray(format="rgb24")
+    # The display matrix counts counter-clockwise, as rot90 does.
+    return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90) % 4))
