@@ -1,12 +1,14 @@
 """Command lines from config dataclasses: a default and its help are written once, beside the stage they belong to."""
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import sys
+import tempfile
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,27 @@ def run(main: Callable[[], int | None]) -> typing.NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
     sys.exit(status)
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keeps what C code prints to stderr off the terminal, and shows it after all if the block fails.
+
+    For `import keras`: TensorFlow writes a dozen lines about the processor there before it can be told not to.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.lseek(file.fileno(), 0, os.SEEK_SET)
+            os.write(kept, file.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _shown(value: Any) -> str:

@@ -71,7 +71,7 @@ def build_backbone(name: str, weights: str) -> "keras.Model":
     """Returns the frozen network: uint8 (B, 160, 160, 3) RGB -> float32 (B, D) features.
 
     `weights` is "imagenet" (downloaded once by Keras), "random" (seeded, the same on every machine) or the path of an
-    `.h5` file of the network without its top. Preprocessing is a 1x1 convolution, a plain layer that every export knows.
+    `.h5` file of the network without its top. Preprocessing is a 1x1 convolution: a plain layer, known to every export.
     """
     import keras
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from cache.schema import FAKE, REAL, UserError, VideoRecord, safe_relative_path
@@ -115,8 +116,5 @@ def _listed_id(words: list[str], where: str, labels: dict[str, int]) -> str:
 
 def _complete(record: VideoRecord, tested: set[str], sources: dict[str, str]) -> VideoRecord:
     """Returns `record` with its official part, and its source as the id of a video where that is in the set."""
-    values = vars(record) | {
-        "part": "" if not tested else "test" if record.id in tested else "train",
-        "source": sources.get(record.source, record.source),
-    }
-    return VideoRecord(**values)
+    part = "" if not tested else "test" if record.id in tested else "train"
+    return replace(record, part=part, source=sources.get(record.source, record.source))

@@ -57,7 +57,7 @@ class HaarDetector:
         if min(window.shape) <= least:
             return np.zeros((0, 4), np.int32)
         boxes = self._cascade.detectMultiScale(window, **FINE, minSize=(least, least), maxSize=(most, most))
-        return _scaled(np.reshape(boxes, (-1, 4)) + [left, top, 0, 0], 1 / scale)
+        return _scaled(np.reshape(boxes, (-1, 4)) + np.array([left, top, 0, 0]), 1 / scale)
 
 
 class NoDetector:
@@ -105,9 +105,7 @@ def find_track(images: Sequence[np.ndarray], detector: Detector) -> list[Box | N
     track = best_chain([detector.find(image) for image in images])
     if all(box is None for box in track):
         return track
-    found = [
-        detector.find(image) if box is None else box[None] for image, box in zip(images, track, strict=True)
-    ]
+    found = [detector.find(image) if box is None else box[None] for image, box in zip(images, track, strict=True)]
     for i, box in enumerate(track):
         if box is None:
             near = nearest_box(track, i)

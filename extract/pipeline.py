@@ -6,16 +6,15 @@ writes. Rows gather into a shard until there are 64 of them or 20 seconds have p
 
 import json
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from cache.command import option, required
+from cache.command import option, quiet_stderr, required
 from cache.files import write_text
 from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
@@ -72,11 +71,18 @@ class ExtractConfig:
 class Clock:
     """Seconds spent, by kind of work; decode and faces are summed over the workers."""
 
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
 
-    def add(self, kind: str, start: float) -> None:
-        """Adds the time since `start` (of `time.perf_counter`) to `kind`."""
-        self.seconds[kind] += time.perf_counter() - start
+    def add(self, kind: str, seconds: float) -> None:
+        """Adds `seconds` to `kind`."""
+        self.seconds[kind] = self.seconds.get(kind, 0.0) + seconds
+
+    @contextmanager
+    def timed(self, kind: str) -> Iterator[None]:
+        """Adds the time that the block takes to `kind`."""
+        start = time.perf_counter()
+        yield
+        self.add(kind, time.perf_counter() - start)
 
 
 def extract(config: ExtractConfig) -> Path:
@@ -122,9 +128,7 @@ def _not_done(store: Store, records: Sequence[VideoRecord], retry_failed: bool) 
     ]
 
 
-def _open_crops(
-    stack: ExitStack, root: Path, records: Sequence[VideoRecord], config: ExtractConfig
-) -> Writer | None:
+def _open_crops(stack: ExitStack, root: Path, records: Sequence[VideoRecord], config: ExtractConfig) -> Writer | None:
     """Returns the writer of the crops' store, None when crops are not kept."""
     if not config.keep_crops:
         return None
@@ -141,6 +145,8 @@ def _extract_all(
     videos = [record for record in todo if record.key not in kept]
     if crops is not None:
         print(f"crops are kept in {crops.store.folder}: at most {len(videos) * CROP_BYTES / 1e6:.0f} MB more")
+    with quiet_stderr():
+        import keras  # noqa: F401
     engine = Engine(config.backbone, config.weights, config.batch)
     sources = _from_store([kept[record.key] for record in todo if record.key in kept])
     decoded = _keep(_from_videos(videos, config, clock), crops, clock)
@@ -184,7 +190,8 @@ def _from_videos(records: Sequence[VideoRecord], config: ExtractConfig, clock: C
         return
     for record, found in map_clips(crop_clip, tasks, config.workers, config.clip_seconds):
         if isinstance(found, ClipCrops):
-            clock.seconds.update(found.seconds)
+            for kind, seconds in found.seconds.items():
+                clock.add(kind, seconds)
         yield crop_row(record, found)
 
 
@@ -213,9 +220,8 @@ def _keep(rows: Iterable[Row], crops: Writer | None, clock: Clock) -> Iterator[R
 
 def _flush(writer: Writer, held: list[Row], clock: Clock) -> None:
     if held:
-        start = time.perf_counter()
-        writer.append(held)
-        clock.add("write", start)
+        with clock.timed("write"):
+            writer.append(held)
         held.clear()
 
 
@@ -234,10 +240,9 @@ def _features_of(rows: Sequence[Row], engine: Engine, clock: Clock) -> Iterator[
     crops = [row.array for row in rows if row.array is not None]
     features = iter(())
     if crops:
-        start = time.perf_counter()
-        flat = engine.features(np.concatenate(crops)).astype(np.float16)
+        with clock.timed("backbone"):
+            flat = engine.features(np.concatenate(crops)).astype(np.float16)
         features = iter(flat.reshape(len(crops), FRAMES, -1))
-        clock.add("backbone", start)
     for row in rows:
         array = None
         if row.array is not None:
@@ -269,7 +274,7 @@ def _summarise(store: Store, records: Sequence[VideoRecord], clock: Clock, secon
     for name, outcome, reason in failed:
         print(f"  {name}: {outcome}: {reason}")
     if clock.seconds:
-        spent = ", ".join(f"{kind} {clock.seconds[kind]:.1f}" for kind in ("decode", "faces", "backbone", "write"))
+        spent = ", ".join(f"{kind} {seconds:.1f}" for kind, seconds in clock.seconds.items())
         print(f"{seconds:.1f} s in all; core-seconds: {spent}")
     print(f"{len(places) - len(failed)} ok, {len(failed)} failed of {len(records)} videos")
     if len(failed) == len(records):

@@ -69,7 +69,7 @@ def sample_frames(path: Path, sampling: Sampling = "uniform", limits: Limits = L
         found = _decode_wanted(path, packets, sampling, limits)
         if found is None:
             found = _decode_any(path, sampling, limits)
-    except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
+    except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
         raise ClipError("unreadable", f"{path.name} cannot be decoded ({error})") from None
     if not found.images:
         raise ClipError("no_frames", f"{path.name} holds a video stream, but no frame of it can be decoded")

@@ -28,7 +28,7 @@ def map_clips(
     on. Workers start afresh (no fork of a process that runs TensorFlow) and end when this process does.
     """
     pending: dict[concurrent.futures.Future, Item] = {}
-    context = multiprocessing.get_context("spawn")
+    context: Any = multiprocessing.get_context("spawn")
     with ProcessPool(max_workers=workers, context=context, initializer=_prepare_worker) as pool:
         try:
             for item, arguments in tasks:

@@ -1,0 +1,71 @@
+"""Small clips for tests, written with PyAV."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+
+def write_clip(
+    path: Path,
+    images: Sequence[np.ndarray],
+    codec: str = "libx264",
+    pixels: str = "yuv420p",
+    rate: int = 25,
+    times: Sequence[int] | None = None,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Writes uint8 RGB `images` (H, W, 3) as a clip; `times` are presentation times in frames, for a variable rate."""
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=rate, options=options or {})
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = pixels
+        for i, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = i if times is None else times[i]
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def write_sound(path: Path) -> Path:
+    """Writes a file with an audio stream and no video."""
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 8000
+        for i in range(8):
+            frame.pts = i * 1024
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def counting_images(count: int, size: tuple[int, int] = (64, 96)) -> list[np.ndarray]:
+    """Returns `count` images that a decoder cannot mistake: each frame's number stands in 8 bright or dark bars."""
+    images = []
+    for number in range(count):
+        bars = np.array([255 if number >> bit & 1 else 0 for bit in range(8)], np.uint8)
+        row = np.repeat(bars, -(-size[1] // 8))[: size[1]]
+        images.append(np.broadcast_to(row[None, :, None], (*size, 3)).copy())
+    return images
+
+
+def read_number(image: np.ndarray) -> int:
+    """Returns the number that `counting_images` drew, whatever the codec did to the edges."""
+    bars = np.array_split(image.mean(axis=(0, 2)), 8)
+    return sum(1 << bit for bit, bar in enumerate(bars) if bar[len(bar) // 2] > 127)
+
+
+def turn_display(path: Path, quarter_turns: int) -> Path:
+    """Rewrites the track header of an mp4 so that players turn the picture clockwise in steps of 90 degrees."""
+    one, cos, sin = 1 << 16, [1, 0, -1, 0][quarter_turns % 4], [0, 1, 0, -1][quarter_turns % 4]
+    matrix = [cos * one, sin * one, 0, -sin * one, cos * one, 0, 0, 0, 1 << 30]
+    content = bytearray(path.read_bytes())
+    # Version 0 header: size, type, version and flags, 4 times, 2 reserved, layer and volume words, then the matrix.
+    start = content.index(b"tkhd") + 4 + 4 + 5 * 4 + 8 + 8
+    content[start : start + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in matrix)
+    path.write_bytes(content)
+    return path
