@@ -105,12 +105,11 @@ def find_track(images: Sequence[np.ndarray], detector: Detector) -> list[Box | N
     track = best_chain([detector.find(image) for image in images])
     if all(box is None for box in track):
         return track
-    found = [detector.find(image) if box is None else box[None] for image, box in zip(images, track, strict=True)]
-    for i, box in enumerate(track):
-        if box is None:
-            near = nearest_box(track, i)
-            found[i] = np.concatenate([found[i], detector.find(images[i], near)])
-    return best_chain(found)
+    again = [
+        detector.find(image, nearest_box(track, i)) if box is None else box[None]
+        for i, (image, box) in enumerate(zip(images, track, strict=True))
+    ]
+    return best_chain(again)
 
 
 def best_chain(found: Sequence[np.ndarray]) -> list[Box | None]:

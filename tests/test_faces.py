@@ -33,13 +33,13 @@ class Script:
 def test_the_largest_face_that_stays_wins_over_a_larger_one_seen_once():
     face, other, glitch = [100, 80, 60, 60], [20, 20, 40, 40], [200, 20, 110, 110]
     chain = best_chain([boxes(face, other), boxes(other, face, glitch), boxes(face), boxes(face, other)])
-    assert [box.tolist() for box in chain] == [face] * 4
+    assert np.array(chain).tolist() == [face] * 4
 
 
 def test_a_false_positive_far_from_the_track_is_dropped():
     chain = best_chain([boxes([100, 80, 60, 60]), boxes([250, 180, 60, 60]), boxes([104, 80, 62, 62])])
     assert chain[1] is None
-    assert chain[2].tolist() == [104, 80, 62, 62]
+    assert np.array(chain[2]).tolist() == [104, 80, 62, 62]
 
 
 def test_a_moving_face_is_followed():
@@ -51,7 +51,7 @@ def test_missed_frames_are_searched_again_near_the_track():
     detector = Script([boxes([100, 80, 60, 60]), boxes(), boxes([110, 80, 60, 60])], near=[[105, 80, 60, 60]])
     track = find_track([IMAGE] * 3, detector)
     assert detector.asked == [[100, 80, 60, 60]]
-    assert track[1].tolist() == [105, 80, 60, 60]
+    assert np.array(track[1]).tolist() == [105, 80, 60, 60]
 
 
 def test_frames_without_a_detection_borrow_the_nearest_box():
