@@ -1,6 +1,5 @@
 """python -m cache: info | verify | export, for the folders that extraction writes."""
 
-import argparse
 import csv
 import io
 from collections import Counter
@@ -10,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from cache.command import run
+from cache.command import Parser, run
 from cache.files import replace_with, write_text
 from cache.profile import canonical_json
 from cache.schema import UserError, coverage_of
@@ -19,7 +18,7 @@ from cache.store import Contents, load, open_store, verify
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one of the three commands; returns 1 if `verify` finds damage."""
-    parser = argparse.ArgumentParser(prog="python -m cache", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="python -m cache", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("info", "what a folder holds, and why videos failed"),

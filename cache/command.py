@@ -48,22 +48,33 @@ def read_flags(arguments: argparse.Namespace, config: type) -> Any:
     return config(**{name: value for name, value in vars(arguments).items() if name in names})
 
 
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are UserErrors, so that each command decides its exit status in one place."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
+
+    def error(self, message: str) -> typing.NoReturn:
+        """Raises a UserError instead of printing the usage."""
+        raise UserError(f"{message}; {self.prog} --help lists the flags.")
+
+
 def parse_flags(program: str, about: str, config: type, argv: Sequence[str] | None = None) -> Any:
-    """Returns the `config` given by the command line `argv`; exits with 2 and a usage line on an unknown flag."""
-    parser = argparse.ArgumentParser(prog=program, description=about, allow_abbrev=False)
+    """Returns the `config` given by the command line `argv`; a UserError names an unknown flag."""
+    parser = Parser(prog=program, description=about)
     add_flags(parser, config)
     return read_flags(parser.parse_args(argv), config)
 
 
-def run(main: Callable[[], int | None]) -> typing.NoReturn:
-    """Runs a command: exits with its status, 2 and one line on a UserError, 130 on Ctrl-C."""
+def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoReturn:
+    """Runs a command: exits with its status, `error_status` and one line on a UserError, 130 on Ctrl-C."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         status = main() or 0
         sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        status = 2
+        status = error_status
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept.", file=sys.stderr)
         status = 130

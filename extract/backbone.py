@@ -161,14 +161,14 @@ class Engine:
 
     def __init__(self, name: str, weights: str, batch: int) -> None:
         self._model = build_backbone(name, weights)
-        self._batch = batch
+        self.batch = batch
 
     def features(self, crops: np.ndarray) -> np.ndarray:
         """Returns float32 (B, D) features of the uint8 (B, 160, 160, 3) RGB crops."""
-        parts = [self._run(crops[start : start + self._batch]) for start in range(0, len(crops), self._batch)]
+        parts = [self._run(crops[start : start + self.batch]) for start in range(0, len(crops), self.batch)]
         return np.concatenate(parts)
 
     def _run(self, crops: np.ndarray) -> np.ndarray:
-        padded = np.zeros((self._batch, *crops.shape[1:]), np.uint8)
+        padded = np.zeros((self.batch, *crops.shape[1:]), np.uint8)
         padded[: len(crops)] = crops
         return np.asarray(self._model.predict_on_batch(padded))[: len(crops)]

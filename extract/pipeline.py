@@ -4,29 +4,27 @@ Workers decode and find faces; this process runs the backbone over whole batches
 writes. Rows gather into a shard until there are 64 of them or 20 seconds have passed, so a crash costs no more.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from cache.command import option, quiet_stderr, required
 from cache.files import write_text
 from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
-from cache.schema import CROP_SIZE, FRAMES, OK, Row, UserError, VideoRecord, failed_row
-from cache.shard import ShardIndex, read_arrays
+from cache.schema import CROP_SIZE, FRAMES, OK, Row, UserError, VideoRecord
 from cache.store import Place, Store, Writer, create_store, find_rows, open_writer, read_indexes
 from extract.backbone import BackboneName, Engine, identify_weights
-from extract.clip import ClipCrops, crop_clip
 from extract.dataset import read_celeb_df
 from extract.faces import DetectorName, detector_hash
-from extract.video import ClipError, Limits, Sampling
-from extract.workers import map_clips
+from extract.rows import Clock, rows_from_store, rows_from_videos, rows_with_features
+from extract.video import Limits, Sampling
 
 SHARD_ROWS = 64
 SHARD_SECONDS = 20.0
@@ -65,24 +63,6 @@ class ExtractConfig:
     def limits(self) -> Limits:
         """What one clip may cost."""
         return Limits(pixels=self.clip_pixels, seconds=self.clip_seconds)
-
-
-@dataclass
-class Clock:
-    """Seconds spent, by kind of work; decode and faces are summed over the workers."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def add(self, kind: str, seconds: float) -> None:
-        """Adds `seconds` to `kind`."""
-        self.seconds[kind] = self.seconds.get(kind, 0.0) + seconds
-
-    @contextmanager
-    def timed(self, kind: str) -> Iterator[None]:
-        """Adds the time that the block takes to `kind`."""
-        start = time.perf_counter()
-        yield
-        self.add(kind, time.perf_counter() - start)
 
 
 def extract(config: ExtractConfig) -> Path:
@@ -143,15 +123,17 @@ def _extract_all(
 ) -> None:
     kept = _kept_crops(crops, config.retry_failed)
     videos = [record for record in todo if record.key not in kept]
-    if crops is not None:
+    if crops is not None and videos:
         print(f"crops are kept in {crops.store.folder}: at most {len(videos) * CROP_BYTES / 1e6:.0f} MB more")
     with quiet_stderr():
         import keras  # noqa: F401
     engine = Engine(config.backbone, config.weights, config.batch)
-    sources = _from_store([kept[record.key] for record in todo if record.key in kept])
-    decoded = _keep(_from_videos(videos, config, clock), crops, clock)
-    rows = _with_features(_chain(sources, decoded), engine, config.batch, clock)
-    _write_rows(_with_bar(rows, len(todo)), features, clock)
+    stored = rows_from_store([kept[record.key] for record in todo if record.key in kept])
+    files = [(record, config.data / record.path) for record in videos]
+    decoded = rows_from_videos(files, config.crop_profile, config.limits, config.workers, clock)
+    rows = rows_with_features(itertools.chain(stored, _keep(decoded, crops, clock)), engine, clock)
+    for _ in _keep(_with_bar(rows, len(todo)), features, clock):
+        pass
 
 
 def _kept_crops(crops: Writer | None, retry_failed: bool) -> dict[tuple[str, int, int], Place]:
@@ -159,47 +141,6 @@ def _kept_crops(crops: Writer | None, retry_failed: bool) -> dict[tuple[str, int
         return {}
     rows = find_rows(read_indexes(crops.store, checked=False))
     return {key: place for key, place in rows.items() if not retry_failed or place[0].outcome[place[1]] == OK}
-
-
-def _chain(*parts: Iterable[Row]) -> Iterator[Row]:
-    for part in parts:
-        yield from part
-
-
-def _from_store(places: Sequence[Place]) -> Iterator[Row]:
-    """Yields rows of crops that were kept, shard by shard."""
-    for index, row in sorted(places, key=lambda place: (place[0].path, place[1])):
-        yield _stored_row(index, row)
-
-
-def _stored_row(index: ShardIndex, row: int) -> Row:
-    crops = None
-    if index.outcome[row] == OK:
-        crops = np.empty((1, FRAMES, CROP_SIZE, CROP_SIZE, 3), np.uint8)
-        read_arrays(index, [row], crops, [0])
-        crops = crops[0]
-    columns = (index.status[row], index.times[row], index.boxes[row])
-    return Row(*index.keys[row], index.outcome[row], index.reason[row], *columns, crops)
-
-
-def _from_videos(records: Sequence[VideoRecord], config: ExtractConfig, clock: Clock) -> Iterator[Row]:
-    """Yields rows of crops from the videos themselves, in the order in which they are finished."""
-    arguments = (config.crop_profile, config.limits)
-    tasks = ((record, (config.data / record.path, *arguments)) for record in records)
-    if not records:
-        return
-    for record, found in map_clips(crop_clip, tasks, config.workers, config.clip_seconds):
-        if isinstance(found, ClipCrops):
-            for kind, seconds in found.seconds.items():
-                clock.add(kind, seconds)
-        yield crop_row(record, found)
-
-
-def crop_row(record: VideoRecord, found: ClipCrops | ClipError) -> Row:
-    """Returns the row of crops, or of the failure, that belongs to `record`."""
-    if isinstance(found, ClipError):
-        return failed_row(record, found.outcome, found.reason)
-    return Row(*record.key, OK, "", found.status, found.times, found.boxes, found.crops)
 
 
 def _keep(rows: Iterable[Row], crops: Writer | None, clock: Clock) -> Iterator[Row]:
@@ -225,32 +166,6 @@ def _flush(writer: Writer, held: list[Row], clock: Clock) -> None:
         held.clear()
 
 
-def _with_features(rows: Iterable[Row], engine: Engine, batch: int, clock: Clock) -> Iterator[Row]:
-    """Turns rows of crops into rows of features, in batches that fill across videos."""
-    held: list[Row] = []
-    for row in rows:
-        held.append(row)
-        if sum(row.array is not None for row in held) * FRAMES >= batch:
-            yield from _features_of(held, engine, clock)
-            held = []
-    yield from _features_of(held, engine, clock)
-
-
-def _features_of(rows: Sequence[Row], engine: Engine, clock: Clock) -> Iterator[Row]:
-    crops = [row.array for row in rows if row.array is not None]
-    features = iter(())
-    if crops:
-        with clock.timed("backbone"):
-            flat = engine.features(np.concatenate(crops)).astype(np.float16)
-        features = iter(flat.reshape(len(crops), FRAMES, -1))
-    for row in rows:
-        array = None
-        if row.array is not None:
-            array = next(features).copy()
-            array[row.status == 0] = 0  # a padded frame has no features, whatever the network makes of black
-        yield Row(*row.key, row.outcome, row.reason, row.status, row.times, row.boxes, array)
-
-
 def _with_bar(rows: Iterable[Row], total: int) -> Iterator[Row]:
     failed = 0
     with tqdm(total=total, unit="video", desc="extract", mininterval=0.5) as bar:
@@ -259,11 +174,6 @@ def _with_bar(rows: Iterable[Row], total: int) -> Iterator[Row]:
             bar.set_postfix(failed=failed, refresh=False)
             bar.update()
             yield row
-
-
-def _write_rows(rows: Iterable[Row], features: Writer, clock: Clock) -> None:
-    for _ in _keep(rows, features, clock):
-        pass
 
 
 def _summarise(store: Store, records: Sequence[VideoRecord], clock: Clock, seconds: float) -> None:

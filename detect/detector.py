@@ -1,0 +1,142 @@
+"""Clip -> verdict, by the same sampling, crops, backbone and head as training."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from train.runs import load_head, read_run
+
+from cache.profile import FeatureProfile
+from cache.schema import FRAMES, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
+from extract.backbone import Engine, identify_weights
+from extract.dataset import VIDEO_SUFFIXES
+from extract.faces import detector_hash
+from extract.rows import Clock, rows_from_videos, rows_with_features
+from extract.video import Limits
+
+LEAST_COVERAGE = 0.5
+"""Share of the frames that has to show a face; below it the clip gets no verdict."""
+
+
+@dataclass(frozen=True)
+class SeenFrame:
+    """One of the twelve frames: `seconds` from the clip's start, what it shows, and the face's box in pixels."""
+
+    seconds: float
+    status: Literal["face", "tracked", "full_frame"]
+    box: tuple[int, int, int, int] | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the detector says of one clip.
+
+    `verdict` is "Real", "Fake", "Undecided" (too little face to judge) or "Failed" (no frame could be had); the last
+    two carry the `reason`. `probability` is that of fake, in [0, 1], None without a verdict. `coverage` is the share of
+    frames that show a face.
+    """
+
+    clip: str
+    verdict: Literal["Real", "Fake", "Undecided", "Failed"]
+    probability: float | None
+    coverage: float
+    reason: str
+    frames: tuple[SeenFrame, ...]
+
+    def as_dict(self) -> dict:
+        """Returns plain values for JSON."""
+        return asdict(self)
+
+
+class Detector:
+    """A run folder brought to life: judges clips one batch after another."""
+
+    def __init__(self, run: Path, weights: str | None = None, batch: int = 24) -> None:
+        found = read_run(run)
+        self.profile: FeatureProfile = found.profile
+        _refuse_other_detector(self.profile)
+        weights = weights or found.config["origin"].get("weights", "imagenet")
+        if identify_weights(weights) != self.profile.weights:
+            raise UserError(
+                f"{weights} is not the weights file that {run} was trained with; give that one with --weights."
+            )
+        self._engine = Engine(self.profile.backbone, weights, batch)
+        self._head = load_head(run, found.fingerprint)
+
+    def judge(
+        self, clips: Sequence[Path], threshold: float = 0.5, limits: Limits = Limits(), workers: int = 2
+    ) -> Iterator[tuple[Verdict, np.ndarray | None]]:
+        """Yields for each clip its verdict and its crops, uint8 (12, 160, 160, 3), None if it failed; fastest first.
+
+        A clip whose probability of fake reaches `threshold` is called fake.
+        """
+        videos = [(_record(number, clip), clip) for number, clip in enumerate(clips)]
+        crops: dict[str, np.ndarray | None] = {}
+        rows = rows_from_videos(videos, self.profile.crops, limits, workers, Clock())
+        for row in rows_with_features(_held(rows, crops), self._engine, Clock()):
+            yield self._verdict(str(clips[int(row.id)]), row, threshold), crops.pop(row.id)
+
+    def _verdict(self, clip: str, row: Row, threshold: float) -> Verdict:
+        if row.array is None:
+            return Verdict(clip, "Failed", None, 0.0, f"{row.outcome}: {row.reason}", ())
+        coverage = float(coverage_of(row.status))
+        if coverage < LEAST_COVERAGE:
+            faces, shown = round(coverage * mask_of(row.status).sum()), int(mask_of(row.status).sum())
+            reason = f"a face in {faces} of {shown} frames; half of them are needed"
+            return Verdict(clip, "Undecided", None, coverage, reason, _seen(row))
+        probability = self.probability(row.array, row.status)
+        return Verdict(clip, "Fake" if probability >= threshold else "Real", probability, coverage, "", _seen(row))
+
+    def probability(self, features: np.ndarray, status: np.ndarray) -> float:
+        """Returns the probability of fake for the features float16 (12, D) and frame status uint8 (12,) of one clip."""
+        inputs = {"features": features[None].astype(np.float32), "mask": mask_of(status)[None].astype(np.float32)}
+        return float(np.asarray(self._head.predict_on_batch(inputs))[0, 0])
+
+
+def find_clips(paths: Sequence[Path]) -> list[Path]:
+    """Returns `paths` with each folder replaced by the videos in and below it, by name."""
+    clips: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            below = sorted(found for found in path.rglob("*") if found.suffix.lower() in VIDEO_SUFFIXES)
+            if not below:
+                raise UserError(f"{path} holds no video; give a clip, or a folder with clips.")
+            clips += below
+        else:
+            clips.append(path)
+    return clips
+
+
+def _refuse_other_detector(profile: FeatureProfile) -> None:
+    here = detector_hash(profile.crops.detector)  # pyright: ignore[reportArgumentType]
+    if here != profile.crops.detector_file:
+        raise UserError(
+            f"this OpenCV ships the cascade {here}, the run was trained with {profile.crops.detector_file}; "
+            "install the locked version of opencv-python-headless."
+        )
+
+
+def _record(number: int, clip: Path) -> VideoRecord:
+    return VideoRecord(str(number), str(clip), 0, "", "", "", "", 0, 0)
+
+
+def _held(rows: Iterator[Row], crops: dict[str, np.ndarray | None]) -> Iterator[Row]:
+    for row in rows:
+        crops[row.id] = row.array
+        yield row
+
+
+def _seen(row: Row) -> tuple[SeenFrame, ...]:
+    assert row.outcome == OK
+    names = {FrameStatus.FACE: "face", FrameStatus.TRACKED: "tracked", FrameStatus.FULL_FRAME: "full_frame"}
+    return tuple(
+        SeenFrame(
+            round(float(row.times[i]), 3),
+            names[FrameStatus(row.status[i])],  # pyright: ignore[reportArgumentType]
+            tuple(row.boxes[i].tolist()) if row.status[i] != FrameStatus.FULL_FRAME else None,
+        )
+        for i in range(FRAMES)
+        if row.status[i] != FrameStatus.PAD
+    )

@@ -1,0 +1,101 @@
+"""Rows on their way through stage 1: from videos or kept crops, through the backbone, as generators.
+
+Extraction and detection are compositions of these, so that a clip is treated the same wherever it comes from.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cache.profile import CropProfile
+from cache.schema import CROP_SIZE, FRAMES, OK, Row, VideoRecord, failed_row, mask_of
+from cache.shard import ShardIndex, read_arrays
+from cache.store import Place
+from extract.backbone import Engine
+from extract.clip import ClipCrops, crop_clip
+from extract.video import ClipError, Limits
+from extract.workers import map_clips
+
+
+@dataclass
+class Clock:
+    """Seconds spent, by kind of work; decode and faces are summed over the workers."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, kind: str, seconds: float) -> None:
+        """Adds `seconds` to `kind`."""
+        self.seconds[kind] = self.seconds.get(kind, 0.0) + seconds
+
+    @contextmanager
+    def timed(self, kind: str) -> Iterator[None]:
+        """Adds the time that the block takes to `kind`."""
+        start = time.perf_counter()
+        yield
+        self.add(kind, time.perf_counter() - start)
+
+
+def rows_from_videos(
+    videos: Sequence[tuple[VideoRecord, Path]], profile: CropProfile, limits: Limits, workers: int, clock: Clock
+) -> Iterator[Row]:
+    """Yields the row of crops, or of the failure, of each (record, file), in the order in which they are finished."""
+    if not videos:
+        return
+    tasks = ((record, (path, profile, limits)) for record, path in videos)
+    for record, found in map_clips(crop_clip, tasks, min(workers, len(videos)), limits.seconds):
+        if isinstance(found, ClipCrops):
+            for kind, seconds in found.seconds.items():
+                clock.add(kind, seconds)
+        yield crop_row(record, found)
+
+
+def crop_row(record: VideoRecord, found: ClipCrops | ClipError) -> Row:
+    """Returns the row of crops, or of the failure, that belongs to `record`."""
+    if isinstance(found, ClipError):
+        return failed_row(record, found.outcome, found.reason)
+    return Row(*record.key, OK, "", found.status, found.times, found.boxes, found.crops)
+
+
+def rows_from_store(places: Sequence[Place]) -> Iterator[Row]:
+    """Yields rows of crops that were kept, shard by shard."""
+    for index, row in sorted(places, key=lambda place: (place[0].path, place[1])):
+        columns = (index.status[row], index.times[row], index.boxes[row])
+        yield Row(*index.keys[row], index.outcome[row], index.reason[row], *columns, _stored_crops(index, row))
+
+
+def _stored_crops(index: ShardIndex, row: int) -> np.ndarray | None:
+    if index.outcome[row] != OK:
+        return None
+    crops = np.empty((1, FRAMES, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    read_arrays(index, [row], crops, [0])
+    return crops[0]
+
+
+def rows_with_features(rows: Iterable[Row], engine: Engine, clock: Clock) -> Iterator[Row]:
+    """Turns rows of crops into rows of features float16 (12, D), in batches that fill across videos."""
+    held: list[Row] = []
+    for row in rows:
+        held.append(row)
+        if sum(row.array is not None for row in held) * FRAMES >= engine.batch:
+            yield from _features_of(held, engine, clock)
+            held = []
+    yield from _features_of(held, engine, clock)
+
+
+def _features_of(rows: Sequence[Row], engine: Engine, clock: Clock) -> Iterator[Row]:
+    crops = [row.array for row in rows if row.array is not None]
+    features = iter(())
+    if crops:
+        with clock.timed("backbone"):
+            flat = engine.features(np.concatenate(crops)).astype(np.float16)
+        features = iter(flat.reshape(len(crops), FRAMES, -1))
+    for row in rows:
+        array = None
+        if row.array is not None:
+            # A padded frame has no features, whatever the network makes of black.
+            array = next(features) * mask_of(row.status)[:, None]
+        yield Row(*row.key, row.outcome, row.reason, row.status, row.times, row.boxes, array)

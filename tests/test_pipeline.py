@@ -1,0 +1,232 @@
+"""Stage 1 from folder to store: bad clips cost their row, nothing is done twice, a kill at any moment loses nothing."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from cache.files import TEMPORARY
+from cache.schema import FRAMES, FrameStatus, UserError
+from cache.store import load, open_store, open_writer, verify
+from extract import pipeline
+from extract.backbone import BACKBONES
+from extract.pipeline import ExtractConfig
+from tests.clips import counting_images, write_clip, write_sound
+
+ROOT = Path(__file__).parents[1]
+
+
+class FakeEngine:
+    """Averages of a crop's rows instead of a network; counts the crops it sees."""
+
+    crops = 0
+
+    def __init__(self, name: str, weights: str, batch: int) -> None:
+        self.batch = batch
+        self.size = BACKBONES[name].features
+
+    def features(self, crops: np.ndarray) -> np.ndarray:
+        FakeEngine.crops += len(crops)
+        rows = crops.reshape(len(crops), crops.shape[1], -1).mean(axis=2, dtype=np.float32)
+        return np.tile(rows, -(-self.size // rows.shape[1]))[:, : self.size]
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    FakeEngine.crops = 0
+    monkeypatch.setattr(pipeline, "Engine", FakeEngine)
+    return FakeEngine
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Eleven videos: eight good ones of 4 to 40 frames, a text file, an empty file, a sound."""
+    root = tmp_path_factory.mktemp("set")
+    for folder in ("Celeb-real", "Celeb-synthesis"):
+        (root / folder).mkdir()
+    for i, count in enumerate((40, 30, 20, 13)):
+        write_clip(root / f"Celeb-real/id{i}_0000.mp4", counting_images(count))
+        write_clip(root / f"Celeb-synthesis/id{i}_id{i + 1}_0000.mp4", counting_images(4 * i + 4)[::-1])
+    (root / "Celeb-real/id7_0000.mp4").write_text("no video")
+    (root / "Celeb-real/id8_0000.mp4").touch()
+    write_sound(root / "Celeb-real/id9_0000.mp4")
+    return root
+
+
+@pytest.fixture
+def config(clips, tmp_path):
+    return ExtractConfig(clips, tmp_path, "mobilenetv2", "random", detector="none")
+
+
+def test_every_video_ends_as_a_row(config, engine, capsys):
+    contents = load(open_store(pipeline.extract(config)))
+    assert contents.arrays.shape == (8, FRAMES, 1280)
+    assert contents.arrays.dtype == np.float16
+    assert {(record.id, outcome) for record, outcome, _ in contents.failures} == {
+        ("Celeb-real/id7_0000.mp4", "unreadable"),
+        ("Celeb-real/id8_0000.mp4", "empty"),
+        ("Celeb-real/id9_0000.mp4", "no_video"),
+    }
+    assert contents.missing == []
+    said = capsys.readouterr().out
+    assert "8 ok, 3 failed of 11 videos" in said
+    assert "id7_0000.mp4: unreadable" in said
+    short = next(i for i, record in enumerate(contents.records) if record.id.endswith("id0_id1_0000.mp4"))
+    assert (contents.status[short] == FrameStatus.PAD).tolist() == [False] * 4 + [True] * 8
+    assert not contents.arrays[short, 4:].any()
+    assert contents.arrays[short, :4].any()
+
+
+def test_a_second_call_extracts_nothing_and_a_touched_clip_itself_only(config, engine):
+    folder = pipeline.extract(config)
+    before, seen = load(open_store(folder)), engine.crops
+    pipeline.extract(config)
+    assert engine.crops == seen
+    os.utime(config.data / "Celeb-real/id1_0000.mp4")
+    pipeline.extract(config)
+    assert engine.crops == seen + FRAMES
+    np.testing.assert_array_equal(load(open_store(folder)).arrays, before.arrays)
+
+
+def test_failures_are_tried_again_only_when_asked(config, engine, tmp_path):
+    data = tmp_path / "small"
+    (data / "Celeb-real").mkdir(parents=True)
+    write_clip(data / "Celeb-real/id0_0000.mp4", counting_images(12))
+    slow = write_clip(data / "Celeb-real/id1_0000.mp4", counting_images(12), pixels="yuv420p")
+    config = replace(config, data=data, clip_pixels=64)
+    with pytest.raises(UserError, match="none of the 2 videos"):
+        pipeline.extract(config)
+    config = replace(config, clip_pixels=10_000)
+    with pytest.raises(UserError, match="none of the 2 videos"):
+        pipeline.extract(config)
+    folder = pipeline.extract(replace(config, retry_failed=True))
+    assert len(load(open_store(folder)).records) == 2
+    assert slow.is_file()
+
+
+def test_a_second_backbone_reads_no_video(config, engine, monkeypatch):
+    pipeline.extract(config)
+    direct = load(open_store(pipeline.extract(replace(config, backbone="resnet50", keep_crops=False))))
+
+    def refuse(videos, *arguments):
+        assert not videos, "a video was decoded again"
+        return iter(())
+
+    monkeypatch.setattr(pipeline, "rows_from_videos", refuse)
+    kept = load(open_store(pipeline.extract(replace(config, backbone="resnet50-conv4"))))
+    np.testing.assert_array_equal(kept.arrays, direct.arrays[:, :, :1024])
+    np.testing.assert_array_equal(kept.times, direct.times)
+    assert len(kept.failures) == 3
+
+
+def test_a_damaged_shard_is_set_aside_and_redone(config, engine, capsys):
+    folder = pipeline.extract(config)
+    before = load(open_store(folder))
+    shard = open_store(folder).shards[0]
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(UserError, match="make features again"):
+        load(open_store(folder))
+    pipeline.extract(config)
+    assert "set aside" in capsys.readouterr().out
+    np.testing.assert_array_equal(load(open_store(folder)).arrays, before.arrays)
+    assert [path.suffix for path in folder.glob("*.damaged")] == [".damaged"]
+
+
+def test_settings_that_change_the_numbers_go_to_another_folder(config, engine):
+    folders = {
+        pipeline.extract(changed)
+        for changed in (config, replace(config, margin=0.1), replace(config, sampling="first"))
+    }
+    assert len(folders) == 3
+    assert pipeline.extract(replace(config, batch=12, workers=1)) in folders
+
+
+def test_a_second_writer_is_refused(config, engine):
+    store = open_store(pipeline.extract(config))
+    with open_writer(store), pytest.raises(UserError, match="another process"):
+        pipeline.extract(config)
+
+
+@pytest.mark.parametrize("change", [{"margin": -1.0}, {"workers": 0}, {"batch": 0}])
+def test_settings_out_of_range_are_refused(config, change):
+    with pytest.raises(UserError, match="mend the flag"):
+        pipeline.extract(replace(config, **change))
+
+
+# Shards of two rows, so that a kill can fall between any two of them.
+PROGRAM = "import extract.pipeline as p; p.SHARD_ROWS = 2; import extract.__main__ as m; m.run(m.main)"
+SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def command(config: ExtractConfig, out: Path) -> list[str]:
+    flags = {"data": config.data, "out": out, "backbone": "mobilenetv2", "weights": "random", "detector": "none"}
+    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+    return [sys.executable, "-c", PROGRAM, *words]
+
+
+def kill_at_random(config: ExtractConfig, out: Path, times: int, longest: float) -> None:
+    """Starts extraction `times` times and kills its whole process group within `longest` seconds."""
+    for _ in range(times):
+        process = subprocess.Popen(command(config, out), cwd=ROOT, start_new_session=True, **SILENT)
+        time.sleep(random.uniform(0.3, longest))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def same_after_kills(config: ExtractConfig, tmp_path: Path, times: int) -> None:
+    whole = load(open_store(extract_in_process(config, tmp_path / "whole")))
+    kill_at_random(config, tmp_path / "killed", times, longest=7.0)
+    folder = extract_in_process(config, tmp_path / "killed")
+    resumed = load(open_store(folder))
+    np.testing.assert_array_equal(resumed.arrays, whole.arrays)
+    np.testing.assert_array_equal(resumed.boxes, whole.boxes)
+    assert resumed.records == whole.records
+    assert resumed.failures == whole.failures
+    assert verify(resumed.store) == []
+    assert not [path for path in folder.parent.rglob("*") if path.name.startswith(TEMPORARY)]
+
+
+def extract_in_process(config: ExtractConfig, out: Path) -> Path:
+    subprocess.run(command(config, out), cwd=ROOT, check=True, capture_output=True)
+    return next((out / config.data.name).glob("features-*"))
+
+
+def test_kills_of_the_whole_group_lose_nothing(config, tmp_path):
+    same_after_kills(config, tmp_path, 2)
+
+
+@pytest.mark.slow
+def test_twenty_kills_of_the_whole_group_lose_nothing(config, tmp_path):
+    same_after_kills(config, tmp_path, 20)
+
+
+def test_workers_end_with_a_parent_that_is_killed(config, tmp_path):
+    process = subprocess.Popen(command(config, tmp_path), cwd=ROOT, **SILENT)
+    children = []
+    deadline = time.time() + 30
+    while not children and time.time() < deadline and process.poll() is None:
+        children = psutil.Process(process.pid).children(recursive=True)
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert children
+    assert not alive
+
+
+def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
+    found = subprocess.run(
+        [sys.executable, "-m", "extract", "--data", str(tmp_path / "absent"), "--weights", "random"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 2
+    assert found.stderr.startswith("error: ")
+    assert found.stderr.count("\n") == 1
