@@ -85,12 +85,17 @@ def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoRetur
     sys.exit(status)
 
 
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Keeps what C code prints to stderr off the terminal, and shows it after all if the block fails.
+def start_keras() -> None:
+    """Imports Keras and wakes its backend, so that what they have to say about the processor is not shown."""
+    with _quiet_stderr():
+        import keras
 
-    For `import keras`: TensorFlow writes a dozen lines about the processor there before it can be told not to.
-    """
+        keras.ops.zeros(())
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Keeps what C code prints to stderr off the terminal, and shows it after all if the block fails."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as file:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cache.command import Parser, quiet_stderr, run
+from cache.command import Parser, run, start_keras
 from cache.schema import UserError
 
 REAL_ONLY, SOME_FAKE, NO_VERDICT, USAGE = 0, 1, 2, 64
@@ -16,8 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if not 0 <= arguments.threshold <= 1:
         raise UserError(f"--threshold {arguments.threshold:g} is not a probability; give a number from 0 to 1.")
-    with quiet_stderr():
-        import keras  # noqa: F401
+    start_keras()
     from train.runs import latest
 
     from detect.detector import Detector, find_clips

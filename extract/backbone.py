@@ -3,13 +3,16 @@
 A new backbone is one entry in `BACKBONES`.
 """
 
+import contextlib
 import hashlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from cache.command import start_keras
 from cache.schema import CROP_SIZE, UserError
 
 if TYPE_CHECKING:
@@ -156,6 +159,20 @@ def _random_weight(random: np.random.Generator, name: str, shape: tuple[int, ...
     return (np.ones if "variance" in name else np.zeros)(shape, np.float32)
 
 
+def obtainable_weights(name: str) -> str:
+    """Returns "imagenet" if those weights are here or can be downloaded, else "random", saying so on stderr."""
+    start_keras()
+    try:
+        # Keras reports a download on stdout, which is for our answer.
+        with contextlib.redirect_stdout(sys.stderr):
+            _download(BACKBONES[name].builder)
+    except UserError as error:
+        print(f"No ImageNet weights: {error}", file=sys.stderr)
+        print("Going on with RANDOM WEIGHTS: what follows shows the plumbing, its accuracy nothing.", file=sys.stderr)
+        return "random"
+    return "imagenet"
+
+
 class Engine:
     """Runs a backbone over crops in batches of one size, so that it is compiled once."""
 
@@ -172,3 +189,7 @@ class Engine:
         padded = np.zeros((self.batch, *crops.shape[1:]), np.uint8)
         padded[: len(crops)] = crops
         return np.asarray(self._model.predict_on_batch(padded))[: len(crops)]
+
+
+if __name__ == "__main__":
+    print(obtainable_weights(sys.argv[1]))

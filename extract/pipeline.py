@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from cache.command import option, quiet_stderr, required
+from cache.command import option, required, start_keras
 from cache.files import write_text
 from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
@@ -125,8 +125,7 @@ def _extract_all(
     videos = [record for record in todo if record.key not in kept]
     if crops is not None and videos:
         print(f"crops are kept in {crops.store.folder}: at most {len(videos) * CROP_BYTES / 1e6:.0f} MB more")
-    with quiet_stderr():
-        import keras  # noqa: F401
+    start_keras()
     engine = Engine(config.backbone, config.weights, config.batch)
     stored = rows_from_store([kept[record.key] for record in todo if record.key in kept])
     files = [(record, config.data / record.path) for record in videos]
