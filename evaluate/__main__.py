@@ -1,0 +1,45 @@
+"""python -m evaluate: report, the numbers, figures and page of a trained run."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from cache.command import add_flags, read_flags, run
+from evaluate.evaluation import DECISION_NAMES, HALF, SCORE_NAMES, shown
+from evaluate.metrics import Measure
+from evaluate.report import METRICS, ReportConfig, write_report
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; its last line is the path of what it wrote."""
+    parser = argparse.ArgumentParser(prog="python -m evaluate", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True)
+    text = "write metrics.json, figures and report.html into the run's folder"
+    add_flags(commands.add_parser("report", help=text, description=text, allow_abbrev=False), ReportConfig)
+    path = write_report(read_flags(parser.parse_args(argv), ReportConfig))
+    print(headline(path.with_name(METRICS)))
+    print(path)
+    return 0
+
+
+def headline(path: Path) -> str:
+    """Returns the main measures on the test part as a table for the terminal, from the file `path`."""
+    values = json.loads(path.read_text(encoding="utf-8"))
+    counts, models = values["counts"]["test"], values["parts"]["test"]
+    title = f"test: {counts['real']} real, {counts['fake']} fake"
+    lines = [f"{title:<28}" + "".join(f"{name:<24}" for name in models)]
+    for name in ("roc_auc", "pr_auc", "eer"):
+        lines.append(_line(SCORE_NAMES[name], [model["scores"][name] for model in models.values()]))
+    for name in ("accuracy", "balanced_accuracy", "f1_fake"):
+        calls = [model["decisions"][HALF]["measures"][name] for model in models.values()]
+        lines.append(_line(f"{DECISION_NAMES[name]} at {HALF}", calls))
+    return "\n".join(lines)
+
+
+def _line(name: str, measures: Sequence[dict[str, float | None]]) -> str:
+    return f"{name:<28}" + "".join(f"{shown(Measure(**measure)):<24}" for measure in measures).rstrip()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,153 @@
+"""The numbers of one run: head and baseline, test and validation, at 0.5 and at the threshold chosen on validation."""
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from cache.schema import FAKE, REAL, UserError
+from evaluate.metrics import (
+    CONFIDENCE,
+    Confusion,
+    Measure,
+    choose_threshold,
+    confusion,
+    decision_measures,
+    score_measures,
+)
+from evaluate.predictions import DROPPED, PARTS, Predictions
+from evaluate.results import Results
+
+HEAD, BASELINE = "head", "logistic baseline"
+HALF, CHOSEN = "0.5", "chosen on validation"
+FEW_FACES = 0.5
+"""Coverage below which a clip shows so little face that its probability says little."""
+
+SCORE_NAMES = {
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "eer": "equal error rate ↓",
+    "log_loss": "log-loss in nats ↓",
+    "brier": "Brier score ↓",
+}
+DECISION_NAMES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "kappa": "Cohen's kappa",
+    "youden_j": "Youden's J",
+    "precision_fake": "precision, fake",
+    "recall_fake": "recall, fake",
+    "f1_fake": "F1, fake",
+    "precision_real": "precision, real",
+    "recall_real": "recall, real",
+    "f1_real": "F1, real",
+}
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """The calls made at one threshold, counted and measured."""
+
+    threshold: float
+    confusion: Confusion
+    measures: dict[str, Measure]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One model on one part: measures of its probabilities, and of its calls by how the threshold came about."""
+
+    scores: dict[str, Measure]
+    decisions: dict[str, Decisions]
+
+
+@dataclass(frozen=True)
+class PartCounts:
+    """Clips of one part; `coverage` is the mean share of frames with a face, None where nothing was predicted."""
+
+    real: int
+    fake: int
+    coverage: float | None
+    few_faces: int
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A run's numbers. `evaluated` goes by part (test, and val if it is there), then by HEAD and BASELINE."""
+
+    results: Results
+    resamples: int
+    seed: int
+    counts: dict[str, PartCounts]
+    evaluated: dict[str, dict[str, Evaluated]]
+
+
+def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
+    """Returns the numbers of `results`; a UserError if there is no test part."""
+    models = {HEAD: results.head, BASELINE: results.baseline}
+    if not results.head.of("test").ids:
+        raise UserError(f"{results.folder} has no clip in its test part; train with a split that has one.")
+    evaluated = {
+        part: {name: _evaluate(model, part, resamples, seed) for name, model in models.items()}
+        for part in ("test", "val")
+        if results.head.of(part).ids
+    }
+    return Evaluation(results, resamples, seed, _counts(results), evaluated)
+
+
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Returns what `metrics.json` holds: every number of the report, None where one is undefined."""
+    results = evaluation.results
+    return {
+        "run": results.folder.resolve().name,
+        "fingerprint": results.config["fingerprint"],
+        "split": results.audit["split"],
+        "interval": {"kind": "bootstrap percentile over clips", "confidence": CONFIDENCE}
+        | {"resamples": evaluation.resamples, "seed": evaluation.seed},
+        "findings": Counter(finding["kind"] for finding in results.audit["findings"]),
+        "counts": {part: dataclasses.asdict(counts) for part, counts in evaluation.counts.items()},
+        "parts": {
+            part: {name: dataclasses.asdict(model) for name, model in models.items()}
+            for part, models in evaluation.evaluated.items()
+        },
+    }
+
+
+def shown(measure: Measure) -> str:
+    """Returns `measure` for people: `0.812 [0.751, 0.866]`, the value alone where there is no interval."""
+    if measure.value is None:
+        return "undefined"
+    if measure.low is None:
+        return f"{measure.value:.3f} [no interval]"
+    return f"{measure.value:.3f} [{measure.low:.3f}, {measure.high:.3f}]"
+
+
+def _evaluate(model: Predictions, part: str, resamples: int, seed: int) -> Evaluated:
+    clips, thresholds = model.of(part), {HALF: 0.5, CHOSEN: _chosen(model.of("val"))}
+    return Evaluated(
+        score_measures(clips.labels, clips.probabilities, resamples, seed),
+        {
+            name: Decisions(
+                threshold,
+                confusion(clips.labels, clips.probabilities, threshold),
+                decision_measures(clips.labels, clips.probabilities, threshold, resamples, seed),
+            )
+            for name, threshold in thresholds.items()
+            if threshold is not None
+        },
+    )
+
+
+def _chosen(validation: Predictions) -> float | None:
+    return choose_threshold(validation.labels, validation.probabilities) if validation.ids else None
+
+
+def _counts(results: Results) -> dict[str, PartCounts]:
+    clips = Counter((part, label) for label, part in results.split.values())
+    found = {}
+    for part in (*PARTS, DROPPED):
+        coverage = results.head.of(part).coverage
+        mean = float(coverage.mean()) if coverage.size else None
+        few = int((coverage < FEW_FACES).sum())
+        found[part] = PartCounts(clips[part, REAL], clips[part, FAKE], mean, few)
+    return found

@@ -1,0 +1,92 @@
+"""The stage: a run folder -> `report/metrics.json`, `report/figures/` and one self-contained `report/report.html`."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from cache.command import option
+from cache.files import write_text
+from cache.schema import UserError
+from evaluate.evaluation import BASELINE, CHOSEN, HALF, HEAD, Evaluation, as_json, evaluate_results
+from evaluate.figures import (
+    Scores,
+    confusion_figure,
+    histogram_figure,
+    inline_svg,
+    pr_figure,
+    roc_figure,
+    save,
+    training_figure,
+)
+from evaluate.markup import Html
+from evaluate.predictions import Predictions
+from evaluate.results import read_results
+from evaluate.sections import report_page
+
+METRICS = "metrics.json"
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """What to report on, and how finely its uncertainty is drawn."""
+
+    run: Path | None = option(None, "run folder (default: the newest finished one below runs/)")
+    resamples: int = option(2000, "bootstrap resamples behind each 95 % interval")
+    seed: int = option(0, "seed of the bootstrap")
+
+
+def write_report(config: ReportConfig) -> Path:
+    """Writes the report of a finished run into its folder `report`, the page last; returns the page's path.
+
+    A UserError says what the run folder lacks, or which line of it does not fit.
+    """
+    if config.resamples < 1:
+        raise UserError(f"--resamples {config.resamples} draws no interval; give 1 or more, such as 2000.")
+    evaluation = evaluate_results(read_results(config.run or _newest()), config.resamples, config.seed)
+    folder = evaluation.results.folder / "report"
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        write_text(folder / METRICS, json.dumps(as_json(evaluation), indent=1, allow_nan=False) + "\n")
+        drawn = dict(_draw(evaluation, folder / "figures"))
+        return write_text(folder / "report.html", report_page(evaluation, drawn))
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}); free it or its disk and run again.") from None
+
+
+def _newest() -> Path:
+    from train.runs import latest
+
+    return latest(Path("runs"))
+
+
+def _draw(evaluation: Evaluation, folder: Path) -> Iterator[tuple[str, tuple[str, Html]]]:
+    """Saves each figure and yields its name with its caption and SVG element."""
+    for name, caption, figure in _figures(evaluation):
+        save(figure, folder / name)
+        yield name, (caption, Html(inline_svg(figure, name, caption)))
+
+
+def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str, Figure]]:
+    """Yields name, caption (plain text without markup) and figure."""
+    results, head = evaluation.results, evaluation.evaluated["test"][HEAD]
+    models = [_scores(HEAD, results.head.of("test")), _scores(BASELINE, results.baseline.of("test"))]
+    if evaluation.counts["test"].real and evaluation.counts["test"].fake:
+        yield "roc", "ROC curves of head and baseline on the test part.", roc_figure(models)
+        yield "pr", "Precision and recall of head and baseline on the test part.", pr_figure(models)
+    for kind, name in ((HALF, "confusion"), (CHOSEN, "confusion-chosen")):
+        if calls := head.decisions.get(kind):
+            title = f"Threshold {calls.threshold:.2f}" + (", chosen on validation" if kind == CHOSEN else "")
+            yield name, "Confusion matrix of the head on the test part.", confusion_figure(calls.confusion, title)
+    thresholds = sorted({calls.threshold for calls in head.decisions.values()})
+    caption = "Probabilities that the head gives to real and to fake test clips."
+    yield "histogram", caption, histogram_figure(models[0], thresholds)
+    if results.history:
+        caption = "Loss by epoch, and the epoch of the lowest validation loss where there is one."
+        yield "training", caption, training_figure(results.history)
+
+
+def _scores(name: str, clips: Predictions) -> Scores:
+    return Scores(name, clips.labels, clips.probabilities)

@@ -1,0 +1,80 @@
+"""A finished run folder as evaluation sees it: files only, nothing of how they were made."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cache.schema import UserError
+from evaluate.predictions import Predictions, read_predictions, read_rows, read_split, require_split
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Everything a report needs of one run.
+
+    `split` gives label and part of each clip by id; `history` a float64 (E,) column of E epochs by name, NaN where the
+    run wrote nothing; `baseline` is the logistic regression on the same clips as `head`.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    audit: dict[str, Any]
+    split: dict[str, tuple[int, str]]
+    history: dict[str, np.ndarray]
+    head: Predictions
+    baseline: Predictions
+
+
+def read_results(folder: Path) -> Results:
+    """Returns the run in `folder`; a UserError names what is missing, damaged or does not fit the rest."""
+    if not (folder / "run.json").is_file():
+        raise UserError(f"{folder} holds no finished run (there is no run.json); run make train, or name another run.")
+    split = read_split(folder / "split.csv")
+    head, baseline = (_predictions(folder / name, split) for name in ("predictions.csv", "baseline.csv"))
+    config = _read_json(folder / "config.json", {"config": dict, "profile": dict, "fingerprint": str, "versions": dict})
+    audit = _read_json(folder / "audit.json", {"split": str, "dropped": int, "notes": list, "findings": list})
+    _check_findings(audit["findings"], folder / "audit.json")
+    return Results(folder, config, audit, split, _read_history(folder / "history.csv"), head, baseline)
+
+
+def _predictions(path: Path, split: dict[str, tuple[int, str]]) -> Predictions:
+    predictions = read_predictions(path)
+    require_split(predictions, split, path)
+    return predictions
+
+
+def _read_json(path: Path, keys: dict[str, type]) -> dict[str, Any]:
+    """Returns the JSON object in `path`, which must hold `keys` with values of these types."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; train the run again to write it.") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as JSON ({error}); train the run again to write it.") from None
+    for name, kind in keys.items():
+        if not isinstance(values, dict) or not isinstance(values.get(name), kind):
+            raise UserError(f"{path} has no {name!r} that is a {kind.__name__}; train the run again to write it.")
+    return values
+
+
+def _check_findings(findings: list[Any], path: Path) -> None:
+    for number, finding in enumerate(findings, start=1):
+        keys = {"kind": str, "name": str, "parts": list, "videos": dict}
+        if not isinstance(finding, dict) or not all(isinstance(finding.get(key), kind) for key, kind in keys.items()):
+            raise UserError(f"{path}: finding {number} lacks one of {', '.join(keys)}; train the run again.")
+
+
+def _read_history(path: Path) -> dict[str, np.ndarray]:
+    rows = list(read_rows(path, ("epoch", "loss")))
+    names = rows[0][1].keys() if rows else ()
+    return {name: np.array([_number(values[name], path, line) for line, values in rows]) for name in names}
+
+
+def _number(text: str, path: Path, line: int) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        raise UserError(f"{path}, line {line}: {text!r} is not a number; train the run again.") from None

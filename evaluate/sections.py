@@ -1,0 +1,198 @@
+"""The sections of a run's report, from its numbers to HTML."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from evaluate.evaluation import (
+    BASELINE,
+    CHOSEN,
+    DECISION_NAMES,
+    HALF,
+    HEAD,
+    SCORE_NAMES,
+    Decisions,
+    Evaluated,
+    Evaluation,
+    PartCounts,
+    shown,
+)
+from evaluate.markup import Html, details, element, items, page, safe, section, table
+from evaluate.metrics import Measure
+from evaluate.notes import notes
+
+MANY = 12
+"""Findings of one kind from which they are folded."""
+_HEADLINES = {"roc_auc": "scores", "balanced_accuracy": "calls", "accuracy": "calls", "eer": "scores"}
+_KINDS = {
+    "identity": "People in more than one part",
+    "source": "Source videos in more than one part",
+    "duplicate": "Clips with equal content",
+}
+
+
+def report_page(evaluation: Evaluation, figures: Mapping[str, tuple[str, Html]]) -> str:
+    """Returns the report as one HTML document; `figures` holds a caption and an SVG element for each figure."""
+    name, counts = evaluation.results.folder.resolve().name, evaluation.counts["test"]
+    found = list(notes(evaluation))
+    drawn = (element("figure", svg, element("figcaption", caption)) for caption, svg in figures.values())
+    return page(
+        f"Reelcheck report: {name}",
+        element("h1", name),
+        element("p", _about(evaluation, counts), class_="lead"),
+        element("div", *_cards(evaluation), class_="cards"),
+        element("div", items(found), class_="notes", role="note") if found else "",
+        section("Head beside baseline", _tables(evaluation, "test")),
+        section("Figures", element("div", *drawn, class_="figures")),
+        section("Leak audit", *_audit(evaluation)),
+        section("Data", *_data(evaluation)),
+        *([section("Validation", *_validation(evaluation))] if "val" in evaluation.evaluated else []),
+        section("How to repeat this", *_recipe(evaluation)),
+    )
+
+
+def _about(evaluation: Evaluation, counts: PartCounts) -> str:
+    config = evaluation.results.config
+    return (
+        f"{config['config'].get('head', 'head')} on {config['profile'].get('backbone', 'unknown')} features, "
+        f"{evaluation.results.audit['split']} split. {counts.real + counts.fake:,} test clips: {counts.real:,} real, "
+        f"{counts.fake:,} fake. Brackets are 95 % bootstrap intervals. Fake is the positive class."
+    )
+
+
+def _cards(evaluation: Evaluation) -> Iterator[Html]:
+    models = evaluation.evaluated["test"]
+    for measure, kind in _HEADLINES.items():
+        head, baseline = (
+            (model.scores if kind == "scores" else model.decisions[HALF].measures)[measure]
+            for model in (models[HEAD], models[BASELINE])
+        )
+        name = SCORE_NAMES[measure] if kind == "scores" else f"{DECISION_NAMES[measure]} at 0.5"
+        beside = f"baseline {_value(baseline)}"
+        yield element("div", name, element("b", _value(head)), _small(_interval(head)), _small(beside), class_="card")
+
+
+def _small(text: str) -> Html:
+    return element("small", text)
+
+
+def _value(measure: Measure) -> str:
+    return "–" if measure.value is None else f"{measure.value:.3f}"
+
+
+def _interval(measure: Measure) -> str:
+    if measure.value is None:
+        return "undefined here"
+    return "no interval" if measure.low is None else f"{measure.low:.3f} to {measure.high:.3f}"
+
+
+def _tables(evaluation: Evaluation, part: str) -> Html:
+    models = evaluation.evaluated[part]
+    tables = [_score_table(models)]
+    for kind in (HALF, CHOSEN):
+        calls = {name: model.decisions[kind] for name, model in models.items() if kind in model.decisions}
+        if calls:
+            tables.append(_call_table(f"Calls at the threshold {kind}.", calls))
+    return element("div", *tables, class_="tables")
+
+
+def _score_table(models: Mapping[str, Evaluated]) -> Html:
+    caption = "Measures of the probabilities, without a threshold. ↓: lower is better."
+    scores = [model.scores for model in models.values()]
+    return table(caption, ["", *models], _measure_rows(SCORE_NAMES, scores))
+
+
+def _call_table(caption: str, calls: Mapping[str, Decisions]) -> Html:
+    measures = [call.measures for call in calls.values()]
+    thresholds = ["threshold", *(f"{call.threshold:.3f}" for call in calls.values())]
+    return table(caption, ["", *calls], [thresholds, *_measure_rows(DECISION_NAMES, measures)])
+
+
+def _measure_rows(names: Mapping[str, str], models: list[dict[str, Measure]]) -> Iterator[list[object]]:
+    for name, label in names.items():
+        yield [label, *(_cell(model[name]) for model in models)]
+
+
+def _cell(measure: Measure) -> Html:
+    """The value and its interval, which may stand below it where the screen is narrow."""
+    value, _, interval = shown(measure).partition(" ")
+    return Html(f"{safe(value)} {_small(interval)}")
+
+
+def _validation(evaluation: Evaluation) -> Iterator[Html]:
+    yield element("p", "Training stopped, and the threshold was chosen, on these clips: they flatter the head.")
+    yield details("Measures on the validation part", _tables(evaluation, "val"))
+
+
+def _audit(evaluation: Evaluation) -> Iterator[Html]:
+    audit = evaluation.results.audit
+    if not audit["findings"]:
+        yield element("p", "No person, source video or content is shared between parts.")
+    for kind in dict.fromkeys([*_KINDS, *(finding["kind"] for finding in audit["findings"])]):
+        found = [finding for finding in audit["findings"] if finding["kind"] == kind]
+        if found:
+            title = f"{_KINDS.get(kind, kind)} ({len(found):,})"
+            listed = element("div", *map(_finding, found), class_="findings")
+            yield details(title, listed) if len(found) > MANY else element("div", element("p", title), listed)
+    if audit["dropped"]:
+        yield element("p", f"Clips dropped to keep the parts apart: {audit['dropped']:,}.")
+
+
+def _finding(finding: dict[str, Any]) -> Html:
+    videos = finding["videos"].items()
+    counts = ", ".join(f"{len(names):,} in {part}" for part, names in videos)
+    clips = (element("li", part, ": ", ", ".join(map(str, names))) for part, names in videos)
+    return details(element("span", element("b", finding["name"]), f": {counts}"), element("ul", *clips))
+
+
+def _data(evaluation: Evaluation) -> Iterator[Html]:
+    yield table(
+        "Clips by part. Coverage is the share of a clip's frames that show a face.",
+        ["part", "real", "fake", "mean coverage", "coverage under 0.5"],
+        ([part, *_row(counts)] for part, counts in evaluation.counts.items()),
+    )
+
+
+def _row(counts: PartCounts) -> Iterator[str]:
+    yield f"{counts.real:,}"
+    yield f"{counts.fake:,}"
+    yield "–" if counts.coverage is None else f"{counts.coverage:.3f}"
+    yield "–" if counts.coverage is None else f"{counts.few_faces:,}"
+
+
+def _recipe(evaluation: Evaluation) -> Iterator[Html]:
+    results = evaluation.results
+    yield element("pre", "\n".join(_commands(evaluation)))
+    yield _settings("Configuration of the head", results.config["config"])
+    yield _settings(f"Profile of the features, fingerprint {results.config['fingerprint']}", results.config["profile"])
+    yield _settings("Where the features come from", results.config.get("origin", {}))
+    yield _settings("Versions", results.config["versions"])
+
+
+def _commands(evaluation: Evaluation) -> Iterator[str]:
+    results = evaluation.results
+    # The name is left out: the run of that name is there already.
+    config = {**results.config["config"], "features": results.config.get("features"), "name": None}
+    flags = (_flag(name, value) for name, value in config.items() if value is not None)
+    yield " ".join(["python -m train fit", *flags])
+    run = shlex.quote(str(results.folder))
+    yield f"python -m evaluate report --run {run} --resamples {evaluation.resamples} --seed {evaluation.seed}"
+
+
+def _flag(name: str, value: object) -> str:
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{flag}" if value else f"--no-{flag}"
+    return f"--{flag} {shlex.quote(','.join(map(str, value)) if isinstance(value, list) else str(value))}"
+
+
+def _settings(caption: str, values: Mapping[str, Any]) -> Html:
+    return details(caption, table("", ["setting", "value"], _flat(values))) if values else Html()
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", "–" if value in (None, "") else str(value)
