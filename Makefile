@@ -1,0 +1,72 @@
+# Reelcheck. `make help` lists what there is; variables become flags: make train HEAD=gru SEED=3.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+# $(call flags,NAME OTHER_NAME) gives --name value for each variable that is set; ARGS goes through as it is.
+lower = $(subst _,-,$(shell echo $(1) | tr A-Z a-z))
+flags = $(foreach name,$(1),$(if $($(name)),--$(call lower,$(name)) "$($(name))")) $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo features train eval detect test test-slow lint format lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## the locked packages in .venv
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Reelcheck needs Python 3.11 or newer; name one with make PYTHON=python3.11.")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $(READY)
+
+features: $(READY) ## DATA=folder [BACKBONE=resnet50 WEIGHTS=imagenet MARGIN=0.3 OUT=data]: videos -> features
+	@$(if $(DATA),,echo "error: say which data set, as in make features DATA=/path/to/Celeb-DF-v2." >&2; exit 2)
+	@$(RUN) -m extract $(call flags,DATA OUT BACKBONE WEIGHTS SAMPLING DETECTOR MARGIN WORKERS BATCH)
+
+train: $(READY) ## [HEAD=lstm SPLIT=official FEATURES=folder NAME=run SEED=0]: features -> run folder
+	@$(RUN) -m train fit $(call flags,FEATURES RUNS NAME HEAD SPLIT SEED EPOCHS)
+
+eval: $(READY) ## [RUN_FOLDER=runs/x]: run folder -> metrics.json, figures, report.html
+	@$(RUN) -m evaluate report $(if $(RUN_FOLDER),--run "$(RUN_FOLDER)") $(ARGS)
+
+detect: $(READY) ## VIDEO=clip.mp4 [RUN_FOLDER=runs/x SHOW=out.png]: a verdict on a clip or a folder of clips
+	@$(if $(VIDEO),,echo "error: say which clip, as in make detect VIDEO=clip.mp4." >&2; exit 64)
+	@$(RUN) -m detect "$(VIDEO)" $(if $(RUN_FOLDER),--run "$(RUN_FOLDER)") $(call flags,SHOW THRESHOLD WEIGHTS)
+
+DEMO := demo
+DEMO_DATA := $(DEMO)/celeb-df-drawn
+demo: $(READY) ## draw a data set, then features, train, eval and detect on it
+	@rm -rf $(DEMO)/data $(DEMO)/runs
+	@echo "== drawing the data set" && $(RUN) -m extract.drawn --out $(DEMO_DATA)
+	@echo "== features" && weights=$$($(RUN) -m extract.backbone resnet50) && \
+	  $(RUN) -m extract --data $(DEMO_DATA) --out $(DEMO)/data --backbone resnet50 --weights $$weights
+	@echo "== train" && $(RUN) -m train fit --features $(DEMO)/data/celeb-df-drawn/features-* --runs $(DEMO)/runs --name demo --split identity
+	@echo "== detect" && for clip in Celeb-real/id0_0000.mp4 Celeb-synthesis/id0_id1_0000.mp4; do \
+	  $(RUN) -m detect $(DEMO_DATA)/$$clip --run $(DEMO)/runs/demo --show $(DEMO)/$$(basename $$clip .mp4).png || [ $$? = 1 ] || exit 1; done
+	@echo "== eval" && $(RUN) -m evaluate report --run $(DEMO)/runs/demo
+
+test: $(READY) ## the tests, without the slow ones
+	@$(RUN) -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(READY) ## the slow tests: many kills, many clips
+	@$(RUN) -m pytest -m slow $(ARGS)
+
+lint: $(READY) ## ruff and basedpyright
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(VENV)/bin/basedpyright --pythonpath $(RUN)
+
+format: $(READY) ## let ruff lay out the code
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+lock: ## write requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --upgrade -o requirements.lock
+
+clean: ## remove .venv and the demo; data/ and runs/ stay
+	rm -rf $(VENV) $(DEMO)
