@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from train.runs import load_head, read_run
 
 from cache.profile import FeatureProfile
 from cache.schema import FRAMES, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
@@ -15,6 +14,7 @@ from extract.dataset import VIDEO_SUFFIXES
 from extract.faces import detector_hash
 from extract.rows import Clock, rows_from_videos, rows_with_features
 from extract.video import Limits
+from train.runs import load_head, read_run
 
 LEAST_COVERAGE = 0.5
 """Share of the frames that has to show a face; below it the clip gets no verdict."""
@@ -57,13 +57,13 @@ class Detector:
         found = read_run(run)
         self.profile: FeatureProfile = found.profile
         _refuse_other_detector(self.profile)
-        weights = weights or found.config["origin"].get("weights", "imagenet")
+        weights = weights or found.config.get("origin", {}).get("weights", "imagenet")
         if identify_weights(weights) != self.profile.weights:
             raise UserError(
                 f"{weights} is not the weights file that {run} was trained with; give that one with --weights."
             )
         self._engine = Engine(self.profile.backbone, weights, batch)
-        self._head = load_head(run, found.fingerprint)
+        self._head = load_head(found, self.profile)
 
     def judge(
         self, clips: Sequence[Path], threshold: float = 0.5, limits: Limits = Limits(), workers: int = 2
@@ -91,7 +91,7 @@ class Detector:
 
     def probability(self, features: np.ndarray, status: np.ndarray) -> float:
         """Returns the probability of fake for the features float16 (12, D) and frame status uint8 (12,) of one clip."""
-        inputs = {"features": features[None].astype(np.float32), "mask": mask_of(status)[None].astype(np.float32)}
+        inputs = {"features": features[None].astype(np.float32), "mask": mask_of(status)[None]}
         return float(np.asarray(self._head.predict_on_batch(inputs))[0, 0])
 
 

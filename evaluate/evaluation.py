@@ -15,8 +15,9 @@ from evaluate.metrics import (
     decision_measures,
     score_measures,
 )
-from evaluate.predictions import DROPPED, PARTS, Predictions
+from evaluate.predictions import Predictions
 from evaluate.results import Results
+from train.split import DROPPED, PARTS
 
 HEAD, BASELINE = "head", "logistic baseline"
 HALF, CHOSEN = "0.5", "chosen on validation"

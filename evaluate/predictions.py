@@ -9,11 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from cache.schema import FAKE, REAL, UserError
-
-COLUMNS = ("id", "label", "part", "probability", "coverage")
-PARTS = ("train", "val", "test")
-DROPPED = "dropped"
-"""The part, in a split, of the clips that no part may hold; nothing is predicted for them."""
+from train.runs import PREDICTION_COLUMNS
+from train.split import DROPPED, PARTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +36,7 @@ class Predictions:
 def read_predictions(path: Path) -> Predictions:
     """Returns the rows of the predictions file `path`; a UserError names the line that cannot be one."""
     rows: dict[str, tuple[int, str, float, float]] = {}
-    for line, values in read_rows(path, COLUMNS):
+    for line, values in read_rows(path, PREDICTION_COLUMNS):
         where = f"{path}, line {line}"
         _refuse_twice(values["id"], rows, where)
         label, part = _label_and_part(values, where, PARTS)

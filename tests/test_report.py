@@ -2,17 +2,11 @@
 
 import csv
 import json
-import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from cache.schema import UserError
-from evaluate.__main__ import headline, main
-from evaluate.figures import COLOURS
-from evaluate.metrics import evaluate
-from evaluate.predictions import read_predictions
 from evaluate.report import ReportConfig, write_report
 
 PROFILE = {"backbone": "resnet50", "weights": "imagenet", "crops": {"margin": 0.3, "detector": "haar"}, "version": 1}

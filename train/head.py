@@ -48,7 +48,7 @@ def _gru(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadCon
     return keras.layers.GRU(config.units, name="gru")(frames, mask=mask)
 
 
-def _mean(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadConfig) -> "keras.KerasTensor":
+def _mean(frames: "keras.KerasTensor", mask: "keras.KerasTensor", _: HeadConfig) -> "keras.KerasTensor":
     """The mean over the frames that are there: no order, no motion, hence what the others have to beat."""
     import keras
 

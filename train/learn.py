@@ -33,7 +33,7 @@ History = dict[str, list[float]]
 def learn(
     shape: HeadConfig, config: LearnConfig, clips: Clips, train: np.ndarray, val: np.ndarray
 ) -> tuple[keras.Model, History]:
-    """Returns a head trained on the clips `train`, with the weights of the epoch that did best on `val`, and its losses.
+    """Returns a head trained on the clips `train`, with the weights of the epoch best on `val`, and the losses.
 
     `train` and `val` are rows of `clips`; without `val` all `fixed_epochs` are run and the last weights kept. Both
     losses carry the class weights of `train`. The same arguments give the same head on a CPU. Raises a UserError if
@@ -81,10 +81,12 @@ class _Bar(keras.callbacks.Callback):
         self._bar = tqdm(total=epochs, unit="epoch", desc="train", mininterval=0.5)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        del epoch
         self._bar.set_postfix({name: f"{value:.4f}" for name, value in (logs or {}).items()}, refresh=False)
         self._bar.update()
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        del logs
         self._bar.close()
 
 

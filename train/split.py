@@ -75,7 +75,7 @@ def owner(record: VideoRecord) -> str:
     return record.target or f"unknown\t{record.id}"
 
 
-def _official(records: Sequence[VideoRecord], config: SplitConfig) -> tuple[list[str], list[str]]:
+def _official(records: Sequence[VideoRecord], _: SplitConfig) -> tuple[list[str], list[str]]:
     parts = [TEST if record.part == TEST else TRAIN for record in records]
     if TEST not in parts:
         raise UserError(
