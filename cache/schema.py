@@ -119,10 +119,12 @@ def mask_of(status: np.ndarray) -> np.ndarray:
 
 
 def coverage_of(status: np.ndarray) -> np.ndarray:
-    """Returns, for status (..., 12), the share in [0, 1] of the frames that show a face detected there or tracked.
+    """Returns, for status (..., 12), the share in [0, 1] of a clip's frames in which a face was detected.
 
-    A clip without frames has coverage 0.
+    A borrowed box counts for nothing: one false positive would make a whole clip of them. No frames means coverage 0.
     """
-    shown = mask_of(status).sum(axis=-1)
-    faces = ((status == FrameStatus.FACE) | (status == FrameStatus.TRACKED)).sum(axis=-1)
-    return faces / np.maximum(shown, 1)
+    return (status == FrameStatus.FACE).sum(axis=-1) / np.maximum(mask_of(status).sum(axis=-1), 1)
+
+
+LEAST_COVERAGE = 0.5
+"""Coverage below which a clip shows too little face for its probability to mean anything."""

@@ -8,16 +8,13 @@ from typing import Literal
 import numpy as np
 
 from cache.profile import FeatureProfile
-from cache.schema import FRAMES, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
+from cache.schema import FRAMES, LEAST_COVERAGE, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
 from extract.backbone import Engine, identify_weights
 from extract.dataset import VIDEO_SUFFIXES
 from extract.faces import detector_hash
 from extract.rows import Clock, rows_from_videos, rows_with_features
 from extract.video import Limits
 from train.runs import load_head, read_run
-
-LEAST_COVERAGE = 0.5
-"""Share of the frames that has to show a face; below it the clip gets no verdict."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Verdict:
 
     `verdict` is "Real", "Fake", "Undecided" (too little face to judge) or "Failed" (no frame could be had); the last
     two carry the `reason`. `probability` is that of fake, in [0, 1], None without a verdict. `coverage` is the share of
-    frames that show a face.
+    frames in which a face was detected.
     """
 
     clip: str
@@ -57,7 +54,7 @@ class Detector:
         found = read_run(run)
         self.profile: FeatureProfile = found.profile
         _refuse_other_detector(self.profile)
-        weights = weights or found.config.get("origin", {}).get("weights", "imagenet")
+        weights = str(weights or found.config.get("origin", {}).get("weights", "imagenet"))
         if identify_weights(weights) != self.profile.weights:
             raise UserError(
                 f"{weights} is not the weights file that {run} was trained with; give that one with --weights."
@@ -84,7 +81,7 @@ class Detector:
         coverage = float(coverage_of(row.status))
         if coverage < LEAST_COVERAGE:
             faces, shown = round(coverage * mask_of(row.status).sum()), int(mask_of(row.status).sum())
-            reason = f"a face in {faces} of {shown} frames; half of them are needed"
+            reason = f"a face was found in {faces} of {shown} frames; half of them are needed"
             return Verdict(clip, "Undecided", None, coverage, reason, _seen(row))
         probability = self.probability(row.array, row.status)
         return Verdict(clip, "Fake" if probability >= threshold else "Real", probability, coverage, "", _seen(row))

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from cache.schema import FAKE, REAL, UserError
+from cache.schema import FAKE, LEAST_COVERAGE, REAL, UserError
 from evaluate.metrics import (
     CONFIDENCE,
     Confusion,
@@ -21,8 +21,6 @@ from train.split import DROPPED, PARTS
 
 HEAD, BASELINE = "head", "logistic baseline"
 HALF, CHOSEN = "0.5", "chosen on validation"
-FEW_FACES = 0.5
-"""Coverage below which a clip shows so little face that its probability says little."""
 
 SCORE_NAMES = {
     "roc_auc": "ROC AUC",
@@ -149,6 +147,6 @@ def _counts(results: Results) -> dict[str, PartCounts]:
     for part in (*PARTS, DROPPED):
         coverage = results.head.of(part).coverage
         mean = float(coverage.mean()) if coverage.size else None
-        few = int((coverage < FEW_FACES).sum())
+        few = int((coverage < LEAST_COVERAGE).sum())
         found[part] = PartCounts(clips[part, REAL], clips[part, FAKE], mean, few)
     return found

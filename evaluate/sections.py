@@ -147,7 +147,7 @@ def _finding(finding: dict[str, Any]) -> Html:
 
 def _data(evaluation: Evaluation) -> Iterator[Html]:
     yield table(
-        "Clips by part. Coverage is the share of a clip's frames that show a face.",
+        "Clips by part. Coverage is the share of a clip's frames in which a face was detected.",
         ["part", "real", "fake", "mean coverage", "coverage under 0.5"],
         ([part, *_row(counts)] for part, counts in evaluation.counts.items()),
     )

@@ -62,15 +62,18 @@ def sample_frames(path: Path, sampling: Sampling = "uniform", limits: Limits = L
     `uniform` takes the frames on display at the middles of twelve equal spans of the clip, by timestamp; `first` its
     first twelve. A clip of fewer than twelve frames gives all it has.
     """
-    if not path.is_file() or path.stat().st_size == 0:
-        raise ClipError("empty" if path.is_file() else "missing", f"{path.name} has no bytes to read")
+    if not path.is_file():
+        raise ClipError("missing", f"{path.name} is not there, or is no file")
+    if path.stat().st_size == 0:
+        raise ClipError("empty", f"{path.name} has no bytes to read")
     try:
         packets = _read_packets(path, limits)
         found = _decode_wanted(path, packets, sampling, limits)
         if found is None:
             found = _decode_any(path, sampling, limits)
     except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
-        raise ClipError("unreadable", f"{path.name} cannot be decoded ({error})") from None
+        reason = getattr(error, "strerror", None) or error  # without the number and the path that str() adds
+        raise ClipError("unreadable", f"{path.name} cannot be decoded ({reason})") from None
     if not found.images:
         raise ClipError("no_frames", f"{path.name} holds a video stream, but no frame of it can be decoded")
     return found

@@ -1,6 +1,7 @@
 """Backbones: Keras' own preprocessing and network, float for float; weights that are not theirs are refused."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -53,7 +54,8 @@ def test_features_are_those_of_keras_applications(name, crops):
 
 
 def test_a_file_of_weights_is_loaded_and_stands_in_the_profile_by_its_hash(tmp_path, crops):
-    network = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(CROP_SIZE, CROP_SIZE, 3))
+    build: Any = keras.applications.MobileNetV2
+    network = build(include_top=False, weights=None, input_shape=(CROP_SIZE, CROP_SIZE, 3))
     path = tmp_path / "some.weights.h5"
     network.save_weights(path)
     expected = by_hand("mobilenetv2", network.get_weights(), crops)

@@ -176,7 +176,16 @@ def test_neighbouring_floats_are_still_told_apart():
     low = 0.7
     labels, probabilities = np.array([0, 1]), np.array([low, np.nextafter(low, 1)])
     chosen = choose_threshold(labels, probabilities)
+    assert chosen is not None
     assert confusion(labels, probabilities, chosen) == Confusion(1, 0, 0, 1)
+
+
+def numbers(measure: Measure) -> tuple[float, float, float]:
+    """Low, value, high of a measure that has them."""
+    assert measure.low is not None
+    assert measure.value is not None
+    assert measure.high is not None
+    return measure.low, measure.value, measure.high
 
 
 def test_intervals_repeat_with_the_seed_and_hold_the_value():
@@ -184,7 +193,7 @@ def test_intervals_repeat_with_the_seed_and_hold_the_value():
     first, again, other = (evaluate(labels, probabilities, 0.5, 300, seed) for seed in (7, 7, 8))
     assert first == again
     assert first != other
-    assert all(measure.low < measure.value < measure.high for measure in first.values())
+    assert all(low < value < high for low, value, high in map(numbers, first.values()))
 
 
 def test_intervals_equal_a_plain_bootstrap_loop():
@@ -223,14 +232,16 @@ def test_intervals_cover_the_truth():
         probabilities = 1 / (1 + np.exp(-generator.normal(1.6 * (labels - 0.5))))
         found = evaluate(labels, probabilities, 0.5, resamples=400, seed=seed)
         for name, value in truth.items():
-            hits[name] += found[name].low <= value <= found[name].high
+            low, _, high = numbers(found[name])
+            hits[name] += low <= value <= high
     assert all(0.912 <= count / 300 <= 0.988 for count in hits.values()), hits
 
 
 def test_a_hundred_thousand_predictions_take_seconds():
     labels, probabilities = sample(9, clips=100_000)
-    start = time.perf_counter()
+    start = time.process_time()
     found = evaluate(labels, probabilities, resamples=200)
     # A tenth of the 2,000 resamples, so a tenth of the 20 s that they may take.
-    assert time.perf_counter() - start < 2
-    assert found["roc_auc"].high - found["roc_auc"].low < 0.01
+    assert time.process_time() - start < 2
+    low, _, high = numbers(found["roc_auc"])
+    assert high - low < 0.01

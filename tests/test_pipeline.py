@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -163,7 +164,7 @@ def test_settings_out_of_range_are_refused(config, change):
 
 # Shards of two rows, so that a kill can fall between any two of them.
 PROGRAM = "import extract.pipeline as p; p.SHARD_ROWS = 2; import extract.__main__ as m; m.run(m.main)"
-SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+SILENT: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 def command(config: ExtractConfig, out: Path) -> list[str]:

@@ -1,6 +1,6 @@
 """The leak audit: people, source videos and files that are in more than one part of a split."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -42,16 +42,23 @@ def audit(records: Sequence[VideoRecord], parts: Sequence[str], checksums: Seque
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """Returns one sentence about `findings` for the terminal."""
-    crossing = Counter(finding.kind for finding in findings if len(finding.parts) > 1)
-    within = sum(len(finding.parts) == 1 for finding in findings)
-    if not findings:
-        return "Leak audit: no person, source video or content is in more than one part."
-    repeated = f"; {within} sets of equal videos lie within one part" if within else ""
-    return (
-        f"Leak audit: in more than one part are {crossing['identity']} people, {crossing['source']} source videos and "
-        f"{crossing['duplicate']} sets of equal videos{repeated}."
-    )
+    """Returns what is in more than one part as text for the terminal: a line a kind, with the first names."""
+    crossing = [finding for finding in findings if len(finding.parts) > 1]
+    lines = [f"  {title}: {_names(crossing, kind)}" for kind, title in _TITLES.items() if _names(crossing, kind)]
+    if within := len(findings) - len(crossing):
+        lines.append(f"  sets of equal videos within one part: {within}")
+    return "\n".join(["leak audit, in more than one part:", *lines] if lines else ["leak audit: nothing is shared."])
+
+
+_TITLES = {"identity": "people", "source": "source videos", "duplicate": "equal videos, by the first of each"}
+SHOWN = 8
+"""Names of a kind that the terminal gets; the run folder has them all."""
+
+
+def _names(findings: Sequence[Finding], kind: str) -> str:
+    names = [finding.name for finding in findings if finding.kind == kind]
+    more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{len(names)} ({', '.join(names[:SHOWN])}{more})" if names else ""
 
 
 def _source(record: VideoRecord) -> str:

@@ -68,11 +68,10 @@ def build_head(config: HeadConfig, size: int) -> "keras.Model":
     require_buildable(config)
     layers = keras.layers
     features = keras.Input((FRAMES, size), name="features")
-    mask = keras.Input((FRAMES,), dtype="bool", name="mask")
+    mask: Any = keras.Input((FRAMES,), dtype="bool", name="mask")
     # Not layers.Normalization: it keeps its numbers in the config, where HDF5 has room for 64 KB.
-    frames = layers.BatchNormalization(center=False, scale=False, epsilon=1e-9, trainable=False, name="normalise")(
-        features
-    )
+    normalise = layers.BatchNormalization(center=False, scale=False, epsilon=1e-9, trainable=False, name="normalise")
+    frames = normalise(features)
     clip = HEADS[config.head](frames, mask, config)
     clip = layers.BatchNormalization(name="batch_norm")(layers.Dropout(config.dropout, name="dropout")(clip))
     clip = layers.Dense(config.dense, activation="relu", name="dense")(clip)

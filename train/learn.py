@@ -53,7 +53,7 @@ def learn(
         epochs=epochs,
         callbacks=_callbacks(config, epochs, validated=len(val) > 0),
         shuffle=False,
-        verbose=0,
+        verbose=0,  # pyright: ignore[reportArgumentType]
     )
     _require_numbers(history.history, config)
     return head, history.history
@@ -61,7 +61,7 @@ def learn(
 
 def predict(head: keras.Model, clips: Clips, rows: np.ndarray) -> np.ndarray:
     """Returns the probability of fake, float32 (R,), of each of the clips `rows`."""
-    return head.predict(FeatureBatches(clips, rows, PREDICTION_BATCH), verbose=0)[:, 0]
+    return head.predict(FeatureBatches(clips, rows, PREDICTION_BATCH), verbose=0)[:, 0]  # pyright: ignore[reportArgumentType]
 
 
 def _callbacks(config: LearnConfig, epochs: int, *, validated: bool) -> list[keras.callbacks.Callback]:

@@ -80,7 +80,8 @@ def _moves(ties: _Ties, parts: np.ndarray, count: int) -> tuple[np.ndarray, np.n
     for one, other in ((0, 1), (1, 0)):
         person, tie = ties.ends[~alone, one], ~alone
         np.add.at(near, (person, parts[ties.ends[tie, other]], ties.labels[tie]), ties.counts[tie])
-    np.add.at(near, (ties.ends[alone, 0], slice(None), ties.labels[alone]), ties.counts[alone, None])
+    for part in range(count):  # a tie to oneself moves along, to whatever part
+        np.add.at(near[:, part], (ties.ends[alone, 0], ties.labels[alone]), ties.counts[alone])
     left, right = parts[ties.ends].T
     kept = np.zeros((count, 2))
     np.add.at(kept, (left[left == right], ties.labels[left == right]), ties.counts[left == right])
