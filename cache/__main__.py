@@ -48,7 +48,7 @@ def info(folder: Path) -> int:
           f"{len(contents.failures)} failed, {len(contents.missing)} not extracted yet")  # fmt: skip
     print(f"  array     {contents.arrays.dtype} {contents.arrays.shape}")
     if contents.records:
-        print(f"  coverage  {coverage_of(contents.status).mean():.3f} of the frames show a face")
+        print(f"  coverage  {coverage_of(contents.status).mean():.3f} of the frames have a detected face")
     for record, outcome, reason in contents.failures:
         print(f"  failed    {record.id}: {outcome}: {reason}")
     return 0

@@ -17,7 +17,7 @@ from train.split import DROPPED, PARTS
 class Predictions:
     """What a model says of N clips: `labels` int64 (N,), `probabilities` of fake and `coverage` float64 (N,) in [0, 1].
 
-    `parts` holds train, val or test for each clip; `coverage` the share of the clip's frames that show a face.
+    `parts` holds train, val or test for each clip; `coverage` the share of the clip's frames with a detected face.
     """
 
     ids: list[str]

@@ -14,6 +14,7 @@ import numpy as np
 
 from cache.command import start_keras
 from cache.schema import CROP_SIZE, UserError
+from cache.weights import WrongWeights, load_weights
 
 if TYPE_CHECKING:
     import keras
@@ -103,10 +104,9 @@ def _load(builder: str, weights: str) -> "keras.Model":
         _randomise(network)
         return network
     try:
-        network.load_weights(weights)
-    except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(f"{weights} does not hold weights of {builder} without its top ({reason}).") from None
+        load_weights(network, Path(weights))
+    except WrongWeights as error:
+        raise UserError(f"{weights} does not hold weights of {builder} without its top ({error}).") from None
     return network
 
 

@@ -101,9 +101,9 @@ def test_short_clips_are_padded_at_the_end_and_masked():
     assert coverage_of(found.status) == 1.0
 
 
-def test_coverage_is_the_share_of_frames_with_a_face():
+def test_coverage_is_the_share_of_frames_with_a_detected_face():
     status = np.array([[1, 2, 3, 3] + [0] * 8, [3] * 12, [0] * 12], np.uint8)
-    assert coverage_of(status).tolist() == [0.5, 0.0, 0.0]
+    assert coverage_of(status).tolist() == [0.25, 0.0, 0.0]
 
 
 def test_haar_searches_a_small_copy_and_maps_back(monkeypatch):

@@ -30,7 +30,8 @@ def baseline_probabilities(clips: Clips, train: np.ndarray, rows: np.ndarray) ->
 def pool(features: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Returns mean and standard deviation over the frames that are there, float64 (N, 2D), of features (N, 12, D)."""
     pooled = np.empty((len(features), 2, features.shape[2]))
-    for row, (frames, there) in enumerate(zip(features, mask, strict=True)):
-        seen = frames[there].astype(np.float64)
-        pooled[row] = seen.mean(axis=0), seen.std(axis=0)
+    with np.errstate(invalid="ignore"):  # a feature that is infinite gives NaN, which the caller looks for
+        for row, (frames, there) in enumerate(zip(features, mask, strict=True)):
+            seen = frames[there].astype(np.float64)
+            pooled[row] = seen.mean(axis=0), seen.std(axis=0)
     return pooled.reshape(len(features), -1)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cache.files import TEMPORARY, sync, write_text
 from cache.profile import FeatureProfile, differences, fingerprint, parse_profile
 from cache.schema import UserError
+from cache.weights import WrongWeights, load_weights
 from train.head import HeadConfig, build_head, parse_head
 
 if TYPE_CHECKING:
@@ -113,9 +114,9 @@ def read_run(folder: Path) -> Run:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         profile, head, size, named = (config[name] for name in ("profile", "head", "size", "fingerprint"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        profile = parse_profile(json.dumps(profile), "its profile")
+    except (OSError, ValueError, KeyError, TypeError, UserError) as error:
         raise UserError(f"{path} does not describe a run ({error}); train the run again.") from None
-    profile = parse_profile(json.dumps(profile), str(path))
     if not isinstance(profile, FeatureProfile) or fingerprint(profile) != named:
         raise UserError(f"{path} has a profile that is not of the fingerprint {named}; train the run again.")
     if not isinstance(size, int) or size < 1:
@@ -133,8 +134,7 @@ def load_head(run: Run, profile: FeatureProfile) -> "keras.Model":
     head = build_head(run.head, run.size)
     path = run.folder / WEIGHTS
     try:
-        head.load_weights(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(f"{path} does not hold the weights of the run's head ({reason}); train it again.") from None
+        load_weights(head, path)
+    except WrongWeights as error:
+        raise UserError(f"{path} does not hold the weights of the run's head ({error}); train it again.") from None
     return head

@@ -1,0 +1,23 @@
+"""Numbers from an HDF5 file into a network that is already built: all of them, or an error."""
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+
+class WrongWeights(Exception):
+    """A file that does not hold the weights of the network; the text says what is wrong with it."""
+
+
+def load_weights(network: "keras.Model", path: Path) -> None:
+    """Loads the file `path` into `network`; raises WrongWeights unless every layer got its numbers from there."""
+    try:
+        with warnings.catch_warnings():
+            # Keras only warns of a layer that the file lacks, and leaves it as it was drawn.
+            warnings.simplefilter("error", UserWarning)
+            network.load_weights(path)
+    except (ValueError, OSError, KeyError, TypeError, AttributeError, RuntimeError, UserWarning) as error:
+        raise WrongWeights(str(error).strip().split("\n")[0]) from None
