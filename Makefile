@@ -6,9 +6,11 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-# $(call flags,NAME OTHER_NAME) gives --name value for each variable that is set; ARGS goes through as it is.
+# $(call flags,NAME OTHER_NAME) gives --name value for each variable on the command line; ARGS goes through as it is.
+# Variables of the environment are left alone: some systems set NAME or HEAD for purposes of their own.
 lower = $(subst _,-,$(shell echo $(1) | tr A-Z a-z))
-flags = $(foreach name,$(1),$(if $($(name)),--$(call lower,$(name)) "$($(name))")) $(ARGS)
+given = $(filter command,$(firstword $(origin $(1))))
+flags = $(foreach name,$(1),$(if $(call given,$(name)),--$(call lower,$(name)) "$($(name))")) $(ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo features train eval detect test test-slow lint format lock clean
@@ -25,17 +27,18 @@ $(READY): requirements.lock
 	@touch $(READY)
 
 features: $(READY) ## DATA=folder [BACKBONE=resnet50 WEIGHTS=imagenet MARGIN=0.3 OUT=data]: videos -> features
-	@$(if $(DATA),,echo "error: say which data set, as in make features DATA=/path/to/Celeb-DF-v2." >&2; exit 2)
+	@$(if $(call given,DATA),,echo "error: say which data set, as in make features DATA=/path/to/Celeb-DF-v2." >&2; exit 2)
 	@$(RUN) -m extract $(call flags,DATA OUT BACKBONE WEIGHTS SAMPLING DETECTOR MARGIN WORKERS BATCH)
 
 train: $(READY) ## [HEAD=lstm SPLIT=official FEATURES=folder NAME=run SEED=0]: features -> run folder
-	@$(RUN) -m train fit $(call flags,FEATURES RUNS NAME HEAD SPLIT SEED EPOCHS)
+	@$(RUN) -m train fit $(call flags,FEATURES RUNS NAME HEAD SPLIT SPLIT_CSV SPLIT_SEED VAL UNITS DROPOUT DENSE \
+	  LEARNING_RATE BATCH EPOCHS PATIENCE FIXED_EPOCHS SEED)
 
 eval: $(READY) ## [RUN_FOLDER=runs/x]: run folder -> metrics.json, figures, report.html
 	@$(RUN) -m evaluate report $(if $(RUN_FOLDER),--run "$(RUN_FOLDER)") $(ARGS)
 
 detect: $(READY) ## VIDEO=clip.mp4 [RUN_FOLDER=runs/x SHOW=out.png]: a verdict on a clip or a folder of clips
-	@$(if $(VIDEO),,echo "error: say which clip, as in make detect VIDEO=clip.mp4." >&2; exit 64)
+	@$(if $(call given,VIDEO),,echo "error: say which clip, as in make detect VIDEO=clip.mp4." >&2; exit 64)
 	@$(RUN) -m detect "$(VIDEO)" $(if $(RUN_FOLDER),--run "$(RUN_FOLDER)") $(call flags,SHOW THRESHOLD WEIGHTS) || [ $$? = 1 ]
 
 DEMO := demo

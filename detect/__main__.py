@@ -16,24 +16,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if not 0 <= arguments.threshold <= 1:
         raise UserError(f"--threshold {arguments.threshold:g} is not a probability; give a number from 0 to 1.")
+    if arguments.show:
+        _require_png(arguments.show)
     start_keras()
-    from train.runs import latest
-
     from detect.detector import Detector, find_clips
+    from train.runs import latest
 
     clips = find_clips(arguments.clips)
     detector = Detector(arguments.run or latest(Path("runs")), arguments.weights)
     if not arguments.json:
         print(f"{'verdict':<10} {'p(fake)':>7} {'coverage':>8}  clip")
-    judged = []
-    for verdict, crops in detector.judge(clips, arguments.threshold):
-        print(json.dumps(verdict.as_dict()) if arguments.json else _line(verdict), flush=True)
-        judged.append((verdict, crops if arguments.show else None))
+    judged = detector.judge(clips, arguments.threshold)
     if arguments.show:
         from detect.sheet import draw_sheets
 
-        draw_sheets(arguments.show, judged)
-    return _status({verdict.verdict for verdict, _ in judged})
+        judged = draw_sheets(arguments.show, judged)
+    verdicts = set()
+    for verdict, _ in judged:
+        print(json.dumps(verdict.as_dict()) if arguments.json else _line(verdict), flush=True)
+        verdicts.add(verdict.verdict)
+    return _status(verdicts)
 
 
 def _parser() -> Parser:
@@ -43,8 +45,20 @@ def _parser() -> Parser:
     parser.add_argument("--weights", help="the backbone's weights, if they have moved since the features were made")
     parser.add_argument("--threshold", type=float, default=0.5, help="probability from which a clip is called fake")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, with per-frame times and boxes")
-    parser.add_argument("--show", type=Path, metavar="OUT.png", help="draw the crops the detector saw")
+    parser.add_argument(
+        "--show", type=Path, metavar="OUT.png", help="draw the crops the detector saw, twenty clips a file"
+    )
     return parser
+
+
+def _require_png(path: Path) -> None:
+    """Refuses what --show cannot write, before any work is done."""
+    if path.suffix != ".png":
+        raise UserError(f"--show {path} is not a PNG; give a name that ends in .png.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path.parent} cannot be written ({error.strerror}); choose another --show.") from None
 
 
 def _line(verdict) -> str:

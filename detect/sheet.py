@@ -1,5 +1,6 @@
 """The contact sheet: what the detector saw of a clip, as one picture."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,35 @@ from detect.detector import Verdict
 COLOURS = {"face": "#009E73", "tracked": "#E69F00", "full_frame": "#999999"}
 CAPTIONS = {"face": "face", "tracked": "tracked", "full_frame": "whole frame"}
 COLUMNS = 6
+CLIPS = 20
+"""Clips on one sheet."""
 ROWS = FRAMES // COLUMNS
 
 
-def draw_sheets(path: Path, judged: list[tuple[Verdict, np.ndarray | None]]) -> Path:
-    """Draws the twelve crops, uint8 (12, 160, 160, 3), of each judged clip with its verdict above; returns `path`.
+Judged = tuple[Verdict, np.ndarray | None]
+"""A verdict, and the clip's crops uint8 (12, 160, 160, 3) if there are any."""
+
+
+def draw_sheets(path: Path, judged: Iterable[Judged]) -> Iterator[Judged]:
+    """Passes `judged` on and draws it on the way: twenty clips on `path`, the next on its name with -2, and so on."""
+    held: list[Judged] = []
+    number = 1
+    for one in judged:
+        if len(held) == CLIPS:
+            draw_sheet(_numbered(path, number), held)
+            held, number = [], number + 1
+        held.append(one)
+        yield one
+    if held:
+        draw_sheet(_numbered(path, number), held)
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+
+
+def draw_sheet(path: Path, judged: Sequence[Judged]) -> Path:
+    """Draws the twelve crops of each judged clip with its verdict above; returns `path`.
 
     Each crop bears its time in the clip and a frame in the colour of what it shows.
     """

@@ -1,11 +1,10 @@
 """python -m evaluate: report, the numbers, figures and page of a trained run."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cache.command import add_flags, read_flags, run
+from cache.command import Parser, add_flags, read_flags, run
 from evaluate.evaluation import DECISION_NAMES, HALF, SCORE_NAMES, shown
 from evaluate.metrics import Measure
 from evaluate.report import METRICS, ReportConfig, write_report
@@ -13,10 +12,10 @@ from evaluate.report import METRICS, ReportConfig, write_report
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; its last line is the path of what it wrote."""
-    parser = argparse.ArgumentParser(prog="python -m evaluate", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="python -m evaluate", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     text = "write metrics.json, figures and report.html into the run's folder"
-    add_flags(commands.add_parser("report", help=text, description=text, allow_abbrev=False), ReportConfig)
+    add_flags(commands.add_parser("report", help=text, description=text), ReportConfig)
     path = write_report(read_flags(parser.parse_args(argv), ReportConfig))
     print(headline(path.with_name(METRICS)))
     print(path)

@@ -1,0 +1,166 @@
+"""The whole of it on drawn clips: features, a head, a report, and verdicts that agree with what was trained."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+from cache.schema import FRAMES, UserError
+from detect.__main__ import main
+from detect.detector import Detector, find_clips
+from evaluate.report import ReportConfig, write_report
+from extract.dataset import read_celeb_df
+from extract.drawn import DrawnConfig, draw_dataset
+from extract.drawn_clip import draw_empty_clip
+from extract.pipeline import ExtractConfig, extract
+from tests.clips import write_sound
+from train.fit import FitConfig, fit
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    sizes = DrawnConfig(tmp_path_factory.mktemp("whole") / "drawn", people=4, clips=2, youtube=0, fakes=8, workers=1)
+    return draw_dataset(sizes)
+
+
+@pytest.fixture(scope="module")
+def features(data):
+    return extract(ExtractConfig(data, data.parent / "data", "mobilenetv2", "random"))
+
+
+@pytest.fixture(scope="module")
+def run_folder(features):
+    return fit(FitConfig(features=features, runs=features.parents[2] / "runs", epochs=4))
+
+
+def predictions(folder: Path) -> dict[str, float]:
+    with (folder / "predictions.csv").open(newline="") as file:
+        return {row["id"]: float(row["probability"]) for row in csv.DictReader(file)}
+
+
+def detect(capsys, *words) -> tuple[int, list[str]]:
+    status = main([str(word) for word in words])
+    return status, capsys.readouterr().out.splitlines()
+
+
+def test_the_report_of_a_real_run(run_folder):
+    page = write_report(ReportConfig(run=run_folder, resamples=50)).read_text()
+    assert "random weights" in page
+    assert "ROC AUC" in page
+
+
+def test_verdicts_agree_with_the_stored_predictions(run_folder, data):
+    stored = predictions(run_folder)
+    clips = [data / record.path for record in read_celeb_df(data)]
+    judged = {verdict.clip: verdict for verdict, _ in Detector(run_folder).judge(clips)}
+    assert len(judged) == len(stored) == 16
+    for name, probability in stored.items():
+        verdict = judged[str(data / name)]
+        assert verdict.probability == pytest.approx(probability, abs=1e-3)
+        assert verdict.verdict == ("Fake" if probability >= 0.5 else "Real")
+        assert verdict.coverage >= 0.5
+
+
+def test_json_tells_times_boxes_and_what_each_frame_shows(capsys, run_folder, data):
+    clip = data / "Celeb-real/id0_0000.mp4"
+    status, lines = detect(capsys, clip, "--run", run_folder, "--json", "--threshold", "1")
+    (found,) = map(json.loads, lines)
+    assert (status, found["verdict"]) == (0, "Real")
+    assert found["clip"] == str(clip)
+    assert len(found["frames"]) == FRAMES
+    times = [frame["seconds"] for frame in found["frames"]]
+    assert times == sorted(times)
+    for frame in found["frames"]:
+        x, y, width, height = frame["box"]
+        assert 0 <= x < x + width <= 320
+        assert 0 <= y < y + height <= 240
+        assert frame["status"] in ("face", "tracked")
+
+
+def test_status_one_says_that_something_is_fake(capsys, run_folder, data):
+    status, lines = detect(capsys, data / "Celeb-real", "--run", run_folder, "--threshold", "0")
+    assert status == 1
+    assert [line.split()[0] for line in lines] == ["verdict"] + ["Fake"] * 8
+
+
+def test_what_cannot_be_judged_is_said_and_costs_nothing_else(capsys, run_folder, data, tmp_path):
+    (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "nothing.mp4").touch()
+    write_sound(tmp_path / "sound.mp4")
+    draw_empty_clip(tmp_path / "empty.mp4")
+    good = data / "Celeb-real/id0_0000.mp4"
+    sheet = tmp_path / "sheets" / "sheet.png"
+    status, lines = detect(capsys, tmp_path, tmp_path / "absent.mp4", good, "--run", run_folder, "--show", sheet)
+    found = {Path(line.split()[3]).name: line for line in lines[1:]}
+    assert status == 2
+    assert found["empty.mp4"].startswith("Undecided ")
+    assert "a face was found in 0 of 12 frames" in found["empty.mp4"]
+    for name, outcome in (("text", "unreadable"), ("nothing", "empty"), ("sound", "no_video"), ("absent", "missing")):
+        assert found[f"{name}.mp4"].startswith("Failed ")
+        assert f"({outcome}: " in found[f"{name}.mp4"]
+    assert found[good.name].split()[0] in ("Real", "Fake")
+    assert imread(sheet).shape[0] > 2 * imread(sheet).shape[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--threshold", "2"], "is not a probability"),
+        (["--run", "absent"], "no finished run"),
+        (["--show", "sheet.jpg"], "give a name that ends in .png"),
+        (["--weights", "absent.h5"], "is not a weights file"),
+        (["--weights", "imagenet"], "is not the weights file that"),
+    ],
+)
+def test_a_wrong_command_is_one_sentence(run_folder, data, words, message):
+    run = [] if "--run" in words else ["--run", str(run_folder)]
+    with pytest.raises(UserError, match=message):
+        main([str(data / "Celeb-real/id0_0000.mp4"), *run, *words])
+
+
+def test_a_sheet_holds_twenty_clips_and_the_next_goes_on(run_folder, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("detect.sheet.CLIPS", 3)
+    main([str(data / "Celeb-real"), "--run", str(run_folder), "--show", str(tmp_path / "out.png")])
+    shapes = {path.name: imread(path).shape[0] for path in tmp_path.iterdir()}
+    assert set(shapes) == {"out.png", "out-2.png", "out-3.png"}
+    assert shapes["out.png"] == shapes["out-2.png"] > shapes["out-3.png"]
+
+
+def test_a_folder_without_videos_is_refused(tmp_path):
+    with pytest.raises(UserError, match="holds no video"):
+        find_clips([tmp_path])
+
+
+def test_a_cascade_that_is_not_the_one_of_training_is_refused(run_folder, monkeypatch):
+    monkeypatch.setattr("detect.detector.detector_hash", lambda name: "0" * 16)
+    with pytest.raises(UserError, match="ships the cascade 0000000000000000"):
+        Detector(run_folder)
+
+
+def test_the_command_exits_with_its_status_and_no_traceback(run_folder, tmp_path):
+    (tmp_path / "text.mp4").write_text("no video")
+    for words, status in (([str(tmp_path / "text.mp4"), "--run", str(run_folder)], 2), (["--bogus"], 64)):
+        command = [sys.executable, "-m", "detect", *words]
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert found.returncode == status
+        assert "Traceback" not in found.stdout + found.stderr
+
+
+def test_a_touched_clip_is_extracted_alone(data, features, capsys):
+    capsys.readouterr()
+    config = ExtractConfig(data, data.parent / "data", "mobilenetv2", "random")
+    os.utime(data / "Celeb-real/id0_0000.mp4")
+    assert extract(config) == features
+    assert "16 videos in" in (said := capsys.readouterr().out)
+    assert ", 1 to extract" in said
+    extract(config)
+    assert "to extract" not in capsys.readouterr().out
+    assert extract(replace(config, margin=0.1)) != features
