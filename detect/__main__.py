@@ -46,7 +46,7 @@ def _parser() -> Parser:
     parser.add_argument("--threshold", type=float, default=0.5, help="probability from which a clip is called fake")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, with per-frame times and boxes")
     parser.add_argument(
-        "--show", type=Path, metavar="OUT.png", help="draw the crops the detector saw, twenty clips a file"
+        "--show", type=Path, metavar="OUT.png", help="draw the crops of twenty clips a file"
     )
     return parser
 

@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def headline(path: Path) -> str:
-    """Returns the main measures on the test part as a table for the terminal, from the file `path`."""
+    """Returns the main measures on the test part as a table for the terminal, and the notes, from the file `path`."""
     values = json.loads(path.read_text(encoding="utf-8"))
     counts, models = values["counts"]["test"], values["parts"]["test"]
     title = f"test: {counts['real']} real, {counts['fake']} fake"
@@ -33,7 +33,7 @@ def headline(path: Path) -> str:
     for name in ("accuracy", "balanced_accuracy", "f1_fake"):
         calls = [model["decisions"][HALF]["measures"][name] for model in models.values()]
         lines.append(_line(f"{DECISION_NAMES[name]} at {HALF}", calls))
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"note: {note}" for note in values["notes"])])
 
 
 def _line(name: str, measures: Sequence[dict[str, float | None]]) -> str:

@@ -22,6 +22,7 @@ from evaluate.figures import (
     training_figure,
 )
 from evaluate.markup import Html
+from evaluate.notes import notes
 from evaluate.predictions import Predictions
 from evaluate.results import read_results
 from evaluate.sections import report_page
@@ -49,7 +50,7 @@ def write_report(config: ReportConfig) -> Path:
     folder = evaluation.results.folder / "report"
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
-        write_text(folder / METRICS, json.dumps(as_json(evaluation), indent=1, allow_nan=False) + "\n")
+        write_text(folder / METRICS, json.dumps(as_json(evaluation) | {"notes": list(notes(evaluation))}, indent=1, allow_nan=False) + "\n")
         drawn = dict(_draw(evaluation, folder / "figures"))
         return write_text(folder / "report.html", report_page(evaluation, drawn))
     except OSError as error:
