@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+JOBS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 # $(call flags,NAME OTHER_NAME) gives --name value for each variable on the command line; ARGS goes through as it is.
@@ -53,8 +54,8 @@ demo: $(READY) ## draw a data set, then features, train, eval and detect on it
 	  $(RUN) -m detect $(DEMO_DATA)/$$clip --run $(DEMO)/runs/demo --show $(DEMO)/$$(basename $$clip .mp4).png || [ $$? = 1 ] || exit 1; done
 	@echo "== eval" && $(RUN) -m evaluate report --run $(DEMO)/runs/demo
 
-test: $(READY) ## the tests, without the slow ones
-	@$(RUN) -m pytest -m "not slow" $(ARGS)
+test: $(READY) ## [JOBS=2]: the tests, without the slow ones
+	@$(RUN) -m pytest -m "not slow" -n $(JOBS) --dist loadfile $(ARGS)
 
 test-slow: $(READY) ## the slow tests: many kills, many clips
 	@$(RUN) -m pytest -m slow $(ARGS)
