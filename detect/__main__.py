@@ -45,9 +45,7 @@ def _parser() -> Parser:
     parser.add_argument("--weights", help="the backbone's weights, if they have moved since the features were made")
     parser.add_argument("--threshold", type=float, default=0.5, help="probability from which a clip is called fake")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, with per-frame times and boxes")
-    parser.add_argument(
-        "--show", type=Path, metavar="OUT.png", help="draw the crops of twenty clips a file"
-    )
+    parser.add_argument("--show", type=Path, metavar="OUT.png", help="draw the crops of twenty clips a file")
     return parser
 
 

@@ -50,7 +50,10 @@ def write_report(config: ReportConfig) -> Path:
     folder = evaluation.results.folder / "report"
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
-        write_text(folder / METRICS, json.dumps(as_json(evaluation) | {"notes": list(notes(evaluation))}, indent=1, allow_nan=False) + "\n")
+        write_text(
+            folder / METRICS,
+            json.dumps(as_json(evaluation) | {"notes": list(notes(evaluation))}, indent=1, allow_nan=False) + "\n",
+        )
         drawn = dict(_draw(evaluation, folder / "figures"))
         return write_text(folder / "report.html", report_page(evaluation, drawn))
     except OSError as error:
