@@ -52,7 +52,8 @@ demo: $(READY) ## draw a data set, then features, train, eval and detect on it
 	@echo "== train" && $(RUN) -m train fit --features $(DEMO)/data/celeb-df-drawn/features-* --runs $(DEMO)/runs --name demo --split identity
 	@echo "== detect" && for clip in Celeb-real/id0_0000.mp4 Celeb-synthesis/id0_id1_0000.mp4; do \
 	  $(RUN) -m detect $(DEMO_DATA)/$$clip --run $(DEMO)/runs/demo --show $(DEMO)/$$(basename $$clip .mp4).png || [ $$? = 1 ] || exit 1; done
-	@echo "== eval" && $(RUN) -m evaluate report --run $(DEMO)/runs/demo
+	@echo "== eval (pictures of the two verdicts: $(DEMO)/id0_0000.png and $(DEMO)/id0_id1_0000.png)" && \
+	  $(RUN) -m evaluate report --run $(DEMO)/runs/demo
 
 test: $(READY) ## [JOBS=2]: the tests, without the slow ones
 	@$(RUN) -m pytest -m "not slow" -n $(JOBS) --dist loadfile $(ARGS)
