@@ -131,8 +131,10 @@ def _extract_all(
     stored = rows_from_store([kept[record.key] for record in todo if record.key in kept])
     files = [(record, config.data / record.path) for record in videos]
     decoded = rows_from_videos(files, config.crop_profile, config.limits, config.workers, clock)
-    rows = rows_with_features(itertools.chain(stored, _keep(decoded, crops, clock)), engine, clock)
-    for _ in _keep(_with_bar(rows, len(todo)), features, clock):
+    shards = None if crops is None else _Shards(crops, clock)
+    cropped = decoded if shards is None else shards.keep(decoded)
+    rows = rows_with_features(itertools.chain(stored, cropped), engine, clock)
+    for _ in _Shards(features, clock, shards).keep(_with_bar(rows, len(todo))):
         pass
 
 
@@ -143,27 +145,35 @@ def _kept_crops(crops: Writer | None, retry_failed: bool) -> dict[tuple[str, int
     return {key: place for key, place in rows.items() if not retry_failed or place[0].outcome[place[1]] == OK}
 
 
-def _keep(rows: Iterable[Row], writer: Writer | None, clock: Clock) -> Iterator[Row]:
-    """Passes `rows` on and writes them on the way, with a `writer`."""
-    if writer is None:
-        yield from rows
-        return
-    held: list[Row] = []
-    since, longest = time.perf_counter(), FIRST_SECONDS
-    for row in rows:
-        held.append(row)
-        if len(held) == SHARD_ROWS or time.perf_counter() - since > longest:
-            _flush(writer, held, clock)
-            since, longest = time.perf_counter(), min(2 * longest, SHARD_SECONDS)
-        yield row
-    _flush(writer, held, clock)
+class _Shards:
+    """Writes the rows that pass through as shards of `writer`; what `earlier` holds goes to disk before them.
 
+    So a video whose features are on disk has its crops there too, wherever a crash falls.
+    """
 
-def _flush(writer: Writer, held: list[Row], clock: Clock) -> None:
-    if held:
-        with clock.timed("write"):
-            writer.append(held)
-        held.clear()
+    def __init__(self, writer: Writer, clock: Clock, earlier: "_Shards | None" = None) -> None:
+        self._writer, self._clock, self._earlier = writer, clock, earlier
+        self._held: list[Row] = []
+        self._since, self._longest = time.perf_counter(), FIRST_SECONDS
+
+    def keep(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Passes `rows` on and writes them on the way."""
+        for row in rows:
+            self._held.append(row)
+            if len(self._held) == SHARD_ROWS or time.perf_counter() - self._since > self._longest:
+                self.flush()
+                self._longest = min(2 * self._longest, SHARD_SECONDS)
+            yield row
+        self.flush()
+
+    def flush(self) -> None:
+        """Writes what is held."""
+        if self._earlier is not None:
+            self._earlier.flush()
+        if self._held:
+            with self._clock.timed("write"):
+                self._writer.append(self._held)
+        self._held, self._since = [], time.perf_counter()
 
 
 def _with_bar(rows: Iterable[Row], total: int) -> Iterator[Row]:

@@ -192,6 +192,8 @@ def same_after_kills(config: ExtractConfig, tmp_path: Path, times: int) -> None:
     assert resumed.records == whole.records
     assert resumed.failures == whole.failures
     assert verify(resumed.store) == []
+    crops = load(open_store(next(folder.parent.glob("crops-*"))))
+    assert crops.records == whole.records
     assert not [path for path in folder.parent.rglob("*") if path.name.startswith(TEMPORARY)]
 
 
