@@ -2,19 +2,27 @@
 
 import csv
 import dataclasses
+import html
 import json
+import os
 import re
+import shlex
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cache.command import parse_flags
 from cache.schema import UserError
 from evaluate.__main__ import main
+from evaluate.evaluation import evaluate_results
 from evaluate.figures import COLOURS
-from evaluate.metrics import choose_threshold, evaluate
-from evaluate.predictions import read_predictions
+from evaluate.metrics import choose_threshold, confusion, evaluate
 from evaluate.report import ReportConfig, write_report
+from evaluate.results import read_results
+from evaluate.sections import MANY, report_page
+from train.fit import FitConfig
 
 PROFILE = {"backbone": "resnet50", "weights": "imagenet", "crops": {"margin": 0.3, "detector": "haar"}, "version": 1}
 CONFIG = {"features": None, "name": "x", "head": "lstm", "seed": 0, "class_weights": True, "learning_rate": 0.001}
@@ -41,22 +49,22 @@ def write_predictions(path, rows, strength, seed):
     write_csv(path, ["id", "label", "part", "probability", "coverage"], used)
 
 
-def write_run(folder, rows=None, findings=(), notes=(), profile=PROFILE, validated=True):
+def write_run(folder, rows=None, findings=(), notes=(), profile=PROFILE, validated=True, settings=CONFIG):
     """A run folder as training leaves it, of made-up numbers."""
     rows = clips() if rows is None else rows
     folder.mkdir(parents=True)
     write_csv(folder / "split.csv", ["id", "label", "part", "target", "donor", "source"],
               [(*row, "id1", "", "") for row in rows])  # fmt: skip
-    write_predictions(folder / "predictions.csv", rows, 0.5, 1)
+    write_predictions(folder / "predictions.csv", rows, 0.5, 6)
     write_predictions(folder / "baseline.csv", rows, 0.2, 2)
     history = [(epoch, 0.7 / epoch, 0.7 / epoch + 0.01 * epoch) for epoch in range(1, 13)]
     columns = ["epoch", "loss", "val_loss"] if validated else ["epoch", "loss"]
     write_csv(folder / "history.csv", columns, [row[: len(columns)] for row in history])
     audit = {"split": "official", "dropped": sum(row[2] == "dropped" for row in rows)}
     (folder / "audit.json").write_text(json.dumps(audit | {"notes": list(notes), "findings": list(findings)}))
-    config = {"config": CONFIG, "profile": profile, "fingerprint": "1a2b3c4d5e6f", "features": "data/my set/f-1a2b"}
+    config = {"config": settings, "profile": profile, "fingerprint": "1a2b3c4d5e6f", "features": "data/my set/f-1a2b"}
     config |= {"versions": {"python": "3.11", "keras": "3.15.1"}, "origin": {"data": "../celeb-df"}}
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config, default=str))
     (folder / "run.json").write_text('{"created": "2026-01-01T00:00:00"}')
     return folder
 
@@ -70,12 +78,35 @@ def run_folder(tmp_path):
     return write_run(tmp_path / "runs" / "lstm")
 
 
-def report(folder, resamples=50):
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The folder of an ordinary run, reported, and its page; for tests that leave it as it is."""
+    folder = write_run(tmp_path_factory.mktemp("written") / "lstm")
+    return folder, report(folder)
+
+
+def report(folder, resamples=20):
     return write_report(ReportConfig(run=folder, resamples=resamples)).read_text(encoding="utf-8")
 
 
+def page(folder, resamples=20):
+    """The page without its figures, which take a second to draw."""
+    return report_page(evaluate_results(read_results(folder), resamples, 0), {})
+
+
 def metrics(folder):
-    return json.loads((folder / "report/metrics.json").read_text())
+    return json.loads((folder / "report/metrics.json").read_text(), parse_constant=pytest.fail)
+
+
+def stored(folder, file, part):
+    """Labels and probabilities of one part, read anew."""
+    with (folder / file).open(newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["part"] == part]
+    return np.array([int(row["label"]) for row in rows]), np.array([float(row["probability"]) for row in rows])
+
+
+def relabelled(part, label, **counts):
+    return [(name, label if at == part else own, at) for name, own, at in clips(**counts)]
 
 
 class Reader(HTMLParser):
@@ -86,6 +117,7 @@ class Reader(HTMLParser):
         self.tags, self.values, self.words, self.open = set(), [], [], []
         self.feed(text)
         self.close()
+        assert not self.open
 
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
@@ -103,186 +135,431 @@ class Reader(HTMLParser):
     def handle_data(self, data):
         self.words.append(data)
 
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
 
-MEASURES = {
-    "scores": {"roc_auc", "pr_auc", "eer", "log_loss", "brier"},
-    "measures": {"accuracy", "balanced_accuracy", "kappa", "youden_j"}
-    | {f"{name}_{label}" for name in ("precision", "recall", "f1") for label in ("fake", "real")},
+
+def read(text):
+    return Reader(text).text
+
+
+MODELS = {"head": "predictions.csv", "logistic baseline": "baseline.csv"}
+SCORES = {
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "eer": "equal error rate ↓",
+    "log_loss": "log-loss in nats ↓",
+    "brier": "Brier score ↓",
+}
+CALLS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "kappa": "Cohen's kappa",
+    "youden_j": "Youden's J",
+    "precision_fake": "precision, fake",
+    "recall_fake": "recall, fake",
+    "f1_fake": "F1, fake",
+    "precision_real": "precision, real",
+    "recall_real": "recall, real",
+    "f1_real": "F1, real",
+}
+FIGURES = ["confusion", "confusion-chosen", "histogram", "pr", "roc", "training"]
+
+
+def test_a_report_is_numbers_figures_and_a_page(written):
+    folder, _ = written
+    files = sorted(str(path.relative_to(folder / "report")) for path in (folder / "report").rglob("*.*"))
+    drawn = [f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")]
+    assert files == sorted(["metrics.json", "report.html", *drawn])
+    for name in FIGURES:
+        assert (folder / f"report/figures/{name}.png").read_bytes().startswith(b"\x89PNG")
+        svg = (folder / f"report/figures/{name}.svg").read_text()
+        assert "<svg" in svg
+        assert "var(" not in svg  # a file of its own has no page to take colours from
+
+
+def test_the_page_needs_nothing_but_itself(written):
+    _, text = written
+    found = Reader(text)
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    assert f'<meta http-equiv="Content-Security-Policy" content="{policy}">' in text
+    assert not found.tags & {"script", "link", "iframe", "object", "embed", "img", "image", "base", "form"}
+    assert {name for name, _ in found.values if name.startswith("on") or name in ("src", "srcset", "data")} == set()
+    assert all(value.startswith("#") for name, value in found.values if name.endswith("href"))
+    assert "://" not in text
+    assert "@import" not in text
+    assert set(re.findall(r"url\((.)", text)) == {"#"}
+
+
+def test_ids_are_unique_and_what_points_at_one_finds_it(written):
+    _, text = written
+    ids = [value for name, value in Reader(text).values if name == "id"]
+    pointed = re.findall(r'(?:href="|url\()#([^")]+)', text)
+    assert len(set(ids)) == len(ids)
+    assert pointed
+    assert set(pointed) <= set(ids)
+
+
+def test_figures_in_the_page_are_described_and_take_its_colours(written):
+    _, text = written
+    drawn = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert len(drawn) == len(FIGURES)
+    for svg in drawn:
+        values = dict(Reader(svg).values)
+        assert values["role"] == "img"
+        assert len(values["aria-label"]) > 20
+        assert not re.search(r"#[0-9a-f]{6}\b", svg, re.IGNORECASE)
+        assert "var(--ink)" in svg
+    light, dark = text.split("@media (prefers-color-scheme: dark)")
+    for role in COLOURS:
+        assert f"--{role}:" in light
+        assert f"--{role}:" in dark
+
+
+@pytest.mark.parametrize("part", ["test", "val"])
+@pytest.mark.parametrize("model", MODELS)
+def test_numbers_are_those_of_the_stored_predictions(written, model, part):
+    folder, _ = written
+    found = metrics(folder)["parts"][part][model]
+    chosen = choose_threshold(*stored(folder, MODELS[model], "val"))
+    labels, probabilities = stored(folder, MODELS[model], part)
+    assert chosen not in (None, 0.5)  # else the two thresholds could be mistaken for each other
+    assert found["decisions"].keys() == {"0.5", "chosen on validation"}
+    for kind, threshold in (("0.5", 0.5), ("chosen on validation", chosen)):
+        calls = found["decisions"][kind]
+        expected = evaluate(labels, probabilities, threshold, resamples=20, seed=0)
+        assert found["scores"] | calls["measures"] == {name: vars(value) for name, value in expected.items()}
+        assert calls["confusion"] == vars(confusion(labels, probabilities, threshold))
+        assert calls["threshold"] == threshold
+
+
+@pytest.mark.parametrize("file", MODELS.values())
+def test_the_threshold_does_not_depend_on_the_test_part(run_folder, file):
+    before = evaluate_results(read_results(run_folder), 1, 0)
+    labels, probabilities = stored(run_folder, file, "test")
+    assert choose_threshold(labels, probabilities) != choose_threshold(*stored(run_folder, file, "val"))
+    rows = [line.split(",") for line in (run_folder / file).read_text().splitlines()]
+    turned = [[*row[:3], 1 - float(row[3]), row[4]] if row[2] == "test" else row for row in rows]
+    write_csv(run_folder / file, turned[0], turned[1:])
+    after = evaluate_results(read_results(run_folder), 1, 0)
+    for model in MODELS:
+        old, new = (found.evaluated["test"][model].decisions["chosen on validation"] for found in (before, after))
+        assert new.threshold == old.threshold
+    assert after.evaluated["test"] != before.evaluated["test"]
+
+
+def test_every_measure_is_on_the_page_with_its_interval(written):
+    folder, text = written
+    shown, models = read(text), metrics(folder)["parts"]["test"].values()
+    tables = [(SCORES, [model["scores"] for model in models])]
+    for kind in ("0.5", "chosen on validation"):
+        calls = [model["decisions"][kind] for model in models]
+        tables.append((CALLS, [call["measures"] for call in calls]))
+        thresholds = " ".join(f"{call['threshold']:.3f}" for call in calls)
+        assert f"Calls at the threshold {kind}. head logistic baseline threshold {thresholds} accuracy" in shown
+    for names, found in tables:
+        assert all(measures.keys() == names.keys() for measures in found)
+        for name, label in names.items():
+            assert all(measures[name]["low"] <= measures[name]["high"] for measures in found), name
+            cells = ["{value:.3f} [{low:.3f}, {high:.3f}]".format(**measures[name]) for measures in found]
+            assert f"{label} {' '.join(cells)}" in shown
+
+
+@pytest.mark.parametrize(("figure", "kind"), [("confusion", "0.5"), ("confusion-chosen", "chosen on validation")])
+def test_the_confusion_matrix_has_the_counts_in_reading_order(written, figure, kind):
+    folder, _ = written
+    calls = metrics(folder)["parts"]["test"]["head"]["decisions"][kind]
+    svg = (folder / f"report/figures/{figure}.svg").read_text()
+    cells = [int(text) for text in re.findall(r">(\d+)</text>", svg)]
+    assert cells == [calls["confusion"][name] for name in ("true_real", "false_fake", "false_real", "true_fake")]
+    assert f"Threshold {calls['threshold']:.2f}" in svg
+
+
+def test_counts_and_coverage_of_the_parts_with_what_was_dropped(tmp_path):
+    rows = [*clips(), ("a.mp4", 0, "dropped"), ("b.mp4", 1, "dropped"), ("c.mp4", 1, "dropped")]
+    folder = write_run(tmp_path / "run", rows)
+    counts, shown = evaluate_results(read_results(folder), 1, 0).counts, read(page(folder))
+    assert {part: (found.real, found.fake) for part, found in counts.items()} == {
+        "train": (14, 26),
+        "val": (10, 20),
+        "test": (20, 40),
+        "dropped": (1, 2),
+    }
+    with (folder / "predictions.csv").open() as file:
+        coverage = [float(row["coverage"]) for row in csv.DictReader(file) if row["part"] == "test"]
+    few = sum(share < 0.5 for share in coverage)
+    assert 0 < few < len(coverage)
+    assert f"test 20 40 {np.mean(coverage):.3f} {few} dropped 1 2 – –" in shown
+    assert f"{few} of 60 test clips show a face in less than half of their frames" in shown
+    assert "parts apart: 3." in shown
+
+
+def test_hostile_names_are_shown_and_do_nothing(tmp_path):
+    rows = [(HOSTILE, 1, "test"), *clips()]
+    findings = [finding(kind, HOSTILE, ["clip00000.mp4"], [HOSTILE]) for kind in ("identity", HOSTILE)]
+    profile, settings = PROFILE | {"backbone": HOSTILE, HOSTILE: HOSTILE}, CONFIG | {"head": HOSTILE}
+    folder = tmp_path / "<i>&\"'\\1"
+    text = report(write_run(folder, rows, findings, [HOSTILE], profile, settings=settings))
+    found = Reader(text)
+    assert not found.tags & {"script", "i"}
+    assert not any(HOSTILE in (value or "") for _, value in found.values)
+    assert found.words.count(HOSTILE) == 7  # a note, two names of findings, four cells of the settings
+    assert found.words.count(folder.name) == 1
+    assert "1 of 61 test clips show a person who is also in train" in found.text
+
+
+LEAKS = [
+    finding("identity", "id7", ["clip00000.mp4"], ["clip00070.mp4", "clip00071.mp4"]),
+    finding("identity", "id8", ["clip00001.mp4"], ["clip00071.mp4", "clip00072.mp4"]),
+    finding("source", "film.mp4", ["clip00002.mp4"], ["clip00073.mp4", "not tested on.mp4"]),
+    finding("duplicate", "clip00003.mp4", ["clip00003.mp4"], ["clip00074.mp4", "clip00075.mp4"]),
+    # These say nothing of train and test.
+    {"kind": "duplicate", "name": "clip00080.mp4", "parts": ["test"], "videos": {"test": ["clip00080.mp4"]}},
+    {"kind": "source", "name": "val.mp4", "parts": ["val", "test"], "videos": {"val": [], "test": ["clip00081.mp4"]}},
+]
+
+
+def test_leaks_are_named_and_the_test_clips_they_touch_counted_once(tmp_path):
+    shown = read(page(write_run(tmp_path / "run", findings=LEAKS)))
+    assert "3 of 60 test clips show a person who is also in train" in shown
+    assert "1 of 60 test clips come from footage that is also in train" in shown
+    assert "2 of 60 test clips have the very content of a clip in train" in shown
+    assert "People in more than one part (2) id7 : 1 in train, 2 in test train: clip00000.mp4 test:" in shown
+    assert "Source videos in more than one part (2) film.mp4 : 1 in train, 2 in test" in shown
+    assert "Clips with equal content (2) clip00003.mp4 : 1 in train, 2 in test" in shown
+    assert "is shared between parts" not in shown
+
+
+@pytest.mark.parametrize("count", [MANY, MANY + 1])
+def test_many_findings_are_folded(tmp_path, count):
+    findings = [finding("identity", f"id{number}", ["a"], ["b"]) for number in range(count)]
+    text = page(write_run(tmp_path / "run", findings=findings))
+    assert (f"<details><summary>People in more than one part ({count})</summary>" in text) == (count > MANY)
+    assert f"id{count - 1}" in read(text)
+
+
+NOTES = {
+    "random": "random weights, so the accuracy shows the plumbing only",
+    "baseline": "The head does not beat the baseline",
+    "no validation": "no threshold was chosen; calls are made at 0.5 only",
+    "one class": "clips only; every measure that needs both classes is undefined",
+    "few": "The test part has 1 real and 8 fake clips, too few for some of the intervals",
+    "wide": "The test part has only 9 clips",
+    "perfect": "with 60 clips the true error rate may still be 5%",
+    "own": "The curtain moved.",
 }
 
 
-def test_every_number_is_that_of_the_stored_predictions(run_folder):
-    report(run_folder)
-    found = metrics(run_folder)["parts"]["test"]
-    for model, file in (("head", "predictions.csv"), ("logistic baseline", "baseline.csv")):
-        stored = read_predictions(run_folder / file)
-        test, val = stored.of("test"), stored.of("val")
-        thresholds = {"0.5": 0.5, "chosen on validation": choose_threshold(val.labels, val.probabilities)}
-        assert set(found[model]["scores"]) == MEASURES["scores"]
-        for name, threshold in thresholds.items():
-            assert threshold is not None
-            calls = found[model]["decisions"][name]
-            expected = evaluate(test.labels, test.probabilities, threshold, resamples=50)
-            assert calls["threshold"] == threshold
-            assert set(calls["measures"]) == MEASURES["measures"]
-            for measure, values in (found[model]["scores"] | calls["measures"]).items():
-                assert values == dataclasses.asdict(expected[measure]), measure
-            assert sum(calls["confusion"].values()) == len(test.ids)
+def scored(rows=None, head=0.5, baseline=0.2):
+    """Writes both predictions anew, as strong as asked; 1e9 is without error, -1 upside down."""
+
+    def write(folder):
+        for file, strength, seed in (("predictions.csv", head, 6), ("baseline.csv", baseline, 2)):
+            write_predictions(folder / file, rows or clips(), strength, seed)
+
+    return write
 
 
-def test_the_page_is_whole_and_asks_for_nothing(run_folder):
-    text = report(run_folder)
-    page = Reader(text)
-    assert not page.open
-    assert not page.tags & {"script", "link", "img", "iframe", "object"}
-    for name, value in page.values:
-        assert name not in ("src", "srcset", "data", "action")
-        assert not name.startswith("on")
-        assert not name.endswith("href") or value.startswith("#")
-    assert "default-src 'none'" in text
-    assert "url(http" not in text
-    ids = [value for name, value in page.values if name == "id"]
-    assert len(ids) == len(set(ids))
-
-
-def test_each_figure_is_in_the_page_described_and_in_its_colours(run_folder):
-    text = report(run_folder)
-    figures = re.findall(r"<svg .*?</svg>", text, flags=re.S)
-    names = {"roc", "pr", "confusion", "confusion-chosen", "histogram", "training"}
-    assert len(figures) == len(names)
-    for figure in figures:
-        assert re.match(r'<svg viewBox="[^"]+" role="img" aria-label="[^"]+">', figure)
-        assert not any(colour in figure for colour in COLOURS.values())
-        assert "var(--ink)" in figure
-    assert {path.stem for path in (run_folder / "report/figures").glob("*.png")} == names
-    assert {path.stem for path in (run_folder / "report/figures").glob("*.svg")} == names
-
-
-def test_the_same_run_gives_the_same_page(run_folder):
-    assert report(run_folder) == report(run_folder)
-
-
-def test_names_and_notes_from_files_are_escaped(tmp_path):
-    rows = [(HOSTILE, 1, "test"), *clips()]
-    found = [finding("identity", HOSTILE, ["clip00000.mp4"], [HOSTILE])]
-    text = report(write_run(tmp_path / "<b>run", rows, found, notes=[HOSTILE]))
-    assert "script" not in Reader(text).tags
-    assert "b" not in {tag for tag, value in Reader(text).values if value == "run"}
-    assert HOSTILE in "".join(Reader(text).words)
-
-
-def test_leaks_are_named_and_counted(tmp_path):
-    found = [
-        finding("identity", "id7", ["clip00000.mp4"], ["clip00070.mp4", "clip00071.mp4"]),
-        finding("identity", "id8", ["clip00001.mp4"], ["clip00071.mp4"]),
-        finding("source", "Celeb-real/id7_0000.mp4", ["clip00002.mp4"], ["clip00072.mp4"]),
-        finding("duplicate", "clip00003.mp4", ["clip00003.mp4"], ["clip00073.mp4"]),
-    ]
-    words = "".join(Reader(report(write_run(tmp_path / "run", findings=found, notes=["nine were dropped"]))).words)
-    assert "2 of 60 test clips show a person who is also in train" in words
-    assert "1 of 60 test clips come from footage that is also in train" in words
-    assert "1 of 60 test clips have the very content" in words
-    assert "nine were dropped" in words
-    for name in ("id7", "id8", "Celeb-real/id7_0000.mp4", "People in more than one part (2)"):
-        assert name in words
-
-
-def test_random_weights_and_a_beaten_head_are_said(tmp_path):
-    folder = write_run(tmp_path / "run", profile=PROFILE | {"weights": "random:0"})
-    (folder / "predictions.csv").write_bytes((folder / "baseline.csv").read_bytes())
-    text = report(folder)
-    assert "the plumbing only" in text
-    assert "does not beat the baseline" in text
-
-
-def test_without_validation_no_threshold_is_chosen(tmp_path):
-    folder = write_run(tmp_path / "run", clips(val=0), validated=False)
-    assert "no threshold was chosen" in report(folder)
-    assert list(metrics(folder)["parts"]) == ["test"]
-    assert list(metrics(folder)["parts"]["test"]["head"]["decisions"]) == ["0.5"]
-
-
-def test_one_class_leaves_undefined_what_needs_two(tmp_path):
-    rows = [row for row in clips() if row[2] != "test" or row[1] == 1]
-    folder = write_run(tmp_path / "run", rows)
-    text = report(folder)
-    assert "fake clips only" in text
-    assert "undefined" in text
-    assert not re.search(r"\bnan\b", "".join(Reader(text).words), flags=re.I)
-    assert metrics(folder)["parts"]["test"]["head"]["scores"]["roc_auc"]["value"] is None
-    assert not (folder / "report/figures/roc.png").exists()
-
-
-def test_dropped_clips_are_counted(tmp_path):
-    rows = [*clips(), ("left.mp4", 1, "dropped"), ("out.mp4", 0, "dropped")]
-    folder = write_run(tmp_path / "run", rows)
-    assert "Clips dropped to keep the parts apart: 2." in report(folder)
-    assert metrics(folder)["counts"]["dropped"] == {"real": 1, "fake": 1, "coverage": None, "few_faces": 0}
-
-
-def replaced(old: str, new: str):
-    return lambda text: text.replace(old, new, 1)
-
-
-def without(line: int):
-    return lambda text: "".join(row for number, row in enumerate(text.splitlines(keepends=True), 1) if number != line)
-
-
-def with_probability(text: str, value: str) -> str:
-    rows = text.splitlines()
-    rows[4] = ",".join([*rows[4].split(",")[:3], value, "1.0"])
-    return "\n".join(rows)
+ONE_REAL = [(name, int(number != 75), part) if part == "test" else (name, label, part)
+            for number, (name, label, part) in enumerate(clips(test=9))]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("file", "change", "message"),
+    ("expected", "options", "change"),
     [
-        ("predictions.csv", lambda text: with_probability(text, "nan"), r"predictions\.csv, line 5: .* 'nan'"),
-        ("predictions.csv", lambda text: with_probability(text, "1.5"), r"line 5: the probability '1\.5'"),
-        ("baseline.csv", lambda text: with_probability(text, "x"), r"baseline\.csv, line 5: the probability 'x'"),
-        ("predictions.csv", replaced("clip00001.mp4", "clip00000.mp4"), r"line 3: .* a second time"),
-        ("predictions.csv", replaced("clip00001.mp4,1", "clip00001.mp4,0"), "'clip00001.mp4' with label 0"),
-        ("predictions.csv", replaced("clip00001.mp4,1", "clip00001.mp4,2"), "line 3: the label '2'"),
-        ("predictions.csv", replaced("clip00001.mp4,1,train", "clip00001.mp4,1,test"), "label 1 in test"),
-        ("predictions.csv", replaced("clip00001.mp4", "other.mp4"), "has the clip 'other.mp4'"),
-        ("predictions.csv", without(3), "lacks 1 clips of the run's split, 'clip00001.mp4'"),
-        ("predictions.csv", replaced("clip00001.mp4,1,train", "clip00001.mp4,1"), "line 3: .* as many values"),
-        ("predictions.csv", replaced("probability", "score"), "no column 'probability'"),
-        ("history.csv", replaced("1,0.7", "1,low"), r"history\.csv, line 2: 'low"),
-        ("config.json", lambda text: text[:-1], r"config\.json cannot be read as JSON"),
-        ("config.json", replaced("fingerprint", "print"), r"config\.json has no 'fingerprint'"),
-        ("audit.json", replaced('"findings": [', '"findings": [3'), r"audit\.json: finding 1 lacks"),
+        ([], {}, None),
+        (["random"], {"profile": PROFILE | {"weights": "random:0"}}, None),
+        (["baseline"], {}, scored(head=0.4, baseline=0.7)),
+        (["perfect"], {}, scored(head=1e9)),
+        (["no validation"], {"rows": clips(val=0), "validated": False}, None),
+        (["no validation"], {"rows": relabelled("val", 1)}, None),
+        (["one class"], {"rows": relabelled("test", 0)}, None),
+        (["few"], {"rows": ONE_REAL}, scored(ONE_REAL, baseline=-1)),
+        (["wide"], {"rows": clips(test=9)}, scored(clips(test=9), head=0.2, baseline=-1)),
+        (["own"], {"notes": ["The curtain moved."]}, None),
     ],
 )
-def test_a_run_that_does_not_fit_together_is_refused(run_folder, file, change, message):
+def test_a_note_is_there_exactly_where_it_applies(tmp_path, expected, options, change):
+    folder = write_run(tmp_path / "run", **options)
+    if change:
+        change(folder)
+    shown = read(page(folder, resamples=100))
+    assert [name for name, note in NOTES.items() if note in shown] == expected
+
+
+def test_too_few_clips_have_values_without_an_interval(tmp_path):
+    shown = read(page(write_run(tmp_path / "run", ONE_REAL), resamples=100))
+    assert re.search(r"ROC AUC [01]\.\d{3} \[no interval\]", shown)
+
+
+def test_a_clean_run_says_that_nothing_is_shared(written):
+    assert "No person, source video or content is shared between parts." in read(written[1])
+
+
+def test_a_run_without_validation_is_reported_at_one_half_only(tmp_path):
+    folder = write_run(tmp_path / "run", clips(val=0), validated=False)
+    shown, found = read(report(folder)), metrics(folder)
+    assert found["parts"].keys() == {"test"}
+    assert all(model["decisions"].keys() == {"0.5"} for model in found["parts"]["test"].values())
+    assert "Calls at the threshold 0.5." in shown
+    assert "Measures on the validation part" not in shown
+    names = {path.stem for path in (folder / "report/figures").iterdir()}
+    assert names == {*FIGURES} - {"confusion-chosen"}
+
+
+@pytest.mark.parametrize(("label", "absent"), [(0, "fake"), (1, "real")])
+def test_one_class_in_the_test_part_is_undefined_and_never_nan(tmp_path, label, absent):
+    folder = write_run(tmp_path / "run", relabelled("test", label))
+    shown, head = read(report(folder)), metrics(folder)["parts"]["test"]["head"]
+    assert not re.search(r"\bnan\b", shown, re.IGNORECASE)
+    assert "ROC AUC undefined undefined" in shown
+    assert f"recall, {absent} undefined undefined" in shown
+    undefined = {"value": None, "low": None, "high": None}
+    assert head["scores"]["roc_auc"] == head["decisions"]["0.5"]["measures"]["balanced_accuracy"] == undefined
+    assert head["decisions"]["0.5"]["measures"]["accuracy"]["value"] is not None
+    assert {path.stem for path in (folder / "report/figures").iterdir()} == {*FIGURES} - {"roc", "pr"}
+
+
+def test_the_recipe_asks_for_the_run_and_the_report_again(tmp_path):
+    asked = FitConfig(head="gru", class_weights=False, split="csv", split_csv=Path("it's mine.csv"), seed=3)
+    settings = dataclasses.asdict(dataclasses.replace(asked, name="taken"))
+    folder = write_run(tmp_path / "my runs" / "x", settings=settings)
+    recipe = re.findall(r"<pre>(.*?)</pre>", page(folder, resamples=7), re.DOTALL)
+    fit, again = (shlex.split(line) for line in html.unescape(recipe[0]).splitlines())
+    assert fit[:4] == ["python", "-m", "train", "fit"]
+    assert parse_flags("", "", FitConfig, fit[4:]) == dataclasses.replace(asked, features=Path("data/my set/f-1a2b"))
+    assert again[:4] == ["python", "-m", "evaluate", "report"]
+    assert parse_flags("", "", ReportConfig, again[4:]) == ReportConfig(run=folder, resamples=7, seed=0)
+
+
+def test_the_command_prints_headline_and_path_and_writes_the_same_bytes_again(written, capsys):
+    folder, text = written
+    before = {path: path.read_bytes() for path in (folder / "report").rglob("*.*")}
+    assert main(["report", "--run", str(folder), "--resamples", "20"]) == 0
+    title, *rows, last = capsys.readouterr().out.splitlines()
+    assert title.split() == ["test:", "20", "real,", "40", "fake", "head", "logistic", "baseline"]
+    assert last == str(folder / "report/report.html")
+    notes = metrics(folder)["notes"]
+    assert notes
+    assert rows[6:] == [f"note: {note}" for note in notes]
+    assert all(note in read(text) for note in notes)
+    for model in metrics(folder)["parts"]["test"].values():
+        values = [model["scores"][name] for name in ("roc_auc", "pr_auc", "eer")]
+        measures = model["decisions"]["0.5"]["measures"]
+        values += [measures[name] for name in ("accuracy", "balanced_accuracy", "f1_fake")]
+        for row, value in zip(rows[:6], values, strict=True):
+            assert "{value:.3f} [{low:.3f}, {high:.3f}]".format(**value) in row
+    assert {path: path.read_bytes() for path in (folder / "report").rglob("*.*")} == before
+
+
+def test_the_newest_finished_run_is_taken_where_none_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="no finished run below runs"):
+        write_report(ReportConfig())
+    for name, age in (("a", 200), ("b", 100), ("c", 300)):
+        folder = write_run(tmp_path / "runs" / name)
+        os.utime(folder / "run.json", (1e9 - age, 1e9 - age))
+    (tmp_path / "runs/b/split.csv").unlink()
+    with pytest.raises(UserError, match=r"^runs/b/split\.csv is missing"):
+        write_report(ReportConfig())
+
+
+ROW = "new.mp4,0,train,0.5,0.5\r\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "old", "new", "words"),
+    [
+        ("predictions.csv", 2, "train,[^,]*", "train,nan", ["line 2", "probability 'nan'"]),
+        ("predictions.csv", 3, "train,[^,]*", "train,1.5", ["line 3", "probability '1.5'"]),
+        ("predictions.csv", 4, "train,[^,]*", "train,-0.1", ["line 4", "probability '-0.1'"]),
+        ("predictions.csv", 131, "test,[^,]*", "test,x", ["line 131", "probability 'x'"]),
+        ("baseline.csv", 2, "train,[^,]*", "train,", ["line 2", "probability ''"]),
+        ("predictions.csv", 2, "[^,]*$", "2", ["line 2", "coverage '2'"]),
+        ("predictions.csv", 3, "clip00001", "clip00000", ["line 3", "'clip00000.mp4' is there a second time"]),
+        ("predictions.csv", 2, ",0,", ",1,", ["'clip00000.mp4' with label 1 in train", "label 0 in train"]),
+        ("predictions.csv", 2, ",0,", ",2,", ["line 2", "label '2'"]),
+        ("predictions.csv", 2, "train", "val", ["'clip00000.mp4' with label 0 in val", "label 0 in train"]),
+        ("baseline.csv", 131, "test", "train", ["'clip00129.mp4' with label 0 in train", "label 0 in test"]),
+        ("predictions.csv", 2, "train", "dropped", ["line 2", "part 'dropped' is none of train, val, test"]),
+        ("predictions.csv", 2, ".*", "", ["lacks 1 clips", "'clip00000.mp4'"]),
+        ("baseline.csv", 131, ".*", "", ["lacks 1 clips", "'clip00129.mp4'"]),
+        ("predictions.csv", 2, "^", ROW, ["'new.mp4', which the run's split does not use"]),
+        ("predictions.csv", 3, ",[^,]*$", "", ["line 3", "not as many values"]),
+        ("predictions.csv", 3, "$", ",1", ["line 3", "not as many values"]),
+        ("predictions.csv", 1, "coverage", "cover", ["no column 'coverage'"]),
+        ("predictions.csv", 2, "^", '"', ["cannot be read as CSV"]),
+        ("split.csv", 2, "train", "dev", ["line 2", "part 'dev'"]),
+        ("split.csv", 2, ",0,", ",real,", ["line 2", "label 'real'"]),
+        ("split.csv", 3, "clip00001", "clip00000", ["line 3", "second time"]),
+        ("split.csv", 131, ",.*", "", ["line 131", "not as many values"]),
+        ("history.csv", 4, ",.*", ",x,1", ["line 4", "'x' is not a number"]),
+        ("history.csv", 1, "loss", "los", ["no column 'loss'"]),
+        ("config.json", 1, "}$", "", ["cannot be read as JSON"]),
+        ("config.json", 1, "profile", "profil", ["no 'profile' that is a dict"]),
+        ("config.json", 1, ".*", "[]", ["no 'config' that is a dict"]),
+        ("audit.json", 1, "^.", "", ["cannot be read as JSON"]),
+        ("audit.json", 1, '"dropped": 0', '"dropped": "0"', ["no 'dropped' that is a int"]),
+        (
+            "audit.json",
+            1,
+            r"\[\]}",
+            '[{"kind": "identity", "name": "x"}]}',
+            ["finding 1 lacks one of kind, name, parts"],
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_file_and_line(run_folder, file, line, old, new, words):
     path = run_folder / file
-    path.write_text(change(path.read_text()))
-    with pytest.raises(UserError, match=message):
+    lines = path.read_bytes().decode().splitlines(keepends=True)
+    body = lines[line - 1].rstrip("\r\n")
+    spoilt, count = re.subn(old, new, body, count=1)
+    assert count == 1
+    lines[line - 1] = spoilt + lines[line - 1][len(body) :]
+    path.write_bytes("".join(lines).encode())
+    with pytest.raises(UserError) as error:
         report(run_folder)
+    for word in (str(path), *words):
+        assert word in str(error.value)
     assert not (run_folder / "report").exists()
 
 
 @pytest.mark.parametrize(
-    "file", ["run.json", "predictions.csv", "baseline.csv", "config.json", "audit.json", "split.csv", "history.csv"]
+    "file", ["predictions.csv", "baseline.csv", "split.csv", "history.csv", "config.json", "audit.json"]
 )
 def test_a_missing_file_is_named(run_folder, file):
     (run_folder / file).unlink()
-    with pytest.raises(UserError, match=re.escape(file)):
+    with pytest.raises(UserError, match=rf"{re.escape(str(run_folder / file))} is missing"):
         report(run_folder)
 
 
-def test_nothing_to_test_on_and_no_resamples_are_refused(tmp_path):
-    with pytest.raises(UserError, match="no clip in its test part"):
+def test_a_changed_split_is_refused_by_the_predictions_that_contradict_it(run_folder):
+    path = run_folder / "split.csv"
+    path.write_text(path.read_text().replace("clip00070.mp4,1,test", "clip00070.mp4,1,train"))
+    with pytest.raises(UserError, match=r"predictions\.csv has 'clip00070\.mp4' with label 1 in test, but the run's"):
+        report(run_folder)
+
+
+@pytest.mark.parametrize("name", ["lstm", "nowhere"])
+def test_a_run_that_is_not_finished_is_refused(run_folder, name):
+    (run_folder / "run.json").unlink()
+    with pytest.raises(UserError, match=rf"{name} holds no finished run \(there is no run\.json\)"):
+        report(run_folder.with_name(name))
+
+
+def test_a_run_without_a_test_part_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"run has no clip in its test part"):
         report(write_run(tmp_path / "run", clips(test=0)))
-    with pytest.raises(UserError, match="draws no interval"):
-        report(write_run(tmp_path / "other"), resamples=0)
 
 
-def test_the_command_prints_numbers_notes_and_the_path(run_folder, capsys):
-    assert main(["report", "--run", str(run_folder), "--resamples", "20"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == str(run_folder / "report/report.html")
-    assert lines[0].startswith("test: 20 real, 40 fake")
-    value = metrics(run_folder)["parts"]["test"]["head"]["scores"]["roc_auc"]["value"]
-    assert f"{value:.3f}" in next(line for line in lines if line.startswith("ROC AUC"))
-    assert [line for line in lines if line.startswith("note: ")]
+@pytest.mark.parametrize("resamples", [0, -1])
+def test_no_resamples_are_refused(run_folder, resamples):
+    with pytest.raises(UserError, match=f"--resamples {resamples} draws no interval"):
+        report(run_folder, resamples)
+
+
+def test_a_report_that_cannot_be_written_is_refused(run_folder):
+    (run_folder / "report").write_text("in the way")
+    with pytest.raises(UserError, match=r"lstm/report cannot be written"):
+        report(run_folder)
