@@ -157,8 +157,8 @@ def inline_svg(figure: Figure, name: str, text: str) -> str:
     svg = buffer.getvalue()
     # A style element would apply to the whole page, which sets the same line joins itself.
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    head = rf'<svg viewBox="\1" role="img" aria-label="{text}">'
-    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', head, svg, count=1)
+    opening = r'<svg [^>]*?viewBox="([^"]*)"[^>]*>'
+    svg = re.sub(opening, lambda tag: f'<svg viewBox="{tag[1]}" role="img" aria-label="{text}">', svg, count=1)
     svg = svg.replace('id="', f'id="{name}-').replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
     for role, colour in COLOURS.items():
         svg = svg.replace(colour, f"var(--{role})")

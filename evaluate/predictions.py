@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,10 +109,8 @@ def _label_and_part(values: dict[str, str], where: str, parts: tuple[str, ...]) 
 
 
 def _share(values: dict[str, str], name: str, where: str) -> float:
-    try:
-        share = float(values[name])
-    except ValueError:
-        share = math.nan
+    # float() alone would take "0_1.0" and spaces too.
+    share = float(values[name]) if re.fullmatch(r"\d*\.?\d+(e[+-]?\d+)?|\d+\.", values[name], re.ASCII) else math.nan
     if not 0 <= share <= 1:
         raise UserError(f"{where}: the {name} {values[name]!r} is not a number in [0, 1].")
     return share

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from cache.command import option
@@ -46,6 +47,8 @@ def write_report(config: ReportConfig) -> Path:
     """
     if config.resamples < 1:
         raise UserError(f"--resamples {config.resamples} draws no interval; give 1 or more, such as 2000.")
+    if config.seed < 0:
+        raise UserError(f"--seed {config.seed} is below 0; give 0 or above.")
     evaluation = evaluate_results(read_results(config.run or _newest()), config.resamples, config.seed)
     folder = evaluation.results.folder / "report"
     try:
@@ -55,7 +58,9 @@ def write_report(config: ReportConfig) -> Path:
             json.dumps(as_json(evaluation) | {"notes": list(notes(evaluation))}, indent=1, allow_nan=False) + "\n",
         )
         drawn = dict(_draw(evaluation, folder / "figures"))
-        return write_text(folder / "report.html", report_page(evaluation, drawn))
+        # A name that is no Unicode, of a file or in a run's JSON, is shown with question marks.
+        text = report_page(evaluation, drawn).encode("utf-8", "replace").decode("utf-8")
+        return write_text(folder / "report.html", text)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); free it or its disk and run again.") from None
 
@@ -83,11 +88,12 @@ def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str, Figure]]:
     for kind, name in ((HALF, "confusion"), (CHOSEN, "confusion-chosen")):
         if calls := head.decisions.get(kind):
             title = f"Threshold {calls.threshold:.2f}" + (", chosen on validation" if kind == CHOSEN else "")
-            yield name, "Confusion matrix of the head on the test part.", confusion_figure(calls.confusion, title)
+            caption = f"Confusion matrix of the head on the test part. {title}."
+            yield name, caption, confusion_figure(calls.confusion, title)
     thresholds = sorted({calls.threshold for calls in head.decisions.values()})
     caption = "Probabilities that the head gives to real and to fake test clips."
     yield "histogram", caption, histogram_figure(models[0], thresholds)
-    if results.history:
+    if any(np.isfinite(results.history.get(loss, ())).any() for loss in ("loss", "val_loss")):
         caption = "Loss by epoch, and the epoch of the lowest validation loss where there is one."
         yield "training", caption, training_figure(results.history)
 

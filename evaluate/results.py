@@ -52,7 +52,7 @@ def _read_json(path: Path, keys: dict[str, type]) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing; train the run again to write it.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as JSON ({error}); train the run again to write it.") from None
     for name, kind in keys.items():
         if not isinstance(values, dict) or not isinstance(values.get(name), kind):
@@ -65,6 +65,12 @@ def _check_findings(findings: list[Any], path: Path) -> None:
         keys = {"kind": str, "name": str, "parts": list, "videos": dict}
         if not isinstance(finding, dict) or not all(isinstance(finding.get(key), kind) for key, kind in keys.items()):
             raise UserError(f"{path}: finding {number} lacks one of {', '.join(keys)}; train the run again.")
+        if not all(map(_texts, [finding["parts"], *finding["videos"].values()])):
+            raise UserError(f"{path}: finding {number} has parts or videos that are no lists of names; train again.")
+
+
+def _texts(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
 def _read_history(path: Path) -> dict[str, np.ndarray]:

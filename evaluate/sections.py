@@ -120,7 +120,8 @@ def _cell(measure: Measure) -> Html:
 
 
 def _validation(evaluation: Evaluation) -> Iterator[Html]:
-    yield element("p", "Training stopped, and the threshold was chosen, on these clips: they flatter the head.")
+    chosen = ", and the threshold was chosen," if CHOSEN in evaluation.evaluated["test"][HEAD].decisions else ""
+    yield element("p", f"Training stopped{chosen} on these clips: they flatter the head.")
     yield details("Measures on the validation part", _tables(evaluation, "val"))
 
 
@@ -135,7 +136,7 @@ def _audit(evaluation: Evaluation) -> Iterator[Html]:
             listed = element("div", *map(_finding, found), class_="findings")
             yield details(title, listed) if len(found) > MANY else element("div", element("p", title), listed)
     if audit["dropped"]:
-        yield element("p", f"Clips dropped to keep the parts apart: {audit['dropped']:,}.")
+        yield element("p", f"Clips in no part: {audit['dropped']:,}.")
 
 
 def _finding(finding: dict[str, Any]) -> Html:

@@ -292,7 +292,7 @@ def test_counts_and_coverage_of_the_parts_with_what_was_dropped(tmp_path):
     assert 0 < few < len(coverage)
     assert f"test 20 40 {np.mean(coverage):.3f} {few} dropped 1 2 – –" in shown
     assert f"{few} of 60 test clips show a face in less than half of their frames" in shown
-    assert "parts apart: 3." in shown
+    assert "in no part: 3." in shown
 
 
 def test_hostile_names_are_shown_and_do_nothing(tmp_path):
