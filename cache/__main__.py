@@ -1,7 +1,5 @@
 """python -m cache: info | verify | export, for the folders that extraction writes."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +8,7 @@ import h5py
 import numpy as np
 
 from cache.command import Parser, run
-from cache.files import replace_with, write_text
+from cache.files import replace_with, write_csv
 from cache.profile import canonical_json
 from cache.schema import UserError, coverage_of
 from cache.store import Contents, load, open_store, verify
@@ -82,7 +80,8 @@ def export(folder: Path, out: Path) -> Path:
     arrays = _columns(contents)
     out.parent.mkdir(parents=True, exist_ok=True)
     replace_with(out.with_name(out.name + ".npz"), lambda path: np.savez(path, allow_pickle=False, **arrays))
-    write_text(out.with_name(out.name + ".csv"), _ids_and_labels(contents))
+    ids_and_labels = ((record.id, record.label) for record in contents.records)
+    write_csv(out.with_name(out.name + ".csv"), ["id", "label"], ids_and_labels)
     return replace_with(out.with_name(out.name + ".h5"), lambda path: _write_plain(path, contents, arrays))
 
 
@@ -96,14 +95,6 @@ def _columns(contents: Contents) -> dict[str, np.ndarray]:
         "times": contents.times,
         "boxes": contents.boxes,
     }
-
-
-def _ids_and_labels(contents: Contents) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "label"])
-    writer.writerows((record.id, record.label) for record in contents.records)
-    return text.getvalue()
 
 
 def _write_plain(path: Path, contents: Contents, arrays: dict[str, np.ndarray]) -> None:

@@ -1,7 +1,9 @@
 """Files that are whole or absent: written beside their final name, synced, renamed."""
 
+import csv
+import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 TEMPORARY = ".tmp-"
@@ -28,6 +30,15 @@ def replace_with(path: Path, write: Callable[[Path], None]) -> Path:
 def write_text(path: Path, text: str) -> Path:
     """Writes `text` to `path` as UTF-8, whole or not at all; returns `path`."""
     return replace_with(path, lambda temporary: _write(temporary, text))
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
+    """Writes a CSV file with a line of `columns` above its `rows`, whole or not at all; returns `path`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return write_text(path, text.getvalue())
 
 
 def _write(path: Path, text: str) -> None:

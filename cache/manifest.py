@@ -2,11 +2,10 @@
 
 import csv
 import dataclasses
-import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from cache.files import write_text
+from cache.files import write_csv
 from cache.schema import FAKE, REAL, UserError, VideoRecord
 
 COLUMNS = [field.name for field in dataclasses.fields(VideoRecord)]
@@ -15,11 +14,7 @@ _WHOLE = ("label", "size", "mtime_ns")
 
 def write_manifest(path: Path, records: Iterable[VideoRecord]) -> Path:
     """Writes `records` to the CSV file `path`, whole or not at all; returns `path`."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(dataclasses.asdict(record) for record in records)
-    return write_text(path, text.getvalue())
+    return write_csv(path, COLUMNS, (dataclasses.astuple(record) for record in records))
 
 
 def read_manifest(path: Path) -> list[VideoRecord]:

@@ -27,6 +27,7 @@ from evaluate.notes import notes
 from evaluate.predictions import Predictions
 from evaluate.results import read_results
 from evaluate.sections import report_page
+from train.runs import latest
 
 METRICS = "metrics.json"
 
@@ -49,7 +50,7 @@ def write_report(config: ReportConfig) -> Path:
         raise UserError(f"--resamples {config.resamples} draws no interval; give 1 or more, such as 2000.")
     if config.seed < 0:
         raise UserError(f"--seed {config.seed} is below 0; give 0 or above.")
-    evaluation = evaluate_results(read_results(config.run or _newest()), config.resamples, config.seed)
+    evaluation = evaluate_results(read_results(config.run or latest(Path("runs"))), config.resamples, config.seed)
     folder = evaluation.results.folder / "report"
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
@@ -63,12 +64,6 @@ def write_report(config: ReportConfig) -> Path:
         return write_text(folder / "report.html", text)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); free it or its disk and run again.") from None
-
-
-def _newest() -> Path:
-    from train.runs import latest
-
-    return latest(Path("runs"))
 
 
 def _draw(evaluation: Evaluation, folder: Path) -> Iterator[tuple[str, tuple[str, Html]]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cache.schema import UserError
 from evaluate.predictions import Predictions, read_predictions, read_rows, read_split, require_split
+from train.runs import require_finished
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +31,7 @@ class Results:
 
 def read_results(folder: Path) -> Results:
     """Returns the run in `folder`; a UserError names what is missing, damaged or does not fit the rest."""
-    if not (folder / "run.json").is_file():
-        raise UserError(f"{folder} holds no finished run (there is no run.json); run make train, or name another run.")
+    require_finished(folder)
     split = read_split(folder / "split.csv")
     head, baseline = (_predictions(folder / name, split) for name in ("predictions.csv", "baseline.csv"))
     config = _read_json(folder / "config.json", {"config": dict, "profile": dict, "fingerprint": str, "versions": dict})

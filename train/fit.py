@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cache.command import option, start_keras
+from cache.files import write_csv
 from cache.profile import FeatureProfile
 from cache.schema import UserError, coverage_of
 from cache.store import MANIFEST, Contents, load, open_store
 from train.audit import Finding, audit, summary
 from train.head import HEADS, HeadConfig, require_buildable
-from train.runs import CONFIG, DONE, PREDICTION_COLUMNS, free_name, save_head, write_csv, write_json, write_run
-from train.split import DROPPED, PARTS, TEST, TRAIN, VAL, Split, SplitConfig, SplitKind, split
+from train.runs import CONFIG, DONE, PREDICTION_COLUMNS, free_name, save_head, write_json, write_run
+from train.split import DROPPED, PARTS, TRAIN, VAL, Split, SplitConfig, SplitKind, split
 
 if TYPE_CHECKING:
     import keras
@@ -181,7 +182,7 @@ def _write_split(folder: Path, contents: Contents, parted: Split, findings: list
     write_csv(folder / "split.csv", columns, rows)
     found = [dataclasses.asdict(finding) for finding in findings]
     told = {"split": parted.kind, "dropped": parted.parts.count(DROPPED), "notes": parted.notes, "findings": found}
-    write_json(folder / "audit.json", told | {"test": parted.parts.count(TEST)})
+    write_json(folder / "audit.json", told)
 
 
 def _write_trained(folder: Path, contents: Contents, parts: np.ndarray, trained: _Trained) -> None:

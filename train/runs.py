@@ -4,12 +4,10 @@ A run folder is written whole beside its final name and then renamed, so one tha
 rebuilt from `config.json` and only numbers are loaded into it: no pickle, no code out of a file (CVE-2025-9905).
 """
 
-import csv
-import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +29,7 @@ PREDICTION_COLUMNS = ("id", "label", "part", "probability", "coverage")
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its folder, the text values of its `config.json`, and what these say of features and head."""
+    """A finished run: its folder, the values of its `config.json`, and what these say of features and head."""
 
     folder: Path
     config: dict[str, Any]
@@ -68,15 +66,6 @@ def write_run(folder: Path, fill: Callable[[Path], None]) -> Path:
     return folder
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
-    """Writes a CSV file, whole or not at all; returns `path`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return write_text(path, text.getvalue())
-
-
 def write_json(path: Path, values: object) -> Path:
     """Writes `values` as JSON, paths as text, whole or not at all; returns `path`."""
     return write_text(path, json.dumps(values, indent=1, allow_nan=False, default=str) + "\n")
@@ -106,10 +95,15 @@ def latest(runs: Path) -> Path:
     return max(done, key=lambda path: path.stat().st_mtime_ns).parent
 
 
-def read_run(folder: Path) -> Run:
-    """Returns the run in `folder`; a UserError says what keeps it from being one."""
+def require_finished(folder: Path) -> None:
+    """Raises a UserError if `folder` holds no finished run."""
     if not (folder / DONE).is_file():
         raise UserError(f"{folder} holds no finished run (there is no {DONE}); run make train, or name another run.")
+
+
+def read_run(folder: Path) -> Run:
+    """Returns the run in `folder`; a UserError says what keeps it from being one."""
+    require_finished(folder)
     path = folder / CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
