@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from cache.profile import CropProfile, FeatureProfile
-from cache.schema import UserError
+from cache.schema import UserError, coverage_of
 from cache.store import create_store, load
 from evaluate.results import read_results
 from tests.stores import PROFILE, pairs, real, write_features
+from train.baseline import baseline_probabilities
+from train.batches import Clips
 from train.fit import FitConfig, fit, newest_features
 from train.head import HEADS
 from train.runs import CONFIG, WEIGHTS, latest, load_head, read_run
@@ -69,6 +71,20 @@ def test_saved_networks_give_the_stored_probabilities_with_plain_keras(store, tm
     for network in (*networks, load_head(run, run.profile)):
         inputs = {"features": contents.arrays.astype(np.float32), "mask": contents.mask}
         np.testing.assert_allclose(np.asarray(network.predict_on_batch(inputs))[:, 0], stored, atol=1e-6)
+
+
+def test_both_models_are_written_row_by_row_with_coverage(run_folder, store):
+    contents, rows = load(store), rows_of(run_folder / "split.csv")
+    clips = Clips(contents.arrays, contents.mask, contents.labels)
+    used = np.flatnonzero([row["part"] != "dropped" for row in rows])
+    train = np.flatnonzero([row["part"] == "train" for row in rows])
+    expected = baseline_probabilities(clips, train, used)
+    written = rows_of(run_folder / "baseline.csv")
+    np.testing.assert_allclose([float(row["probability"]) for row in written], expected, atol=1e-12)
+    for name in ("baseline.csv", "predictions.csv"):
+        found = [(row["id"], float(row["coverage"])) for row in rows_of(run_folder / name)]
+        assert found == [(contents.records[i].id, coverage_of(contents.status)[i]) for i in used]
+    assert len({coverage for _, coverage in found}) > 3
 
 
 def test_the_same_config_gives_the_same_files(store, tmp_path, run_folder):

@@ -93,6 +93,24 @@ def test_the_weights_kept_are_those_of_the_best_epoch():
     assert loss == pytest.approx(min(history["val_loss"]), rel=1e-4)
 
 
+def test_class_weights_are_those_of_train_in_both_losses():
+    clips, rows = clips_of(strength=0.3), np.arange(96)
+    head, history = learn(small("mean"), LearnConfig(1e-2, 8, 6, 6, 3, True, 0), clips, rows[:60], rows[60:])
+    probabilities, labels = predict(head, clips, rows[60:]).astype(np.float64), clips.labels[60:]
+    weights = balanced_weights(clips.labels[:60])[labels]
+    losses = -np.log(np.where(labels == 1, probabilities, 1 - probabilities))
+    assert (weights * losses).mean() == pytest.approx(min(history["val_loss"]), rel=1e-4)
+    assert (weights * losses).mean() != pytest.approx(losses.mean(), rel=1e-3)
+
+
+def test_the_baseline_does_not_look_at_clips_outside_train():
+    clips, train = clips_of(strength=0.2), np.arange(60)
+    other = Clips(np.concatenate([clips.features[:60], clips.features[60:] * 3]), clips.mask, clips.labels.copy())
+    other.labels[60:] = 1 - other.labels[60:]
+    found, again = (baseline_probabilities(given, train, train) for given in (clips, other))
+    np.testing.assert_array_equal(found, again)
+
+
 def test_without_validation_the_epochs_are_fixed():
     clips = clips_of()
     _, history = learn(small("mean"), QUICK, clips, np.arange(96), np.arange(0))

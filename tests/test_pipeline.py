@@ -16,7 +16,7 @@ import pytest
 
 from cache.files import TEMPORARY
 from cache.schema import FRAMES, FrameStatus, UserError
-from cache.store import load, open_store, open_writer, verify
+from cache.store import Writer, load, open_store, open_writer, verify
 from extract import pipeline
 from extract.backbone import BACKBONES
 from extract.pipeline import ExtractConfig
@@ -36,7 +36,8 @@ class FakeEngine:
 
     def features(self, crops: np.ndarray) -> np.ndarray:
         FakeEngine.crops += len(crops)
-        rows = crops.reshape(len(crops), crops.shape[1], -1).mean(axis=2, dtype=np.float32)
+        # Black gives 1, as a network gives something for anything.
+        rows = crops.reshape(len(crops), crops.shape[1], -1).mean(axis=2, dtype=np.float32) + 1
         return np.tile(rows, -(-self.size // rows.shape[1]))[:, : self.size]
 
 
@@ -154,6 +155,30 @@ def test_a_second_writer_is_refused(config, engine):
     store = open_store(pipeline.extract(config))
     with open_writer(store), pytest.raises(UserError, match="another process"):
         pipeline.extract(config)
+
+
+def test_crops_are_on_disk_before_the_features_made_of_them(config, engine, monkeypatch):
+    written, append = {"crops": set(), "features": set()}, Writer.append
+
+    def watch(writer, rows):
+        kind = writer.store.folder.name.split("-")[0]
+        written[kind] |= {row.key for row in rows}
+        assert written["features"] <= written["crops"]
+        return append(writer, rows)
+
+    keep = pipeline._Shards.keep
+    monkeypatch.setattr(pipeline, "FIRST_SECONDS", 1e9)
+    monkeypatch.setattr(Writer, "append", watch)
+
+    def keep_few(shards, rows):
+        for row in keep(shards, rows):
+            if shards._earlier:  # features: a shard a row, while crops wait for 64 of them
+                shards.flush()
+            yield row
+
+    monkeypatch.setattr(pipeline._Shards, "keep", keep_few)
+    pipeline.extract(config)
+    assert len(written["features"]) == len(written["crops"]) == 11
 
 
 @pytest.mark.parametrize("change", [{"margin": -1.0}, {"workers": 0}, {"batch": 0}])

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
@@ -67,6 +68,17 @@ def test_verdicts_agree_with_the_stored_predictions(run_folder, data):
         assert verdict.probability == pytest.approx(probability, abs=1e-3)
         assert verdict.verdict == ("Fake" if probability >= 0.5 else "Real")
         assert verdict.coverage >= 0.5
+
+
+def test_padding_says_nothing_of_a_short_clip(run_folder):
+    detector, random = Detector(run_folder), np.random.default_rng(0)
+    features = random.normal(0, 1, (FRAMES, 1280)).astype(np.float16)
+    other = features.copy()
+    other[5:] = 9
+    status = np.array([1] * 5 + [0] * 7, np.uint8)
+    assert detector.probability(features, status) == pytest.approx(detector.probability(other, status), abs=1e-6)
+    whole = np.ones(FRAMES, np.uint8)
+    assert abs(detector.probability(features, whole) - detector.probability(other, whole)) > 1e-4
 
 
 def test_json_tells_times_boxes_and_what_each_frame_shows(capsys, run_folder, data):
