@@ -24,7 +24,7 @@ class CropProfile:
     frames: int = FRAMES
     size: int = CROP_SIZE
     no_face: str = "full_frame"
-    version: int = 1
+    version: int = 2
 
 
 @dataclass(frozen=True)

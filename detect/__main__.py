@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from train.runs import latest
 
     clips = find_clips(arguments.clips)
-    detector = Detector(arguments.run or latest(Path("runs")), arguments.weights)
+    detector = Detector(arguments.run or latest(Path("runs")), arguments.weights, arguments.detector_file)
     if not arguments.json:
         print(f"{'verdict':<10} {'p(fake)':>7} {'coverage':>8}  clip")
     judged = detector.judge(clips, arguments.threshold)
@@ -43,6 +43,7 @@ def _parser() -> Parser:
     parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP", help="a video, or a folder with videos")
     parser.add_argument("--run", type=Path, help="the run folder to judge with (default: the newest below runs/)")
     parser.add_argument("--weights", help="the backbone's weights, if they have moved since the features were made")
+    parser.add_argument("--detector-file", type=Path, help="yunet's ONNX file, if it has moved since then")
     parser.add_argument("--threshold", type=float, default=0.5, help="probability from which a clip is called fake")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, with per-frame times and boxes")
     parser.add_argument("--show", type=Path, metavar="OUT.png", help="draw the crops of twenty clips a file")

@@ -11,7 +11,7 @@ from cache.profile import FeatureProfile
 from cache.schema import FRAMES, LEAST_COVERAGE, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
 from extract.backbone import Engine, identify_weights
 from extract.dataset import VIDEO_SUFFIXES
-from extract.faces import detector_hash
+from extract.detectors import detector_hash
 from extract.rows import Clock, rows_from_videos, rows_with_features
 from extract.video import Limits
 from train.runs import load_head, read_run
@@ -50,11 +50,15 @@ class Verdict:
 class Detector:
     """A run folder brought to life: judges clips one batch after another."""
 
-    def __init__(self, run: Path, weights: str | None = None, batch: int = 24) -> None:
+    def __init__(
+        self, run: Path, weights: str | None = None, detector_file: Path | None = None, batch: int = 24
+    ) -> None:
         found = read_run(run)
+        origin = found.config.get("origin", {})
         self.profile: FeatureProfile = found.profile
-        _refuse_other_detector(self.profile)
-        weights = str(weights or found.config.get("origin", {}).get("weights", "imagenet"))
+        self._detector_file = detector_file or (Path(origin["detector_file"]) if "detector_file" in origin else None)
+        _refuse_other_detector(self.profile, self._detector_file)
+        weights = str(weights or origin.get("weights", "imagenet"))
         if identify_weights(weights) != self.profile.weights:
             raise UserError(
                 f"{weights} is not the weights file that {run} was trained with; give that one with --weights."
@@ -71,7 +75,7 @@ class Detector:
         """
         videos = [(_record(number, clip), clip) for number, clip in enumerate(clips)]
         crops: dict[str, np.ndarray | None] = {}
-        rows = rows_from_videos(videos, self.profile.crops, limits, workers, Clock())
+        rows = rows_from_videos(videos, self.profile.crops, limits, workers, Clock(), self._detector_file)
         for row in rows_with_features(_held(rows, crops), self._engine, Clock()):
             yield self._verdict(str(clips[int(row.id)]), row, threshold), crops.pop(row.id)
 
@@ -106,12 +110,16 @@ def find_clips(paths: Sequence[Path]) -> list[Path]:
     return clips
 
 
-def _refuse_other_detector(profile: FeatureProfile) -> None:
-    here = detector_hash(profile.crops.detector)  # pyright: ignore[reportArgumentType]
-    if here != profile.crops.detector_file:
+def _refuse_other_detector(profile: FeatureProfile, file: Path | None) -> None:
+    crops = profile.crops
+    here = detector_hash(crops.detector, file)
+    if here != crops.detector_file:
+        what = "install the locked version of opencv-python-headless"
+        if crops.detector == "yunet":
+            what = "give the same ONNX file with --detector-file"
         raise UserError(
-            f"this OpenCV ships the cascade {here}, the run was trained with {profile.crops.detector_file}; "
-            "install the locked version of opencv-python-headless."
+            f"the detector {crops.detector} here is the file {here}, the run was trained with {crops.detector_file}; "
+            f"{what}."
         )
 
 

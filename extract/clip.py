@@ -8,7 +8,8 @@ import numpy as np
 
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES
-from extract.faces import Detector, crop_faces, make_detector
+from extract.detectors import Detector, make_detector
+from extract.faces import crop_faces
 from extract.video import Frames, Limits, sample_frames
 
 
@@ -27,12 +28,14 @@ class ClipCrops:
     seconds: dict[str, float]
 
 
-def crop_clip(path: Path, profile: CropProfile, limits: Limits = Limits()) -> ClipCrops:
+def crop_clip(
+    path: Path, profile: CropProfile, limits: Limits = Limits(), detector_file: Path | None = None
+) -> ClipCrops:
     """Returns the crops of the video at `path`, made as `profile` says; raises ClipError where there are none."""
     start = time.perf_counter()
     frames = sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
     decoded = time.perf_counter()
-    found = crop_frames(frames, make_detector(profile.detector), profile.margin)  # pyright: ignore[reportArgumentType]
+    found = crop_frames(frames, make_detector(profile.detector, detector_file), profile.margin)
     found.seconds.update(decode=decoded - start, faces=time.perf_counter() - decoded)
     return found
 

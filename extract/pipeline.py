@@ -23,7 +23,7 @@ from cache.schema import CROP_SIZE, FRAMES, OK, Row, UserError, VideoRecord
 from cache.store import Place, Store, Writer, create_store, find_rows, open_writer, read_indexes
 from extract.backbone import BackboneName, Engine, identify_weights
 from extract.dataset import read_celeb_df
-from extract.faces import DetectorName, detector_hash
+from extract.detectors import DetectorName, detector_hash
 from extract.rows import Clock, rows_from_store, rows_from_videos, rows_with_features
 from extract.video import Limits, Sampling
 
@@ -41,7 +41,10 @@ class ExtractConfig:
     backbone: BackboneName = option("resnet50", "the frozen network")
     weights: str = option("imagenet", "imagenet (downloaded once), random, or the path of an .h5 file")
     sampling: Sampling = option("uniform", "uniform: twelve frames spread over the clip; first: its first twelve")
-    detector: DetectorName = option("haar", "face detector; none: the clips are face crops already")
+    detector: DetectorName = option(
+        "haar", "face detector; yunet needs --detector-file; none: the clips are face crops already"
+    )
+    detector_file: Path | None = option(None, "the ONNX file that the detector yunet reads")
     margin: float = option(0.3, "what is kept around the face on each edge, in sides of its box")
     keep_crops: bool = option(True, "keep the crops (at most 0.92 MB a video), so that videos are decoded once")
     retry_failed: bool = option(False, "try videos again that failed before")
@@ -53,7 +56,8 @@ class ExtractConfig:
     @property
     def crop_profile(self) -> CropProfile:
         """The part of the profile that decides the crops."""
-        return CropProfile(self.sampling, self.detector, detector_hash(self.detector), self.margin)
+        used = detector_hash(self.detector, self.detector_file)
+        return CropProfile(self.sampling, self.detector, used, self.margin)
 
     @property
     def profile(self) -> FeatureProfile:
@@ -92,6 +96,8 @@ def _describe(store: Store, records: Sequence[VideoRecord], config: ExtractConfi
     write_manifest(store.manifest, records)
     weights = config.weights if config.weights in ("imagenet", "random") else str(Path(config.weights).resolve())
     origin = {"data": str(config.data.resolve()), "weights": weights}
+    if config.detector_file:
+        origin["detector_file"] = str(config.detector_file.resolve())
     write_text(store.folder / "origin.json", json.dumps(origin, indent=1) + "\n")
 
 
@@ -130,7 +136,7 @@ def _extract_all(
     engine = Engine(config.backbone, config.weights, config.batch)
     stored = rows_from_store([kept[record.key] for record in todo if record.key in kept])
     files = [(record, config.data / record.path) for record in videos]
-    decoded = rows_from_videos(files, config.crop_profile, config.limits, config.workers, clock)
+    decoded = rows_from_videos(files, config.crop_profile, config.limits, config.workers, clock, config.detector_file)
     shards = None if crops is None else _Shards(crops, clock)
     cropped = decoded if shards is None else shards.keep(decoded)
     rows = rows_with_features(itertools.chain(stored, cropped), engine, clock)

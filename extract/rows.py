@@ -40,12 +40,17 @@ class Clock:
 
 
 def rows_from_videos(
-    videos: Sequence[tuple[VideoRecord, Path]], profile: CropProfile, limits: Limits, workers: int, clock: Clock
+    videos: Sequence[tuple[VideoRecord, Path]],
+    profile: CropProfile,
+    limits: Limits,
+    workers: int,
+    clock: Clock,
+    detector_file: Path | None = None,
 ) -> Iterator[Row]:
     """Yields the row of crops, or of the failure, of each (record, file), in the order in which they are finished."""
     if not videos:
         return
-    tasks = ((record, (path, profile, limits)) for record, path in videos)
+    tasks = ((record, (path, profile, limits, detector_file)) for record, path in videos)
     for record, found in map_clips(crop_clip, tasks, min(workers, len(videos)), limits.seconds):
         if isinstance(found, ClipCrops):
             for kind, seconds in found.seconds.items():

@@ -21,10 +21,10 @@ from cache.schema import FAKE, REAL, FrameStatus, UserError
 from extract import drawn, drawn_clip
 from extract.clip import crop_clip
 from extract.dataset import TEST_LIST, read_celeb_df
+from extract.detectors import cascade_file
 from extract.drawn import DrawnConfig, draw_dataset, plan_dataset
 from extract.drawn_clip import Capture, Scene, Swap, draw_clip, draw_empty_clip, draw_frames
 from extract.drawn_look import make_look
-from extract.faces import cascade_file
 
 SCENE = Scene(make_look(0, 1), (3,))
 SHORT = Capture(frames=8, noise=0.0, flicker=0.0)

@@ -1,13 +1,12 @@
 """Track and crop: one face followed through the clip, a square around it, and nothing lost when there is none."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus, coverage_of, mask_of
 from extract.clip import crop_frames
-from extract.faces import HaarDetector, NoDetector, best_chain, cascade_file, crop_faces, cut, find_track, square_around
+from extract.detectors import NoDetector
+from extract.faces import best_chain, crop_faces, cut, find_track, square_around
 from extract.video import Frames
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
@@ -18,16 +17,28 @@ def boxes(*found) -> np.ndarray:
 
 
 class Script:
-    """A detector that finds what it is told to: `coarse` a list per frame, `near` what the finer search finds."""
+    """A detector that finds what it is told to: `anywhere` by frame, the others whatever the frame; it keeps count."""
 
-    def __init__(self, coarse, near=()):
-        self.coarse, self.near, self.asked = iter(coarse), boxes(*near), []
+    def __init__(self, anywhere, near=(), harder=()):
+        self.anywhere, self.near, self.harder = anywhere, boxes(*near), boxes(*harder)
+        self.asked = []
 
-    def find(self, image, near=None):
-        if near is None:
-            return next(self.coarse)
-        self.asked.append(near.tolist())
+    def find(self, image):
+        self.asked.append(("anywhere",))
+        return self.anywhere[int(image[0, 0, 0])]
+
+    def find_near(self, image, box):
+        self.asked.append(("near", *box.tolist()))
         return self.near
+
+    def find_harder(self, image, box):
+        self.asked.append(("harder", *box.tolist()))
+        return self.harder
+
+
+def numbered(count: int) -> list[np.ndarray]:
+    """Images that tell `Script` which frame they are."""
+    return [np.full_like(IMAGE, number) for number in range(count)]
 
 
 def test_the_largest_face_that_stays_wins_over_a_larger_one_seen_once():
@@ -47,23 +58,34 @@ def test_a_moving_face_is_followed():
     assert all(box is not None for box in best_chain(path))
 
 
-def test_missed_frames_are_searched_again_near_the_track():
-    detector = Script([boxes([100, 80, 60, 60]), boxes(), boxes([110, 80, 60, 60])], near=[[105, 80, 60, 60]])
-    track = find_track([IMAGE] * 3, detector)
-    assert detector.asked == [[100, 80, 60, 60]]
-    assert np.array(track[1]).tolist() == [105, 80, 60, 60]
+def test_a_face_that_is_followed_is_not_searched_everywhere_again():
+    detector = Script([boxes([100, 80, 60, 60])], near=[[104, 80, 60, 60]])
+    track = find_track(numbered(4), detector)
+    assert np.array(track)[:, 0].tolist() == [100, 104, 104, 104]
+    assert [kind for kind, *_ in detector.asked] == ["anywhere", "near", "near", "near"]
+    assert detector.asked[1] == ("near", 100, 80, 60, 60)
+
+
+def test_a_lost_face_is_searched_everywhere_and_at_last_harder_near_the_track():
+    found = [boxes([100, 80, 60, 60]), boxes(), boxes([110, 80, 60, 60])]
+    detector = Script(found, harder=[[105, 80, 60, 60]])
+    track = find_track(numbered(3), detector)
+    assert [kind for kind, *_ in detector.asked] == ["anywhere", "near", "anywhere", "near", "anywhere", "harder"]
+    assert detector.asked[-1] == ("harder", 100, 80, 60, 60)
+    assert np.array(track)[:, 0].tolist() == [100, 105, 110]
 
 
 def test_frames_without_a_detection_borrow_the_nearest_box():
     found = [boxes(), boxes([100, 80, 60, 60]), boxes(), boxes([110, 80, 60, 60]), boxes()]
-    _, status, used = crop_faces([IMAGE] * 5, Script(found), 0.3)
+    _, status, used = crop_faces(numbered(5), Script(found), 0.3)
     assert status == [FrameStatus(code) for code in (2, 1, 2, 1, 2)]
     assert [int(box[0]) for box in used] == [100, 100, 100, 110, 110]
 
 
 def test_no_face_anywhere_gives_the_whole_frame():
     image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
-    crops, status, used = crop_faces([image] * 3, Script([boxes()] * 3), 0.3)
+    image[0, 0, 0] = 0
+    crops, status, used = crop_faces([image] * 3, Script([boxes()]), 0.3)
     assert status == [FrameStatus.FULL_FRAME] * 3
     assert np.array(used).tolist() == [[0, 0, 0, 0]] * 3
     np.testing.assert_array_equal(crops[0], cut(image, np.array([0, 0, 320, 240])))
@@ -104,29 +126,3 @@ def test_short_clips_are_padded_at_the_end_and_masked():
 def test_coverage_is_the_share_of_frames_with_a_detected_face():
     status = np.array([[1, 2, 3, 3] + [0] * 8, [3] * 12, [0] * 12], np.uint8)
     assert coverage_of(status).tolist() == [0.25, 0.0, 0.0]
-
-
-def test_haar_searches_a_small_copy_and_maps_back(monkeypatch):
-    sizes = []
-
-    def find(grey, **options):
-        sizes.append((grey.shape, options.get("minSize")))
-        return np.array([[10, 20, 100, 100]])
-
-    detector = HaarDetector()
-    monkeypatch.setattr(detector, "_cascade", SimpleNamespace(detectMultiScale=find))
-    large = np.zeros((1080, 1920, 3), np.uint8)
-    assert detector.find(large).tolist() == [[30, 60, 300, 300]]
-    near = detector.find(large, near=np.array([900, 450, 300, 300]))
-    # The window begins 0.75 sides left of and above the box, 75 pixels of the small copy.
-    assert near.tolist() == [[(300 - 75 + 10) * 3, (150 - 75 + 20) * 3, 300, 300]]
-    assert sizes[0][0] == (360, 640)
-    assert sizes[1] == ((250, 250), (62, 62))
-
-
-def test_a_window_too_small_for_a_face_finds_nothing():
-    assert HaarDetector().find(IMAGE, near=np.array([0, 0, 319, 239])).shape == (0, 4)
-
-
-def test_the_cascade_ships_with_opencv():
-    assert cascade_file().is_file()

@@ -1,0 +1,208 @@
+"""Face detectors: where faces lie in one frame. A new one is a class with these three methods and a line below."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, Protocol
+
+import cv2
+import numpy as np
+
+from cache.schema import UserError
+
+DetectorName = Literal["haar", "yunet", "none"]
+Box = np.ndarray
+"""int32 (4,): x, y, width, height in pixels of the displayed frame."""
+
+LONG_SIDE = 640
+"""Detectors look at a copy with this long side: on larger ones they are many times slower and find no more."""
+STEP, NEIGHBOURS, LEAST = 1.2, 5, 24
+"""Haar's usual search: ratio of one size to the next, hits that make a face, and its smallest side."""
+HARDER = {"scaleFactor": 1.1, "minNeighbors": 4}
+NEAR = 0.75
+"""A search near a box looks this many of its sides around it."""
+LARGEST_GROWTH = 1.6
+"""How much larger or smaller a face may be than the box it is looked for near."""
+ALIKE = 0.2
+"""How far two hits may differ, in sides, and still be one face (OpenCV's own value)."""
+YUNET_SCORE = 0.6
+
+
+class Detector(Protocol):
+    """Finds faces in one uint8 RGB image (H, W, 3); each method returns int32 (n, 4) boxes."""
+
+    def find(self, image: np.ndarray) -> np.ndarray:
+        """Searches everywhere."""
+        ...
+
+    def find_near(self, image: np.ndarray, box: Box) -> np.ndarray:
+        """Gives what `find` would give around `box`, in less time."""
+        ...
+
+    def find_harder(self, image: np.ndarray, box: Box) -> np.ndarray:
+        """Searches around `box` for what `find` has missed there."""
+        ...
+
+
+class HaarDetector:
+    """OpenCV's frontal-face cascade (Viola and Jones, CVPR 2001) on a small grey copy."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._cascade = cv2.CascadeClassifier(str(file or cascade_file()))
+
+    def find(self, image: np.ndarray) -> np.ndarray:
+        """See `Detector.find`."""
+        grey, scale = _small_grey(image)
+        found = self._cascade.detectMultiScale(grey, STEP, NEIGHBOURS, minSize=(LEAST, LEAST))
+        return _boxes(found, scale)
+
+    def find_near(self, image: np.ndarray, box: Box) -> np.ndarray:
+        """See `Detector.find_near`.
+
+        A window handed to OpenCV as it is would be shrunk on another pixel grid than the whole picture, and its boxes
+        would differ by a tenth of their side. So the picture is shrunk as a whole, as `find` does, and then cut.
+        """
+        grey, scale = _small_grey(image)
+        side = float(max(box[2:])) * scale
+        hits = [hit for factor in _factors(grey, side) for hit in self._hits(grey, factor, box[:2] * scale, side)]
+        grouped, _ = cv2.groupRectangles(hits, NEIGHBOURS, ALIKE) if hits else ((), ())
+        return _boxes(grouped, scale)
+
+    def _hits(self, grey: np.ndarray, factor: float, corner: np.ndarray, side: float) -> Iterator[list[int]]:
+        """Yields every place [x, y, size, size] of `grey` near a box that is a face when shrunk by `factor`."""
+        width, height = np.rint(np.array(grey.shape[::-1]) / factor).astype(int)
+        level = cv2.resize(grey, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
+        left, top = (np.maximum(corner - NEAR * side, 0) / factor).astype(int) // 2 * 2
+        right, bottom = ((corner + (1 + NEAR) * side) / factor).astype(int) + 1
+        size = round(LEAST * factor)
+        # At one size OpenCV looks at every second pixel, in `find` so only below factor 2: hence the four shifts.
+        for down, across in ((0, 0),) if np.float32(factor) < 2 else ((0, 0), (0, 1), (1, 0), (1, 1)):
+            part = np.ascontiguousarray(level[top + down : bottom, left + across : right])
+            if min(part.shape) >= LEAST:
+                found = self._cascade.detectMultiScale(part, 1000.0, 0, minSize=(LEAST, LEAST), maxSize=(LEAST, LEAST))
+                for x, y, *_ in np.reshape(found, (-1, 4)):
+                    yield [round((x + left + across) * factor), round((y + top + down) * factor), size, size]
+
+    def find_harder(self, image: np.ndarray, box: Box) -> np.ndarray:
+        """See `Detector.find_harder`."""
+        grey, scale = _small_grey(image)
+        side = float(max(box[2:])) * scale
+        left, top = np.maximum(box[:2] * scale - NEAR * side, 0).astype(int)
+        right, bottom = (box[:2] * scale + (1 + NEAR) * side).astype(int)
+        window = np.ascontiguousarray(grey[top:bottom, left:right])
+        least, most = int(side / LARGEST_GROWTH), int(side * LARGEST_GROWTH)
+        if min(window.shape) <= least:
+            return np.zeros((0, 4), np.int32)
+        found = self._cascade.detectMultiScale(window, **HARDER, minSize=(least, least), maxSize=(most, most))
+        return _boxes(np.reshape(found, (-1, 4)) + np.array([left, top, 0, 0]), scale)
+
+
+class YuNetDetector:
+    """YuNet (Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 2023).
+
+    Its ONNX file, `face_detection_yunet_*.onnx`, is in OpenCV's model zoo.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._network = cv2.FaceDetectorYN.create(str(file), "", (LONG_SIDE, LONG_SIDE), YUNET_SCORE)
+
+    def find(self, image: np.ndarray) -> np.ndarray:
+        """See `Detector.find`."""
+        small, scale = _small(image)
+        self._network.setInputSize(small.shape[1::-1])
+        _, found = self._network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+        return _boxes(() if found is None else found[:, :4], scale)
+
+    def find_near(self, image: np.ndarray, box: Box) -> np.ndarray:
+        """Searches everywhere: the network costs the same wherever the face is. See `Detector.find_near`."""
+        del box
+        return self.find(image)
+
+    def find_harder(self, image: np.ndarray, box: Box) -> np.ndarray:
+        """Finds nothing more. See `Detector.find_harder`."""
+        del image, box
+        return np.zeros((0, 4), np.int32)
+
+
+class NoDetector:
+    """For clips that are face crops already: the whole frame is the face."""
+
+    def find(self, image: np.ndarray) -> np.ndarray:
+        """Returns one box, the frame. See `Detector.find`."""
+        return np.array([[0, 0, image.shape[1], image.shape[0]]], np.int32)
+
+    def find_near(self, image: np.ndarray, box: Box) -> np.ndarray:
+        """Returns one box, the frame. See `Detector.find_near`."""
+        del box
+        return self.find(image)
+
+    def find_harder(self, image: np.ndarray, box: Box) -> np.ndarray:
+        """Returns one box, the frame. See `Detector.find_harder`."""
+        del box
+        return self.find(image)
+
+
+def cascade_file() -> Path:
+    """The cascade that ships with OpenCV 4."""
+    return Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"
+
+
+def detector_hash(name: str, file: Path | None = None) -> str:
+    """Returns what identifies the detector's file in a profile; "" where it has none."""
+    path = detector_file(name, file)
+    return "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def detector_file(name: str, file: Path | None) -> Path | None:
+    """Returns the file that the detector called `name` reads, None if it reads none; a UserError if it is not there."""
+    if name == "none":
+        return None
+    if name == "haar":
+        return cascade_file()
+    if file is None or not file.is_file():
+        what = "no file" if file is None else f"{file}, which is no file"
+        raise UserError(
+            f"the detector yunet needs its ONNX file and was given {what}; give it as DETECTOR_FILE=path.onnx."
+        )
+    return file
+
+
+def make_detector(name: str, file: Path | None = None) -> Detector:
+    """Returns the detector called `name`, reading `file` where it is one the user has to give."""
+    path = detector_file(name, file)
+    if path is None:
+        return NoDetector()
+    try:
+        return HaarDetector(path) if name == "haar" else YuNetDetector(path)
+    except cv2.error as error:
+        raise UserError(
+            f"{path} is not a face detector that OpenCV can read ({error.err}); give the right file."
+        ) from None
+
+
+def _factors(grey: np.ndarray, side: float) -> Iterator[float]:
+    """Yields how much `find` shrinks `grey` to see faces about as large as `side`."""
+    factor = 1.0
+    while LEAST * factor <= min(*grey.shape, side * LARGEST_GROWTH):
+        if LEAST * factor >= side / LARGEST_GROWTH:
+            yield factor
+        factor *= STEP
+
+
+def _small(image: np.ndarray) -> tuple[np.ndarray, float]:
+    """Returns a copy with a long side of at most 640 pixels, and its scale."""
+    scale = min(1.0, LONG_SIDE / max(image.shape[:2]))
+    if scale < 1:
+        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return image, scale
+
+
+def _small_grey(image: np.ndarray) -> tuple[np.ndarray, float]:
+    small, scale = _small(image)
+    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), scale
+
+
+def _boxes(found: object, scale: float) -> np.ndarray:
+    """Returns boxes of the small copy as int32 (n, 4) boxes of the image."""
+    return np.rint(np.reshape(np.asarray(found, np.float64), (-1, 4)) / scale).astype(np.int32)
