@@ -9,9 +9,10 @@ import numpy as np
 
 from cache.profile import FeatureProfile
 from cache.schema import FRAMES, LEAST_COVERAGE, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
-from extract.backbone import Engine, identify_weights
+from extract.backbone import identify_weights
 from extract.dataset import VIDEO_SUFFIXES
 from extract.detectors import detector_hash
+from extract.engine import make_engine
 from extract.rows import Clock, rows_from_videos, rows_with_features
 from extract.video import Limits
 from train.runs import load_head, read_run
@@ -50,9 +51,7 @@ class Verdict:
 class Detector:
     """A run folder brought to life: judges clips one batch after another."""
 
-    def __init__(
-        self, run: Path, weights: str | None = None, detector_file: Path | None = None, batch: int = 24
-    ) -> None:
+    def __init__(self, run: Path, weights: str | None = None, detector_file: Path | None = None) -> None:
         found = read_run(run)
         origin = found.config.get("origin", {})
         self.profile: FeatureProfile = found.profile
@@ -63,7 +62,8 @@ class Detector:
             raise UserError(
                 f"{weights} is not the weights file that {run} was trained with; give that one with --weights."
             )
-        self._engine = Engine(self.profile.backbone, weights, batch)
+        # Keras, which the head needs anyway: converting to a faster engine takes longer than a few clips do.
+        self._engine = make_engine(self.profile.backbone, weights, 0, self.profile.precision, "keras")
         self._head = load_head(found, self.profile)
 
     def judge(

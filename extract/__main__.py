@@ -7,7 +7,8 @@ from cache.command import parse_flags, run
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Extracts what is missing and prints the store's folder."""
-    from extract.pipeline import ExtractConfig, extract
+    from extract.config import ExtractConfig
+    from extract.pipeline import extract
 
     print(extract(parse_flags("python -m extract", __doc__ or "", ExtractConfig, argv)))
 

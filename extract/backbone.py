@@ -71,21 +71,27 @@ def identify_weights(weights: str) -> str:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def build_backbone(name: str, weights: str) -> "keras.Model":
+def build_backbone(name: str, weights: str, policy: str = "float32") -> "keras.Model":
     """Returns the frozen network: uint8 (B, 160, 160, 3) RGB -> float32 (B, D) features.
 
+    `policy` is Keras' dtype policy of the network itself; pixels and the average over space are float32 in any case.
     `weights` is "imagenet" (downloaded once by Keras), "random" (seeded, the same on every machine) or the path of an
     `.h5` file of the network without its top. Preprocessing is a 1x1 convolution: a plain layer, known to every export.
     """
     import keras
 
     entry = BACKBONES[name]
-    network = _load(entry.builder, weights)
-    preprocess = keras.layers.Conv2D(3, 1, name="preprocess")
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        network = _load(entry.builder, weights)
+    finally:
+        keras.config.set_dtype_policy(before)
+    preprocess = keras.layers.Conv2D(3, 1, name="preprocess", dtype="float32")
     crops = keras.Input((CROP_SIZE, CROP_SIZE, 3), dtype="uint8", name="crops")
-    pixels = preprocess(keras.layers.Rescaling(1.0, name="to_float")(crops))
+    pixels = preprocess(keras.layers.Rescaling(1.0, name="to_float", dtype="float32")(crops))
     trunk = keras.Model(network.input, network.get_layer(entry.layer).output, name=entry.builder.lower())
-    features = keras.layers.GlobalAveragePooling2D(name="pool")(trunk(pixels, training=False))
+    features = keras.layers.GlobalAveragePooling2D(name="pool", dtype="float32")(trunk(pixels, training=False))
     model = keras.Model(crops, features, name=name.replace("-", "_"))
     # Keras' kernels are (height, width, in, out).
     preprocess.set_weights([np.array(entry.mix, np.float32).T[None, None], np.array(entry.shift, np.float32)])
@@ -171,24 +177,6 @@ def obtainable_weights(name: str) -> str:
         print("Going on with RANDOM WEIGHTS: what follows shows the plumbing, its accuracy nothing.", file=sys.stderr)
         return "random"
     return "imagenet"
-
-
-class Engine:
-    """Runs a backbone over crops in batches of one size, so that it is compiled once."""
-
-    def __init__(self, name: str, weights: str, batch: int) -> None:
-        self._model = build_backbone(name, weights)
-        self.batch = batch
-
-    def features(self, crops: np.ndarray) -> np.ndarray:
-        """Returns float32 (B, D) features of the uint8 (B, 160, 160, 3) RGB crops."""
-        parts = [self._run(crops[start : start + self.batch]) for start in range(0, len(crops), self.batch)]
-        return np.concatenate(parts)
-
-    def _run(self, crops: np.ndarray) -> np.ndarray:
-        padded = np.zeros((self.batch, *crops.shape[1:]), np.uint8)
-        padded[: len(crops)] = crops
-        return np.asarray(self._model.predict_on_batch(padded))[: len(crops)]
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, Row, VideoRecord, failed_row, mask_of
 from cache.shard import ShardIndex, read_arrays
 from cache.store import Place
-from extract.backbone import Engine
 from extract.clip import ClipCrops, crop_clip
+from extract.engine import Engine
 from extract.video import ClipError, Limits
 from extract.workers import map_clips
 

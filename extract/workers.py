@@ -15,7 +15,7 @@ from extract.video import ClipError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-AHEAD = 4
+AHEAD = 8
 """Tasks under way or done and not yet taken, per worker: bounds memory however slow the consumer is."""
 
 

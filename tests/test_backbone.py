@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cache.schema import CROP_SIZE, UserError
-from extract.backbone import BACKBONES, Engine, build_backbone, identify_weights
+from extract.backbone import BACKBONES, build_backbone, identify_weights
+from extract.engine import make_engine
 
 MOBILENET = Path(__file__).parents[2] / "shared" / "weights" / "mobilenet_v2_imagenet_notop.h5"
 PREPROCESS = {
@@ -45,7 +46,7 @@ def test_features_are_those_of_keras_applications(name, crops):
     )
     rest = full.get_weights()[len(trunk.get_weights()) :]
     expected = by_hand(name, trunk.get_weights() + rest, crops)
-    found = Engine(name, "random", batch=3).features(crops)
+    found = make_engine(name, "random", batch=3, name="keras").features(crops)
     assert found.shape == (4, BACKBONES[name].features)
     assert found.dtype == np.float32
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
@@ -59,7 +60,7 @@ def test_a_file_of_weights_is_loaded_and_stands_in_the_profile_by_its_hash(tmp_p
     path = tmp_path / "some.weights.h5"
     network.save_weights(path)
     expected = by_hand("mobilenetv2", network.get_weights(), crops)
-    found = Engine("mobilenetv2", str(path), batch=4).features(crops)
+    found = make_engine("mobilenetv2", str(path), batch=4, name="keras").features(crops)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert identify_weights(str(path)).startswith("sha256:")
     assert identify_weights("imagenet") == "imagenet"
@@ -67,7 +68,7 @@ def test_a_file_of_weights_is_loaded_and_stands_in_the_profile_by_its_hash(tmp_p
 
 @pytest.mark.skipif(not MOBILENET.is_file(), reason="no ImageNet weights beside the project")
 def test_real_weights_tell_pictures_apart(crops):
-    found = Engine("mobilenetv2", str(MOBILENET), batch=4).features(crops)
+    found = make_engine("mobilenetv2", str(MOBILENET), batch=4, name="keras").features(crops)
     assert found.std(axis=0).mean() > 0.1 * found.mean()
 
 

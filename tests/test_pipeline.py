@@ -17,9 +17,9 @@ import pytest
 from cache.files import TEMPORARY
 from cache.schema import FRAMES, FrameStatus, UserError
 from cache.store import Writer, load, open_store, open_writer, verify
-from extract import pipeline
+from extract import pipeline, unit
 from extract.backbone import BACKBONES
-from extract.pipeline import ExtractConfig
+from extract.config import ExtractConfig
 from tests.clips import counting_images, write_clip, write_sound
 
 ROOT = Path(__file__).parents[1]
@@ -30,8 +30,8 @@ class FakeEngine:
 
     crops = 0
 
-    def __init__(self, name: str, weights: str, batch: int) -> None:
-        self.batch = batch
+    def __init__(self, name: str, weights: str, batch: int, precision: str, kind: str) -> None:
+        self.batch = batch or 24
         self.size = BACKBONES[name].features
 
     def features(self, crops: np.ndarray) -> np.ndarray:
@@ -44,7 +44,7 @@ class FakeEngine:
 @pytest.fixture
 def engine(monkeypatch):
     FakeEngine.crops = 0
-    monkeypatch.setattr(pipeline, "Engine", FakeEngine)
+    monkeypatch.setattr(pipeline, "make_engine", FakeEngine)
     return FakeEngine
 
 
@@ -122,7 +122,7 @@ def test_a_second_backbone_reads_no_video(config, engine, monkeypatch):
         assert not videos, "a video was decoded again"
         return iter(())
 
-    monkeypatch.setattr(pipeline, "rows_from_videos", refuse)
+    monkeypatch.setattr(unit, "rows_from_videos", refuse)
     kept = load(open_store(pipeline.extract(replace(config, backbone="resnet50-conv4"))))
     np.testing.assert_array_equal(kept.arrays, direct.arrays[:, :, :1024])
     np.testing.assert_array_equal(kept.times, direct.times)
@@ -166,8 +166,8 @@ def test_crops_are_on_disk_before_the_features_made_of_them(config, engine, monk
         assert written["features"] <= written["crops"]
         return append(writer, rows)
 
-    keep = pipeline._Shards.keep
-    monkeypatch.setattr(pipeline, "FIRST_SECONDS", 1e9)
+    keep = unit.Shards.keep
+    monkeypatch.setattr(unit, "FIRST_SECONDS", 1e9)
     monkeypatch.setattr(Writer, "append", watch)
 
     def keep_few(shards, rows):
@@ -176,19 +176,19 @@ def test_crops_are_on_disk_before_the_features_made_of_them(config, engine, monk
                 shards.flush()
             yield row
 
-    monkeypatch.setattr(pipeline._Shards, "keep", keep_few)
+    monkeypatch.setattr(unit.Shards, "keep", keep_few)
     pipeline.extract(config)
     assert len(written["features"]) == len(written["crops"]) == 11
 
 
-@pytest.mark.parametrize("change", [{"margin": -1.0}, {"workers": 0}, {"batch": 0}])
+@pytest.mark.parametrize("change", [{"margin": -1.0}, {"workers": -1}, {"batch": -1}])
 def test_settings_out_of_range_are_refused(config, change):
     with pytest.raises(UserError, match="mend the flag"):
         pipeline.extract(replace(config, **change))
 
 
 # Shards of two rows, so that a kill can fall between any two of them.
-PROGRAM = "import extract.pipeline as p; p.SHARD_ROWS = 2; import extract.__main__ as m; m.run(m.main)"
+PROGRAM = "import extract.unit as u; u.SHARD_ROWS = 2; import extract.__main__ as m; m.run(m.main)"
 SILENT: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 

@@ -16,10 +16,11 @@ from cache.schema import FRAMES, UserError
 from detect.__main__ import main
 from detect.detector import Detector, find_clips
 from evaluate.report import ReportConfig, write_report
+from extract.config import ExtractConfig
 from extract.dataset import read_celeb_df
 from extract.drawn import DrawnConfig, draw_dataset
 from extract.drawn_clip import draw_empty_clip
-from extract.pipeline import ExtractConfig, extract
+from extract.pipeline import extract
 from tests.clips import write_sound
 from train.fit import FitConfig, fit
 
@@ -153,7 +154,9 @@ def test_a_folder_without_videos_is_refused(tmp_path):
 
 def test_a_cascade_that_is_not_the_one_of_training_is_refused(run_folder, monkeypatch):
     monkeypatch.setattr("detect.detector.detector_hash", lambda name, file: "0" * 16)
-    with pytest.raises(UserError, match="ships the cascade 0000000000000000"):
+    with pytest.raises(
+        UserError, match=r"is the file 0000000000000000, the run was trained with \w+; install the locked version"
+    ):
         Detector(run_folder)
 
 
