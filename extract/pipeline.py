@@ -22,7 +22,7 @@ from cache.profile import CropProfile, FeatureProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, Row, UserError, VideoRecord
 from cache.store import Place, Store, Writer, create_store, find_rows, open_writer, read_indexes
 from extract.backbone import BackboneName, Engine, identify_weights
-from extract.dataset import read_celeb_df
+from extract.dataset import Compression, Layout, read_dataset
 from extract.detectors import DetectorName, detector_hash
 from extract.rows import Clock, rows_from_store, rows_from_videos, rows_with_features
 from extract.video import Limits, Sampling
@@ -36,7 +36,7 @@ CROP_BYTES = FRAMES * CROP_SIZE * CROP_SIZE * 3
 class ExtractConfig:
     """What to extract, and how. Fields that change the numbers go into the profile; the others only into the time."""
 
-    data: Path = required("the data set's folder")
+    data: Path = required("the data set's folder, or a CSV file that lists its videos")
     out: Path = option(Path("data"), "where the store goes: OUT/<name of the data set>/...")
     backbone: BackboneName = option("resnet50", "the frozen network")
     weights: str = option("imagenet", "imagenet (downloaded once), random, or the path of an .h5 file")
@@ -46,6 +46,8 @@ class ExtractConfig:
     )
     detector_file: Path | None = option(None, "the ONNX file that the detector yunet reads")
     margin: float = option(0.3, "what is kept around the face on each edge, in sides of its box")
+    layout: Layout = option("auto", "how the data set lies on disk; auto: as its folders tell")
+    compression: Compression = option("auto", "level of FaceForensics++ to read; auto: the one that is there")
     keep_crops: bool = option(True, "keep the crops (at most 0.92 MB a video), so that videos are decoded once")
     retry_failed: bool = option(False, "try videos again that failed before")
     workers: int = option(2, "processes that decode and find faces")
@@ -75,8 +77,10 @@ def extract(config: ExtractConfig) -> Path:
     if not 0 <= config.margin <= 2 or config.workers < 1 or config.batch < 1:
         raise UserError("margin has to lie in 0 to 2, workers and batch at 1 or above; mend the flag.")
     start = time.perf_counter()
-    records = read_celeb_df(config.data)
-    root = config.out / config.data.resolve().name
+    data = read_dataset(config.data, config.layout, config.compression)
+    records, root = data.records, config.out / data.name
+    for note in data.notes:
+        print(note)
     features = create_store(root, config.profile)
     clock = Clock()
     with ExitStack() as stack:
@@ -86,7 +90,7 @@ def extract(config: ExtractConfig) -> Path:
         todo = _not_done(features, records, config.retry_failed)
         if todo:
             print(f"{len(records)} videos in {config.data}, {len(todo)} to extract into {features.folder}")
-            _extract_all(todo, config, _open_crops(stack, root, records, config), writer, clock)
+            _extract_all(todo, data.root, config, _open_crops(stack, root, records, config), writer, clock)
     _summarise(features, records, clock, time.perf_counter() - start)
     return features.folder
 
@@ -126,7 +130,12 @@ def _open_crops(stack: ExitStack, root: Path, records: Sequence[VideoRecord], co
 
 
 def _extract_all(
-    todo: Sequence[VideoRecord], config: ExtractConfig, crops: Writer | None, features: Writer, clock: Clock
+    todo: Sequence[VideoRecord],
+    root: Path,
+    config: ExtractConfig,
+    crops: Writer | None,
+    features: Writer,
+    clock: Clock,
 ) -> None:
     kept = _kept_crops(crops, config.retry_failed)
     videos = [record for record in todo if record.key not in kept]
@@ -135,7 +144,7 @@ def _extract_all(
     start_keras()
     engine = Engine(config.backbone, config.weights, config.batch)
     stored = rows_from_store([kept[record.key] for record in todo if record.key in kept])
-    files = [(record, config.data / record.path) for record in videos]
+    files = [(record, root / record.path) for record in videos]
     decoded = rows_from_videos(files, config.crop_profile, config.limits, config.workers, clock, config.detector_file)
     shards = None if crops is None else _Shards(crops, clock)
     cropped = decoded if shards is None else shards.keep(decoded)

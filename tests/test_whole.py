@@ -16,7 +16,7 @@ from cache.schema import FRAMES, UserError
 from detect.__main__ import main
 from detect.detector import Detector, find_clips
 from evaluate.report import ReportConfig, write_report
-from extract.dataset import read_celeb_df
+from extract.celeb_df import read_celeb_df
 from extract.drawn import DrawnConfig, draw_dataset
 from extract.drawn_clip import draw_empty_clip
 from extract.pipeline import ExtractConfig, extract
@@ -60,7 +60,7 @@ def test_the_report_of_a_real_run(run_folder):
 
 def test_verdicts_agree_with_the_stored_predictions(run_folder, data):
     stored = predictions(run_folder)
-    clips = [data / record.path for record in read_celeb_df(data)]
+    clips = [data / record.path for record in read_celeb_df(data).records]
     judged = {verdict.clip: verdict for verdict, _ in Detector(run_folder).judge(clips)}
     assert len(judged) == len(stored) == 16
     for name, probability in stored.items():
