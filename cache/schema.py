@@ -38,8 +38,8 @@ class VideoRecord:
     `id` names it for good (for Celeb-DF `folder/name.ext`, with any `videos/` sub-folder left out); `path` is relative
     to the data set's root, with forward slashes. `target` is the person whose footage this is, `donor` the person
     whose face was put in ("" where there is none), `source` the id of the real video that a fake was made from ("" if
-    real or unknown). `part` is the data set's own split: "train", "val", "test" or "". `size` (bytes) and `mtime_ns` tell
-    a changed file from the one that was extracted.
+    real or unknown). `part` is the data set's own split: "train", "val", "test" or "". `size` (bytes) and `mtime_ns`
+    tell a changed file from the one that was extracted.
     """
 
     id: str

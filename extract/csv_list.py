@@ -1,20 +1,21 @@
 """Reads a CSV list of videos: the user's own labels, and as much of people, sources and parts as they know."""
 
 import csv
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from cache.schema import FAKE, REAL, UserError, VideoRecord, safe_relative_path
-from extract.records import UNPRINTABLE, Dataset, make_dataset, make_record
+from extract.records import PARTS, UNPRINTABLE, Dataset, make_dataset, make_record
 
 LIST = "videos.csv"
 NEEDED, OPTIONAL = ("path", "label"), ("target", "donor", "source", "part")
 LABELS = {"0": REAL, "real": REAL, "1": FAKE, "fake": FAKE}
-PARTS = ("train", "val", "test", "")
 
 
-def is_csv_list(path: Path) -> bool:
-    """Tells whether `path` is a CSV file, or a folder with a `videos.csv`."""
-    return (path.suffix.lower() == ".csv" and path.is_file()) or (path / LIST).is_file()
+def has_csv_list(root: Path) -> bool:
+    """Tells whether `root` has a `videos.csv`."""
+    return (root / LIST).is_file()
 
 
 def read_csv_list(path: Path) -> Dataset:
@@ -28,15 +29,10 @@ def read_csv_list(path: Path) -> Dataset:
         columns, lines = _read(file)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{file} cannot be read as CSV ({error}); give a file with the columns path, label.") from None
-    records: dict[str, VideoRecord] = {}
-    for number, values in lines:
-        record = _record(file, f"{file}, line {number}", values)
-        if record.id in records:
-            raise UserError(f"{file}, line {number}: {record.id} is there a second time; keep one of the two lines.")
-        records[record.id] = record
-    if not records:
+    if not lines:
         raise UserError(f"{file} names no videos; add a line for each.")
-    return make_dataset(file.parent, records.values(), "" if path.is_dir() else file.stem, _notes(file, columns))
+    name = "" if path.is_dir() else file.stem
+    return make_dataset(file.parent, _share_targets(_records(file, lines)), name, _notes(file, columns))
 
 
 def _read(file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -54,6 +50,23 @@ def _read(file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
 def _notes(file: Path, columns: list[str]) -> list[str]:
     unused = [name for name in columns if name not in NEEDED + OPTIONAL]
     return [f"{file}: nothing is read from the column {', '.join(unused)}."] if unused else []
+
+
+def _records(file: Path, lines: Sequence[tuple[int, dict[str, str]]]) -> list[VideoRecord]:
+    records: dict[str, VideoRecord] = {}
+    for number, values in lines:
+        where = f"{file}, line {number}"
+        record = _record(file, where, values)
+        if record.id in records:
+            raise UserError(f"{where}: {record.id} is there a second time; keep one of the two lines.")
+        records[record.id] = record
+    return list(records.values())
+
+
+def _share_targets(records: Sequence[VideoRecord]) -> list[VideoRecord]:
+    """Returns `records` with each target that a line gives taken over to the others of the same footage."""
+    known = {record.source or record.id: record.target for record in records if record.target}
+    return [replace(record, target=record.target or known.get(record.source or record.id, "")) for record in records]
 
 
 def _record(file: Path, where: str, values: dict[str, str]) -> VideoRecord:
@@ -82,7 +95,7 @@ def _label(where: str, texts: dict[str, str]) -> int:
     label = LABELS.get(text.lower())
     if label is None:
         raise UserError(f"{where}: the label {text!r} is neither 0 or real nor 1 or fake; mend the line.")
-    if texts["part"] not in PARTS:
+    if texts["part"] not in (*PARTS, ""):
         raise UserError(f"{where}: the part {texts['part']!r} is none of train, val, test; mend the line.")
     if label == REAL and (texts["donor"] or texts["source"]):
         raise UserError(f"{where}: a real video has neither donor nor source; empty them, or mend the label.")

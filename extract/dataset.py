@@ -7,7 +7,7 @@ from typing import Literal
 
 from cache.schema import UserError
 from extract.celeb_df import is_celeb_df, read_celeb_df
-from extract.csv_list import is_csv_list, read_csv_list
+from extract.csv_list import has_csv_list, read_csv_list
 from extract.dfdc import is_dfdc, read_dfdc
 from extract.faceforensics import Compression, is_faceforensics, read_faceforensics
 from extract.folders import is_folders, read_folders
@@ -30,7 +30,7 @@ READERS: dict[Layout, Reader] = {
     "ff++": Reader("original_sequences/ or manipulated_sequences/", is_faceforensics, read_faceforensics),
     "dfdc": Reader("metadata.json in it or in its folders", is_dfdc, read_dfdc),
     "folders": Reader("real/ and fake/", is_folders, read_folders),
-    "csv": Reader("videos.csv", is_csv_list, read_csv_list),
+    "csv": Reader("videos.csv", has_csv_list, read_csv_list),
 }
 
 
@@ -51,7 +51,9 @@ def read_dataset(path: Path, layout: Layout = "auto", compression: Compression =
 
 
 def _recognise(path: Path) -> Layout:
-    if not path.is_dir() and not is_csv_list(path):
+    if path.suffix.lower() == ".csv" and path.is_file():
+        return "csv"
+    if not path.is_dir():
         raise UserError(f"{path} is neither a folder nor a .csv file that is there; give the data set as DATA=....")
     fitting: list[Layout] = [layout for layout, reader in READERS.items() if reader.fits(path)]
     if not fitting:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from cache.schema import FAKE, REAL, UserError, VideoRecord, safe_relative_path
-from extract.records import Dataset, is_video, make_dataset, make_record, read_json, require_folder
+from extract.records import PARTS, Dataset, is_video, make_dataset, make_record, read_json, require_folder
 
 METADATA = "metadata.json"
 LABELS = {"REAL": REAL, "FAKE": FAKE}
-PARTS = ("train", "val", "test", "")
 
 
 @dataclass(frozen=True)
@@ -71,9 +70,9 @@ def _read_metadata(folder: Path) -> Iterator[_Listed]:
 def _listed(path: Path, name: str, values: Any) -> _Listed:
     known: dict[str, Any] = values if isinstance(values, dict) else {}
     label, part, original = known.get("label"), known.get("split") or "", known.get("original") or ""
-    if label not in LABELS:
+    if not isinstance(label, str) or label not in LABELS:
         raise UserError(f"{path} gives {name} the label {label!r}, which is neither REAL nor FAKE; mend the entry.")
-    if part not in PARTS:
+    if part not in (*PARTS, ""):
         raise UserError(f"{path} gives {name} the split {part!r}, which is none of train, val, test; mend the entry.")
     for text in (name, original) if original else (name,):
         if not _is_file_name(text):

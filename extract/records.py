@@ -11,6 +11,8 @@ from typing import Any
 from cache.schema import UserError, VideoRecord
 
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".gif", ".ts"}
+PARTS = ("train", "val", "test")
+"""The official parts that a data set may name; "" stands for none."""
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """Control characters, and what Python makes of a file name that is no Unicode: no manifest can hold them."""
 
