@@ -1,6 +1,5 @@
 """Every layout but Celeb-DF: labels, people, sources and parts of each, and one sentence for what cannot be read."""
 
-import itertools
 import json
 import random
 from pathlib import Path
@@ -17,6 +16,7 @@ from train.audit import audit
 from train.split import SplitConfig, split
 
 FF_METHODS = ("Deepfakes", "NeuralTextures")
+FF_PAIRS = (("000", "003"), ("001", "004"), ("002", "005"))
 FF_LISTS = {"train": [["000", "003"]], "val": [["001", "004"]], "test": [["002", "005"]]}
 DFDC = {
     "aaa.mp4": {"label": "REAL", "split": "train", "original": None},
@@ -33,9 +33,7 @@ def plant(root: Path, *names: str) -> Path:
     return root
 
 
-def plant_ff(
-    root: Path, pairs=(("000", "003"), ("001", "004"), ("002", "005")), level="c23", methods=FF_METHODS
-) -> Path:
+def plant_ff(root: Path, pairs=FF_PAIRS, level="c23", methods=FF_METHODS) -> Path:
     for one, other in pairs:
         plant(root, *(f"original_sequences/youtube/{level}/videos/{name}.mp4" for name in (one, other)))
         swaps = (f"{one}_{other}", f"{other}_{one}")
@@ -117,11 +115,7 @@ def test_official_parts_are_kept_as_they_are_and_what_has_none_is_dropped(tmp_pa
 
 def test_an_identity_split_of_ff_keeps_pairs_together(tmp_path):
     numbers = [f"{number:03}" for number in random.Random(0).sample(range(1000), 40)]
-    pairs = (
-        list(itertools.batched(numbers, 2))
-        if hasattr(itertools, "batched")
-        else list(zip(numbers[::2], numbers[1::2], strict=True))
-    )
+    pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
     records = read_dataset(plant_ff(tmp_path, pairs)).records
     parts = split(records, SplitConfig("identity")).parts
     assert "dropped" not in parts
@@ -150,9 +144,7 @@ def test_ff_levels_are_chosen_and_each_has_a_store_of_its_own(tmp_path):
     assert [record.id for record in found.records] == [
         "Deepfakes/000_003.mp4", "Deepfakes/003_000.mp4", "youtube/000.mp4", "youtube/003.mp4",
     ]  # fmt: skip
-    assert found.notes == [
-        f"{root / 'manipulated_sequences/NeuralTextures'} has no videos of compression c40; it is left out."
-    ]
+    assert "NeuralTextures has no videos of compression c40; it is left out." in found.notes[0]
     with pytest.raises(UserError, match="no videos of compression raw, only of c23, c40"):
         read_dataset(root, "ff++", "raw")
     assert not {record.id for record in found.records} - by_id(root, "auto", "c23").keys()
@@ -384,16 +376,23 @@ def test_what_fits_no_layout_is_told_what_was_looked_for(tmp_path):
     clip = plant(tmp_path, "clip.mp4") / "clip.mp4"
     with pytest.raises(UserError, match=r"neither a folder nor a \.csv file"):
         read_dataset(clip)
-    for layout in ("celeb-df", "ff++", "dfdc", "folders"):
-        with pytest.raises(UserError, match="is not a folder"):
-            read_dataset(clip, layout)
-    for layout, message in (
-        ("dfdc", "has no metadata.json"),
+    for reader in READERS.values():
+        with pytest.raises(UserError, match=r"is not a folder|cannot be read as CSV|no column path"):
+            reader.read(clip)
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ("dfdc", r"has no metadata\.json"),
         ("csv", "cannot be read as CSV"),
         ("ff++", "no videos such"),
-    ):
-        with pytest.raises(UserError, match=message):
-            read_dataset(tmp_path, layout)
+        ("folders", "has no folder real"),
+    ],
+)
+def test_a_named_layout_that_is_not_there_is_refused(tmp_path, layout, message):
+    with pytest.raises(UserError, match=message):
+        read_dataset(tmp_path, layout)
 
 
 def test_compression_is_for_ff_only(tmp_path):
