@@ -39,7 +39,7 @@ def read_dfdc(root: Path) -> Dataset:
     here = [video for videos in listed.values() for video in videos if video.path.is_file()]
     ids = {video.path: video.path.relative_to(root).as_posix() for video in here}
     names = {path.name: name for path, name in ids.items()}
-    notes = [note for folder, videos in listed.items() for note in _notes(folder, videos)]
+    notes = [note for folder, videos in listed.items() for note in _notes(folder, videos, ids)]
     return make_dataset(root, [_record(root, video, ids, names) for video in here], notes=notes)
 
 
@@ -62,8 +62,8 @@ def _read_metadata(folder: Path) -> Iterator[_Listed]:
         raise UserError(f"{path} does not map names of videos to what is known of them; restore it.")
     for name, values in found.items():
         yield _listed(path, name, values)
-    for video in sorted(filter(is_video, folder.iterdir())):
-        if video.name not in found:
+    for video in sorted(folder.iterdir()):
+        if video.name not in found and is_video(video):
             raise UserError(f"{video} is not in {path}, so its label is unknown; move it away, or add it to the list.")
 
 
@@ -87,8 +87,8 @@ def _is_file_name(text: Any) -> bool:
         return False
 
 
-def _notes(folder: Path, videos: list[_Listed]) -> Iterator[str]:
-    absent = [video.path.name for video in videos if not video.path.is_file()]
+def _notes(folder: Path, videos: list[_Listed], ids: dict[Path, str]) -> Iterator[str]:
+    absent = [video.path.name for video in videos if video.path not in ids]
     if absent:
         yield (
             f"{folder / METADATA} lists {len(absent)} of {len(videos)} videos that are not there, the first "

@@ -16,11 +16,13 @@ def is_folders(root: Path) -> bool:
 def read_folders(root: Path) -> Dataset:
     """Returns the videos at any depth below `real` and `fake`; a UserError where one of the two is not there."""
     require_folder(root)
-    records = []
-    for name, label in FOLDERS.items():
-        for path in filter(is_video, _only_folder(root, name).rglob("*")):
-            records.append(make_record(root, path, label, path.relative_to(root).as_posix()))
-    return make_dataset(root, records)
+    below = [(path, label) for name, label in FOLDERS.items() for path in _only_folder(root, name).rglob("*")]
+    records = [
+        make_record(root, path, label, path.relative_to(root).as_posix()) for path, label in below if is_video(path)
+    ]
+    links = [path for path, _ in below if path.is_symlink() and path.is_dir()]
+    notes = [f"{path} is a link to a folder; what is there is left out." for path in links]
+    return make_dataset(root, records, notes=notes)
 
 
 def _named(root: Path, name: str) -> list[Path]:

@@ -275,6 +275,16 @@ def test_plain_folders_give_labels_at_any_depth(tmp_path):
     assert {(record.target, record.source, record.part) for record in found.values()} == {("", "", "")}
 
 
+def test_plain_folders_say_which_links_they_do_not_follow(tmp_path):
+    plant(tmp_path / "set", "real/a.mp4", "fake/a.mp4")
+    plant(tmp_path / "elsewhere", "b.mp4")
+    (tmp_path / "set/real/more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set/real/b.mp4").symlink_to(tmp_path / "elsewhere/b.mp4")
+    found = read_dataset(tmp_path / "set")
+    assert [record.id for record in found.records] == ["fake/a.mp4", "real/a.mp4", "real/b.mp4"]
+    assert found.notes == [f"{tmp_path}/set/real/more is a link to a folder; what is there is left out."]
+
+
 def test_plain_folders_that_cannot_be_told_apart_are_refused(tmp_path):
     plant(tmp_path / "one", "real/a.mp4")
     with pytest.raises(UserError, match="has no folder fake"):
