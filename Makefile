@@ -27,10 +27,10 @@ $(READY): requirements.lock
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $(READY)
 
-features: $(READY) ## DATA=folder [BACKBONE=resnet50 WEIGHTS=imagenet MARGIN=0.3 OUT=data]: videos -> features
+features: $(READY) ## DATA=folder [LAYOUT=ff++ COMPRESSION=c23 BACKBONE=resnet50 WEIGHTS=imagenet MARGIN=0.3 OUT=data]: videos -> features
 	@$(if $(call given,DATA),,echo "error: say which data set, as in make features DATA=/path/to/Celeb-DF-v2." >&2; exit 2)
-	@$(RUN) -m extract $(call flags,DATA OUT BACKBONE WEIGHTS SAMPLING DETECTOR DETECTOR_FILE MARGIN PRECISION ENGINE WORKERS BATCH \
-	  BACKEND ADDRESS)
+	@$(RUN) -m extract $(call flags,DATA LAYOUT COMPRESSION OUT BACKBONE WEIGHTS SAMPLING DETECTOR DETECTOR_FILE MARGIN \
+	  PRECISION ENGINE WORKERS BATCH BACKEND ADDRESS)
 
 train: $(READY) ## [HEAD=lstm SPLIT=official FEATURES=folder NAME=run SEED=0]: features -> run folder
 	@$(RUN) -m train fit $(call flags,FEATURES RUNS NAME HEAD SPLIT SPLIT_CSV SPLIT_SEED VAL UNITS DROPOUT DENSE \

@@ -38,8 +38,8 @@ class VideoRecord:
     `id` names it for good (for Celeb-DF `folder/name.ext`, with any `videos/` sub-folder left out); `path` is relative
     to the data set's root, with forward slashes. `target` is the person whose footage this is, `donor` the person
     whose face was put in ("" where there is none), `source` the id of the real video that a fake was made from ("" if
-    real or unknown). `part` is the data set's own split: "train", "test" or "". `size` (bytes) and `mtime_ns` tell a
-    changed file from the one that was extracted.
+    real or unknown). `part` is the data set's own split: "train", "val", "test" or "". `size` (bytes) and `mtime_ns`
+    tell a changed file from the one that was extracted.
     """
 
     id: str
@@ -66,7 +66,8 @@ class VideoRecord:
 def safe_relative_path(text: str) -> PurePosixPath:
     """Returns `text` as a relative path that cannot leave its root; raises ValueError where it could."""
     path = PurePosixPath(text.replace("\\", "/"))
-    if not text.strip() or "\0" in text or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    blank = not "".join(path.parts).strip()
+    if blank or "\0" in text or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         raise ValueError(f"{text!r} is not a path inside the data set")
     return path
 

@@ -10,9 +10,9 @@ import numpy as np
 from cache.profile import FeatureProfile
 from cache.schema import FRAMES, LEAST_COVERAGE, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
 from extract.backbone import identify_weights
-from extract.dataset import VIDEO_SUFFIXES
 from extract.detectors import detector_hash
 from extract.engine import make_engine
+from extract.records import VIDEO_SUFFIXES
 from extract.rows import Clock, rows_from_videos, rows_with_features
 from extract.video import Limits
 from train.runs import load_head, read_run

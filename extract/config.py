@@ -7,6 +7,7 @@ from typing import Literal
 from cache.command import option, required
 from cache.profile import CropProfile, FeatureProfile
 from extract.backbone import BackboneName, identify_weights
+from extract.dataset import Compression, Layout
 from extract.detectors import DetectorName, detector_hash
 from extract.engine import EngineName, Precision
 from extract.video import Limits, Sampling
@@ -18,7 +19,7 @@ BackendName = Literal["local", "loky", "ray", "dask"]
 class ExtractConfig:
     """What to extract, and how. Fields that change the numbers go into the profile; the others only into the time."""
 
-    data: Path = required("the data set's folder")
+    data: Path = required("the data set's folder, or a CSV file that lists its videos")
     out: Path = option(Path("data"), "where the store goes: OUT/<name of the data set>/...")
     backbone: BackboneName = option("resnet50", "the frozen network")
     weights: str = option("imagenet", "imagenet (downloaded once), random, or the path of an .h5 file")
@@ -27,6 +28,8 @@ class ExtractConfig:
     detector: DetectorName = option("haar", "face detector; none: the clips are face crops already")
     detector_file: Path | None = option(None, "the ONNX file that the detector yunet reads")
     margin: float = option(0.3, "what is kept around the face on each edge, in sides of its box")
+    layout: Layout = option("auto", "how the data set lies on disk; auto: as its folders tell")
+    compression: Compression = option("auto", "level of FaceForensics++ to read; auto: the one that is there")
     keep_crops: bool = option(True, "keep the crops (about 0.4 MB a video), so that videos are decoded once")
     retry_failed: bool = option(False, "try videos again that failed before")
     engine: EngineName = option("auto", "what runs the backbone; auto: OpenVINO if installed and there is no GPU")

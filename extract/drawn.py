@@ -15,7 +15,7 @@ from tqdm import tqdm
 from cache.command import option, parse_flags, run
 from cache.files import remove_temporaries, write_text
 from cache.schema import UserError
-from extract.dataset import CELEB_DF, TEST_LIST
+from extract.celeb_df import CELEB_DF, TEST_LIST
 from extract.drawn_clip import Capture, Scene, Swap, draw_clip
 from extract.drawn_look import Look, make_look
 

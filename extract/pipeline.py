@@ -2,22 +2,21 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from tqdm import tqdm
 
-from cache.command import start_keras
 from cache.files import write_text
 from cache.manifest import write_manifest
-from cache.schema import CROP_SIZE, FRAMES, OK, Row, UserError, VideoRecord
+from cache.schema import CROP_SIZE, FRAMES, OK, UserError, VideoRecord
 from cache.store import Store, Writer, create_store, find_rows, open_writer, read_indexes
 from extract.config import ExtractConfig
-from extract.dataset import read_celeb_df
-from extract.engine import Engine, make_engine
+from extract.dataset import read_dataset
 from extract.rows import Clock
-from extract.unit import extract_videos
+from extract.scale import extract_units
+from extract.unit import extract_videos, not_done, start_engine
 
 CROP_BYTES = FRAMES * CROP_SIZE * CROP_SIZE * 3
 
@@ -27,8 +26,10 @@ def extract(config: ExtractConfig) -> Path:
     if not 0 <= config.margin <= 2 or config.workers < 0 or config.batch < 0:
         raise UserError("margin has to lie in 0 to 2, workers and batch at 0 or above; mend the flag.")
     start = time.perf_counter()
-    records = read_celeb_df(config.data)
-    root = config.out / config.data.resolve().name
+    data = read_dataset(config.data, config.layout, config.compression)
+    records, root = data.records, config.out / data.name
+    for note in data.notes:
+        print(note)
     features = create_store(root, config.profile)
     clock = Clock()
     with ExitStack() as stack:
@@ -38,7 +39,7 @@ def extract(config: ExtractConfig) -> Path:
         todo = not_done(features, records, config.retry_failed)
         if todo:
             print(f"{len(records)} videos in {config.data}, {len(todo)} to extract into {features.folder}")
-            _extract_all(todo, config, _open_crops(stack, root, records, config), writer, clock)
+            _extract_all(todo, data.root, config, _open_crops(stack, root, records, config), writer, clock)
     _summarise(features, records, clock, time.perf_counter() - start)
     return features.folder
 
@@ -58,16 +59,6 @@ def _say_set_aside(writer: Writer) -> None:
         print(f"{path.name} was a damaged shard; it is set aside and its videos are extracted again.")
 
 
-def not_done(store: Store, records: Sequence[VideoRecord], retry_failed: bool) -> list[VideoRecord]:
-    """Returns the `records` that have no row in `store` yet; with `retry_failed`, those too that failed."""
-    rows = find_rows(read_indexes(store, checked=False))
-    return [
-        record
-        for record in records
-        if record.key not in rows or (retry_failed and rows[record.key][0].outcome[rows[record.key][1]] != OK)
-    ]
-
-
 def _open_crops(stack: ExitStack, root: Path, records: Sequence[VideoRecord], config: ExtractConfig) -> Writer | None:
     """Returns the writer of the crops' store, None when crops are not kept."""
     if not config.keep_crops:
@@ -83,24 +74,29 @@ def _open_crops(stack: ExitStack, root: Path, records: Sequence[VideoRecord], co
 
 
 def _extract_all(
-    todo: Sequence[VideoRecord], config: ExtractConfig, crops: Writer | None, features: Writer, clock: Clock
+    todo: Sequence[VideoRecord],
+    root: Path,
+    config: ExtractConfig,
+    crops: Writer | None,
+    features: Writer,
+    clock: Clock,
 ) -> None:
-    def engine() -> Engine:
-        start_keras()
-        return make_engine(config.backbone, config.weights, config.batch, config.precision, config.engine)
+    videos = [(record, root / record.path) for record in todo]
+    if config.backend == "local":
+        rows = extract_videos(videos, config, lambda: start_engine(config), crops, features, clock)
+        outcomes = (row.outcome for row in rows)
+    else:
+        outcomes = extract_units(videos, config, crops and crops.store, features.store, clock)
+    _show_progress(outcomes, len(todo))
 
-    for _ in _with_bar(extract_videos(todo, config, engine, crops, features, clock), len(todo)):
-        pass
 
-
-def _with_bar(rows: Iterable[Row], total: int) -> Iterator[Row]:
+def _show_progress(outcomes: Iterable[str], total: int) -> None:
     failed = 0
     with tqdm(total=total, unit="video", desc="extract", mininterval=0.5) as bar:
-        for row in rows:
-            failed += row.outcome != OK
+        for outcome in outcomes:
+            failed += outcome != OK
             bar.set_postfix(failed=failed, refresh=False)
             bar.update()
-            yield row
 
 
 def _summarise(store: Store, records: Sequence[VideoRecord], clock: Clock, seconds: float) -> None:

@@ -9,11 +9,13 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
+from cache.command import start_keras
 from cache.schema import OK, Row, VideoRecord
-from cache.store import Place, Writer, find_rows, read_indexes
+from cache.store import Place, Store, Writer, find_rows, read_indexes
 from extract.config import ExtractConfig
-from extract.engine import Engine
+from extract.engine import Engine, make_engine
 from extract.rows import Clock, rows_from_store, rows_from_videos, rows_with_features
 
 SHARD_ROWS = 64
@@ -21,17 +23,17 @@ FIRST_SECONDS, SHARD_SECONDS = 1.0, 20.0
 
 
 def extract_videos(
-    todo: Sequence[VideoRecord],
+    videos: Sequence[tuple[VideoRecord, Path]],
     config: ExtractConfig,
     engine: Callable[[], Engine],
     crops: Writer | None,
     features: Writer,
     clock: Clock,
 ) -> Iterator[Row]:
-    """Yields the row of features of each video of `todo` on its way into `features`, and its crops into `crops`."""
+    """Yields the row of features of each (record, file) on its way into `features`; its crops go into `crops`."""
     kept = _kept_crops(crops, config.retry_failed)
-    stored = rows_from_store([kept[record.key] for record in todo if record.key in kept])
-    files = [(record, config.data / record.path) for record in todo if record.key not in kept]
+    stored = rows_from_store([kept[record.key] for record, _ in videos if record.key in kept])
+    files = [(record, path) for record, path in videos if record.key not in kept]
     workers = config.workers or os.cpu_count() or 1
     decoded = rows_from_videos(files, config.crop_profile, config.limits, workers, clock, config.detector_file)
     # Asking for the first clip sets the workers going: they decode while Keras starts.
@@ -40,6 +42,22 @@ def extract_videos(
     cropped = decoded if shards is None else shards.keep(decoded)
     rows = rows_with_features(itertools.chain(stored, cropped), engine(), clock)
     yield from Shards(features, clock, shards).keep(rows)
+
+
+def start_engine(config: ExtractConfig) -> Engine:
+    """Returns the engine that `config` asks for, having started Keras."""
+    start_keras()
+    return make_engine(config.backbone, config.weights, config.batch, config.precision, config.engine)
+
+
+def not_done(store: Store, records: Sequence[VideoRecord], retry_failed: bool) -> list[VideoRecord]:
+    """Returns the `records` that have no row in `store` yet; with `retry_failed`, those too that failed."""
+    rows = find_rows(read_indexes(store, checked=False))
+    return [
+        record
+        for record in records
+        if record.key not in rows or (retry_failed and rows[record.key][0].outcome[rows[record.key][1]] != OK)
+    ]
 
 
 def _kept_crops(crops: Writer | None, retry_failed: bool) -> dict[tuple[str, int, int], Place]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cache.schema import FAKE, REAL, UserError
-from extract.dataset import TEST_LIST, read_celeb_df
+from extract.celeb_df import TEST_LIST, read_celeb_df
 
 CLIPS = (
     "Celeb-real/id0_0000.mp4",
@@ -27,7 +27,7 @@ def plant(root: Path, names=CLIPS, tested="1 Celeb-real/id0_0000.mp4\n0 Celeb-sy
 
 
 def test_names_give_labels_identities_and_sources(tmp_path):
-    found = {record.id: record for record in read_celeb_df(plant(tmp_path))}
+    found = {record.id: record for record in read_celeb_df(plant(tmp_path)).records}
     assert list(found) == sorted(CLIPS)
     fake = found["Celeb-synthesis/id0_id1_0000.mp4"]
     assert (fake.label, fake.target, fake.donor, fake.source) == (FAKE, "id0", "id1", "Celeb-real/id0_0000.mp4")
@@ -38,7 +38,7 @@ def test_names_give_labels_identities_and_sources(tmp_path):
 
 
 def test_the_list_says_one_for_real_and_may_lack_its_last_newline(tmp_path):
-    parts = {record.id: record.part for record in read_celeb_df(plant(tmp_path))}
+    parts = {record.id: record.part for record in read_celeb_df(plant(tmp_path)).records}
     assert [name for name, part in parts.items() if part == "test"] == [
         "Celeb-real/id0_0000.mp4",
         "Celeb-synthesis/id0_id1_0000.mp4",
@@ -47,12 +47,12 @@ def test_the_list_says_one_for_real_and_may_lack_its_last_newline(tmp_path):
 
 
 def test_without_a_list_there_is_no_official_part(tmp_path):
-    assert {record.part for record in read_celeb_df(plant(tmp_path, tested=""))} == {""}
+    assert {record.part for record in read_celeb_df(plant(tmp_path, tested="")).records} == {""}
 
 
 def test_clips_may_lie_in_sub_folders(tmp_path):
     nested = [name.replace("/", "/videos/") for name in CLIPS]
-    found = read_celeb_df(plant(tmp_path, nested))
+    found = read_celeb_df(plant(tmp_path, nested)).records
     assert [record.id for record in found] == sorted(CLIPS)
     assert all("/videos/" in record.path for record in found)
 
@@ -61,7 +61,7 @@ def test_other_files_are_left_alone(tmp_path):
     plant(tmp_path)
     (tmp_path / "Celeb-real" / "notes.txt").write_text("x")
     (tmp_path / "Celeb-real" / "folder.mp4").mkdir()
-    assert len(read_celeb_df(tmp_path)) == len(CLIPS)
+    assert len(read_celeb_df(tmp_path).records) == len(CLIPS)
 
 
 def test_the_same_clip_twice_is_refused(tmp_path):

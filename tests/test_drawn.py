@@ -19,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from cache.profile import CropProfile
 from cache.schema import FAKE, REAL, FrameStatus, UserError
 from extract import drawn, drawn_clip
+from extract.celeb_df import TEST_LIST, read_celeb_df
 from extract.clip import crop_clip
-from extract.dataset import TEST_LIST, read_celeb_df
 from extract.detectors import cascade_file
 from extract.drawn import DrawnConfig, draw_dataset, plan_dataset
 from extract.drawn_clip import Capture, Scene, Swap, draw_clip, draw_empty_clip, draw_frames
@@ -45,7 +45,7 @@ def root(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def clips(root) -> list[tuple]:
     """Of each record in order: the record, what the file gives away, its frames in grey."""
-    return [(record, *look_at(root / record.path)) for record in read_celeb_df(root)]
+    return [(record, *look_at(root / record.path)) for record in read_celeb_df(root).records]
 
 
 def look_at(path: Path) -> tuple[list[Any], list[Any]]:
@@ -80,7 +80,7 @@ def pair_of(record) -> str:
 
 
 def test_the_reader_takes_it_for_celeb_df(root):
-    records = {record.id: record for record in read_celeb_df(root)}
+    records = {record.id: record for record in read_celeb_df(root).records}
     real = [record for record in records.values() if record.label == REAL]
     fakes = [record for record in records.values() if record.label == FAKE]
     assert (len(real), len(fakes)) == (40, 40)
@@ -94,13 +94,13 @@ def test_the_reader_takes_it_for_celeb_df(root):
 def test_the_list_ends_without_a_newline_and_holds_both_classes(root):
     text = (root / TEST_LIST).read_text()
     assert not text.endswith("\n")
-    tested = [record.label for record in read_celeb_df(root) if record.part == "test"]
+    tested = [record.label for record in read_celeb_df(root).records if record.part == "test"]
     assert (tested.count(REAL), tested.count(FAKE)) == (10, 10)
     assert len(text.splitlines()) == 20
 
 
 def test_pairs_of_people_keep_almost_every_fake_apart_from_the_others(root):
-    fakes = [record for record in read_celeb_df(root) if record.label == FAKE]
+    fakes = [record for record in read_celeb_df(root).records if record.label == FAKE]
     inside = [pair_of(fake) for fake in fakes if int(fake.target[2:]) // 2 == int(fake.donor[2:]) // 2]
     assert len(inside) >= 0.9 * len(fakes)
     assert {inside.count(pair) for pair in set(inside)} == {6}

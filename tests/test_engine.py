@@ -21,7 +21,8 @@ def crops():
 @pytest.fixture(scope="module")
 def engines():
     kinds: list[EngineName] = ["keras"]
-    kinds += ["openvino"] if importlib.util.find_spec("openvino") else []
+    if importlib.util.find_spec("openvino"):
+        kinds.append("openvino")
     return {kind: make_engine("mobilenetv2", "random", 24, name=kind) for kind in kinds}
 
 

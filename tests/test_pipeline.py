@@ -44,7 +44,7 @@ class FakeEngine:
 @pytest.fixture
 def engine(monkeypatch):
     FakeEngine.crops = 0
-    monkeypatch.setattr(pipeline, "make_engine", FakeEngine)
+    monkeypatch.setattr(unit, "make_engine", FakeEngine)
     return FakeEngine
 
 

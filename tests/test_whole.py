@@ -16,8 +16,8 @@ from cache.schema import FRAMES, UserError
 from detect.__main__ import main
 from detect.detector import Detector, find_clips
 from evaluate.report import ReportConfig, write_report
+from extract.celeb_df import read_celeb_df
 from extract.config import ExtractConfig
-from extract.dataset import read_celeb_df
 from extract.drawn import DrawnConfig, draw_dataset
 from extract.drawn_clip import draw_empty_clip
 from extract.pipeline import extract
@@ -61,7 +61,7 @@ def test_the_report_of_a_real_run(run_folder):
 
 def test_verdicts_agree_with_the_stored_predictions(run_folder, data):
     stored = predictions(run_folder)
-    clips = [data / record.path for record in read_celeb_df(data)]
+    clips = [data / record.path for record in read_celeb_df(data).records]
     judged = {verdict.clip: verdict for verdict, _ in Detector(run_folder).judge(clips)}
     assert len(judged) == len(stored) == 16
     for name, probability in stored.items():
@@ -154,9 +154,7 @@ def test_a_folder_without_videos_is_refused(tmp_path):
 
 def test_a_cascade_that_is_not_the_one_of_training_is_refused(run_folder, monkeypatch):
     monkeypatch.setattr("detect.detector.detector_hash", lambda name, file: "0" * 16)
-    with pytest.raises(
-        UserError, match=r"is the file 0000000000000000, the run was trained with \w+; install the locked version"
-    ):
+    with pytest.raises(UserError, match="is the file 0000000000000000, the run was trained with"):
         Detector(run_folder)
 
 

@@ -42,7 +42,7 @@ class Split:
 def split(records: Sequence[VideoRecord], config: SplitConfig) -> Split:
     """Returns the part of each of `records`; a UserError where train would be left without one of the classes.
 
-    `official` is the data set's own test list; `identity` leaves no person, target or donor, in two parts; `random` is
+    `official` is the data set's own parts; `identity` leaves no person, target or donor, in two parts; `random` is
     stratified 80/20; `csv` the user's own. Where that gives no validation, whole targets are taken out of train for it.
     """
     if not 0 <= config.val <= 0.5:
@@ -70,19 +70,26 @@ def require_both_classes(labels: Sequence[int], where: str) -> None:
 
 
 def owner(record: VideoRecord) -> str:
-    """Returns whose footage `record` is: its target, or a name of its own where that is not known."""
+    """Returns whose footage `record` is: its target, or where that is not known, a name for it and all made from it."""
     # A tab is in no name that a reader makes.
-    return record.target or f"unknown\t{record.id}"
+    return record.target or f"unknown\t{record.source or record.id}"
 
 
 def _official(records: Sequence[VideoRecord], _: SplitConfig) -> tuple[list[str], list[str]]:
-    parts = [TEST if record.part == TEST else TRAIN for record in records]
+    parts = [record.part if record.part in PARTS else DROPPED for record in records]
     if TEST not in parts:
         raise UserError(
             "the manifest names no official test video, so there is no official split; "
             "put the data set's test list beside its folders and extract again, or use --split identity."
         )
-    return parts, []
+    return parts, list(_official_notes(parts))
+
+
+def _official_notes(parts: list[str]) -> Iterator[str]:
+    if VAL in parts:
+        yield "Validation is the data set's own part, whatever its share."
+    if dropped := parts.count(DROPPED):
+        yield f"{dropped} of {len(parts)} videos are dropped: the data set gives them no official part."
 
 
 def _random(records: Sequence[VideoRecord], config: SplitConfig) -> tuple[list[str], list[str]]:
@@ -110,14 +117,20 @@ def _identity(records: Sequence[VideoRecord], config: SplitConfig) -> tuple[list
         found = assign_people(people, labels, [rest, IDENTITY_TEST, config.val][: len(names)], config.seed)
         if found is not None:
             parts = [names[part] if part >= 0 else DROPPED for part in found]
-            return parts, list(_identity_notes(parts, VAL in names or not config.val))
+            notes = _identity_notes(records, parts, VAL in names or not config.val)
+            return parts, list(notes)
     raise UserError(
         f"the {len(frozenset().union(*people))} people of these {len(records)} videos cannot be divided so that train "
         "and test both have real and fake videos; extract videos of more people, or use another --split."
     )
 
 
-def _identity_notes(parts: list[str], as_wished: bool) -> Iterator[str]:
+def _identity_notes(records: Sequence[VideoRecord], parts: list[str], as_wished: bool) -> Iterator[str]:
+    if unknown := sum(not record.target for record in records):
+        yield (
+            f"Who is in {unknown} of {len(records)} videos is not known: each counts as somebody else, together with "
+            "the fakes made from it, so people may be in more than one part after all."
+        )
     if not as_wished:
         yield "There are too few people for three parts with both classes in each, so there are only train and test."
     if dropped := parts.count(DROPPED):
