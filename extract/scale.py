@@ -7,6 +7,7 @@ this code; the one that hands out the work holds the store's lock.
 
 import contextlib
 import logging
+import multiprocessing
 import os
 import traceback
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ import joblib
 
 from cache.schema import UserError, VideoRecord
 from cache.store import Store, Writer, open_store
-from extract.config import ExtractConfig
+from extract.config import BackendName, ExtractConfig
 from extract.engine import Engine
 from extract.rows import Clock
 from extract.unit import SHARD_ROWS, extract_videos, not_done, start_engine
@@ -60,7 +61,7 @@ def extract_units(
     with _backend(config):
         while left:
             try:
-                for done in _run_all(_units(left, _elsewhere(config), crops, features)):
+                for done in _run_all(_units(left, _elsewhere(config), crops, features), config.backend):
                     left, lost = _without(left, done), 0
                     for kind, seconds in done.seconds.items():
                         clock.add(kind, seconds)
@@ -78,10 +79,15 @@ class _Lost(Exception):
     """A worker ended, or its answer was lost: nothing is wrong with the unit."""
 
 
-def _run_all(units: Sequence[Unit]) -> Iterator[Done]:
+def _run_all(units: Sequence[Unit], backend: BackendName) -> Iterator[Done]:
+    work = [joblib.delayed(run_unit)(unit) for unit in units]
     try:
-        work = (joblib.delayed(run_unit)(unit) for unit in units)
-        yield from joblib.Parallel(n_jobs=-1, return_as="generator_unordered")(work)  # pyright: ignore[reportReturnType]
+        if backend == "ray":  # gives nothing back before all it was handed is done
+            portion = UNITS_A_WORKER * joblib.effective_n_jobs(-1)
+            for start in range(0, len(work), portion):
+                yield from joblib.Parallel(n_jobs=-1)(work[start : start + portion])  # pyright: ignore[reportReturnType]
+        else:
+            yield from joblib.Parallel(n_jobs=-1, return_as="generator_unordered")(work)  # pyright: ignore[reportReturnType]
     except Exception as error:
         raise _Lost(f"{type(error).__name__}: {str(error).strip().split(chr(10))[0]}") from error
 
@@ -89,6 +95,12 @@ def _run_all(units: Sequence[Unit]) -> Iterator[Done]:
 def run_unit(unit: Unit) -> Done:
     """Extracts the videos of `unit` in this process and its workers. Errors are returned: what is raised, is a loss."""
     clock, keys = Clock(), [record.key for record, _ in unit.videos]
+    if multiprocessing.current_process().daemon:
+        return Done(
+            keys, error="its workers may start no processes; set DASK_DISTRIBUTED__WORKER__DAEMON=False for them."
+        )
+    # Loky's workers have a start method of their own, which the processes that decode would not know.
+    multiprocessing.set_start_method("spawn", force=True)
     try:
         crops = None if unit.crops is None else Writer(open_store(unit.crops), [])
         features = Writer(open_store(unit.features), [])

@@ -18,27 +18,11 @@ from cache.files import TEMPORARY
 from cache.schema import FRAMES, FrameStatus, UserError
 from cache.store import Writer, load, open_store, open_writer, verify
 from extract import pipeline, unit
-from extract.backbone import BACKBONES
 from extract.config import ExtractConfig
 from tests.clips import counting_images, write_clip, write_sound
+from tests.fakes import FakeEngine
 
 ROOT = Path(__file__).parents[1]
-
-
-class FakeEngine:
-    """Averages of a crop's rows instead of a network; counts the crops it sees."""
-
-    crops = 0
-
-    def __init__(self, name: str, weights: str, batch: int, precision: str, kind: str) -> None:
-        self.batch = batch or 24
-        self.size = BACKBONES[name].features
-
-    def features(self, crops: np.ndarray) -> np.ndarray:
-        FakeEngine.crops += len(crops)
-        # Black gives 1, as a network gives something for anything.
-        rows = crops.reshape(len(crops), crops.shape[1], -1).mean(axis=2, dtype=np.float32) + 1
-        return np.tile(rows, -(-self.size // rows.shape[1]))[:, : self.size]
 
 
 @pytest.fixture
