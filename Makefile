@@ -14,7 +14,7 @@ given = $(filter command,$(firstword $(origin $(1))))
 flags = $(foreach name,$(1),$(if $(call given,$(name)),--$(call lower,$(name)) "$($(name))")) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train eval detect test test-slow lint format lock clean
+.PHONY: help setup demo features train eval detect test test-slow bench lint format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ test: $(READY) ## [JOBS=2]: the tests, without the slow ones
 
 test-slow: $(READY) ## the slow tests: many kills, many clips
 	@$(RUN) -m pytest -m slow $(ARGS)
+
+bench: $(READY) ## the speed claims, measured: benchmarks/results.json [ARGS="--only extract_480p"]
+	@$(RUN) -m benchmarks --out benchmarks/results.json $(ARGS)
 
 lint: $(READY) ## ruff and basedpyright
 	@$(RUN) -m ruff check .

@@ -1,0 +1,1 @@
+"""What Reelcheck's speed is measured with: `make bench` writes results.json, which the README quotes."""

@@ -1,0 +1,60 @@
+"""python -m benchmarks: measures ratios in one run, prints them as a table, writes them to results.json."""
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+from benchmarks.measure import Result, describe_machine
+from cache.command import Parser, run
+from cache.files import write_text
+
+HERE = Path(__file__).parent
+
+
+def _benches() -> dict[str, Callable[[Path, int], Iterator[Result]]]:
+    from benchmarks.stage1 import second_backbone, stage1
+
+    return {
+        "extract_1080p": lambda clips, repeats: stage1(clips, repeats, "1080p"),
+        "extract_480p": lambda clips, repeats: stage1(clips, repeats, "480p"),
+        "second_backbone": second_backbone,
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the benches and prints the table."""
+    arguments = _parser().parse_args(argv)
+    benches = _benches()
+    results: list[Result] = []
+    for name in arguments.only or benches:
+        print(f"measuring {name} ...", flush=True)
+        results += benches[name](arguments.clips, arguments.repeats)
+    print("\n".join(_table(results)))
+    if arguments.out:
+        document = {"date": date.today().isoformat(), "machine": describe_machine()}
+        document["rows"] = [asdict(result) for result in results]
+        write_text(arguments.out, json.dumps(document, indent=1) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=list(_benches()), help="measure these alone")
+    parser.add_argument("--repeats", type=int, default=5, help="paired repeats of each bench (default: 5)")
+    parser.add_argument("--clips", type=Path, default=HERE / "clips", help="where the clips are kept once made")
+    parser.add_argument("--out", type=Path, help="where to write the results (make bench: benchmarks/results.json)")
+    return parser
+
+
+def _table(results: Iterable[Result]) -> Iterator[str]:
+    yield f"{'bench':<24} {'ratio':>7} {'from - to':>15} {'aim':>6}  figures"
+    for result in results:
+        spread = f"{result.spread[0]:.2f} - {result.spread[1]:.2f}"
+        figures = ", ".join(f"{name} {value}" for name, value in result.figures.items())
+        yield f"{result.name:<24} {result.ratio:>7.2f} {spread:>15} {result.aim:>6.2f}  {figures}"
+
+
+if __name__ == "__main__":
+    run(main)

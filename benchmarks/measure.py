@@ -1,0 +1,61 @@
+"""Ratios of two ways to do the same, measured side by side: timings of a shared machine mean little by themselves."""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("tensorflow", "keras", "openvino", "opencv-python-headless", "av", "numpy", "h5py")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the results: `ratio` (larger is better), what was aimed at, and the figures behind it."""
+
+    name: str
+    ratio: float
+    spread: tuple[float, float]
+    aim: float
+    figures: dict[str, float | str]
+
+
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Returns the wall seconds and this process's core-seconds that `work` takes."""
+    wall, cores = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - cores
+
+
+def summarise(name: str, aim: float, ratios: Sequence[float], figures: Mapping[str, Sequence[float]]) -> Result:
+    """Returns the result of paired repeats: medians, with the smallest and largest ratio."""
+    medians: dict[str, float | str] = {key: round(statistics.median(values), 4) for key, values in figures.items()}
+    spread = (round(min(ratios), 3), round(max(ratios), 3))
+    return Result(name, round(statistics.median(ratios), 3), spread, aim, medians | {"repeats": len(ratios)})
+
+
+def describe_machine() -> dict[str, object]:
+    """Returns the processor, cores, memory, system and versions that the figures belong to."""
+    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    memory = [int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")]
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(memory[0] / 1e6) if memory else None,
+        "system": f"{platform.system()}, Python {platform.python_version()}",
+        "versions": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text(encoding="utf-8").splitlines() if Path(path).exists() else []
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

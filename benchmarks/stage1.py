@@ -1,0 +1,88 @@
+"""Stage 1 against the plain loop, against its own floor, and a second backbone against the backbone alone."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.clips import make_clips
+from benchmarks.measure import Result, summarise, timed
+from benchmarks.plain import plain_loop, plain_model
+from cache.profile import FeatureProfile
+from cache.schema import FRAMES, OK, VideoRecord
+from cache.store import Writer, create_store
+from extract.config import ExtractConfig
+from extract.engine import Engine
+from extract.rows import Clock
+from extract.unit import extract_videos, start_engine
+from extract.video import sample_frames
+
+SAMPLES = {"1080p": (32, 2), "480p": (64, 6)}
+"""Videos a repeat: ours, and the plain loop's."""
+AIMS = {"1080p": 8.0, "480p": 3.5}
+FLOOR_AIM, SECOND_AIM = 0.85, 0.90
+CORES = os.cpu_count() or 1
+
+
+def stage1(clips: Path, repeats: int, size: str) -> Iterator[Result]:
+    """Yields `extract_<size>` and `extract_floor_<size>`, measured in the same repeats."""
+    config = ExtractConfig(clips, weights="random")
+    engine, model = start_engine(config), plain_model()
+    ours, theirs = (make_clips(clips, size, count) for count in SAMPLES[size])
+    plain_loop(theirs[:1], model)
+    rates: dict[str, list[float]] = {"videos_a_second": [], "plain_videos_a_second": [], "floor_videos_a_second": []}
+    parts: dict[str, list[float]] = {"decode_core_seconds": [], "backbone_core_seconds": []}
+    for _ in range(repeats):
+        decode, backbone = _floor(ours[:4], engine)
+        parts["decode_core_seconds"].append(decode)
+        parts["backbone_core_seconds"].append(backbone)
+        rates["floor_videos_a_second"].append(CORES / (decode + backbone))
+        with tempfile.TemporaryDirectory() as folder:
+            rates["videos_a_second"].append(len(ours) / timed(lambda: _extract(ours, config, engine, Path(folder)))[0])
+        rates["plain_videos_a_second"].append(len(theirs) / timed(lambda: plain_loop(theirs, model))[0])
+    reached, plain, floor = (np.array(rates[name]) for name in rates)
+    yield summarise(f"extract_{size}", AIMS[size], (reached / plain).tolist(), rates)
+    yield summarise(f"extract_floor_{size}", FLOOR_AIM, (reached / floor).tolist(), rates | parts)
+
+
+def _floor(paths: Sequence[Path], engine: Engine) -> tuple[float, float]:
+    """Returns the core-seconds that decoding a video's twelve frames and the backbone on twelve crops take."""
+    crops = np.random.default_rng(0).integers(0, 256, (2 * engine.batch, 160, 160, 3), np.uint8)
+    _, decode = timed(lambda: [sample_frames(path) for path in paths])
+    _, backbone = timed(lambda: engine.features(crops))
+    return decode / len(paths), backbone / len(crops) * FRAMES
+
+
+def _extract(
+    paths: Sequence[Path], config: ExtractConfig, engine: Engine, folder: Path, profile: FeatureProfile | None = None
+) -> None:
+    """Stage 1 on `paths` with the engine already started, as the plain loop's is; crops are kept."""
+    videos = [(VideoRecord(str(i), path.name, 0, "", "", "", "", 1, 1), path) for i, path in enumerate(paths)]
+    kinds = (config.crop_profile, profile or config.profile)
+    crops, features = (Writer(create_store(folder, kind), []) for kind in kinds)
+    rows = list(extract_videos(videos, config, lambda: engine, crops, features, Clock()))
+    assert len(rows) == len(paths)
+    assert all(row.outcome == OK for row in rows)
+
+
+def second_backbone(clips: Path, repeats: int) -> Iterator[Result]:
+    """Yields `second_backbone`: MobileNetV2 from kept crops into shards, against the network alone on arrays."""
+    config = ExtractConfig(clips, backbone="mobilenetv2", weights="random")
+    engine, paths = start_engine(config), make_clips(clips, "480p", SAMPLES["480p"][0])
+    rates: dict[str, list[float]] = {"videos_a_second": [], "backbone_videos_a_second": []}
+    arrays = np.random.default_rng(0).integers(0, 256, (len(paths) * FRAMES, 160, 160, 3), np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        _extract(paths, config, engine, Path(folder))
+        for number in range(repeats):
+            # Another version is another profile, for which nothing is in the store yet.
+            again = partial(
+                _extract, paths, config, engine, Path(folder), replace(config.profile, version=100 + number)
+            )
+            rates["backbone_videos_a_second"].append(len(paths) / timed(lambda: engine.features(arrays))[0])
+            rates["videos_a_second"].append(len(paths) / timed(again)[0])
+    ratios = np.array(rates["videos_a_second"]) / rates["backbone_videos_a_second"]
+    yield summarise("second_backbone", SECOND_AIM, ratios.tolist(), rates)
