@@ -22,7 +22,8 @@ def plain_model() -> "keras.Model":
 def plain_loop(paths: Sequence[Path], model: "keras.Model") -> list[np.ndarray]:
     """Returns float32 (12, 2048) of each video: seek, full-size Haar cascade, one `predict` a video."""
     cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
-    return [model.predict(_crops(path, cascade), verbose=0)  # pyright: ignore[reportArgumentType] for path in paths]
+    quiet: Any = {"verbose": 0}
+    return [model.predict(_crops(path, cascade), **quiet) for path in paths]
 
 
 def _crops(path: Path, cascade: cv2.CascadeClassifier) -> np.ndarray:
