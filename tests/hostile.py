@@ -12,6 +12,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +131,9 @@ def make_sizes(folder: Path, clips: dict[str, Path]) -> None:
         write_clip(folder / f"{width}x{height}.gif", frames, "gif", "rgb8")
     tall = write_clip(folder / "tall.ts", images(size=SIZE[::-1]), **CONTAINERS["ts"])
     (folder / "size changes.ts").write_bytes(clips["ts"].read_bytes() + tall.read_bytes())
-    (folder / "16k really.mp4").write_bytes(bit_picture(*HUGE))
-    (folder / "pixels without end.mp4").write_bytes(bit_picture(2**31 - 1, 2**31 - 1, rows=1))
+    write_pictures(folder / "16k really.mov", [bit_picture(*HUGE)], HUGE)
+    write_pictures(folder / "16k later.mov", [bit_picture(*SIZE[::-1]), bit_picture(*HUGE)] * 7, SIZE[::-1])
+    write_pictures(folder / "pixels without end.mov", [bit_picture(2**31 - 1, 2**31 - 1, rows=1)], SIZE[::-1])
     gif = clips["gif"].read_bytes()
     (folder / "16k in the header.gif").write_bytes(gif[:6] + struct.pack("<HH", *HUGE) + gif[10:])
     jpeg = struct.pack(">HH", *SIZE)
@@ -149,6 +151,19 @@ def bit_picture(width: int, height: int, rows: int | None = None) -> bytes:
     packed = zlib.compress(bytes(1 + min(width // 8, 10**6)) * (height if rows is None else rows), 1)
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def write_pictures(path: Path, pictures: list[bytes], size: tuple[int, int]) -> None:
+    """Writes PNG `pictures` as the frames of a clip that says it is of the `size` width, height."""
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("png", rate=25)
+        stream.width, stream.height = size
+        stream.pix_fmt = "monob"
+        for number, picture in enumerate(pictures):
+            packet = av.Packet(picture)
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 25)
+            packet.is_keyframe = True
+            container.mux(packet)
 
 
 FLV_TIMES = {
@@ -262,7 +277,8 @@ def make_lists(folder: Path, clips: dict[str, Path]) -> None:
 def make_odd(folder: Path, clips: dict[str, Path]) -> None:
     """Several streams, and what a folder may hold that is no file."""
     write_streams(folder / "two streams.mkv", cover=False)
-    write_streams(folder / "cover first.mp4", cover=True)
+    write_streams(folder / "cover.mp4", cover=True)
+    (folder / "cover first.mp4").write_bytes(with_cover_first((folder / "cover.mp4").read_bytes()))
     os.mkfifo(folder / "pipe.mp4")
     (folder / "folder.mp4").mkdir()
     (folder / "loop.mp4").symlink_to("loop.mp4")
@@ -292,6 +308,14 @@ def write_streams(path: Path, cover: bool) -> None:
                 frame.pts = i
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
+
+
+def with_cover_first(content: bytes) -> bytes:
+    """Returns an mp4, its `moov` at the end, with the tags (and the cover in them) before the tracks."""
+    at = content.index(b"moov") - 4
+    tags = content.index(b"udta", at) - 4
+    tracks = content.index(b"trak", at) - 4
+    return content[:tracks] + content[tags:] + content[tracks:tags]
 
 
 NAMES = ["two words", "'single'", '"double"', "new\nline", "tab\tand\rreturn", "\x1b[31mred", "-rf", "--help", "%d%s%%",
