@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from cache.schema import FAKE, REAL, UserError, VideoRecord, safe_relative_path
+from cache.schema import FAKE, REAL, UserError, VideoRecord, printable, safe_relative_path
 
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".gif", ".ts"}
 TEST_LIST = "List_of_testing_videos.txt"
@@ -41,12 +41,15 @@ def _celeb_df_folders(root: Path) -> list[str]:
 def _clips(folder: Path) -> Iterator[Path]:
     for place in (folder, folder / "videos"):
         if place.is_dir():
-            yield from (path for path in place.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+            # A link into nothing or a pipe stays: it ends as a failure that is listed.
+            yield from (path for path in place.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir())
 
 
 def _record(root: Path, folder: str, path: Path) -> VideoRecord:
+    if (name := printable(path.name)) != path.name:
+        raise UserError(f"{root / folder} holds {name}, a name with unprintable signs; rename the file.")
     target, donor, source = _people(folder, path.stem)
-    status = path.stat()
+    status = path.stat() if path.is_file() else path.lstat()
     return VideoRecord(
         id=f"{folder}/{path.name}",
         path=path.relative_to(root).as_posix(),

@@ -26,7 +26,7 @@ from extract.video import Limits
 from tests.clips import counting_images, turn_display, write_clip, write_sound
 
 COUNT = 14
-SIZE = (32, 48)
+SIZE, TURNED = (32, 48), (48, 32)  # height, width
 HUGE = (16384, 8640)  # width, height
 
 X265 = {"x265-params": "log-level=none:pools=none"}
@@ -129,11 +129,11 @@ def make_sizes(folder: Path, clips: dict[str, Path]) -> None:
         frames = [np.full((height, width, 3), 16 * i, np.uint8) for i in range(COUNT)]
         write_clip(folder / f"{width}x{height}.mov", frames, "png", "rgb24")
         write_clip(folder / f"{width}x{height}.gif", frames, "gif", "rgb8")
-    tall = write_clip(folder / "tall.ts", images(size=SIZE[::-1]), **CONTAINERS["ts"])
+    tall = write_clip(folder / "tall.ts", images(size=TURNED), **CONTAINERS["ts"])
     (folder / "size changes.ts").write_bytes(clips["ts"].read_bytes() + tall.read_bytes())
     write_pictures(folder / "16k really.mov", [bit_picture(*HUGE)], HUGE)
-    write_pictures(folder / "16k later.mov", [bit_picture(*SIZE[::-1]), bit_picture(*HUGE)] * 7, SIZE[::-1])
-    write_pictures(folder / "pixels without end.mov", [bit_picture(2**31 - 1, 2**31 - 1, rows=1)], SIZE[::-1])
+    write_pictures(folder / "16k later.mov", [bit_picture(*TURNED), bit_picture(*HUGE)] * 7, TURNED)
+    write_pictures(folder / "pixels without end.mov", [bit_picture(2**31 - 1, 2**31 - 1, rows=1)], TURNED)
     gif = clips["gif"].read_bytes()
     (folder / "16k in the header.gif").write_bytes(gif[:6] + struct.pack("<HH", *HUGE) + gif[10:])
     jpeg = struct.pack(">HH", *SIZE)
@@ -260,8 +260,11 @@ def make_lists(folder: Path, clips: dict[str, Path]) -> None:
     """Texts that ask the reader to open something else: another clip, /etc/passwd, an address."""
     hls = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n"
     sdp = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5555 RTP/AVP 96\n"
-    dash = '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet '\
-           'mimeType="video/mp4"><Representation id="0"><BaseURL>{}</BaseURL></Representation></AdaptationSet></Period></MPD>'  # fmt: skip
+    dash = (
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet '
+        'mimeType="video/mp4"><Representation id="0"><BaseURL>{}</BaseURL></Representation></AdaptationSet>'
+        "</Period></MPD>"
+    )
     texts = {"hls": hls, "concat": "ffconcat version 1.0\nfile '{}'\n", "dash": dash, "asx": "[Reference]\nRef1={}\n"}
     targets = {"clip": "whole.ts", "path": str(clips["ts"]), "passwd": "/etc/passwd", "address": "http://127.0.0.1:9/x"}
     for kind, text in texts.items():
@@ -319,8 +322,8 @@ def with_cover_first(content: bytes) -> bytes:
 
 
 NAMES = ["two words", "'single'", '"double"', "new\nline", "tab\tand\rreturn", "\x1b[31mred", "-rf", "--help", "%d%s%%",
-         "concat:whole.ts|x", "http:x", "file:x", "名前", "ü" * 100, "n" * 251, "$(reboot)", "`id`", "a;b|c&d", "..hidden",
-         "*?[x]", "\u202egnp", "trailing "]  # fmt: skip
+         "concat:whole.ts|x", "http:x", "file:x", "名前", "ü" * 100, "n" * 251, "$(reboot)", "`id`", "a;b|c&d",
+         "..hidden", "*?[x]", "\u202egnp", "trailing "]  # fmt: skip
 
 
 def make_names(folder: Path, clips: dict[str, Path]) -> None:
@@ -335,10 +338,10 @@ def make_names(folder: Path, clips: dict[str, Path]) -> None:
             continue
 
 
-def crop_or_misbehave(path: Path, profile: CropProfile, limits: Limits) -> ClipCrops:
-    """Crops a clip as usual, except that some names make it do what a broken decoder can do to its process."""
+def crop_or_misbehave(path: Path, profile: CropProfile, limits: Limits) -> tuple[int, ClipCrops]:
+    """Returns the worker's process id and the crops, except where the name makes it do what a broken decoder can do."""
     if "kills" in path.name:
         ctypes.string_at(0)
     if "sleeps" in path.name:
         time.sleep(600)
-    return crop_clip(path, profile, limits)
+    return os.getpid(), crop_clip(path, profile, limits)
