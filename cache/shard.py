@@ -5,6 +5,7 @@ that a flipped bit anywhere is found by reading the file once. (Collet, XXH3, xx
 not against forgery.) A reader follows no link out of the file and runs no code from it.
 """
 
+import io
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import h5py
 import numpy as np
 import xxhash
 
-from cache.files import replace_with
+from cache.files import write_bytes
 from cache.profile import Profile, canonical_json, fingerprint
 from cache.schema import FRAMES, OK, Row
 
@@ -47,12 +48,16 @@ def write_shard(folder: Path, profile: Profile, rows: Sequence[Row]) -> Path:
     The name comes from the rows' keys, so writing the same rows again replaces the same file.
     """
     name = xxhash.xxh3_64_hexdigest(repr([(row.key, row.outcome) for row in rows]).encode())
-    return replace_with(folder / f"shard-{name}.h5", lambda path: _write(path, profile, rows))
+    # Through memory, because HDF5 brings the process down with SIGSEGV when the disk fills under an open file.
+    content = io.BytesIO()
+    _write(content, profile, rows)
+    seal(content.getbuffer())
+    return write_bytes(folder / f"shard-{name}.h5", content.getbuffer())
 
 
-def _write(path: Path, profile: Profile, rows: Sequence[Row]) -> None:
+def _write(content: io.BytesIO, profile: Profile, rows: Sequence[Row]) -> None:
     arrays = [row.array for row in rows if row.array is not None]
-    with h5py.File(path, "w", userblock_size=BLOCK, libver=("v110", "v110")) as file:
+    with h5py.File(content, "w", userblock_size=BLOCK, libver=("v110", "v110")) as file:
         file.attrs["profile"] = canonical_json(profile)
         file.attrs["fingerprint"] = fingerprint(profile)
         for name in ("id", "outcome", "reason"):
@@ -65,7 +70,6 @@ def _write(path: Path, profile: Profile, rows: Sequence[Row]) -> None:
             file.create_dataset(name, data=np.stack([getattr(row, name) for row in rows]))
         if arrays:
             _write_arrays(file, np.stack(arrays))
-    seal(path)
 
 
 def _write_arrays(file: h5py.File, arrays: np.ndarray) -> None:
@@ -76,15 +80,15 @@ def _write_arrays(file: h5py.File, arrays: np.ndarray) -> None:
         file.create_dataset("array", data=arrays)
 
 
-def seal(path: Path) -> None:
-    """Writes the digest of the HDF5 part of `path` into its user block."""
-    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
-        content[:BLOCK] = (MAGIC + _digest(content) + b"\n").ljust(BLOCK, b"\0")
+def seal(content: bytearray | memoryview) -> None:
+    """Writes the digest of the HDF5 part of a shard's `content` into its user block."""
+    content[:BLOCK] = _head(content)
 
 
-def _digest(content: mmap.mmap) -> bytes:
+def _head(content: bytearray | memoryview | mmap.mmap) -> bytes:
+    """The user block that belongs to a shard's bytes."""
     with memoryview(content) as view, view[BLOCK:] as body:
-        return xxhash.xxh3_128_hexdigest(body).encode()
+        return (MAGIC + xxhash.xxh3_128_hexdigest(body).encode() + b"\n").ljust(BLOCK, b"\0")
 
 
 def check(path: Path) -> None:
@@ -94,7 +98,7 @@ def check(path: Path) -> None:
             head = content[:BLOCK]
             if not head.startswith(MAGIC):
                 raise DamagedShard("it does not begin like a shard")
-            if head != (MAGIC + _digest(content) + b"\n").ljust(BLOCK, b"\0"):
+            if head != _head(content):
                 raise DamagedShard("its bytes are not those that were written")
     except (OSError, ValueError) as error:
         raise DamagedShard(f"it cannot be read ({error})") from None
