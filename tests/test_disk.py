@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,6 @@ from tests.stores import pairs, write_features
 from tests.test_pipeline import FakeEngine
 
 ROOT = Path(__file__).parents[1]
-CANNOT = r"cannot be written \({}\); free some space or make it writable, and run again: what is written is kept\."
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +99,8 @@ def is_the_same(found: Contents, expected: Contents) -> None:
 
 def says_so_in_a_sentence(done: subprocess.CompletedProcess, reason: str) -> None:
     assert done.returncode == 2, done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: ")
-    assert done.stderr.splitlines()[-1].endswith(CANNOT.format(reason).replace("\\", ""))
+    last = done.stderr.splitlines()[-1]
+    assert re.match(rf"error: \S+ cannot be written \({reason}\); (free some space|choose another folder)", last)
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
 
@@ -127,53 +127,45 @@ def test_a_disk_that_fills_stops_the_run_and_the_next_one_completes_it(config, w
 
 
 @pytest.mark.parametrize("largest", [10, 2000, 200_000])
-def test_a_file_that_may_not_grow_ends_the_command_in_a_sentence(clips, tmp_path, whole, largest):
-    done = run_extract(clips, tmp_path, largest)
-    assert done.returncode == 2, done.stderr
-    assert "(File too large)" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
-    is_intact(tmp_path)
-    assert run_extract(clips, tmp_path).returncode == 0
-    is_the_same(contents_below(tmp_path), whole)
+def test_a_file_that_may_not_grow_ends_the_command_in_a_sentence(config, whole, largest):
+    says_so_in_a_sentence(run_extract(config.data, config.out, largest), "File too large")
+    is_intact(config.out)
+    is_the_same(load(open_store(pipeline.extract(config))), whole)
 
 
 def mount(*words: object) -> None:
     """Mounts, or skips the test where that is not allowed."""
     tried = shutil.which("mount") and subprocess.run(["mount", *map(str, words)], capture_output=True, check=False)
-    if not tried or tried.returncode:
+    if not tried or tried.returncode != 0:
         pytest.skip("mounting is not allowed here")
 
 
 @pytest.mark.parametrize("kilobytes", [900, 4000])
-def test_a_file_system_that_is_full_ends_the_command_in_a_sentence(clips, tmp_path, whole, kilobytes):
-    mount("-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", tmp_path)
+def test_a_file_system_that_is_full_ends_the_command_in_a_sentence(config, whole, kilobytes):
+    config.out.mkdir()
+    mount("-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", config.out)
     try:
-        says_so_in_a_sentence(run_extract(clips, tmp_path), "No space left on device")
-        is_intact(tmp_path)
-        subprocess.run(["mount", "-o", "remount,size=100m", tmp_path], check=True)
-        assert run_extract(clips, tmp_path).returncode == 0
-        is_the_same(contents_below(tmp_path), whole)
+        says_so_in_a_sentence(run_extract(config.data, config.out), "No space left on device")
+        is_intact(config.out)
+        subprocess.run(["mount", "-o", "remount,size=100m", config.out], check=True)
+        is_the_same(load(open_store(pipeline.extract(config))), whole)
     finally:
-        subprocess.run(["umount", "--lazy", tmp_path], check=True)
+        subprocess.run(["umount", "--lazy", config.out], check=True)
 
 
 @contextlib.contextmanager
 def read_only(folder: Path) -> Iterator[None]:
     """Keeps everyone, root as well, from writing into `folder` or below."""
     below = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
-    if os.geteuid() == 0:
-        mount("--bind", folder, folder)
-        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
-    for path in below if os.geteuid() else []:
-        path.chmod(0o555)
-    try:
-        assert not os.access(folder, os.W_OK)
+    with contextlib.ExitStack() as stack:
+        for path in below:
+            path.chmod(0o555)
+            stack.callback(path.chmod, 0o755)
+        if os.access(folder, os.W_OK):  # root does not mind
+            mount("--bind", folder, folder)
+            stack.callback(subprocess.run, ["umount", "--lazy", folder], check=True)
+            mount("-o", "remount,ro,bind", folder)
         yield
-    finally:
-        for path in below if os.geteuid() else []:
-            path.chmod(0o755)
-        if os.geteuid() == 0:
-            subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def test_a_read_only_store_is_read_and_not_written(tmp_path, config, capsys):
@@ -183,10 +175,9 @@ def test_a_read_only_store_is_read_and_not_written(tmp_path, config, capsys):
         for command in ("info", "verify"):
             assert cache_command([command, str(folder)]) == 0
         is_the_same(load(open_store(folder)), before)
-        for changed in (config, replace(config, retry_failed=True)):
-            with pytest.raises(UserError, match=f"{folder} cannot be written .*run again"):
-                pipeline.extract(changed)
-        with pytest.raises(UserError, match="cannot be written .*; choose another folder with OUT"):
+        with pytest.raises(UserError, match=f"{folder} cannot be written .*run again"):
+            pipeline.extract(config)
+        with pytest.raises(UserError, match=r"cannot be written .*; choose another folder with OUT"):
             pipeline.extract(replace(config, margin=0.1))
         with pytest.raises(UserError, match="cannot be written"):
             cache_command(["export", str(folder)])
