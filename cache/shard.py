@@ -7,7 +7,8 @@ not against forgery.) A reader follows no link out of the file and runs no code 
 
 import io
 import mmap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,17 +115,24 @@ def read_index(path: Path, profile: Profile) -> ShardIndex:
     with _open(path) as file:
         if file.attrs.get("fingerprint") != fingerprint(profile):
             raise DamagedShard(f"it was made with the profile {file.attrs.get('fingerprint')}")
-        texts = {name: [str(text) for text in _member(file, name).asstr()[()]] for name in _TEXTS}
-        size, mtime, status, times, boxes = (_member(file, name)[()] for name in _NUMBERS)
-        rows = len(texts["id"])
-        if not (size.shape == mtime.shape == (rows,) and status.shape == times.shape == (rows, FRAMES)):
-            raise DamagedShard("its columns have different lengths")
-        keys = list(zip(texts.pop("id"), size.tolist(), mtime.tolist(), strict=True))
-        return ShardIndex(path, keys, **texts, status=status, times=times, boxes=boxes)
+        rows = _member(file, "id").size
+        texts = {name: _texts(file, name, rows) for name in _TEXTS}
+        numbers = {name: _member(file, name, (rows, *shape))[()] for name, shape in _NUMBERS.items()}
+        if done := texts["outcome"].count(OK):
+            _member(file, "array", (done, FRAMES))
+        keys = list(zip(texts.pop("id"), numbers.pop("size").tolist(), numbers.pop("mtime_ns").tolist(), strict=True))
+        return ShardIndex(path, keys, **texts, **numbers)
 
 
 _TEXTS = ("id", "outcome", "reason", "checksum")
-_NUMBERS = ("size", "mtime_ns", "status", "times", "boxes")
+_NUMBERS = {"size": (), "mtime_ns": (), "status": (FRAMES,), "times": (FRAMES,), "boxes": (FRAMES, 4)}
+
+
+def _texts(file: h5py.File, name: str, rows: int) -> list[str]:
+    dataset = _member(file, name, (rows,))
+    if h5py.check_string_dtype(dataset.dtype) is None:
+        raise DamagedShard(f"its {name} is no text")
+    return [str(text) for text in dataset.asstr()[()]]
 
 
 def read_arrays(index: ShardIndex, rows: Sequence[int], out: np.ndarray, places: Sequence[int]) -> None:
@@ -155,18 +163,27 @@ def array_shape(index: ShardIndex) -> tuple[tuple[int, ...], np.dtype]:
         return arrays.shape[1:], arrays.dtype
 
 
-def _open(path: Path) -> h5py.File:
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
     try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise DamagedShard(f"it is not readable HDF5 ({error})") from None
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        UnicodeDecodeError,
+    ) as error:  # what h5py raises of bytes it cannot make out
+        raise DamagedShard(f"it is not readable HDF5 ({' '.join(str(error).split())})") from None
 
 
-def _member(file: h5py.File, name: str) -> h5py.Dataset:
-    """Returns the dataset `name` if all its bytes lie in this file, by a hard link."""
+def _member(file: h5py.File, name: str, shape: tuple[int, ...] = ()) -> h5py.Dataset:
+    """Returns the dataset `name` if all its bytes lie in this file, by a hard link, and its shape begins as `shape`."""
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise DamagedShard(f"its {name} is missing or a link; only data inside the file is read")
     dataset = file[name]
     if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
         raise DamagedShard(f"its {name} lies outside the file; only data inside it is read")
+    if dataset.shape[: len(shape)] != shape:
+        raise DamagedShard(f"its {name} has the shape {dataset.shape}, not {shape}")
     return dataset
