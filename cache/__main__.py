@@ -1,5 +1,8 @@
 """python -m cache: info | verify | export, for the folders that extraction writes."""
 
+import errno
+import os
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +11,7 @@ import h5py
 import numpy as np
 
 from cache.command import Parser, run
-from cache.files import replace_with, write_csv
+from cache.files import replace_with, write_csv, writing
 from cache.profile import canonical_json
 from cache.schema import UserError, coverage_of
 from cache.store import Contents, load, open_store, verify
@@ -78,11 +81,12 @@ def export(folder: Path, out: Path) -> Path:
     if not contents.records:
         raise UserError(f"{folder} holds no extracted video; run make features DATA=... first.")
     arrays = _columns(contents)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    replace_with(out.with_name(out.name + ".npz"), lambda path: np.savez(path, allow_pickle=False, **arrays))
     ids_and_labels = ((record.id, record.label) for record in contents.records)
-    write_csv(out.with_name(out.name + ".csv"), ["id", "label"], ids_and_labels)
-    return replace_with(out.with_name(out.name + ".h5"), lambda path: _write_plain(path, contents, arrays))
+    with writing(out.parent):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        replace_with(out.with_name(out.name + ".npz"), lambda path: np.savez(path, allow_pickle=False, **arrays))
+        write_csv(out.with_name(out.name + ".csv"), ["id", "label"], ids_and_labels)
+        return replace_with(out.with_name(out.name + ".h5"), lambda path: _write_plain(path, contents, arrays))
 
 
 def _columns(contents: Contents) -> dict[str, np.ndarray]:
@@ -98,6 +102,9 @@ def _columns(contents: Contents) -> dict[str, np.ndarray]:
 
 
 def _write_plain(path: Path, contents: Contents, arrays: dict[str, np.ndarray]) -> None:
+    # HDF5 brings the process down with SIGSEGV when the disk fills under an open file.
+    if shutil.disk_usage(path.parent).free < sum(array.nbytes for array in arrays.values()):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with h5py.File(path, "w") as file:
         file.attrs["profile"] = canonical_json(contents.store.profile)
         file.create_dataset("id", data=[record.id for record in contents.records], dtype=h5py.string_dtype())

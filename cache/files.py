@@ -3,11 +3,26 @@
 import csv
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from cache.schema import UserError
 
 TEMPORARY = ".tmp-"
 """Prefix of a file that is being written; one that is left over belongs to a process that died."""
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turns what goes wrong in the block into a UserError: `folder` is read-only, its disk is full or broken."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror or error}); "
+            "free some space or make it writable, and run again: what is written is kept."
+        ) from None
 
 
 def replace_with(path: Path, write: Callable[[Path], None]) -> Path:
@@ -29,7 +44,12 @@ def replace_with(path: Path, write: Callable[[Path], None]) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """Writes `text` to `path` as UTF-8, whole or not at all; returns `path`."""
-    return replace_with(path, lambda temporary: _write(temporary, text))
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> Path:
+    """Writes `content` to `path`, whole or not at all; returns `path`."""
+    return replace_with(path, lambda temporary: _write(temporary, content))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
@@ -41,10 +61,8 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     return write_text(path, text.getvalue())
 
 
-def _write(path: Path, text: str) -> None:
-    # newline="" keeps what the csv module wrote as it is.
-    with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
+def _write(path: Path, content: bytes | memoryview) -> None:
+    path.write_bytes(content)
 
 
 def sync(path: Path) -> None:

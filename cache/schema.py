@@ -1,6 +1,7 @@
 """The constants and records that every stage agrees on."""
 
 import enum
+import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -70,6 +71,12 @@ def safe_relative_path(text: str) -> PurePosixPath:
     if blank or "\0" in text or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         raise ValueError(f"{text!r} is not a path inside the data set")
     return path
+
+
+def printable(text: str) -> str:
+    """Returns `text` with control characters, and bytes that were no Unicode, written as escapes: one line of text."""
+    unsafe = ("Cc", "Cs", "Zl", "Zp")
+    return "".join(ascii(sign)[1:-1] if unicodedata.category(sign) in unsafe else sign for sign in text)
 
 
 @dataclass(frozen=True, eq=False)

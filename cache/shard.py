@@ -5,8 +5,10 @@ that a flipped bit anywhere is found by reading the file once. (Collet, XXH3, xx
 not against forgery.) A reader follows no link out of the file and runs no code from it.
 """
 
+import io
 import mmap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import h5py
 import numpy as np
 import xxhash
 
-from cache.files import replace_with
+from cache.files import write_bytes
 from cache.profile import Profile, canonical_json, fingerprint
 from cache.schema import FRAMES, OK, Row
 
@@ -47,12 +49,16 @@ def write_shard(folder: Path, profile: Profile, rows: Sequence[Row]) -> Path:
     The name comes from the rows' keys, so writing the same rows again replaces the same file.
     """
     name = xxhash.xxh3_64_hexdigest(repr([(row.key, row.outcome) for row in rows]).encode())
-    return replace_with(folder / f"shard-{name}.h5", lambda path: _write(path, profile, rows))
+    # Through memory, because HDF5 brings the process down with SIGSEGV when the disk fills under an open file.
+    content = io.BytesIO()
+    _write(content, profile, rows)
+    seal(content.getbuffer())
+    return write_bytes(folder / f"shard-{name}.h5", content.getbuffer())
 
 
-def _write(path: Path, profile: Profile, rows: Sequence[Row]) -> None:
+def _write(content: io.BytesIO, profile: Profile, rows: Sequence[Row]) -> None:
     arrays = [row.array for row in rows if row.array is not None]
-    with h5py.File(path, "w", userblock_size=BLOCK, libver=("v110", "v110")) as file:
+    with h5py.File(content, "w", userblock_size=BLOCK, libver=("v110", "v110")) as file:
         file.attrs["profile"] = canonical_json(profile)
         file.attrs["fingerprint"] = fingerprint(profile)
         for name in ("id", "outcome", "reason"):
@@ -65,7 +71,6 @@ def _write(path: Path, profile: Profile, rows: Sequence[Row]) -> None:
             file.create_dataset(name, data=np.stack([getattr(row, name) for row in rows]))
         if arrays:
             _write_arrays(file, np.stack(arrays))
-    seal(path)
 
 
 def _write_arrays(file: h5py.File, arrays: np.ndarray) -> None:
@@ -76,15 +81,15 @@ def _write_arrays(file: h5py.File, arrays: np.ndarray) -> None:
         file.create_dataset("array", data=arrays)
 
 
-def seal(path: Path) -> None:
-    """Writes the digest of the HDF5 part of `path` into its user block."""
-    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
-        content[:BLOCK] = (MAGIC + _digest(content) + b"\n").ljust(BLOCK, b"\0")
+def seal(content: bytearray | memoryview) -> None:
+    """Writes the digest of the HDF5 part of a shard's `content` into its user block."""
+    content[:BLOCK] = _head(content)
 
 
-def _digest(content: mmap.mmap) -> bytes:
+def _head(content: bytearray | memoryview | mmap.mmap) -> bytes:
+    """The user block that belongs to a shard's bytes."""
     with memoryview(content) as view, view[BLOCK:] as body:
-        return xxhash.xxh3_128_hexdigest(body).encode()
+        return (MAGIC + xxhash.xxh3_128_hexdigest(body).encode() + b"\n").ljust(BLOCK, b"\0")
 
 
 def check(path: Path) -> None:
@@ -94,7 +99,7 @@ def check(path: Path) -> None:
             head = content[:BLOCK]
             if not head.startswith(MAGIC):
                 raise DamagedShard("it does not begin like a shard")
-            if head != (MAGIC + _digest(content) + b"\n").ljust(BLOCK, b"\0"):
+            if head != _head(content):
                 raise DamagedShard("its bytes are not those that were written")
     except (OSError, ValueError) as error:
         raise DamagedShard(f"it cannot be read ({error})") from None
@@ -110,17 +115,24 @@ def read_index(path: Path, profile: Profile) -> ShardIndex:
     with _open(path) as file:
         if file.attrs.get("fingerprint") != fingerprint(profile):
             raise DamagedShard(f"it was made with the profile {file.attrs.get('fingerprint')}")
-        texts = {name: [str(text) for text in _member(file, name).asstr()[()]] for name in _TEXTS}
-        size, mtime, status, times, boxes = (_member(file, name)[()] for name in _NUMBERS)
-        rows = len(texts["id"])
-        if not (size.shape == mtime.shape == (rows,) and status.shape == times.shape == (rows, FRAMES)):
-            raise DamagedShard("its columns have different lengths")
-        keys = list(zip(texts.pop("id"), size.tolist(), mtime.tolist(), strict=True))
-        return ShardIndex(path, keys, **texts, status=status, times=times, boxes=boxes)
+        rows = int(_member(file, "id").size or 0)
+        texts = {name: _texts(file, name, rows) for name in _TEXTS}
+        numbers = {name: _member(file, name, (rows, *shape))[()] for name, shape in _NUMBERS.items()}
+        if done := texts["outcome"].count(OK):
+            _member(file, "array", (done, FRAMES))
+        keys = list(zip(texts.pop("id"), numbers.pop("size").tolist(), numbers.pop("mtime_ns").tolist(), strict=True))
+        return ShardIndex(path, keys, **texts, **numbers)
 
 
 _TEXTS = ("id", "outcome", "reason", "checksum")
-_NUMBERS = ("size", "mtime_ns", "status", "times", "boxes")
+_NUMBERS = {"size": (), "mtime_ns": (), "status": (FRAMES,), "times": (FRAMES,), "boxes": (FRAMES, 4)}
+
+
+def _texts(file: h5py.File, name: str, rows: int) -> list[str]:
+    dataset = _member(file, name, (rows,))
+    if h5py.check_string_dtype(dataset.dtype) is None:
+        raise DamagedShard(f"its {name} is no text")
+    return [str(text) for text in dataset.asstr()[()]]
 
 
 def read_arrays(index: ShardIndex, rows: Sequence[int], out: np.ndarray, places: Sequence[int]) -> None:
@@ -151,18 +163,27 @@ def array_shape(index: ShardIndex) -> tuple[tuple[int, ...], np.dtype]:
         return arrays.shape[1:], arrays.dtype
 
 
-def _open(path: Path) -> h5py.File:
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
     try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise DamagedShard(f"it is not readable HDF5 ({error})") from None
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        UnicodeDecodeError,
+    ) as error:  # what h5py raises of bytes it cannot make out
+        raise DamagedShard(f"it is not readable HDF5 ({' '.join(str(error).split())})") from None
 
 
-def _member(file: h5py.File, name: str) -> h5py.Dataset:
-    """Returns the dataset `name` if all its bytes lie in this file, by a hard link."""
+def _member(file: h5py.File, name: str, shape: tuple[int, ...] = ()) -> h5py.Dataset:
+    """Returns the dataset `name` if all its bytes lie in this file, by a hard link, and its shape begins as `shape`."""
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise DamagedShard(f"its {name} is missing or a link; only data inside the file is read")
     dataset = file[name]
     if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
         raise DamagedShard(f"its {name} lies outside the file; only data inside it is read")
+    if dataset.shape[: len(shape)] != shape:
+        raise DamagedShard(f"its {name} has the shape {dataset.shape}, not {shape}")
     return dataset

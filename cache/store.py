@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cache.files import remove_temporaries, write_text
+from cache.files import remove_temporaries, write_text, writing
 from cache.manifest import read_manifest
 from cache.profile import FeatureProfile, Profile, canonical_json, differences, fingerprint, parse_profile
 from cache.schema import OK, Row, UserError, VideoRecord, mask_of
@@ -133,7 +133,8 @@ class Writer:
 
     def append(self, rows: Sequence[Row]) -> Path:
         """Writes `rows` as one new shard, complete when this returns; returns its path."""
-        return write_shard(self.store.folder, self.store.profile, rows)
+        with writing(self.store.folder):
+            return write_shard(self.store.folder, self.store.profile, rows)
 
 
 @contextlib.contextmanager
@@ -145,8 +146,10 @@ def open_writer(store: Store) -> Iterator[Writer]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"{store.folder} is being written by another process; wait until it has ended.") from None
-        remove_temporaries(store.folder)
-        yield Writer(store, [_set_aside(path) for path, _ in verify(store)])
+        with writing(store.folder):
+            remove_temporaries(store.folder)
+            set_aside = [_set_aside(path) for path, _ in verify(store)]
+        yield Writer(store, set_aside)
     finally:
         os.close(descriptor)
 

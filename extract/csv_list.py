@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from cache.schema import FAKE, REAL, UserError, VideoRecord, safe_relative_path
-from extract.records import PARTS, UNPRINTABLE, Dataset, make_dataset, make_record
+from cache.schema import FAKE, REAL, UserError, VideoRecord, printable, safe_relative_path
+from extract.records import PARTS, Dataset, make_dataset, make_record
 
 LIST = "videos.csv"
 NEEDED, OPTIONAL = ("path", "label"), ("target", "donor", "source", "part")
@@ -99,7 +99,7 @@ def _label(where: str, texts: dict[str, str]) -> int:
         raise UserError(f"{where}: the part {texts['part']!r} is none of train, val, test; mend the line.")
     if label == REAL and (texts["donor"] or texts["source"]):
         raise UserError(f"{where}: a real video has neither donor nor source; empty them, or mend the label.")
-    if any(map(UNPRINTABLE.search, texts.values())):
+    if any(printable(text) != text for text in texts.values()):
         raise UserError(f"{where} has a control character in one of its values; take it out.")
     return label
 

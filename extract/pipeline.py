@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from cache.files import write_text
+from cache.files import write_text, writing
 from cache.manifest import write_manifest
 from cache.schema import CROP_SIZE, FRAMES, OK, UserError, VideoRecord
 from cache.store import Store, Writer, create_store, find_rows, open_writer, read_indexes
@@ -46,12 +46,13 @@ def extract(config: ExtractConfig) -> Path:
 
 def _describe(store: Store, records: Sequence[VideoRecord], config: ExtractConfig) -> None:
     """Writes the manifest, and where videos and weights lay: a hint for detection, no part of the profile."""
-    write_manifest(store.manifest, records)
     weights = config.weights if config.weights in ("imagenet", "random") else str(Path(config.weights).resolve())
     origin = {"data": str(config.data.resolve()), "weights": weights}
     if config.detector_file:
         origin["detector_file"] = str(config.detector_file.resolve())
-    write_text(store.folder / "origin.json", json.dumps(origin, indent=1) + "\n")
+    with writing(store.folder):
+        write_manifest(store.manifest, records)
+        write_text(store.folder / "origin.json", json.dumps(origin, indent=1) + "\n")
 
 
 def _say_set_aside(writer: Writer) -> None:

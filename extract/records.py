@@ -2,19 +2,16 @@
 
 import itertools
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cache.schema import UserError, VideoRecord
+from cache.schema import UserError, VideoRecord, printable
 
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".gif", ".ts"}
 PARTS = ("train", "val", "test")
 """The official parts that a data set may name; "" stands for none."""
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-"""Control characters, and what Python makes of a file name that is no Unicode: no manifest can hold them."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +41,11 @@ def make_dataset(root: Path, records: Iterable[VideoRecord], name: str = "", not
 
 def make_record(root: Path, path: Path, label: int, name: str, **known: str) -> VideoRecord:
     """Returns the record of the file `path` below `root` with the id `name`; `known` may name people, source, part."""
-    if UNPRINTABLE.search(name):
-        raise UserError(f"{str(path)!r} has a control character, or one that is no Unicode, in its name; rename it.")
-    status = path.stat()
+    if printable(name) != name:
+        raise UserError(
+            f"{printable(str(path))} has a control character, or one that is no Unicode, in its name; rename it."
+        )
+    status = path.stat() if path.is_file() else path.lstat()
     unknown = {"target": "", "donor": "", "source": "", "part": ""}
     return VideoRecord(
         id=name,
@@ -65,8 +64,11 @@ def link_sources(records: Sequence[VideoRecord]) -> list[VideoRecord]:
 
 
 def is_video(path: Path) -> bool:
-    """Tells whether `path` is a file named like a video, and not hidden, as macOS' companions of files are."""
-    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    """Tells whether `path` is named like a video, and not hidden, as macOS' companions of files are.
+
+    A link into nothing or a pipe is one: it ends as a failure that is listed.
+    """
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
 
 
 def clips_in(folder: Path) -> Iterator[Path]:

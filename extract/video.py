@@ -8,6 +8,7 @@ decoding everything.
 
 import bisect
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,9 +16,12 @@ from typing import Literal
 import av
 import numpy as np
 
-from cache.schema import FRAMES
+from cache.schema import FRAMES, printable
 
 Sampling = Literal["uniform", "first"]
+
+# Containers that hold their frames themselves: FFmpeg also knows lists, which name other files or addresses to open.
+CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,gif,asf,ogg,m4v,h264,hevc,mjpeg,ivf,mxf,dv,nut,yuv4mpegpipe"
 
 
 class ClipError(Exception):
@@ -62,21 +66,24 @@ def sample_frames(path: Path, sampling: Sampling = "uniform", limits: Limits = L
     `uniform` takes the frames on display at the middles of twelve equal spans of the clip, by timestamp; `first` its
     first twelve. A clip of fewer than twelve frames gives all it has.
     """
-    if not path.is_file():
-        raise ClipError("missing", f"{path.name} is not there, or is no file")
-    if path.stat().st_size == 0:
-        raise ClipError("empty", f"{path.name} has no bytes to read")
+    name = printable(path.name)
     try:
-        packets = _read_packets(path, limits)
-        found = _decode_wanted(path, packets, sampling, limits)
-        if found is None:
-            found = _decode_any(path, sampling, limits)
+        if not path.is_file():
+            raise ClipError("missing", f"{name} is not there, or is no file")
+        if path.stat().st_size == 0:
+            raise ClipError("empty", f"{name} has no bytes to read")
+        found = _read_frames(path, sampling, limits)
     except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error  # without the number and the path that str() adds
-        raise ClipError("unreadable", f"{path.name} cannot be decoded ({reason})") from None
+        raise ClipError("unreadable", f"{name} cannot be decoded ({reason})") from None
     if not found.images:
-        raise ClipError("no_frames", f"{path.name} holds a video stream, but no frame of it can be decoded")
+        raise ClipError("no_frames", f"{name} holds a video stream, but no frame of it can be decoded")
     return found
+
+
+def _read_frames(path: Path, sampling: Sampling, limits: Limits) -> Frames:
+    packets = _read_packets(path, limits)
+    return _decode_wanted(path, packets, sampling, limits) or _decode_any(path, sampling, limits)
 
 
 def choose(times: Sequence[int], end: int, sampling: Sampling) -> list[int]:
@@ -94,30 +101,40 @@ def choose(times: Sequence[int], end: int, sampling: Sampling) -> list[int]:
 def _read_packets(path: Path, limits: Limits) -> list[_Packet] | None:
     """Returns what the container says of each frame, or None where it does not give their times."""
     packets: list[_Packet] = []
-    with _open(path) as container:
-        _check_size(container.streams.video[0].codec_context, limits)
-        for packet in container.demux(video=0):
+    with _open(path) as stream:
+        _check_size(stream.codec_context, limits)
+        for packet in stream.container.demux(stream):
             if packet.size == 0 or packet.is_discard:
                 continue
             if packet.pts is None:
                 return None
             packets.append(_Packet(packet.pts, packet.duration or 0, packet.is_keyframe))
             if len(packets) > limits.frames:
-                raise ClipError("too_long", f"{path.name} has more than {limits.frames} frames")
+                raise ClipError("too_long", f"{printable(path.name)} has more than {limits.frames} frames")
     return packets
 
 
-def _open(path: Path) -> av.container.InputContainer:
-    container = av.open(str(path), metadata_errors="ignore")
-    if not container.streams.video:
-        container.close()
-        raise ClipError("no_video", f"{path.name} has no video stream")
-    context = container.streams.video[0].codec_context
-    if context is None:
-        container.close()
-        raise ClipError("no_decoder", f"{path.name} is in a codec that this build of FFmpeg does not decode")
-    context.thread_count = 1
-    return container
+@contextmanager
+def _open(path: Path) -> Iterator[av.VideoStream]:
+    """Opens the file and gives its first video stream that is no cover picture."""
+    with _open_container(path) as container:
+        cover = av.stream.Disposition.attached_pic
+        stream = next((stream for stream in container.streams.video if not stream.disposition & cover), None)
+        if stream is None:
+            raise ClipError("no_video", f"{printable(path.name)} has no video stream")
+        if stream.codec_context is None:
+            reason = f"{printable(path.name)} is in a codec that this build of FFmpeg does not decode"
+            raise ClipError("no_decoder", reason)
+        stream.codec_context.thread_count = 1
+        yield stream
+
+
+def _open_container(path: Path) -> av.container.InputContainer:
+    try:
+        # file: because FFmpeg takes what stands before a colon in a name for a protocol.
+        return av.open(f"file:{path}", metadata_errors="ignore", options={"format_whitelist": CONTAINERS})
+    except av.error.ArgumentError:
+        raise ClipError("unreadable", f"{printable(path.name)} is not one of the video formats read here") from None
 
 
 def _check_size(sized: "av.VideoCodecContext | av.VideoFrame", limits: Limits) -> None:
@@ -132,9 +149,9 @@ def _decode_wanted(path: Path, packets: list[_Packet] | None, sampling: Sampling
     times = sorted(packet.pts for packet in packets)
     wanted = choose(times, _end(packets), sampling)
     images: dict[int, np.ndarray] = {}
-    with _open(path) as container:
-        scale = float(container.streams.video[0].time_base or 0)
-        for frame in _decode_packets(container, _needed(packets, set(wanted)), set(wanted)):
+    with _open(path) as stream:
+        scale = float(stream.time_base or 0)
+        for frame in _decode_packets(stream, _needed(packets, set(wanted)), set(wanted)):
             if frame.pts in wanted:
                 _check_size(frame, limits)
                 images[frame.pts] = _upright(frame)
@@ -167,18 +184,15 @@ def _needed(packets: list[_Packet], wanted: set[int]) -> list[bool]:
     return needed
 
 
-def _decode_packets(
-    container: av.container.InputContainer, needed: list[bool], wanted: set[int]
-) -> Iterator[av.VideoFrame]:
+def _decode_packets(stream: av.VideoStream, needed: list[bool], wanted: set[int]) -> Iterator[av.VideoFrame]:
     """Yields frames in display order; what is not `needed` is left out, as are non-reference frames not `wanted`."""
-    context = container.streams.video[0].codec_context
     real = 0
-    for packet in container.demux(video=0):
+    for packet in stream.container.demux(stream):
         if packet.size and not packet.is_discard:
             skipped, real = not needed[real], real + 1
             if skipped:
                 continue
-            context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
+            stream.codec_context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
         yield from _decode_packet(packet)
 
 
@@ -198,23 +212,22 @@ def _decode_any(path: Path, sampling: Sampling, limits: Limits) -> Frames:
     end = order[-1] + (int(np.median(np.diff(order))) if len(order) > 1 else 1)
     wanted = choose(order, end, sampling)
     images = {time: _upright(frame) for time, frame in _decode_all(path, limits) if time in wanted}
-    with _open(path) as container:
-        scale = float(container.streams.video[0].time_base or 0)
+    with _open(path) as stream:
+        scale = float(stream.time_base or 0)
     return Frames([images[time] for time in wanted], [(time - order[0]) * scale for time in wanted])
 
 
 def _decode_all(path: Path, limits: Limits) -> Iterator[tuple[int, av.VideoFrame]]:
     """Yields each decodable frame with its time; one without a time follows the one before by the nominal gap."""
-    with _open(path) as container:
-        stream = container.streams.video[0]
+    with _open(path) as stream:
         rate, base = stream.average_rate or 25, stream.time_base or 1
         gap = max(1, round(1 / (rate * base)))
         time, count = -gap, 0
-        for packet in container.demux(stream):
+        for packet in stream.container.demux(stream):
             for frame in _decode_packet(packet):
                 count += 1
                 if count > limits.frames:
-                    raise ClipError("too_long", f"{path.name} has more than {limits.frames} frames")
+                    raise ClipError("too_long", f"{printable(path.name)} has more than {limits.frames} frames")
                 _check_size(frame, limits)
                 time = time + gap if frame.pts is None else frame.pts
                 yield time, frame

@@ -9,7 +9,7 @@ import pytest
 from cache.command import parse_flags
 from cache.manifest import read_manifest, write_manifest
 from cache.schema import FAKE, REAL, UserError
-from extract import pipeline
+from extract import pipeline, unit
 from extract.dataset import READERS, read_dataset
 from extract.pipeline import ExtractConfig
 from train.audit import audit
@@ -436,8 +436,8 @@ def test_extraction_of_a_csv_file_finds_its_videos_and_names_its_store(tmp_path,
         asked.extend(path for _, path in files)
         return iter(())
 
-    monkeypatch.setattr(pipeline, "rows_from_videos", note)
-    monkeypatch.setattr(pipeline, "Engine", lambda *arguments: None)
+    monkeypatch.setattr(unit, "rows_from_videos", note)
+    monkeypatch.setattr(unit, "make_engine", lambda *arguments: None)
     flags = ["--data", str(path), "--layout", "csv", "--out", str(tmp_path / "out"), "--backbone", "mobilenetv2"]
     folder = pipeline.extract(parse_flags("extract", "", ExtractConfig, [*flags, "--weights", "random"]))
     assert folder.parent == tmp_path / "out" / "mine"

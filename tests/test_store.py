@@ -1,7 +1,9 @@
 """The store: what was written is what is read, whatever was done to the folder in between."""
 
+import contextlib
 import dataclasses
 import os
+import random
 from pathlib import Path
 
 import h5py
@@ -12,7 +14,7 @@ from cache.files import TEMPORARY
 from cache.manifest import read_manifest, write_manifest
 from cache.profile import CropProfile, FeatureProfile, canonical_json, fingerprint, parse_profile
 from cache.schema import FRAMES, OK, Row, UserError, VideoRecord, failed_row, safe_relative_path
-from cache.shard import BLOCK, seal
+from cache.shard import BLOCK, DamagedShard, array_shape, check, read_arrays, read_index, seal
 from cache.store import create_store, load, open_store, open_writer, require_profile, store_folder, verify
 
 PROFILE = FeatureProfile(CropProfile(), backbone="mobilenetv2")
@@ -99,39 +101,110 @@ def test_a_truncated_shard_is_found(store, length):
     assert [found for found, _ in verify(store)] == [store.shards[1]]
 
 
-def _external_link(file, other):
-    del file["array"]
-    file["array"] = h5py.ExternalLink(str(other), "array")
+def _external_link(file, name, other):
+    del file[name]
+    file[name] = h5py.ExternalLink(str(other), name)
 
 
-def _virtual(file, other):
-    shape, dtype = file["array"].shape, file["array"].dtype
-    del file["array"]
+def _virtual(file, name, other):
+    shape, dtype = file[name].shape, file[name].dtype
+    del file[name]
     layout = h5py.VirtualLayout(shape, dtype)
-    layout[...] = h5py.VirtualSource(str(other), "array", shape=shape)
-    file.create_virtual_dataset("array", layout)
+    layout[...] = h5py.VirtualSource(str(other), name, shape=shape)
+    file.create_virtual_dataset(name, layout)
 
 
-def _external_storage(file, other):
-    shape, dtype = file["array"].shape, file["array"].dtype
-    del file["array"]
+def _external_storage(file, name, other):
+    shape, dtype = file[name].shape, file[name].dtype
+    del file[name]
     size = int(np.prod(shape)) * dtype.itemsize
-    file.create_dataset("array", shape, dtype, external=[(str(other), 0, size)])
+    file.create_dataset(name, shape, dtype, external=[(str(other), 0, size)])
 
 
-def _soft_link(file, other):
-    file["elsewhere"] = file["array"]
-    del file["array"]
-    file["array"] = h5py.SoftLink("/elsewhere")
+def _soft_link(file, name, other):
+    file["elsewhere"] = file[name]
+    del file[name]
+    file[name] = h5py.SoftLink("/elsewhere")
 
 
-@pytest.mark.parametrize("forge", [_external_link, _virtual, _external_storage, _soft_link])
-def test_data_outside_the_file_is_refused_even_with_a_good_digest(store, forge):
-    path, other = store.shards
+def _group(file, name, other):
+    del file[name]
+    file.create_group(name)
+
+
+def _absent(file, name, other):
+    del file[name]
+
+
+def _too_short(file, name, other):
+    values = file[name][:-1]
+    del file[name]
+    file[name] = values
+
+
+def _other_kind(file, name, other):
+    del file[name]
+    file[name] = 3
+
+
+FORGERIES = [_external_link, _virtual, _external_storage, _soft_link, _group, _absent, _too_short, _other_kind]
+
+
+def forge(path: Path, change) -> None:
+    """Changes the shard at `path` by `change(file)` and gives it the digest that belongs to that."""
     with h5py.File(path, "r+") as file:
-        forge(file, other)
-    seal(path)
-    with pytest.raises(UserError, match=r"outside|inside the file"):
+        change(file)
+    content = bytearray(path.read_bytes())
+    seal(content)
+    path.write_bytes(content)
+    check(path)
+
+
+# HDF5 itself keeps text of any length out of other files.
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (change, name)
+        for change in FORGERIES
+        for name in ("array", "status", "times", "boxes", "size", "mtime_ns", "id", "outcome", "checksum")
+        if change is not _external_storage or name not in ("id", "outcome", "checksum")
+    ],
+)
+def test_a_forged_shard_with_a_good_digest_is_refused_named_and_set_aside(store, change, name):
+    path, other = store.shards
+    forge(path, lambda file: change(file, name, other))
+    with pytest.raises(DamagedShard):
+        read_index(path, PROFILE)
+    assert [found for found, _ in verify(store)] == [path]
+    with pytest.raises(UserError, match=path.name):
+        load(store)
+    with open_writer(store) as writer:
+        assert [moved.stem for moved in writer.set_aside] == [path.stem]
+    assert len(load(store).missing) in (2, 3)
+
+
+@pytest.mark.parametrize("change", [_external_link, _virtual, _external_storage, _soft_link, _group, _absent])
+def test_arrays_outside_the_file_are_not_read_after_the_index_was(store, change):
+    path, other = store.shards
+    index = read_index(path, PROFILE)
+    forge(path, lambda file: change(file, "array", other))
+    with pytest.raises(DamagedShard, match=r"outside|inside"):
+        read_arrays(index, [0], np.zeros((1, FRAMES, WIDTH), np.float16), [0])
+    with pytest.raises(DamagedShard, match=r"outside|inside"):
+        array_shape(index)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_bytes_that_make_no_sense_to_hdf5_are_damage_whatever_the_digest(store, seed):
+    path, chance = store.shards[0], random.Random(seed)
+    content = bytearray(path.read_bytes())
+    for _ in range(8):
+        content[chance.randrange(BLOCK, len(content))] = chance.choice([0, 127, 255])
+    seal(content)
+    path.write_bytes(content)
+    with contextlib.suppress(UserError):
+        load(store)
+    with open_writer(store):
         load(store)
 
 
