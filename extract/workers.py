@@ -5,8 +5,9 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -15,8 +16,18 @@ from extract.video import ClipError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+CRASHED = "crashed"
 AHEAD = 8
 """Tasks under way or done and not yet taken, per worker: bounds memory however slow the consumer is."""
+
+
+@dataclass(frozen=True)
+class _Task(Generic[Item]):
+    """One call: whose it is, its arguments, and whether it has lost its process before."""
+
+    item: Item
+    arguments: tuple
+    again: bool = False
 
 
 def map_clips(
@@ -24,28 +35,36 @@ def map_clips(
 ) -> Iterator[tuple[Item, Result | ClipError]]:
     """Yields each item with `function(*arguments)` or the ClipError that stands for it, as they are finished.
 
-    `tasks` gives (item, arguments). A call that takes over `seconds` or loses its process is given up and the rest goes
-    on. Workers start afresh (no fork of a process that runs TensorFlow) and end when this process does.
+    `tasks` gives (item, arguments). A call that takes over `seconds` is given up, and so is one that loses its process
+    twice: once may be the system's doing, which ends processes when memory is short. Workers start afresh (no fork of a
+    process that runs TensorFlow) and end when this process does.
     """
-    pending: dict[concurrent.futures.Future, Item] = {}
+    pending: dict[concurrent.futures.Future, _Task[Item]] = {}
     context: Any = multiprocessing.get_context("spawn")
     with ProcessPool(max_workers=workers, context=context, initializer=_prepare_worker) as pool:
+
+        def start(task: _Task[Item]) -> None:
+            pending[pool.schedule(function, args=list(task.arguments), timeout=seconds)] = task
+
+        def finish() -> Iterator[tuple[Item, Result | ClipError]]:
+            for future in concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED).done:
+                task = pending.pop(future)
+                result = _result(future, seconds)
+                if isinstance(result, ClipError) and result.outcome == CRASHED and not task.again:
+                    start(replace(task, again=True))
+                else:
+                    yield task.item, result
+
         try:
             for item, arguments in tasks:
-                pending[pool.schedule(function, args=list(arguments), timeout=seconds)] = item
-                if len(pending) >= AHEAD * workers:
-                    yield from _take_finished(pending, seconds)
+                start(_Task(item, arguments))
+                while len(pending) >= AHEAD * workers:
+                    yield from finish()
             while pending:
-                yield from _take_finished(pending, seconds)
+                yield from finish()
         except BaseException:
             pool.stop()
             raise
-
-
-def _take_finished(pending: dict[concurrent.futures.Future, Any], seconds: float) -> Iterator[tuple[Any, Any]]:
-    done, _ = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
-    for future in done:
-        yield pending.pop(future), _result(future, seconds)
 
 
 def _result(future: concurrent.futures.Future, seconds: float) -> Any:
@@ -56,7 +75,7 @@ def _result(future: concurrent.futures.Future, seconds: float) -> Any:
     except TimeoutError:
         return ClipError("timeout", f"was not finished after {seconds:g} s")
     except ProcessExpired as error:
-        return ClipError("crashed", f"ended the process that decoded it (exit code {error.exitcode})")
+        return ClipError(CRASHED, f"twice ended the process that decoded it (exit code {error.exitcode})")
     except MemoryError:
         return ClipError("out_of_memory", "needs more memory than there is")
 

@@ -1,22 +1,16 @@
 """Stage 1 from folder to store: bad clips cost their row, nothing is done twice, a kill at any moment loses nothing."""
 
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
-from cache.files import TEMPORARY
 from cache.schema import FRAMES, FrameStatus, UserError
-from cache.store import Writer, load, open_store, open_writer, verify
+from cache.store import Writer, load, open_store, open_writer
 from extract import pipeline, unit
 from extract.config import ExtractConfig
 from tests.clips import counting_images, write_clip, write_sound
@@ -169,69 +163,6 @@ def test_crops_are_on_disk_before_the_features_made_of_them(config, engine, monk
 def test_settings_out_of_range_are_refused(config, change):
     with pytest.raises(UserError, match="mend the flag"):
         pipeline.extract(replace(config, **change))
-
-
-# Shards of two rows, so that a kill can fall between any two of them.
-PROGRAM = "import extract.unit as u; u.SHARD_ROWS = 2; import extract.__main__ as m; m.run(m.main)"
-SILENT: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-
-
-def command(config: ExtractConfig, out: Path) -> list[str]:
-    flags = {"data": config.data, "out": out, "backbone": "mobilenetv2", "weights": "random", "detector": "none"}
-    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
-    return [sys.executable, "-c", PROGRAM, *words]
-
-
-def kill_at_random(config: ExtractConfig, out: Path, times: int, longest: float) -> None:
-    """Starts extraction `times` times and kills its whole process group within `longest` seconds."""
-    for _ in range(times):
-        process = subprocess.Popen(command(config, out), cwd=ROOT, start_new_session=True, **SILENT)
-        time.sleep(random.uniform(0.3, longest))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def same_after_kills(config: ExtractConfig, tmp_path: Path, times: int) -> None:
-    whole = load(open_store(extract_in_process(config, tmp_path / "whole")))
-    kill_at_random(config, tmp_path / "killed", times, longest=7.0)
-    folder = extract_in_process(config, tmp_path / "killed")
-    resumed = load(open_store(folder))
-    np.testing.assert_array_equal(resumed.arrays, whole.arrays)
-    np.testing.assert_array_equal(resumed.boxes, whole.boxes)
-    assert resumed.records == whole.records
-    assert resumed.failures == whole.failures
-    assert verify(resumed.store) == []
-    crops = load(open_store(next(folder.parent.glob("crops-*"))))
-    assert crops.records == whole.records
-    assert not [path for path in folder.parent.rglob("*") if path.name.startswith(TEMPORARY)]
-
-
-def extract_in_process(config: ExtractConfig, out: Path) -> Path:
-    subprocess.run(command(config, out), cwd=ROOT, check=True, capture_output=True)
-    return next((out / config.data.name).glob("features-*"))
-
-
-def test_kills_of_the_whole_group_lose_nothing(config, tmp_path):
-    same_after_kills(config, tmp_path, 2)
-
-
-@pytest.mark.slow
-def test_twenty_kills_of_the_whole_group_lose_nothing(config, tmp_path):
-    same_after_kills(config, tmp_path, 20)
-
-
-def test_workers_end_with_a_parent_that_is_killed(config, tmp_path):
-    process = subprocess.Popen(command(config, tmp_path), cwd=ROOT, **SILENT)
-    children = []
-    deadline = time.time() + 30
-    while not children and time.time() < deadline and process.poll() is None:
-        children = psutil.Process(process.pid).children(recursive=True)
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    _, alive = psutil.wait_procs(children, timeout=20)
-    assert children
-    assert not alive
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path):

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,8 +12,11 @@ from extract.video import ClipError
 from extract.workers import map_clips
 
 
-def work(kind: str) -> str:
+def work(kind: str, mark: Path | None = None) -> str:
     """What a clip can do to the process that decodes it."""
+    if mark is not None and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     if kind == "hang":
         time.sleep(600)
     if kind == "segfault":
@@ -47,6 +51,13 @@ def test_hangs_crashes_and_failures_cost_their_own_row_only():
     assert "timeout" not in found["segfault"].reason
     left = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
     assert not [line for line in left if "spawn_main" in line]
+
+
+def test_a_clip_whose_process_was_killed_once_is_tried_again(tmp_path):
+    tasks = [("innocent", ("innocent", tmp_path / "killed")), ("guilty", ("segfault",))]
+    found = dict(map_clips(work, tasks, workers=2, seconds=10.0))
+    assert found["innocent"] == "INNOCENT"
+    assert found["guilty"].reason == "twice ended the process that decoded it (exit code -11)"
 
 
 def test_a_bug_is_not_taken_for_a_bad_clip():
