@@ -20,7 +20,7 @@ from cache.files import write_bytes
 from cache.profile import Profile, canonical_json, fingerprint
 from cache.schema import FRAMES, OK, Row
 
-MAGIC = b"reelcheck shard 1\n"
+MAGIC = b"reelcheck shard 2\n"
 BLOCK = 512
 TEXT = h5py.string_dtype()
 
@@ -76,9 +76,21 @@ def _write(content: io.BytesIO, profile: Profile, rows: Sequence[Row]) -> None:
 def _write_arrays(file: h5py.File, arrays: np.ndarray) -> None:
     if arrays.dtype == np.uint8:  # crops: lossless, one chunk a clip so that a clip is read alone
         chunk = (1, *arrays.shape[1:])
-        file.create_dataset("array", data=arrays, chunks=chunk, compression="gzip", compression_opts=1, shuffle=False)
+        steps = _steps(arrays)
+        file.create_dataset("array", data=steps, chunks=chunk, compression="gzip", compression_opts=1, shuffle=False)
     else:  # features: contiguous, so that loading is a copy
         file.create_dataset("array", data=arrays)
+
+
+def _steps(crops: np.ndarray) -> np.ndarray:
+    """Returns by how much each pixel differs from its left neighbour (PNG's filter "Sub"), uint8 with wrap-around.
+
+    On 16 clips of celeb-df-mini, a clip: 0.92 MB as they are; gzip 0.51 MB in 22 ms; this and gzip 0.37 MB in 17 ms,
+    read back in 10 ms; PNG 0.33 MB in 27 ms; lossless WebP 0.19 MB in 300 ms.
+    """
+    steps = crops.copy()
+    steps[..., 1:, :] -= crops[..., :-1, :]
+    return steps
 
 
 def seal(content: bytearray | memoryview) -> None:
@@ -148,7 +160,7 @@ def read_arrays(index: ShardIndex, rows: Sequence[int], out: np.ndarray, places:
         offset = arrays.id.get_offset()
         if offset is None:
             for row, place in zip(rows, places, strict=True):
-                arrays.read_direct(out, np.s_[position[row]], np.s_[place])
+                np.cumsum(arrays[position[row]], axis=-2, dtype=np.uint8, out=out[place])  # undoes _steps
             return
         shape = arrays.shape
         view = np.memmap(index.path, arrays.dtype, mode="r", offset=offset, shape=shape)

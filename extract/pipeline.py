@@ -69,7 +69,7 @@ def _open_crops(stack: ExitStack, root: Path, records: Sequence[VideoRecord], co
     _describe(writer.store, records, config)
     videos = not_done(writer.store, records, config.retry_failed)
     if videos:
-        size = f"{len(videos) * CROP_BYTES / 1e6:.0f} MB more, by experience half of that"
+        size = f"{len(videos) * CROP_BYTES / 1e6:.0f} MB more, by experience 0.4 of that"
         print(f"crops are kept in {writer.store.folder}: at most {size}")
     return writer
 
