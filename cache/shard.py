@@ -180,12 +180,7 @@ def _open(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file
-    except (
-        OSError,
-        RuntimeError,
-        KeyError,
-        UnicodeDecodeError,
-    ) as error:  # what h5py raises of bytes it cannot make out
+    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:  # h5py has no one exception for bad bytes
         raise DamagedShard(f"it is not readable HDF5 ({' '.join(str(error).split())})") from None
 
 
