@@ -41,7 +41,7 @@ eval: $(READY) ## [RUN_FOLDER=runs/x]: run folder -> metrics.json, figures, repo
 
 detect: $(READY) ## VIDEO=clip.mp4 [RUN_FOLDER=runs/x SHOW=out.png]: a verdict on a clip or a folder of clips
 	@$(if $(call given,VIDEO),,echo "error: say which clip, as in make detect VIDEO=clip.mp4." >&2; exit 64)
-	@$(RUN) -m detect "$(VIDEO)" $(if $(RUN_FOLDER),--run "$(RUN_FOLDER)") $(call flags,SHOW THRESHOLD WEIGHTS) || [ $$? = 1 ]
+	@$(RUN) -m detect "$(VIDEO)" $(if $(RUN_FOLDER),--run "$(RUN_FOLDER)") $(call flags,SHOW THRESHOLD WEIGHTS DETECTOR_FILE) || [ $$? = 1 ]
 
 DEMO := demo
 DEMO_DATA := $(DEMO)/celeb-df-drawn

@@ -20,7 +20,7 @@ class Result:
     ratio: float
     spread: tuple[float, float]
     aim: float
-    figures: dict[str, float | str]
+    figures: dict[str, float]
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
@@ -32,7 +32,7 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 
 def summarise(name: str, aim: float, ratios: Sequence[float], figures: Mapping[str, Sequence[float]]) -> Result:
     """Returns the result of paired repeats: medians, with the smallest and largest ratio."""
-    medians: dict[str, float | str] = {key: round(statistics.median(values), 4) for key, values in figures.items()}
+    medians = {key: round(statistics.median(values), 4) for key, values in figures.items()}
     spread = (round(min(ratios), 3), round(max(ratios), 3))
     return Result(name, round(statistics.median(ratios), 3), spread, aim, medians | {"repeats": len(ratios)})
 

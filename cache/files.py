@@ -25,7 +25,7 @@ def writing(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def replace_with(path: Path, write: Callable[[Path], None]) -> Path:
+def replace_with(path: Path, write: Callable[[Path], object]) -> Path:
     """Lets `write` fill a temporary file in the folder of `path`, then makes it `path` in one step; returns `path`.
 
     After a crash at any moment `path` is the old file, the new one, or absent; never a part of one.
@@ -49,7 +49,7 @@ def write_text(path: Path, text: str) -> Path:
 
 def write_bytes(path: Path, content: bytes | memoryview) -> Path:
     """Writes `content` to `path`, whole or not at all; returns `path`."""
-    return replace_with(path, lambda temporary: _write(temporary, content))
+    return replace_with(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
@@ -59,10 +59,6 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     writer.writerow(columns)
     writer.writerows(rows)
     return write_text(path, text.getvalue())
-
-
-def _write(path: Path, content: bytes | memoryview) -> None:
-    path.write_bytes(content)
 
 
 def sync(path: Path) -> None:

@@ -32,6 +32,11 @@ class FrameStatus(enum.IntEnum):
     """No face anywhere in the clip; the whole frame, resized."""
 
 
+TRAIN, VAL, TEST = "train", "val", "test"
+PARTS = (TRAIN, VAL, TEST)
+"""The parts of a split, a data set's own or ours."""
+
+
 @dataclass(frozen=True)
 class VideoRecord:
     """One row of a manifest: a video and what is known of it before anyone has looked inside.

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from cache.schema import FAKE, LEAST_COVERAGE, REAL, UserError
+from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, UserError
 from evaluate.metrics import (
     CONFIDENCE,
     Confusion,
@@ -17,7 +17,7 @@ from evaluate.metrics import (
 )
 from evaluate.predictions import Predictions
 from evaluate.results import Results
-from train.split import DROPPED, PARTS
+from train.split import DROPPED
 
 HEAD, BASELINE = "head", "logistic baseline"
 HALF, CHOSEN = "0.5", "chosen on validation"

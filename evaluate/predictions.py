@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cache.schema import FAKE, REAL, UserError
+from cache.schema import FAKE, PARTS, REAL, UserError
 from train.runs import PREDICTION_COLUMNS
-from train.split import DROPPED, PARTS
+from train.split import DROPPED
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from cache.schema import FAKE, REAL, UserError, VideoRecord, printable, safe_relative_path
-from extract.records import PARTS, Dataset, make_dataset, make_record
+from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, printable, safe_relative_path
+from extract.records import Dataset, make_dataset, make_record
 
 LIST = "videos.csv"
 NEEDED, OPTIONAL = ("path", "label"), ("target", "donor", "source", "part")

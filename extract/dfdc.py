@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cache.schema import FAKE, REAL, UserError, VideoRecord, safe_relative_path
-from extract.records import PARTS, Dataset, is_video, make_dataset, make_record, read_json, require_folder
+from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, safe_relative_path
+from extract.records import Dataset, is_video, make_dataset, make_record, read_json, require_folder
 
 METADATA = "metadata.json"
 LABELS = {"REAL": REAL, "FAKE": FAKE}

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from cache.schema import FAKE, REAL, UserError, VideoRecord
-from extract.records import PARTS, Dataset, clips_in, link_sources, make_dataset, make_record, read_json, require_folder
+from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord
+from extract.records import Dataset, clips_in, link_sources, make_dataset, make_record, read_json, require_folder
 
 Compression = Literal["auto", "raw", "c0", "c23", "c40"]
 LEVELS = get_args(Compression)[1:]

@@ -10,8 +10,6 @@ from typing import Any
 from cache.schema import UserError, VideoRecord, printable
 
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".gif", ".ts"}
-PARTS = ("train", "val", "test")
-"""The official parts that a data set may name; "" stands for none."""
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Done:
     keys: Sequence[tuple[str, int, int]]
     outcomes: Sequence[str] = ()
     seconds: dict[str, float] = field(default_factory=dict)
-    error: str = ""
+    error: Exception | None = None
 
 
 def extract_units(
@@ -96,9 +96,8 @@ def run_unit(unit: Unit) -> Done:
     """Extracts the videos of `unit` in this process and its workers. Errors are returned: what is raised, is a loss."""
     clock, keys = Clock(), [record.key for record, _ in unit.videos]
     if multiprocessing.current_process().daemon:
-        return Done(
-            keys, error="its workers may start no processes; set DASK_DISTRIBUTED__WORKER__DAEMON=False for them."
-        )
+        what = "the workers may start no processes; set DASK_DISTRIBUTED__WORKER__DAEMON=False for them."
+        return Done(keys, error=UserError(what))
     # Loky's workers have a start method of their own, which the processes that decode would not know.
     multiprocessing.set_start_method("spawn", force=True)
     try:
@@ -107,9 +106,9 @@ def run_unit(unit: Unit) -> Done:
         rows = extract_videos(unit.videos, unit.config, lambda: _engine(unit.config), crops, features, clock)
         return Done(keys, [row.outcome for row in rows], clock.seconds)
     except UserError as error:
-        return Done(keys, error=str(error))
-    except Exception:  # noqa: BLE001 - the worker's traceback would not survive the way back
-        return Done(keys, error=traceback.format_exc())
+        return Done(keys, error=error)
+    except Exception:  # noqa: BLE001 - a bug, shown with where it was: its own traceback would not survive the way back
+        return Done(keys, error=RuntimeError(f"in a unit elsewhere:\n{traceback.format_exc()}"))
 
 
 @lru_cache(1)
@@ -119,8 +118,8 @@ def _engine(config: ExtractConfig) -> Engine:
 
 
 def _without(left: Sequence[Video], done: Done) -> list[Video]:
-    if done.error:
-        raise UserError(done.error)
+    if done.error is not None:
+        raise done.error
     finished = set(done.keys)
     return [(record, path) for record, path in left if record.key not in finished]
 

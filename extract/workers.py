@@ -1,8 +1,8 @@
 """Decoding and face detection in worker processes: a clip that hangs or kills its process costs only its own row.
 
 Each thread of a pool talks to one process through a pipe of its own. A pool whose processes share a queue shares its
-lock too, and a process that is killed while it holds that takes all of them along: pebble's was seen to hang for good
-after 1 of 18 kills. Here nothing is shared, and a process that dies closes its pipe.
+lock too, and a process that is killed while it holds that takes all of them along: pebble's was seen to hang in
+one of 18 runs with a kill. Here nothing is shared, and a process that dies closes its pipe.
 """
 
 import multiprocessing

@@ -68,7 +68,7 @@ def _overlap(one, other) -> float:
     return float(shared / (np.prod(one[2:]) + np.prod(other[2:]) - shared))
 
 
-def test_every_detector_finds_something_near_where_it_found_it():
+def test_without_a_detector_the_whole_frame_is_the_face():
     assert NoDetector().find_near(IMAGE, np.array([1, 1, 2, 2])).tolist() == [[0, 0, 320, 240]]
 
 

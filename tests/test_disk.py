@@ -16,7 +16,6 @@ import numpy as np
 import psutil
 import pytest
 
-from cache import files
 from cache.__main__ import main as cache_command
 from cache.files import TEMPORARY
 from cache.schema import UserError
@@ -108,7 +107,7 @@ def says_so_in_a_sentence(done: subprocess.CompletedProcess, reason: str) -> Non
 # Files in the order in which they are written: each store's profile, manifest and origin, then shards of the two.
 @pytest.mark.parametrize("written", [0, 2, 5, 7, 10])
 def test_a_disk_that_fills_stops_the_run_and_the_next_one_completes_it(config, whole, monkeypatch, written):
-    write, count = files._write, 0
+    write, count = Path.write_bytes, 0
 
     def fill(path, content):
         nonlocal count
@@ -118,7 +117,7 @@ def test_a_disk_that_fills_stops_the_run_and_the_next_one_completes_it(config, w
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_write", fill)
+        patch.setattr(Path, "write_bytes", fill)
         with pytest.raises(UserError, match=r"cannot be written \(No space left on device\); "):
             pipeline.extract(config)
     is_intact(config.out)

@@ -239,9 +239,13 @@ def test_intervals_cover_the_truth():
 
 def test_a_hundred_thousand_predictions_take_seconds():
     labels, probabilities = sample(9, clips=100_000)
-    start = time.process_time()
-    found = evaluate(labels, probabilities, resamples=200)
-    # A tenth of the 2,000 resamples, so a tenth of the 20 s that they may take; doubled, for machines that are shared.
-    assert time.process_time() - start < 4
+    found, taken = {}, []
+    # A tenth of the 2,000 resamples, so a tenth of the 20 s that they may take: once in three tries, as others share
+    # the machine.
+    while len(taken) < 3 and min(taken, default=2) >= 2:
+        start = time.process_time()
+        found = evaluate(labels, probabilities, resamples=200)
+        taken.append(time.process_time() - start)
+    assert min(taken) < 2
     low, _, high = numbers(found["roc_auc"])
     assert high - low < 0.01

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cache.schema import FAKE, VideoRecord
-from train.split import PARTS
+from cache.schema import FAKE, PARTS, VideoRecord
 
 FindingKind = Literal["identity", "source", "duplicate"]
 

@@ -15,12 +15,12 @@ import numpy as np
 from cache.command import option, start_keras
 from cache.files import write_csv
 from cache.profile import FeatureProfile
-from cache.schema import UserError, coverage_of
+from cache.schema import PARTS, TRAIN, VAL, UserError, coverage_of
 from cache.store import MANIFEST, Contents, load, open_store
 from train.audit import Finding, audit, summary
 from train.head import HEADS, HeadConfig, require_buildable
 from train.runs import CONFIG, DONE, PREDICTION_COLUMNS, free_name, save_head, write_json, write_run
-from train.split import DROPPED, PARTS, TRAIN, VAL, Split, SplitConfig, SplitKind, split
+from train.split import DROPPED, Split, SplitConfig, SplitKind, split
 
 if TYPE_CHECKING:
     import keras

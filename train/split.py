@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cache.schema import FAKE, REAL, UserError, VideoRecord
+from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError, VideoRecord
 from train.people import assign_people
 
-TRAIN, VAL, TEST, DROPPED = "train", "val", "test", "dropped"
-PARTS = (TRAIN, VAL, TEST)
+DROPPED = "dropped"
 SplitKind = Literal["official", "identity", "random", "csv"]
 
 IDENTITY_TEST = 0.15
