@@ -85,14 +85,14 @@ WAYS: list[Callable[[subprocess.Popen], None]] = [kill_group, kill_parent, kill_
 
 
 def kill_often(clips: Path, out: Path, times: int) -> Counter:
-    """Starts extraction `times` times and kills it or a part of it; returns how much each run had done by then."""
+    """Starts extraction until `times` runs, or a part of each, were killed; counts what they had written by then."""
     left = Counter()
-    for number in range(times):
+    while left["killed"] < times:
         process = subprocess.Popen(command(clips, out), cwd=ROOT, start_new_session=True, **SILENT)
         time.sleep(random.uniform(0.5, 3.0))
-        left["ended before"] += process.poll() is not None
         if process.poll() is None:
-            WAYS[number % len(WAYS)](process)
+            WAYS[left["killed"] % len(WAYS)](process)
+            left["killed"] += 1
         process.wait(120)
         features = next((out / "set").glob("features-*"), None)
         shards = len(list(features.glob("shard-*.h5"))) if features else 0
