@@ -24,7 +24,7 @@ class CropProfile:
     frames: int = FRAMES
     size: int = CROP_SIZE
     no_face: str = "full_frame"
-    version: int = 2
+    version: int = 3
 
 
 @dataclass(frozen=True)

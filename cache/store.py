@@ -247,7 +247,8 @@ def _gather(places: list[Place]) -> np.ndarray:
         targets.append(place)
     for index, rows, targets in by_shard.values():
         try:
-            read_arrays(index, rows, out, targets)
+            for target, array in zip(targets, read_arrays(index, rows, shape, dtype), strict=True):
+                out[target] = array
         except DamagedShard as error:
             raise damaged(index.path, error) from None
     return out

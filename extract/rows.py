@@ -4,7 +4,9 @@ Extraction and detection are compositions of these, so that a clip is treated th
 """
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,9 @@ from extract.clip import ClipCrops, crop_clip
 from extract.engine import Engine
 from extract.video import ClipError, Limits
 from extract.workers import map_clips
+
+READ_AHEAD = 8
+"""Clips read from kept crops before they are asked for."""
 
 
 @dataclass
@@ -66,18 +71,29 @@ def crop_row(record: VideoRecord, found: ClipCrops | ClipError) -> Row:
 
 
 def rows_from_store(places: Sequence[Place]) -> Iterator[Row]:
-    """Yields rows of crops that were kept, shard by shard."""
-    for index, row in sorted(places, key=lambda place: (place[0].path, place[1])):
+    """Yields rows of crops that were kept, shard by shard; a thread reads ahead of whoever asks for them."""
+    by_shard: dict[Path, tuple[ShardIndex, list[int]]] = {}
+    for index, row in places:
+        by_shard.setdefault(index.path, (index, []))[1].append(row)
+    return _ahead(row for path in sorted(by_shard) for row in _stored_rows(*by_shard[path]))
+
+
+def _stored_rows(index: ShardIndex, rows: Sequence[int]) -> Iterator[Row]:
+    done = [row for row in sorted(rows) if index.outcome[row] == OK]
+    arrays = read_arrays(index, done, (FRAMES, CROP_SIZE, CROP_SIZE, 3), np.dtype(np.uint8))
+    for row in sorted(rows):
         columns = (index.status[row], index.times[row], index.boxes[row])
-        yield Row(*index.keys[row], index.outcome[row], index.reason[row], *columns, _stored_crops(index, row))
+        array = next(arrays) if index.outcome[row] == OK else None
+        yield Row(*index.keys[row], index.outcome[row], index.reason[row], *columns, array)
 
 
-def _stored_crops(index: ShardIndex, row: int) -> np.ndarray | None:
-    if index.outcome[row] != OK:
-        return None
-    crops = np.empty((1, FRAMES, CROP_SIZE, CROP_SIZE, 3), np.uint8)
-    read_arrays(index, [row], crops, [0])
-    return crops[0]
+def _ahead(rows: Iterator[Row]) -> Iterator[Row]:
+    """Passes `rows` on, READ_AHEAD of them already made."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = deque(thread.submit(next, rows, None) for _ in range(READ_AHEAD))
+        while (row := waiting.popleft().result()) is not None:
+            waiting.append(thread.submit(next, rows, None))
+            yield row
 
 
 def rows_with_features(rows: Iterable[Row], engine: Engine, clock: Clock) -> Iterator[Row]:

@@ -4,12 +4,15 @@ import math
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 
 from cache.schema import UserError
 from extract.detectors import HaarDetector, NoDetector, cascade_file, detector_hash, make_detector
+from extract.drawn_clip import Capture, Scene, draw_frames
+from extract.drawn_look import make_look
 from extract.faces import find_track
 from extract.video import sample_frames
 from tests.clips import CELEB_DF_MINI
@@ -21,17 +24,41 @@ def test_haar_searches_a_small_copy_and_maps_back(monkeypatch):
     asked = []
 
     def find(grey, *numbers, **options):
+        asked.append((grey.shape, options["minSize"][0], options["maxSize"][0]))
+        return np.array([[10, 20, 60, 60]] * 6) if options["minSize"] == (24, 24) and grey.shape == (360, 640) else ()
+
+    detector = HaarDetector()
+    monkeypatch.setattr(detector, "_cascade", SimpleNamespace(detectMultiScale=find))
+    large = np.zeros((1080, 1920, 3), np.uint8)
+    assert detector.find(large).tolist() == [[30, 60, 180, 180]]
+    assert asked == [((360, 640), 72, 640), ((360, 640), 24, 71)]
+
+
+def test_searching_harder_looks_around_the_box_of_the_small_copy(monkeypatch):
+    asked = []
+
+    def find(grey, **options):
         asked.append((grey.shape, options["minSize"]))
         return np.array([[10, 20, 100, 100]])
 
     detector = HaarDetector()
     monkeypatch.setattr(detector, "_cascade", SimpleNamespace(detectMultiScale=find))
-    large = np.zeros((1080, 1920, 3), np.uint8)
-    assert detector.find(large).tolist() == [[30, 60, 300, 300]]
-    harder = detector.find_harder(large, np.array([900, 450, 300, 300]))
+    found = detector.find_harder(np.zeros((1080, 1920, 3), np.uint8), np.array([900, 450, 300, 300]))
     # The window begins 0.75 sides left of and above the box, 75 pixels of the small copy.
-    assert harder.tolist() == [[(300 - 75 + 10) * 3, (150 - 75 + 20) * 3, 300, 300]]
-    assert asked == [((360, 640), (24, 24)), ((250, 250), (62, 62))]
+    assert found.tolist() == [[(300 - 75 + 10) * 3, (150 - 75 + 20) * 3, 300, 300]]
+    assert asked == [((250, 250), (62, 62))]
+
+
+@pytest.mark.parametrize("height", [120, 240, 480])
+def test_small_and_large_faces_are_found_as_by_one_search_of_all_sizes(height):
+    person = next(draw_frames(Scene(make_look(0, 0), (0,)), Capture(frames=1)))
+    image = np.full((480, 640, 3), 120, np.uint8)
+    image[:height, : height * 4 // 3] = cv2.resize(person, (height * 4 // 3, height), interpolation=cv2.INTER_AREA)
+    found = HaarDetector().find(image)
+    cascade = cv2.CascadeClassifier(str(cascade_file()))
+    everything = cascade.detectMultiScale(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), 1.2, 5, minSize=(24, 24))
+    assert len(found) == len(everything) == 1
+    assert _overlap(found[0], everything[0]) >= 0.9
 
 
 def test_a_window_too_small_for_a_face_finds_nothing():
@@ -41,7 +68,15 @@ def test_a_window_too_small_for_a_face_finds_nothing():
 
 
 class Everywhere(HaarDetector):
-    """Searches the whole frame every time: what searching near the track has to agree with."""
+    """Searches the whole frame for all sizes every time: what the quicker searches have to agree with."""
+
+    def find(self, image):
+        width, height = image.shape[1], image.shape[0]
+        scale = min(1.0, 640 / max(width, height))
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        small = cv2.resize(grey, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+        found = self._cascade.detectMultiScale(small, 1.2, 5, minSize=(24, 24))
+        return np.rint(np.reshape(found, (-1, 4)) / scale).astype(np.int32)
 
     def find_near(self, image, box):
         return self.find(image)

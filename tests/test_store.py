@@ -189,7 +189,7 @@ def test_arrays_outside_the_file_are_not_read_after_the_index_was(store, change)
     index = read_index(path, PROFILE)
     forge(path, lambda file: change(file, "array", other))
     with pytest.raises(DamagedShard, match=r"outside|inside"):
-        read_arrays(index, [0], np.zeros((1, FRAMES, WIDTH), np.float16), [0])
+        list(read_arrays(index, [0], (FRAMES, WIDTH), np.dtype(np.float16)))
     with pytest.raises(DamagedShard, match=r"outside|inside"):
         array_shape(index)
 
