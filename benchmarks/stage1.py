@@ -21,7 +21,7 @@ from extract.rows import Clock
 from extract.unit import extract_videos, start_engine
 from extract.video import sample_frames
 
-SAMPLES = {"1080p": (32, 2), "480p": (64, 6)}
+SAMPLES = {"1080p": (32, 2), "480p": (96, 6)}
 """Videos a repeat: ours, and the plain loop's."""
 AIMS = {"1080p": 8.0, "480p": 3.5}
 FLOOR_AIM, SECOND_AIM = 0.85, 0.90

@@ -24,14 +24,16 @@ def test_haar_searches_a_small_copy_and_maps_back(monkeypatch):
     asked = []
 
     def find(grey, *numbers, **options):
-        asked.append((grey.shape, options["minSize"][0], options["maxSize"][0]))
-        return np.array([[10, 20, 60, 60]] * 6) if options["minSize"] == (24, 24) and grey.shape == (360, 640) else ()
+        asked.append((grey.shape, *numbers, options["minSize"]))
+        return np.array([[10, 20, 60, 60]]) if len(asked) > 5 else ()
 
     detector = HaarDetector()
     monkeypatch.setattr(detector, "_cascade", SimpleNamespace(detectMultiScale=find))
     large = np.zeros((1080, 1920, 3), np.uint8)
     assert detector.find(large).tolist() == [[30, 60, 180, 180]]
-    assert asked == [((360, 640), 72, 640), ((360, 640), 24, 71)]
+    # Large faces at every second size; then all of them.
+    assert [shape for shape, *_ in asked] == [(121, 214), (84, 149), (58, 103), (40, 72), (28, 50), (360, 640)]
+    assert asked[-1][1:] == (1.2, 5, (24, 24))
 
 
 def test_searching_harder_looks_around_the_box_of_the_small_copy(monkeypatch):
