@@ -15,8 +15,8 @@ from evaluate.metrics import (
     decision_measures,
     score_measures,
 )
-from evaluate.predictions import Predictions
 from evaluate.results import Results
+from train.predictions import Predictions
 from train.split import DROPPED
 
 HEAD, BASELINE = "head", "logistic baseline"

@@ -24,9 +24,9 @@ from evaluate.figures import (
 )
 from evaluate.markup import Html
 from evaluate.notes import notes
-from evaluate.predictions import Predictions
 from evaluate.results import read_results
 from evaluate.sections import report_page
+from train.predictions import Predictions
 from train.runs import latest
 
 METRICS = "metrics.json"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cache.schema import UserError
-from evaluate.predictions import Predictions, read_predictions, read_rows, read_split, require_split
+from train.predictions import Predictions, read_predictions, read_rows, read_split, require_split
 from train.runs import require_finished
 
 

@@ -21,8 +21,9 @@ from evaluate.results import read_results
 from tests.stores import PROFILE, pairs, real, write_features
 from train.baseline import baseline_probabilities
 from train.batches import Clips
-from train.fit import FitConfig, fit, newest_features
+from train.fit import FitConfig, fit
 from train.head import HEADS
+from train.material import newest_features
 from train.runs import CONFIG, WEIGHTS, latest, load_head, read_run
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +55,7 @@ def test_a_run_folder_has_everything_and_evaluation_accepts_it(run_folder, store
         "config.json", "split.csv", "audit.json", "history.csv", "head.weights.h5", "model.keras", "model.h5",
         "predictions.csv", "baseline.csv", "run.json",
     }  # fmt: skip
-    assert list(found.history) == ["epoch", "loss", "val_loss"]
+    assert list(found.history) == ["epoch", "loss", "val_loss", "val_auc"]
     assert found.config["fingerprint"] == store.fingerprint
     assert found.config["versions"]["keras"] == keras.__version__
     assert {finding["kind"] for finding in found.audit["findings"]} <= {"identity", "source"}
@@ -130,7 +131,7 @@ def test_a_run_that_breaks_off_leaves_nothing(store, tmp_path, monkeypatch):
     def fail(head, folder):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("train.fit.save_head", fail)
+    monkeypatch.setattr("train.record.save_head", fail)
     with pytest.raises(UserError, match="No space left on device"):
         fit(quick(store, tmp_path))
     assert list(tmp_path.iterdir()) == []

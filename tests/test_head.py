@@ -8,7 +8,8 @@ from cache.schema import FRAMES, UserError
 from tests.stores import WIDTH
 from train.baseline import baseline_probabilities, pool
 from train.batches import Clips, FeatureBatches, balanced_weights
-from train.head import HEADS, HeadConfig, build_head, frame_statistics, set_normalisation
+from train.head import HEADS, HeadConfig, build_head
+from train.inputs import frame_statistics
 from train.learn import LearnConfig, learn, predict
 
 QUICK = LearnConfig(1e-2, 16, 12, 5, 3, True, 0)
@@ -137,7 +138,7 @@ def test_a_feature_that_never_moves_is_not_blown_up():
     clips = clips_of()
     clips.features[:, :, 0] = 0
     head = build_head(small("mean"), WIDTH)
-    set_normalisation(head, *frame_statistics(clips.features, clips.mask, np.arange(96)))
+    head.get_layer("normalise").set_weights(frame_statistics(clips.features, clips.mask, np.arange(96)))
     normalised = keras.Model(head.inputs, head.get_layer("normalise").output)
     inputs = {"features": clips.features.astype(np.float32) + 0.5, "mask": clips.mask}
     assert np.abs(np.asarray(normalised(inputs))[..., 0]).max() < 50

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cache.schema import FRAMES, UserError
 
 if TYPE_CHECKING:
@@ -18,34 +16,69 @@ if TYPE_CHECKING:
 
 Builder = Callable[["keras.KerasTensor", "keras.KerasTensor", "HeadConfig"], "keras.KerasTensor"]
 
-LEAST_VARIANCE = 1e-3
-"""Floor of a feature's variance, in means of all features' variances: what hardly moves is not blown up."""
-STATISTICS_CLIPS = 256
 MOST_UNITS = 4096
 
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """The shape of a head: its builder's name, recurrent `units`, share dropped in training, units of `dense`."""
+    """The shape of a head: its builder's name, its `units`, share dropped in training, units of `dense`.
+
+    With `differences` each frame's features are followed by their change since the frame before.
+    """
 
     head: str = "lstm"
     units: int = 64
     dropout: float = 0.3
     dense: int = 64
+    differences: bool = False
 
 
 def _lstm(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadConfig) -> "keras.KerasTensor":
     """Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 1997; the last frame's state."""
     import keras
 
-    return keras.layers.LSTM(config.units, name="lstm")(frames, mask=mask)
+    return keras.layers.LSTM(config.units, unroll=True, name="lstm")(frames, mask=mask)
+
+
+def _bilstm(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadConfig) -> "keras.KerasTensor":
+    """Graves & Schmidhuber, "Framewise phoneme classification with bidirectional LSTM", Neural Networks 2005."""
+    import keras
+
+    both = keras.layers.Bidirectional(keras.layers.LSTM(config.units, unroll=True, name="lstm"), name="bilstm")
+    return both(frames, mask=mask)
 
 
 def _gru(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadConfig) -> "keras.KerasTensor":
     """Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", EMNLP 2014; the last frame's state."""
     import keras
 
-    return keras.layers.GRU(config.units, name="gru")(frames, mask=mask)
+    return keras.layers.GRU(config.units, unroll=True, name="gru")(frames, mask=mask)
+
+
+def _attention(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadConfig) -> "keras.KerasTensor":
+    """Lin et al., "A Structured Self-attentive Sentence Embedding", ICLR 2017: a mean that weighs the frames itself."""
+    import keras
+
+    layers = keras.layers
+    embedded = layers.Dense(config.units, activation="relu", name="embed")(frames)
+    scores = layers.Dense(1, name="score")(layers.Dense(config.units, activation="tanh", name="look")(embedded))
+    weights = layers.Softmax(axis=1, name="weights")(scores, mask=layers.Reshape((FRAMES, 1))(mask))
+    return layers.Flatten(name="attended")(layers.Dot(axes=1)([weights, embedded]))
+
+
+def _tcn(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadConfig) -> "keras.KerasTensor":
+    """Bai et al., "An Empirical Evaluation of Generic Convolutional and Recurrent Networks", 2018 (arXiv:1803.01271).
+
+    Causal: a frame sees those before it alone, so that padding, which is at the end, reaches none.
+    """
+    import keras
+
+    layers = keras.layers
+    for number, dilation in enumerate(DILATIONS):
+        options: Any = {"padding": "causal", "dilation_rate": dilation, "activation": "relu", "name": f"tcn_{number}"}
+        convolve = layers.Conv1D(config.units, 3, **options)
+        frames = layers.Add()([frames, convolve(frames)]) if number else convolve(frames)
+    return layers.GlobalAveragePooling1D(name="mean")(frames, mask=mask)
 
 
 def _mean(frames: "keras.KerasTensor", mask: "keras.KerasTensor", _: HeadConfig) -> "keras.KerasTensor":
@@ -55,13 +88,22 @@ def _mean(frames: "keras.KerasTensor", mask: "keras.KerasTensor", _: HeadConfig)
     return keras.layers.GlobalAveragePooling1D(name="mean")(frames, mask=mask)
 
 
-HEADS: dict[str, Builder] = {"lstm": _lstm, "gru": _gru, "mean": _mean}
+HEADS: dict[str, Builder] = {
+    "lstm": _lstm,
+    "bilstm": _bilstm,
+    "gru": _gru,
+    "attention": _attention,
+    "tcn": _tcn,
+    "mean": _mean,
+}
+DILATIONS = (1, 2, 4)
+"""Frames between those that a convolution of `tcn` joins: together they look back over fourteen."""
 
 
 def build_head(config: HeadConfig, size: int) -> "keras.Model":
     """Returns the network: `features` float32 (B, 12, `size`) and `mask` bool (B, 12) -> probability (B, 1).
 
-    Normalisation is inside, as a layer of weights that training leaves alone; `set_normalisation` fills it.
+    Normalisation is inside, as a layer of weights that training leaves alone.
     """
     import keras
 
@@ -72,11 +114,23 @@ def build_head(config: HeadConfig, size: int) -> "keras.Model":
     # Not layers.Normalization: it keeps its numbers in the config, where HDF5 has room for 64 KB.
     normalise = layers.BatchNormalization(center=False, scale=False, epsilon=1e-9, trainable=False, name="normalise")
     frames = normalise(features)
+    if config.differences:
+        frames = _with_differences(frames)
     clip = HEADS[config.head](frames, mask, config)
     clip = layers.BatchNormalization(name="batch_norm")(layers.Dropout(config.dropout, name="dropout")(clip))
     clip = layers.Dense(config.dense, activation="relu", name="dense")(clip)
     probability = layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(clip)
     return keras.Model({"features": features, "mask": mask}, probability, name=config.head)
+
+
+def _with_differences(frames: "keras.KerasTensor") -> "keras.KerasTensor":
+    import keras
+
+    layers = keras.layers
+    later, earlier = layers.Cropping1D((1, 0))(frames), layers.Cropping1D((0, 1))(frames)
+    first: Any = (1, 0)
+    change = layers.ZeroPadding1D(first)(layers.Subtract()([later, earlier]))
+    return layers.Concatenate(name="differences")([frames, change])
 
 
 def parse_head(values: Mapping[str, Any], where: str) -> HeadConfig:
@@ -98,23 +152,3 @@ def require_buildable(config: HeadConfig) -> None:
             f"units {config.units} and dense {config.dense} have to lie in 1 to {MOST_UNITS}, "
             f"dropout {config.dropout:g} in 0 to below 1; mend the flag"
         )
-
-
-def frame_statistics(features: np.ndarray, mask: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and variance, float32 (D,), over the frames of the clips `rows` that are not padding.
-
-    `features` is (N, 12, D), `mask` bool (N, 12). Sums are kept in float64: float16 ends at 65,504.
-    """
-    count, total, squares = 0, np.zeros(features.shape[2]), np.zeros(features.shape[2])
-    for start in range(0, len(rows), STATISTICS_CLIPS):
-        part = rows[start : start + STATISTICS_CLIPS]
-        frames = features[part][mask[part]].astype(np.float64)
-        count, total, squares = count + len(frames), total + frames.sum(0), squares + np.square(frames).sum(0)
-    mean = total / count
-    variance = np.maximum(squares / count - np.square(mean), 0)
-    return mean.astype(np.float32), np.maximum(variance, LEAST_VARIANCE * variance.mean()).astype(np.float32)
-
-
-def set_normalisation(model: "keras.Model", mean: np.ndarray, variance: np.ndarray) -> None:
-    """Makes `model`, as `build_head` returns it, subtract `mean` and divide by the root of `variance`, both (D,)."""
-    model.get_layer("normalise").set_weights([mean, variance])
