@@ -7,6 +7,7 @@ from cache.command import Parser, add_flags, read_flags, run
 
 COMMANDS = {
     "fit": ("train.fit", "FitConfig", "train heads, one a seed, and write their run folders"),
+    "sweep": ("train.sweep", "SweepConfig", "try many heads at once, and write the best as runs"),
     "ensemble": ("train.ensemble", "EnsembleConfig", "join finished runs into one"),
 }
 

@@ -1,0 +1,210 @@
+"""The sweep's study: what was tried, kept by Optuna so that a killed sweep goes on and several machines share one.
+
+Akiba et al., "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import itertools
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from cache.schema import UserError
+
+SamplerName = Literal["tpe", "random", "grid"]
+Group = dict[str, Any]
+"""What the trials of one stack have in common: head, units, differences."""
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+MADE_FOR, RESULT = "made_for", "result"
+START_UP = 10
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is tried: each of the choices, and ranges [low, high]; rate and decay are drawn on a logarithmic scale."""
+
+    heads: tuple[str, ...]
+    units: tuple[int, ...]
+    differences: tuple[bool, ...]
+    learning_rate: tuple[float, ...]
+    dropout: tuple[float, ...]
+    weight_decay: tuple[float, ...]
+
+    @property
+    def groups(self) -> list[Group]:
+        """Every shape of head that is tried."""
+        shapes = itertools.product(self.heads, self.units, self.differences)
+        return [{"head": head, "units": units, "differences": change} for head, units, change in shapes]
+
+    def suggest(self, trial: Trial) -> dict[str, Any]:
+        """Returns the trial's values."""
+        return {
+            "head": trial.suggest_categorical("head", self.heads),
+            "units": trial.suggest_categorical("units", self.units),
+            "differences": trial.suggest_categorical("differences", self.differences),
+            "learning_rate": trial.suggest_float("learning_rate", *self.learning_rate, log=True),
+            "dropout": trial.suggest_float("dropout", *self.dropout),
+            "weight_decay": trial.suggest_float("weight_decay", *self.weight_decay, log=True),
+        }
+
+    def grid(self, points: int) -> list[dict[str, float]]:
+        """Returns every combination of `points` values of each range."""
+        logarithmic = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
+        axes = {name: np.geomspace(low, high, points) for name, (low, high) in logarithmic.items()}
+        axes["dropout"] = np.linspace(self.dropout[0], self.dropout[1], points)
+        values = (sorted(set(np.clip(axis, *getattr(self, name)).tolist())) for name, axis in axes.items())
+        return [dict(zip(axes, point, strict=True)) for point in itertools.product(*values)]
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """Where the study is kept and how it proposes."""
+
+    name: str
+    storage: str
+    sampler: SamplerName
+    points: int
+    first_rung: int
+    factor: int
+    seed: int
+
+
+def open_study(config: StudyConfig, made_for: Mapping[str, Any], sampler: optuna.samplers.BaseSampler | None = None):
+    """Returns the study, made if it was not there; a UserError if it is another's or cannot be opened.
+
+    `made_for` is what its trials have in common; values that differ are named.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(
+            study_name=config.name,
+            storage=config.storage,
+            direction="maximize",
+            load_if_exists=True,
+            sampler=sampler or optuna.samplers.RandomSampler(config.seed),
+            pruner=optuna.pruners.SuccessiveHalvingPruner(config.first_rung, config.factor),
+        )
+        kept = study.user_attrs.get(MADE_FOR)
+    except Exception as error:  # noqa: BLE001 - each storage has errors of its own
+        first = str(error).strip().split("\n")[0]
+        raise UserError(f"the study {config.storage} cannot be opened ({first}); name another --storage.") from None
+    wanted = json.loads(json.dumps(made_for))
+    if kept is None:
+        study.set_user_attr(MADE_FOR, wanted)
+    elif kept != wanted:
+        raise UserError(f"the study {config.name} was made for {_unlike(kept, wanted)}; choose another --name.")
+    return study
+
+
+def _unlike(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    names = [name for name in wanted if kept.get(name) != wanted[name]]
+    return " and ".join(f"{name} {kept.get(name)}, and this sweep has {wanted[name]}" for name in names)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holds the sweep's folder, so that trials which it finds unfinished are nobody's; a UserError if it is held."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError(f"{folder} is in use by another sweep; wait until it has ended, or choose a --name.") from None
+    finally:
+        os.close(descriptor)
+
+
+class Trials:
+    """The trials of one group: those that were left unfinished, then new ones until there are `count`."""
+
+    def __init__(self, study: optuna.Study, config: StudyConfig, space: Space, group: Group, count: int) -> None:
+        self._study, self._config, self._space, self._group, self._count = study, config, space, group, count
+        self._grid = space.grid(config.points) if config.sampler == "grid" else []
+        self._open: dict[int, Trial] = {}
+
+    def adopt(self) -> None:
+        """Takes over the trials that somebody began and did not finish."""
+        for frozen in self._of_group((TrialState.RUNNING,)):
+            self._open.setdefault(frozen.number, self._resumed(frozen))
+
+    def __iter__(self) -> Iterator[tuple[Trial, dict[str, Any]]]:
+        """Yields trials with their values; those that were yielded before and not told are yielded again."""
+        for trial in list(self._open.values()):
+            yield trial, self._space.suggest(trial)
+        while len(self._of_group()) < self._count:
+            trial = self._ask()
+            self._open[trial.number] = trial
+            yield trial, self._space.suggest(trial)
+
+    def tell(self, trial: Trial, state: TrialState, result: Mapping[str, Any]) -> None:
+        """Ends a trial; `result` says how it went."""
+        del self._open[trial.number]
+        trial.set_user_attr(RESULT, dict(result))
+        self._study.tell(trial, result["val_auc"] if state == TrialState.COMPLETE else None, state)
+
+    def _ask(self) -> Trial:
+        fixed = dict(self._group)
+        if self._grid:
+            fixed |= self._grid[len(self._of_group())]
+        with warnings.catch_warnings():
+            # The fixed values need not be ones that the sampler would have drawn.
+            warnings.simplefilter("ignore")
+            self._study.sampler = optuna.samplers.PartialFixedSampler(fixed, self._sampler())
+            trial = self._study.ask()
+            self._space.suggest(trial)
+        return trial
+
+    def _sampler(self) -> optuna.samplers.BaseSampler:
+        seed = self._config.seed + len(self._study.get_trials(deepcopy=False))
+        if self._config.sampler == "tpe":
+            return optuna.samplers.TPESampler(seed=seed, n_startup_trials=START_UP)
+        return optuna.samplers.RandomSampler(seed)
+
+    def _resumed(self, frozen: FrozenTrial) -> Trial:
+        self._study.sampler = optuna.samplers.PartialFixedSampler(self._group, self._sampler())
+        return Trial(self._study, frozen._trial_id)
+
+    def _of_group(self, states: tuple[TrialState, ...] | None = None) -> list[FrozenTrial]:
+        found = self._study.get_trials(deepcopy=False, states=states)
+        return [trial for trial in found if all(trial.params.get(name) == self._group[name] for name in self._group)]
+
+
+def results(study: optuna.Study) -> list[dict[str, Any]]:
+    """Returns the finished trials, best first: number, state, values, and how each went."""
+    rows = [
+        {"trial": trial.number, "state": trial.state.name.lower(), **trial.params, **trial.user_attrs.get(RESULT, {})}
+        for trial in study.get_trials(deepcopy=False, states=FINISHED)
+    ]
+    return sorted(rows, key=lambda row: (row["state"] != "complete", -_number(row), row.get("val_loss") or 0.0))
+
+
+def _number(row: Mapping[str, Any]) -> float:
+    value = row.get("val_auc")
+    return -1.0 if value is None else value
+
+
+def importances(study: optuna.Study) -> dict[str, float]:
+    """Returns by how much each value accounts for what the trials differ in, as shares; nothing for too few trials.
+
+    Hutter et al., "An Efficient Approach for Assessing Hyperparameter Importance", ICML 2014.
+    """
+    values = {trial.value for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))}
+    if len(values) < 2:
+        return {}
+    return optuna.importance.get_param_importances(study)
+
+
+def as_values(config: Any) -> dict[str, Any]:
+    """Returns a dataclass as plain values for the study."""
+    return json.loads(json.dumps(dataclasses.asdict(config), default=str))
