@@ -129,7 +129,10 @@ def _load(builder: str, weights: str) -> "keras.Model":
     if weights == "imagenet":
         return _download(builder)
     make = getattr(keras.applications, builder)
-    network = make(include_top=False, weights=None, input_shape=(CROP_SIZE, CROP_SIZE, 3))
+    shape = (CROP_SIZE, CROP_SIZE, 3)
+    # A name of its own, because files of weights hold it: one that Keras counts up would give each file another hash.
+    pixels = keras.Input(shape, name="pixels")
+    network = make(include_top=False, weights=None, input_shape=shape, input_tensor=pixels)
     if weights == "random":
         _randomise(network)
         return network

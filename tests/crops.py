@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from cache.manifest import write_manifest
+from cache.profile import CropProfile, FeatureProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, VideoRecord, mask_of
 from cache.store import Store, create_store, find_rows, open_writer, read_indexes
+from extract.detectors import detector_hash
 from extract.engine import make_engine
 from extract.rows import Clock, rows_from_store, rows_with_features
-from tests.stores import PROFILE, pairs
+from tests.stores import pairs
 from train.fit import FitConfig, fit
 
+PROFILE = FeatureProfile(CropProfile(detector_file=detector_hash("haar", None)), "mobilenetv2", "random:0")
 RECORDS = pairs(people=6, clips=1, tested=2)
 """Twelve clips: six real, six fake, a third of them to test on."""
 

@@ -69,8 +69,10 @@ def test_training_a_head_loads_no_video_code():
     ) & (others | {"keras"})
 
 
-def test_a_loop_over_crops_loads_cv2_only_to_augment():
-    assert not loaded_by("import train.loop, train.crops, train.finetune, train.cnn3d") & {"cv2", "av", "extract"}
+def test_training_on_crops_loads_no_video_code_before_it_needs_a_backbone():
+    assert not loaded_by("import train.finetune, train.cnn3d, train.augment") & {"cv2", "av", "extract", "keras"}
+    # Keras brings cv2 along.
+    assert not loaded_by("import train.loop, train.crops, train.finetune, train.cnn3d") & {"av", "extract"}
 
 
 def test_looking_at_a_store_loads_no_network_code():

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 
-from cache.profile import CropProfile
 from cache.schema import UserError
 from cache.store import create_store, find_rows, read_indexes
 from detect.detector import Detector
@@ -17,8 +16,7 @@ from evaluate.report import ReportConfig, write_report
 from evaluate.results import read_results
 from extract.backbone import build_backbone, save_backbone, trunk_of
 from extract.rows import rows_from_store
-from tests.crops import RECORDS, rows_of, write_source
-from tests.stores import PROFILE
+from tests.crops import PROFILE, RECORDS, rows_of, write_source
 from train.batches import balanced_weights
 from train.end_to_end import checkpoint_path
 from train.finetune import FinetuneConfig, finetune, open_layers
@@ -35,7 +33,15 @@ def source(tmp_path_factory) -> Path:
 
 def config_of(source: Path, runs: Path, **changes) -> FinetuneConfig:
     config = FinetuneConfig(
-        run=source, runs=runs, layers=LAYERS, learning_rate=2e-3, warmup_epochs=0, epochs=2, batch=3, accumulate=2
+        run=source,
+        runs=runs,
+        layers=LAYERS,
+        learning_rate=1e-4,
+        warmup_epochs=0,
+        epochs=3,
+        batch=3,
+        accumulate=1,
+        augment=False,
     )
     return replace(config, **changes)
 
@@ -63,8 +69,8 @@ def test_it_starts_where_the_frozen_model_ended(tuned, source):
 
 def test_training_lowers_the_loss_and_the_kept_weights_are_the_best(tuned):
     history = rows_of(tuned / "history.csv")
-    assert len(history) == 3
-    assert float(history[2]["loss"]) < float(history[1]["loss"])
+    assert len(history) == 4
+    assert float(history[3]["loss"]) < float(history[1]["loss"])
     assert weighted_loss(tuned, "val") == pytest.approx(min(float(row["val_loss"]) for row in history), abs=2e-3)
 
 
@@ -170,7 +176,7 @@ def test_missing_crops_are_one_sentence_with_the_command(source, tmp_path):
     sentence = r"lacks the crops of {} of 12 clips, '{}' first; make them with make features .* without --no-keep-crops"
     with pytest.raises(UserError, match=sentence.format(12, RECORDS[0].id)):
         finetune(config)
-    crops = create_store(features.parent, CropProfile()).folder
+    crops = create_store(features.parent, PROFILE.crops).folder
     (tmp_path / "set" / crops.name).mkdir()
     shutil.copy(crops / "profile.json", tmp_path / "set" / crops.name)
     shard = sorted(crops.glob("shard-*.h5"))[0]

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from cache.schema import CROP_SIZE, FRAMES, TEST, UserError
-from tests.crops import RECORDS, write_crops
-from tests.stores import PROFILE
+from tests.crops import PROFILE, RECORDS, write_crops
 from train.augment import Augmentation
 from train.crops import CropClips, CropSequence, find_crops
 from train.end_to_end import EndToEndConfig, require_sensible
@@ -66,7 +65,7 @@ def equal(first: keras.Model, second: keras.Model) -> bool:
 
 def test_a_sequence_reads_what_was_written_with_labels_weights_and_mask(clips):
     sequence = CropSequence(clips, np.arange(11), 4, np.array([0.5, 2.0]))
-    batches = [sequence[i] for i in range(len(sequence))]
+    batches: list[Any] = [sequence[i] for i in range(len(sequence))]
     assert [len(labels) for _, labels, _ in batches] == [4, 4, 3]
     crops = np.concatenate([inputs["crops"] for inputs, _, _ in batches])
     mask = np.concatenate([inputs["mask"] for inputs, _, _ in batches])

@@ -74,5 +74,7 @@ def _apply(image: np.ndarray, change: _Change) -> np.ndarray:
         # cv2 takes images as BGR; JPEG treats the three channels differently.
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         _, coded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, change.quality])
-        image = cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        assert decoded is not None
+        image = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     return image

@@ -61,7 +61,7 @@ def write_checkpoint(path: Path, settings: Mapping[str, Any], found: Checkpoint)
     arrays["settings"] = np.array(json.dumps(settings, default=str))
     path.parent.mkdir(parents=True, exist_ok=True)
     with writing(path.parent):
-        return replace_with(path, lambda temporary: np.savez(temporary, **arrays))
+        return replace_with(path, lambda temporary: np.savez(temporary, **arrays))  # pyright: ignore[reportArgumentType]
 
 
 def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint | None:

@@ -160,7 +160,7 @@ def _build(shape: Cnn3dShape) -> "keras.Model":
     mask: Any = keras.Input((FRAMES,), dtype="bool", name="mask")
     factor = layers.Reshape((FRAMES, 1, 1, 1))(layers.Rescaling(1.0)(mask))
     frames = _Frames(factor, layers.Reshape((FRAMES, 1, 1))(factor))
-    clip: Any = layers.Rescaling(1 / 127.5, -1.0)(crops)
+    clip: Any = layers.Multiply()([layers.Rescaling(1 / 127.5, -1.0)(crops), factor])
     clip = layers.Activation("relu")(_factored(clip, 3, shape.width, 2, frames))
     for stage in range(1, STAGES + 1):
         clip = _block(clip, stage * shape.width, frames)
@@ -190,12 +190,12 @@ def _factored(clip: Any, inputs: int, channels: int, stride: int, frames: _Frame
     between = max(1, 27 * inputs * channels // (9 * inputs + 3 * channels))
     clip = layers.Conv3D(between, (1, 3, 3), strides=(1, stride, stride), padding="same", use_bias=False)(clip)
     clip = layers.Activation("relu")(_norm(clip, frames))
-    # Beyond a short clip's end the kernel sees zeros, as it does before its beginning.
-    clip = layers.Multiply()([clip, frames.factor])
     return _norm(layers.Conv3D(channels, (3, 1, 1), padding="same", use_bias=False)(clip), frames)
 
 
 def _norm(clip: Any, frames: _Frames) -> Any:
+    """Batch norm over the frames that are there; the others are zero: what a kernel sees beyond a clip's end."""
     import keras
 
-    return keras.layers.BatchNormalization(momentum=0.9)(clip, mask=frames.mask)
+    clip = keras.layers.BatchNormalization(momentum=0.9)(clip, mask=frames.mask)
+    return keras.layers.Multiply()([clip, frames.factor])

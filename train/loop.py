@@ -63,10 +63,9 @@ def _batches(clips: CropClips, config: EndToEndConfig) -> tuple[CropSequence, Cr
 
 def _compiled(network: keras.Model, config: EndToEndConfig, batches: int) -> keras.Model:
     """Returns a model around `network`, so that the network itself is saved without its optimiser."""
-    optimizer = keras.optimizers.Adam(
-        learning_rate_schedule(config, batches),
-        gradient_accumulation_steps=config.accumulate if config.accumulate > 1 else None,
-    )
+    rate: Any = learning_rate_schedule(config, batches)
+    steps = config.accumulate if config.accumulate > 1 else None
+    optimizer = keras.optimizers.Adam(rate, gradient_accumulation_steps=steps)
     model = keras.Model(network.input, network.output)
     model.compile(optimizer, keras.losses.BinaryCrossentropy())
     optimizer.build(model.trainable_variables)

@@ -131,10 +131,10 @@ def read_run(folder: Path) -> Run:
     config, profile = read_config(folder)
     if not isinstance(profile, FeatureProfile):
         raise UserError(f"{folder} judges crops and has no head; name a run of make train or make finetune.")
-    path, size = folder / CONFIG, config.get("size")
+    path, size, head = folder / CONFIG, config.get("size"), config.get("head", {})
     if not isinstance(size, int) or size < 1:
         raise UserError(f"{path} has no feature size ({size!r}); train the run again.")
-    return Run(folder, config, profile, parse_head(config.get("head"), str(path)), size)
+    return Run(folder, config, profile, parse_head(head, str(path)), size)
 
 
 def load_head(run: Run, profile: FeatureProfile) -> "keras.Model":
