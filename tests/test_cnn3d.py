@@ -79,7 +79,7 @@ def test_the_order_of_frames_matters(network):
 
 def test_the_factored_convolution_has_the_parameters_of_a_full_one():
     found = build_cnn3d(Cnn3dShape(width=16))
-    kernels: list[Any] = [layer.kernel.shape for layer in found.layers if isinstance(layer, keras.layers.Conv3D)]
+    kernels: list[Any] = [layer.weights[0].shape for layer in found.layers if isinstance(layer, keras.layers.Conv3D)]
     assert {kernel[:3] for kernel in kernels} == {(1, 3, 3), (3, 1, 1), (1, 1, 1)}
     space, time = ([k for k in kernels if k[:3] == size] for size in ((1, 3, 3), (3, 1, 1)))
     for first, second in zip(space[1:], time[1:], strict=True):

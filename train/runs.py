@@ -122,7 +122,7 @@ def read_config(folder: Path) -> tuple[dict[str, Any], Profile]:
     except (OSError, ValueError, KeyError, TypeError, UserError) as error:
         raise UserError(f"{path} does not describe a run ({error}); train the run again.") from None
     if isinstance(profile, FeatureProfile) == (config.get("kind") == CROPS) or fingerprint(profile) != named:
-        raise UserError(f"{path} has a profile that is not of the fingerprint {named}; train the run again.")
+        raise UserError(f"{path} has a profile that does not belong to it (fingerprint {named}); train the run again.")
     return config, profile
 
 
@@ -131,7 +131,8 @@ def read_run(folder: Path) -> Run:
     config, profile = read_config(folder)
     if not isinstance(profile, FeatureProfile):
         raise UserError(f"{folder} judges crops and has no head; name a run of make train or make finetune.")
-    path, size, head = folder / CONFIG, config.get("size"), config.get("head", {})
+    path, size = folder / CONFIG, config.get("size")
+    head: Any = config.get("head")
     if not isinstance(size, int) or size < 1:
         raise UserError(f"{path} has no feature size ({size!r}); train the run again.")
     return Run(folder, config, profile, parse_head(head, str(path)), size)
