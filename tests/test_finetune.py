@@ -18,7 +18,6 @@ from extract.backbone import build_backbone, save_backbone, trunk_of
 from extract.rows import rows_from_store
 from tests.crops import PROFILE, RECORDS, rows_of, write_source
 from train.batches import balanced_weights
-from train.end_to_end import checkpoint_path
 from train.finetune import FinetuneConfig, finetune, open_layers
 from train.runs import BACKBONE_WEIGHTS, read_run
 
@@ -157,7 +156,7 @@ def test_interrupted_and_resumed_is_uninterrupted(source, tuned, tmp_path, monke
         patch.setattr("train.loop.write_checkpoint", stop)
         with pytest.raises(KeyboardInterrupt):
             finetune(config)
-    assert [path.name for path in tmp_path.iterdir()] == [checkpoint_path(tmp_path, "source-tuned").name]
+    assert [path.name for path in tmp_path.iterdir()] == [".training-source-tuned.npz"]
     with pytest.raises(UserError, match="layers=6 instead of layers=2; give its flags"):
         finetune(replace(config, layers=2))
     resumed = finetune(config)

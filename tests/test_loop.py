@@ -41,7 +41,7 @@ def small_network() -> keras.Model:
 def train(clips: CropClips, folder: Path, **changes: Any):
     config = replace(CONFIG, **changes)
     network = small_network()
-    return network, train_on_crops(network, clips, config, folder / "state.npz", config.settings)
+    return network, train_on_crops(network, clips, config, folder / "state.npz")
 
 
 class Stop(Exception):

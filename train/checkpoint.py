@@ -59,8 +59,8 @@ def write_checkpoint(path: Path, settings: Mapping[str, Any], found: Checkpoint)
     arrays = {f"{name}{i:05}": array for name, numbers in lists.items() for i, array in enumerate(numbers)}
     arrays |= {"losses": np.array(found.progress.losses), "best": np.array(found.progress.best)}
     arrays["settings"] = np.array(json.dumps(settings, default=str))
-    path.parent.mkdir(parents=True, exist_ok=True)
     with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
         return replace_with(path, lambda temporary: np.savez(temporary, **arrays))  # pyright: ignore[reportArgumentType]
 
 

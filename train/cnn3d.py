@@ -18,14 +18,14 @@ from cache.schema import CROP_SIZE, FRAMES, UserError
 from cache.weights import WrongWeights, load_weights
 from train.end_to_end import (
     EndToEndConfig,
-    checkpoint_path,
-    outcome,
+    Source,
+    Written,
     profile_entries,
     read_source,
     require_sensible,
-    write_common,
+    train_and_write,
 )
-from train.runs import CONFIG, CROPS, free_name, save_head, write_run
+from train.runs import CONFIG, CROPS, free_name, save_head
 
 if TYPE_CHECKING:
     import keras
@@ -71,38 +71,32 @@ def train_cnn3d(config: Cnn3dConfig) -> Path:
     start_keras()
     import keras
 
-    from train.crops import CropSequence
-    from train.loop import train_on_crops
-
     source = read_source(config)
     config = replace(config, run=source.folder)
     name = free_name(config.runs, config.name, "cnn3d")
     keras.utils.set_random_seed(config.seed)
-    trained = build_cnn3d(config.shape, config.precision)
-    checkpoint = checkpoint_path(config.runs, name)
-    progress = train_on_crops(trained, source.clips, config, checkpoint, config.settings)
+    network = build_cnn3d(config.shape, config.precision)
+    return train_and_write(config, source, name, network, lambda folder: _write(network, config, source, folder))
+
+
+def _write(trained: "keras.Model", config: Cnn3dConfig, source: Source, folder: Path) -> Written:
+    from train.crops import CropSequence
+
     # As detection builds it, whatever it was trained in.
     network = build_cnn3d(config.shape)
     network.set_weights(trained.get_weights())
-
-    def fill(folder: Path) -> None:
-        save_head(network, folder, WEIGHTS)
-        batches = CropSequence(source.clips, np.arange(len(source.clips.records)), config.batch)
-        probabilities = network.predict(batches, verbose=0)[:, 0]  # pyright: ignore[reportArgumentType]
-        recipe = {
-            "command": "cnn3d",
-            "kind": CROPS,
-            "about": "R(2+1)D on crops",
-            "config": dataclasses.asdict(config),
-            "network": dataclasses.asdict(config.shape),
-            **profile_entries(crops_of(source.profile)),
-        }
-        write_common(folder, source, recipe, progress, probabilities)
-
-    print(outcome(progress))
-    folder = write_run(config.runs / name, fill)
-    checkpoint.unlink(missing_ok=True)
-    return folder
+    save_head(network, folder, WEIGHTS)
+    batches = CropSequence(source.clips, np.arange(len(source.clips.records)), config.batch)
+    probabilities = network.predict(batches, verbose=0)[:, 0]  # pyright: ignore[reportArgumentType]
+    recipe = {
+        "command": "cnn3d",
+        "kind": CROPS,
+        "about": "R(2+1)D on crops",
+        "config": dataclasses.asdict(config),
+        "network": dataclasses.asdict(config.shape),
+        **profile_entries(crops_of(source.profile)),
+    }
+    return Written(recipe, probabilities, [])
 
 
 def load_cnn3d(folder: Path, config: Mapping[str, Any]) -> "keras.Model":

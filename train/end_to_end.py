@@ -6,7 +6,7 @@ import json
 import math
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,9 +18,11 @@ from cache.files import write_csv
 from cache.profile import Profile, crops_of, fingerprint
 from cache.schema import UserError, coverage_of
 from train.fit import PACKAGES, _version
-from train.runs import CONFIG, DONE, PREDICTION_COLUMNS, latest, read_config, write_json
+from train.runs import CONFIG, DONE, PREDICTION_COLUMNS, latest, read_config, write_json, write_run
 
 if TYPE_CHECKING:
+    import keras
+
     from train.checkpoint import Progress
     from train.crops import CropClips
 
@@ -47,7 +49,8 @@ class EndToEndConfig:
     @property
     def settings(self) -> dict[str, Any]:
         """What the training depends on: everything but where its run folder goes."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name not in ("runs", "name")}
+        values = dataclasses.asdict(self) | {"run": self.run and self.run.resolve()}
+        return {name: value for name, value in values.items() if name not in ("runs", "name")}
 
 
 def require_sensible(config: EndToEndConfig) -> None:
@@ -87,34 +90,47 @@ def read_source(config: EndToEndConfig) -> Source:
     return Source(folder, found, profile, find_crops(features, crops_of(profile), folder / "split.csv"))
 
 
-def checkpoint_path(runs: Path, name: str) -> Path:
-    """Returns where the training of the run `name` below `runs` is kept until its run folder is written."""
-    return runs / f".training-{name}.npz"
+@dataclass(frozen=True, eq=False)
+class Written:
+    """What a stage says of the networks that it wrote into a run folder.
 
-
-def write_common(
-    folder: Path,
-    source: Source,
-    recipe: Mapping[str, Any],
-    progress: "Progress",
-    probabilities: np.ndarray,
-    notes: Sequence[str] = (),
-) -> None:
-    """Writes what the run folders of both stages hold beside their networks, run.json last.
-
-    `recipe` is what config.json says, apart from what follows from `source`; `probabilities` float (N,) of fake belong
-    to the clips of `source`; `notes` is what a reader of the results should know.
+    `recipe` is what config.json says beyond what follows from the source; `probabilities` float (N,) of fake belong to
+    the clips of the source; `notes` are what a reader of the results should know.
     """
+
+    recipe: dict[str, Any]
+    probabilities: np.ndarray
+    notes: list[str]
+
+
+def train_and_write(
+    config: EndToEndConfig, source: Source, name: str, network: "keras.Model", write: Callable[[Path], Written]
+) -> Path:
+    """Trains `network` on the crops of `source`, going on where that was interrupted; returns the run folder `name`.
+
+    `write` writes the trained networks into a folder; what else belongs into a run's is added here, run.json last.
+    """
+    from train.loop import train_on_crops
+
+    checkpoint = config.runs / f".training-{name}.npz"
+    progress = train_on_crops(network, source.clips, config, checkpoint)
+    print(_outcome(progress))
+    folder = write_run(config.runs / name, lambda folder: _write_rest(folder, source, progress, write(folder)))
+    checkpoint.unlink(missing_ok=True)
+    return folder
+
+
+def _write_rest(folder: Path, source: Source, progress: "Progress", written: Written) -> None:
     for name in ("split.csv", "baseline.csv"):
         shutil.copyfile(source.folder / name, folder / name)
-    _write_audit(folder, source, [BASELINE_NOTE, *notes])
+    _write_audit(folder, source, [BASELINE_NOTE, *written.notes])
     losses = [[None if math.isnan(value) else value for value in pair] for pair in progress.losses]
     write_csv(folder / "history.csv", ("epoch", "loss", "val_loss"), [(i, *pair) for i, pair in enumerate(losses)])
     clips = source.clips
-    columns = zip(clips.records, clips.parts, probabilities, coverage_of(clips.status), strict=True)
+    columns = zip(clips.records, clips.parts, written.probabilities, coverage_of(clips.status), strict=True)
     rows = [(record.id, record.label, part, float(value), seen) for record, part, value, seen in columns]
     write_csv(folder / "predictions.csv", PREDICTION_COLUMNS, rows)
-    write_json(folder / CONFIG, {**_recipe(source), **recipe})
+    write_json(folder / CONFIG, {**_recipe(source), **written.recipe})
     write_json(folder / DONE, {"created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")})
 
 
@@ -139,7 +155,7 @@ def profile_entries(profile: Profile) -> dict[str, Any]:
     return {"profile": dataclasses.asdict(profile), "fingerprint": fingerprint(profile)}
 
 
-def outcome(progress: "Progress") -> str:
+def _outcome(progress: "Progress") -> str:
     """Returns how a training ended as a sentence for the terminal."""
     losses = [val_loss for _, val_loss in progress.losses]
     if math.isnan(losses[0]):

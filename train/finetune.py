@@ -13,14 +13,13 @@ from cache.schema import CROP_SIZE, FRAMES, UserError, mask_of
 from train.end_to_end import (
     EndToEndConfig,
     Source,
-    checkpoint_path,
-    outcome,
+    Written,
     profile_entries,
     read_source,
     require_sensible,
-    write_common,
+    train_and_write,
 )
-from train.runs import BACKBONE_WEIGHTS, Run, free_name, load_head, read_run, save_head, write_run
+from train.runs import BACKBONE_WEIGHTS, Run, free_name, load_head, read_run, save_head
 
 if TYPE_CHECKING:
     import keras
@@ -51,27 +50,19 @@ def finetune(config: FinetuneConfig) -> Path:
     if config.layers < 0:
         raise UserError(f"--layers {config.layers} is below 0; give how many of the backbone's layers to train.")
     start_keras()
-    from train.loop import train_on_crops
-
     source = read_source(config)
     run = read_run(source.folder)
     config = replace(config, run=source.folder)
     name = free_name(config.runs, config.name, f"{source.folder.name}-tuned")
     backbone, head = _load(run, config)
-    checkpoint = checkpoint_path(config.runs, name)
-    progress = train_on_crops(join(backbone, head), source.clips, config, checkpoint, config.settings)
 
-    def fill(folder: Path) -> None:
+    def write(folder: Path) -> Written:
         profile = _save_backbone(backbone, run.profile, folder)
         save_head(head, folder)
-        probabilities = _probabilities(head, profile, source, folder)
         notes = [RANDOM_NOTE] if run.profile.weights.startswith("random") else []
-        write_common(folder, source, _recipe(config, run, profile), progress, probabilities, notes)
+        return Written(_recipe(config, run, profile), _probabilities(head, profile, source, folder), notes)
 
-    print(outcome(progress))
-    folder = write_run(config.runs / name, fill)
-    checkpoint.unlink(missing_ok=True)
-    return folder
+    return train_and_write(config, source, name, join(backbone, head), write)
 
 
 def _load(run: Run, config: FinetuneConfig) -> tuple["keras.Model", "keras.Model"]:

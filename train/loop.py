@@ -1,7 +1,6 @@
 """The training of a network over crops: epochs that can be interrupted, and the weights of the best one."""
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,18 @@ from train.crops import CropClips, CropSequence
 from train.end_to_end import EndToEndConfig
 
 
-def train_on_crops(
-    network: keras.Model, clips: CropClips, config: EndToEndConfig, checkpoint: Path, settings: Mapping[str, Any]
-) -> Progress:
+def train_on_crops(network: keras.Model, clips: CropClips, config: EndToEndConfig, checkpoint: Path) -> Progress:
     """Trains `network` on the train part of `clips` and leaves it with the weights of the epoch best on validation.
 
     `network` takes the inputs of `CropSequence` to probabilities (B, 1). Losses are binary cross-entropy with the
     class weights of train, in nats a clip. Without validation all epochs are run and the last weights kept. After each
-    epoch everything is in the file `checkpoint`, from which the same `settings` go on, on a CPU with the very same
+    epoch everything is in the file `checkpoint`, from which the same settings go on, on a CPU with the very same
     numbers. Raises a UserError if a loss stops being a number.
     """
     train, val = _batches(clips, config)
     model = _compiled(network, config, len(train))
     optimizer: Any = model.optimizer
-    found = read_checkpoint(checkpoint, settings)
+    found = read_checkpoint(checkpoint, config.settings)
     if found is None:
         progress = Progress([(float("nan"), _measure(model, val))], 0, _numbers(network.variables))
         print(_line(progress, 0.0))
@@ -43,9 +40,8 @@ def train_on_crops(
         loss = _run_epoch(model, train, progress.epoch, config.epochs)
         progress = progress.after(loss, _measure(model, val), _numbers(network.variables))
         _require_numbers(progress, len(clips.rows(VAL)) > 0, config, checkpoint)
-        write_checkpoint(
-            checkpoint, settings, Checkpoint(progress, _numbers(network.variables), _numbers(optimizer.variables))
-        )
+        now = Checkpoint(progress, _numbers(network.variables), _numbers(optimizer.variables))
+        write_checkpoint(checkpoint, config.settings, now)
         print(_line(progress, time.perf_counter() - start))
     restore(network.variables, progress.kept, checkpoint)
     return progress
