@@ -122,6 +122,7 @@ def test_evaluation_takes_it_for_a_run(tuned, source):
     for name in ("split.csv", "baseline.csv"):
         assert (tuned / name).read_bytes() == (source / name).read_bytes()
     run = read_run(tuned)
+    assert run.weights == str(tuned / BACKBONE_WEIGHTS)
     assert run.profile == replace(PROFILE, weights=run.profile.weights)
     assert run.profile.weights.startswith("sha256:")
     assert "random weights before it was tuned" in found.audit["notes"][-1]

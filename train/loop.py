@@ -26,25 +26,37 @@ def train_on_crops(network: keras.Model, clips: CropClips, config: EndToEndConfi
     """
     train, val = _batches(clips, config)
     model = _compiled(network, config, len(train))
-    optimizer: Any = model.optimizer
+    progress = _begin(network, model, val, config, checkpoint)
+    while progress.epoch < config.epochs and progress.epoch - progress.best < config.patience:
+        start = time.perf_counter()
+        loss = _run_epoch(model, train, progress.epoch, config.epochs)
+        numbers = _numbers(network.variables)
+        progress = progress.after(loss, _measure(model, val), numbers)
+        _require_numbers(progress, val is not None, config, checkpoint)
+        write_checkpoint(checkpoint, config.settings, Checkpoint(progress, numbers, _numbers(_state(model))))
+        print(_line(progress, time.perf_counter() - start))
+    restore(network.variables, progress.kept, checkpoint)
+    return progress
+
+
+def _begin(
+    network: keras.Model, model: keras.Model, val: CropSequence | None, config: EndToEndConfig, checkpoint: Path
+) -> Progress:
+    """Returns the progress before the first epoch, or that of `checkpoint`, whose numbers `network` then has."""
     found = read_checkpoint(checkpoint, config.settings)
     if found is None:
         progress = Progress([(float("nan"), _measure(model, val))], 0, _numbers(network.variables))
         print(_line(progress, 0.0))
-    else:
-        progress = found.progress
-        restore([*network.variables, *optimizer.variables], [*found.network, *found.optimizer], checkpoint)
-        print(f"Going on after epoch {progress.epoch} of a training that was interrupted ({checkpoint}).")
-    while progress.epoch < config.epochs and progress.epoch - progress.best < config.patience:
-        start = time.perf_counter()
-        loss = _run_epoch(model, train, progress.epoch, config.epochs)
-        progress = progress.after(loss, _measure(model, val), _numbers(network.variables))
-        _require_numbers(progress, len(clips.rows(VAL)) > 0, config, checkpoint)
-        now = Checkpoint(progress, _numbers(network.variables), _numbers(optimizer.variables))
-        write_checkpoint(checkpoint, config.settings, now)
-        print(_line(progress, time.perf_counter() - start))
-    restore(network.variables, progress.kept, checkpoint)
-    return progress
+        return progress
+    restore([*network.variables, *_state(model)], [*found.network, *found.optimizer], checkpoint)
+    print(f"Going on after epoch {found.progress.epoch} of a training that was interrupted ({checkpoint}).")
+    return found.progress
+
+
+def _state(model: keras.Model) -> list[Any]:
+    """Returns the optimiser's variables: steps, moments, and gradients that wait for the end of their step."""
+    optimizer: Any = model.optimizer
+    return optimizer.variables
 
 
 def _batches(clips: CropClips, config: EndToEndConfig) -> tuple[CropSequence, CropSequence | None]:

@@ -44,10 +44,9 @@ class Run:
 
     @property
     def weights(self) -> str:
-        """The backbone's: "imagenet", "random", or where the file was; one inside the run folder moves with it."""
+        """The backbone's: "imagenet", "random", or the path of a file; a tuned one moves with the run folder."""
         named = str(self.config.get("origin", {}).get("weights", "imagenet"))
-        inside = self.folder / named
-        return str(inside) if inside.is_file() else named
+        return str(self.folder / named) if named == BACKBONE_WEIGHTS else named
 
 
 def free_name(runs: Path, wished: str | None, otherwise: str) -> str:
