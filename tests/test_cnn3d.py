@@ -71,6 +71,21 @@ def test_a_masked_frame_is_like_no_frame_at_all(network):
     assert judged(network, moved, mask) == pytest.approx(judged(network, crops, mask_with(5)), abs=1e-6)
 
 
+def test_padding_does_not_count_in_the_statistics_of_training():
+    """Five frames, or each of the five twice: what padding fills up the twelve has no part in mean and variance."""
+    crops = draw_crops(np.random.default_rng(1), label=0)
+    twice = np.concatenate([crops[:5], crops[:5], np.full_like(crops[:2], 255)])
+    found = []
+    for clip, frames in ((crops, 5), (twice, 10)):
+        keras.utils.set_random_seed(0)
+        network = build_cnn3d(SHAPE)
+        judged(network, clip, mask_with(frames), training=True)
+        first = next(layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization))
+        found.append(np.array(first.get_weights()[2:]))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-6)
+    assert np.abs(found[0][0]).max() > 1e-3
+
+
 def test_the_order_of_frames_matters(network):
     crops = draw_crops(np.random.default_rng(1), label=0)
     shuffled = crops[np.random.default_rng(0).permutation(FRAMES)]

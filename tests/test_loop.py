@@ -112,6 +112,23 @@ def test_interrupted_and_resumed_is_uninterrupted(clips, tmp_path, monkeypatch, 
     assert equal(resumed, whole)
 
 
+def test_each_epoch_has_its_own_order_also_after_an_interruption(clips, tmp_path, monkeypatch):
+    epochs, start = [], CropSequence.start_epoch
+
+    def record(self, epoch):
+        epochs.append(epoch)
+        start(self, epoch)
+
+    monkeypatch.setattr(CropSequence, "start_epoch", record)
+    with monkeypatch.context() as patch:
+        stop_after(2, patch)
+        with pytest.raises(Stop):
+            train(clips, tmp_path)
+    train(clips, tmp_path)
+    made = [0, 0]  # by the two sequences themselves
+    assert epochs == [*made, 0, 1, *made, 2, 3]
+
+
 def test_training_lowers_the_loss_and_the_best_epoch_is_kept(clips, tmp_path):
     network, progress = train(clips, tmp_path, epochs=12, patience=12, accumulate=1)
     losses = np.array(progress.losses)

@@ -154,7 +154,7 @@ def _build(shape: Cnn3dShape) -> "keras.Model":
     mask: Any = keras.Input((FRAMES,), dtype="bool", name="mask")
     factor = layers.Reshape((FRAMES, 1, 1, 1))(layers.Rescaling(1.0)(mask))
     frames = _Frames(factor, layers.Reshape((FRAMES, 1, 1))(factor))
-    clip: Any = layers.Multiply()([layers.Rescaling(1 / 127.5, -1.0)(crops), factor])
+    clip: Any = layers.Rescaling(1 / 127.5, -1.0)(crops)
     clip = layers.Activation("relu")(_factored(clip, 3, shape.width, 2, frames))
     for stage in range(1, STAGES + 1):
         clip = _block(clip, stage * shape.width, frames)
