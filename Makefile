@@ -14,10 +14,10 @@ given = $(filter command,$(firstword $(origin $(1))))
 flags = $(foreach name,$(1),$(if $(call given,$(name)),--$(call lower,$(name)) "$($(name))")) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train eval detect test test-slow bench lint format lock clean
+.PHONY: help setup demo features train finetune cnn3d eval detect test test-slow bench lint format lock clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(READY) ## the locked packages in .venv
 
@@ -35,6 +35,13 @@ features: $(READY) ## DATA=folder [LAYOUT=ff++ COMPRESSION=c23 BACKBONE=resnet50
 train: $(READY) ## [HEAD=lstm SPLIT=official FEATURES=folder NAME=run SEED=0]: features -> run folder
 	@$(RUN) -m train fit $(call flags,FEATURES RUNS NAME HEAD SPLIT SPLIT_CSV SPLIT_SEED VAL UNITS DROPOUT DENSE \
 	  LEARNING_RATE BATCH EPOCHS PATIENCE FIXED_EPOCHS SEED)
+
+END_TO_END := NAME RUNS LEARNING_RATE WARMUP_EPOCHS EPOCHS PATIENCE BATCH ACCUMULATE PRECISION SEED
+finetune: $(READY) ## [RUN_FOLDER=runs/x LAYERS=30 EPOCHS=15 NAME=run]: run folder and kept crops -> run folder with a tuned backbone
+	@$(RUN) -m train finetune $(if $(RUN_FOLDER),--run "$(RUN_FOLDER)") $(call flags,$(END_TO_END) LAYERS WEIGHTS)
+
+cnn3d: $(READY) ## [RUN_FOLDER=runs/x WIDTH=16 EPOCHS=40 NAME=run]: kept crops, split of a run -> run folder of a 3D network
+	@$(RUN) -m train cnn3d $(if $(RUN_FOLDER),--run "$(RUN_FOLDER)") $(call flags,$(END_TO_END) WIDTH DROPOUT)
 
 eval: $(READY) ## [RUN_FOLDER=runs/x]: run folder -> metrics.json, figures, report.html
 	@$(RUN) -m evaluate report $(if $(RUN_FOLDER),--run "$(RUN_FOLDER)") $(ARGS)

@@ -41,6 +41,11 @@ class FeatureProfile:
 Profile = CropProfile | FeatureProfile
 
 
+def crops_of(profile: Profile) -> CropProfile:
+    """Returns how the crops were made that `profile` is of, or is built on."""
+    return profile.crops if isinstance(profile, FeatureProfile) else profile
+
+
 def canonical_json(profile: Profile) -> str:
     """Returns the one JSON text of `profile`: sorted keys, no spaces, shortest floats."""
     return json.dumps(dataclasses.asdict(profile), sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,4 +1,4 @@
-"""Clip -> verdict, by the same sampling, crops, backbone and head as training."""
+"""Clip -> verdict, by the same sampling, crops and network as training."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -7,15 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-from cache.profile import FeatureProfile
+from cache.profile import CropProfile, crops_of
 from cache.schema import FRAMES, LEAST_COVERAGE, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
-from extract.backbone import identify_weights
+from detect.judges import bring_to_life
 from extract.detectors import detector_hash
-from extract.engine import make_engine
 from extract.records import VIDEO_SUFFIXES
-from extract.rows import Clock, rows_from_videos, rows_with_features
+from extract.rows import Clock, rows_from_videos
 from extract.video import Limits
-from train.runs import load_head, read_run
+from train.runs import read_config
 
 
 @dataclass(frozen=True)
@@ -52,19 +51,11 @@ class Detector:
     """A run folder brought to life: judges clips one batch after another."""
 
     def __init__(self, run: Path, weights: str | None = None, detector_file: Path | None = None) -> None:
-        found = read_run(run)
-        origin = found.config.get("origin", {})
-        self.profile: FeatureProfile = found.profile
+        config, self.profile = read_config(run)
+        origin = config.get("origin", {})
         self._detector_file = detector_file or (Path(origin["detector_file"]) if "detector_file" in origin else None)
-        _refuse_other_detector(self.profile, self._detector_file)
-        weights = str(weights or origin.get("weights", "imagenet"))
-        if identify_weights(weights) != self.profile.weights:
-            raise UserError(
-                f"{weights} is not the weights file that {run} was trained with; give that one with --weights."
-            )
-        # Keras, which the head needs anyway: converting to a faster engine takes longer than a few clips do.
-        self._engine = make_engine(self.profile.backbone, weights, 0, self.profile.precision, "keras")
-        self._head = load_head(found, self.profile)
+        _refuse_other_detector(crops_of(self.profile), self._detector_file)
+        self._judge = bring_to_life(run, weights)
 
     def judge(
         self, clips: Sequence[Path], threshold: float = 0.5, limits: Limits = Limits(), workers: int = 2
@@ -75,8 +66,8 @@ class Detector:
         """
         videos = [(_record(number, clip), clip) for number, clip in enumerate(clips)]
         crops: dict[str, np.ndarray | None] = {}
-        rows = rows_from_videos(videos, self.profile.crops, limits, workers, Clock(), self._detector_file)
-        for row in rows_with_features(_held(rows, crops), self._engine, Clock()):
+        rows = rows_from_videos(videos, crops_of(self.profile), limits, workers, Clock(), self._detector_file)
+        for row in self._judge.arrays(_held(rows, crops)):
             yield self._verdict(str(clips[int(row.id)]), row, threshold), crops.pop(row.id)
 
     def _verdict(self, clip: str, row: Row, threshold: float) -> Verdict:
@@ -90,10 +81,12 @@ class Detector:
         probability = self.probability(row.array, row.status)
         return Verdict(clip, "Fake" if probability >= threshold else "Real", probability, coverage, "", _seen(row))
 
-    def probability(self, features: np.ndarray, status: np.ndarray) -> float:
-        """Returns the probability of fake for the features float16 (12, D) and frame status uint8 (12,) of one clip."""
-        inputs = {"features": features[None].astype(np.float32), "mask": mask_of(status)[None]}
-        return float(np.asarray(self._head.predict_on_batch(inputs))[0, 0])
+    def probability(self, array: np.ndarray, status: np.ndarray) -> float:
+        """Returns the probability of fake of one clip with frame status uint8 (12,).
+
+        `array` is what the run judges: features float16 (12, D), or crops uint8 (12, 160, 160, 3).
+        """
+        return self._judge.probability(array, status)
 
 
 def find_clips(paths: Sequence[Path]) -> list[Path]:
@@ -110,8 +103,7 @@ def find_clips(paths: Sequence[Path]) -> list[Path]:
     return clips
 
 
-def _refuse_other_detector(profile: FeatureProfile, file: Path | None) -> None:
-    crops = profile.crops
+def _refuse_other_detector(crops: CropProfile, file: Path | None) -> None:
     here = detector_hash(crops.detector, file)
     if here != crops.detector_file:
         what = "install the locked version of opencv-python-headless"

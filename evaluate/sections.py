@@ -53,8 +53,9 @@ def report_page(evaluation: Evaluation, figures: Mapping[str, tuple[str, Html]])
 
 def _about(evaluation: Evaluation, counts: PartCounts) -> str:
     config = evaluation.results.config
+    head = f"{config['config'].get('head', 'head')} on {config['profile'].get('backbone', 'unknown')} features"
     return (
-        f"{config['config'].get('head', 'head')} on {config['profile'].get('backbone', 'unknown')} features, "
+        f"{config.get('about', head)}, "
         f"{evaluation.results.audit['split']} split. {counts.real + counts.fake:,} test clips: {counts.real:,} real, "
         f"{counts.fake:,} fake. Brackets are 95 % bootstrap intervals. Fake is the positive class."
     )
@@ -173,9 +174,11 @@ def _recipe(evaluation: Evaluation) -> Iterator[Html]:
 def _commands(evaluation: Evaluation) -> Iterator[str]:
     results = evaluation.results
     # The name is left out: the run of that name is there already.
-    config = {**results.config["config"], "features": results.config.get("features"), "name": None}
+    config = {**results.config["config"], "name": None}
+    if "features" in config:
+        config["features"] = results.config.get("features")
     flags = (_flag(name, value) for name, value in config.items() if value is not None)
-    yield " ".join(["python -m train fit", *flags])
+    yield " ".join([f"python -m train {results.config.get('command', 'fit')}", *flags])
     run = shlex.quote(str(results.folder))
     yield f"python -m evaluate report --run {run} --resamples {evaluation.resamples} --seed {evaluation.seed}"
 

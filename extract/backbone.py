@@ -71,6 +71,12 @@ def identify_weights(weights: str) -> str:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def require_weights(weights: str, known: str, run: Path) -> None:
+    """Raises a UserError if `weights` are not those that a profile calls `known`, the ones that `run` was made with."""
+    if identify_weights(weights) != known:
+        raise UserError(f"{weights} is not the weights file that {run} was trained with; give that one with --weights.")
+
+
 def build_backbone(name: str, weights: str, policy: str = "float32") -> "keras.Model":
     """Returns the frozen network: uint8 (B, 160, 160, 3) RGB -> float32 (B, D) features.
 
@@ -99,13 +105,34 @@ def build_backbone(name: str, weights: str, policy: str = "float32") -> "keras.M
     return model
 
 
+def trunk_of(model: "keras.Model", name: str) -> "keras.Model":
+    """Returns the network proper, pixels to pooled layer, in `model`, which `build_backbone` made of `name`."""
+    return model.get_layer(BACKBONES[name].builder.lower())
+
+
+def save_backbone(model: "keras.Model", name: str, path: Path) -> Path:
+    """Writes the weights of `model`, as `build_backbone` returns it for `name`, to `path`, which it takes as `weights`.
+
+    `path` ends in .weights.h5. Layers above the pooled one, which nobody asks, get the seeded random weights.
+    """
+    network = _load(BACKBONES[name].builder, "random")
+    for layer in trunk_of(model, name).layers:
+        if layer.weights:
+            network.get_layer(layer.name).set_weights(layer.get_weights())
+    network.save_weights(path)
+    return path
+
+
 def _load(builder: str, weights: str) -> "keras.Model":
     import keras
 
     if weights == "imagenet":
         return _download(builder)
     make = getattr(keras.applications, builder)
-    network = make(include_top=False, weights=None, input_shape=(CROP_SIZE, CROP_SIZE, 3))
+    shape = (CROP_SIZE, CROP_SIZE, 3)
+    # A name of its own, because files of weights hold it: one that Keras counts up would give each file another hash.
+    pixels = keras.Input(shape, name="pixels")
+    network = make(include_top=False, weights=None, input_shape=shape, input_tensor=pixels)
     if weights == "random":
         _randomise(network)
         return network

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = ["cache", "extract", "train", "evaluate", "detect"]
 PURE = ["evaluate/metrics.py", "evaluate/compare.py", "evaluate/calibrate.py"]
 # Training reaches for videos and backbones only to fine-tune them.
-MAY_IMPORT_EXTRACT = {"finetune.py", "crops.py", "__main__.py"}
+MAY_IMPORT_EXTRACT = {"finetune.py"}
 
 
 def imported(path: Path) -> set[str]:
@@ -59,7 +59,20 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_training_a_head_loads_no_video_code():
-    assert not loaded_by("import train.__main__, train.fit") & {"cv2", "av", "extract", "matplotlib"}
+    others = {"cv2", "av", "extract", "matplotlib"}
+    assert not loaded_by("import train.__main__, train.fit") & others
+    # The command itself, up to the first thing that it asks of the disk.
+    assert not loaded_by(
+        "import contextlib, train.__main__, cache.schema\n"
+        "with contextlib.suppress(cache.schema.UserError): train.__main__.main(['fit', '--features', 'absent'])\n"
+        "import sys"
+    ) & (others | {"keras"})
+
+
+def test_training_on_crops_loads_no_video_code_before_it_needs_a_backbone():
+    assert not loaded_by("import train.finetune, train.cnn3d, train.augment") & {"cv2", "av", "extract", "keras"}
+    # Keras brings cv2 along.
+    assert not loaded_by("import train.loop, train.crops, train.finetune, train.cnn3d") & {"av", "extract"}
 
 
 def test_looking_at_a_store_loads_no_network_code():

@@ -22,6 +22,8 @@ from extract.drawn import DrawnConfig, draw_dataset
 from extract.drawn_clip import draw_empty_clip
 from extract.pipeline import extract
 from tests.clips import write_sound
+from train.cnn3d import Cnn3dConfig, train_cnn3d
+from train.finetune import FinetuneConfig, finetune
 from train.fit import FitConfig, fit
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +45,17 @@ def run_folder(features):
     return fit(FitConfig(features=features, runs=features.parents[2] / "runs", epochs=4))
 
 
+@pytest.fixture(scope="module")
+def tuned_folder(run_folder):
+    return finetune(FinetuneConfig(run=run_folder, runs=run_folder.parent, layers=4, warmup_epochs=0, epochs=1))
+
+
+@pytest.fixture(scope="module")
+def cnn3d_folder(run_folder):
+    config = Cnn3dConfig(run=run_folder, runs=run_folder.parent, width=4, warmup_epochs=0, epochs=1)
+    return train_cnn3d(config)
+
+
 def predictions(folder: Path) -> dict[str, float]:
     with (folder / "predictions.csv").open(newline="") as file:
         return {row["id"]: float(row["probability"]) for row in csv.DictReader(file)}
@@ -59,7 +72,9 @@ def test_the_report_of_a_real_run(run_folder):
     assert "ROC AUC" in page
 
 
-def test_verdicts_agree_with_the_stored_predictions(run_folder, data):
+@pytest.mark.parametrize("kind", ["run_folder", "cnn3d_folder", pytest.param("tuned_folder", marks=pytest.mark.slow)])
+def test_verdicts_agree_with_the_stored_predictions(kind, request, data):
+    run_folder = request.getfixturevalue(kind)
     stored = predictions(run_folder)
     clips = [data / record.path for record in read_celeb_df(data).records]
     judged = {verdict.clip: verdict for verdict, _ in Detector(run_folder).judge(clips)}

@@ -1,28 +1,32 @@
-"""python -m train: fit heads on the features of a folder, or join finished runs."""
+"""python -m train: heads on the features of a folder, sweeps of them, joined runs, and networks trained end to end."""
 
-import importlib
 from collections.abc import Sequence
 
 from cache.command import Parser, add_flags, read_flags, run
 
-COMMANDS = {
-    "fit": ("train.fit", "FitConfig", "train heads, one a seed, and write their run folders"),
-    "sweep": ("train.sweep", "SweepConfig", "try many heads at once, and write the best as runs"),
-    "ensemble": ("train.ensemble", "EnsembleConfig", "join finished runs into one"),
-}
-
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; its last line is the path of the run folder."""
+    """Runs the command; its last line is the path of what it wrote."""
+    from train.cnn3d import Cnn3dConfig, train_cnn3d
+    from train.ensemble import EnsembleConfig, ensemble
+    from train.finetune import FinetuneConfig, finetune
+    from train.fit import FitConfig, fit
+    from train.sweep import SweepConfig, sweep
+
+    stages = {
+        "fit": (fit, FitConfig, "train heads, one a seed, and write their run folders"),
+        "sweep": (sweep, SweepConfig, "try many heads at once, and write the best as runs"),
+        "ensemble": (ensemble, EnsembleConfig, "join finished runs into one"),
+        "finetune": (finetune, FinetuneConfig, "train a run's backbone and head further, end to end from crops"),
+        "cnn3d": (train_cnn3d, Cnn3dConfig, "train a small 3D network on the crops and the split of a run"),
+    }
     parser = Parser(prog="python -m train", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    configs = {}
-    for name, (module, config, text) in COMMANDS.items():
-        configs[name] = getattr(importlib.import_module(module), config)
-        add_flags(commands.add_parser(name, help=text, description=text), configs[name])
+    for name, (_, config, text) in stages.items():
+        add_flags(commands.add_parser(name, help=text, description=text), config)
     arguments = parser.parse_args(argv)
-    stage = getattr(importlib.import_module(COMMANDS[arguments.command][0]), arguments.command)
-    print(stage(read_flags(arguments, configs[arguments.command])))
+    stage, config, _ = stages[arguments.command]
+    print(stage(read_flags(arguments, config)))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cache.files import TEMPORARY, sync, write_text
-from cache.profile import FeatureProfile, differences, fingerprint, parse_profile
+from cache.profile import FeatureProfile, Profile, differences, fingerprint, parse_profile
 from cache.schema import UserError
 from cache.weights import WrongWeights, load_weights
 from train.head import HeadConfig, build_head, parse_head
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 DONE = "run.json"
 CONFIG = "config.json"
 WEIGHTS = "head.weights.h5"
+BACKBONE_WEIGHTS = "backbone.weights.h5"
+"""The tuned backbone of a run that has one, as `extract.backbone.build_backbone` takes it."""
+CROPS = "crops"
+"""The `kind` in the config of a run that judges crops; one that judges features has none."""
 PREDICTION_COLUMNS = ("id", "label", "part", "probability", "coverage")
 
 
@@ -37,6 +41,12 @@ class Run:
     head: HeadConfig
     size: int
     """Numbers in the features of one frame."""
+
+    @property
+    def weights(self) -> str:
+        """The backbone's: "imagenet", "random", or the path of a file; a tuned one moves with the run folder."""
+        named = str(self.config.get("origin", {}).get("weights", "imagenet"))
+        return str(self.folder / named) if named == BACKBONE_WEIGHTS else named
 
 
 def free_name(runs: Path, wished: str | None, otherwise: str) -> str:
@@ -71,11 +81,11 @@ def write_json(path: Path, values: object) -> Path:
     return write_text(path, json.dumps(values, indent=1, allow_nan=False, default=str) + "\n")
 
 
-def save_head(head: "keras.Model", folder: Path) -> None:
-    """Writes the head's weights, and the whole network as `model.keras` and `model.h5` for others to load."""
+def save_head(head: "keras.Model", folder: Path, weights: str = WEIGHTS) -> None:
+    """Writes the file `weights`, and the whole network as `model.keras` and `model.h5` for others to load."""
     import logging
 
-    head.save_weights(folder / WEIGHTS)
+    head.save_weights(folder / weights)
     head.save(folder / "model.keras")
     # Keras advises against HDF5 at each save; here it is what was asked for.
     logger = logging.getLogger("absl")
@@ -101,18 +111,27 @@ def require_finished(folder: Path) -> None:
         raise UserError(f"{folder} holds no finished run (there is no {DONE}); run make train, or name another run.")
 
 
-def read_run(folder: Path) -> Run:
-    """Returns the run in `folder`; a UserError says what keeps it from being one."""
+def read_config(folder: Path) -> tuple[dict[str, Any], Profile]:
+    """Returns the config of the run in `folder` and the profile of what it judges; a UserError if it has none."""
     require_finished(folder)
     path = folder / CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        profile, head, size, named = (config[name] for name in ("profile", "head", "size", "fingerprint"))
-        profile = parse_profile(json.dumps(profile), "its profile")
+        profile, named = parse_profile(json.dumps(config["profile"]), "its profile"), config["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError, UserError) as error:
         raise UserError(f"{path} does not describe a run ({error}); train the run again.") from None
-    if not isinstance(profile, FeatureProfile) or fingerprint(profile) != named:
-        raise UserError(f"{path} has a profile that is not of the fingerprint {named}; train the run again.")
+    if isinstance(profile, FeatureProfile) == (config.get("kind") == CROPS) or fingerprint(profile) != named:
+        raise UserError(f"{path} has a profile that does not belong to it (fingerprint {named}); train the run again.")
+    return config, profile
+
+
+def read_run(folder: Path) -> Run:
+    """Returns the run of a head in `folder`; a UserError says what keeps it from being one."""
+    config, profile = read_config(folder)
+    if not isinstance(profile, FeatureProfile):
+        raise UserError(f"{folder} judges crops and has no head; name a run of make train or make finetune.")
+    path, size = folder / CONFIG, config.get("size")
+    head: Any = config.get("head")
     if not isinstance(size, int) or size < 1:
         raise UserError(f"{path} has no feature size ({size!r}); train the run again.")
     return Run(folder, config, profile, parse_head(head, str(path)), size)

@@ -17,7 +17,6 @@ from train.fit import FitConfig, check, train_all
 from train.head import HEADS
 from train.leaderboard import auc_error, write_leaderboard
 from train.material import Material, gather
-from train.places import out_of_memory, places_that_fit
 from train.record import record
 from train.runs import free_name
 from train.split import SplitConfig, SplitKind
@@ -206,6 +205,7 @@ def try_group(config: SweepConfig, group: "Group", count: int) -> None:
     """Trains trials of one shape until there are `count` in the study."""
     start_keras()
     from train.learn import usable_components
+    from train.places import out_of_memory, places_that_fit
     from train.study import Trials, open_study
 
     material, first = _material(config), config.fit_config(group, config.seed)
@@ -282,10 +282,11 @@ def _result(progress: "Progress", seed: int, reals: int, fakes: int) -> dict[str
 def _write_best(config: SweepConfig, material: Material, ranked: list[dict[str, Any]]) -> list[Path]:
     """Trains the best trials again, which gives the same heads, and writes their runs, runs/best for the first."""
     folders = []
-    for row in [row for row in ranked if row["state"] == "complete"][: config.best]:
+    complete = [row for row in ranked if row["state"] == "complete"]
+    for rank, row in enumerate(complete[: config.best], 1):
         values = {name: row[name] for name in dataclasses.asdict(config.space) if name in row} | {"head": row["head"]}
         fitted = config.fit_config(values, row["seed"])
-        name = free_name(config.runs, None, f"{config.name}-{row['rank']}")
+        name = free_name(config.runs, None, f"{config.name}-{rank}")
         (trained,) = train_all([fitted], material)
         folders.append(record(config.runs / name, dataclasses.replace(fitted, name=name), material, trained))
     if folders:
