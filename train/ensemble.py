@@ -1,7 +1,6 @@
 """Ensembles: finished runs that judge the same clips, joined into a run of their own."""
 
 import dataclasses
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -14,10 +13,20 @@ from scipy.special import expit, logit
 
 from cache.command import option, required
 from cache.files import write_csv
+from cache.profile import CropProfile, crops_of, differences, fingerprint
 from cache.schema import UserError
 from train.predictions import Predictions, read_predictions
 from train.record import versions, write_done
-from train.runs import CONFIG, PREDICTION_COLUMNS, free_name, require_finished, write_json, write_run
+from train.runs import (
+    CONFIG,
+    ENSEMBLE,
+    PREDICTION_COLUMNS,
+    free_name,
+    read_config,
+    require_finished,
+    write_json,
+    write_run,
+)
 
 EnsembleKind = Literal["average", "weighted", "stacked"]
 
@@ -63,7 +72,7 @@ def ensemble(config: EnsembleConfig) -> Path:
         raise UserError("an ensemble needs two runs or more; name them as --members A,B.")
     for folder, member in zip(config.members[1:], members[1:], strict=True):
         _require_same_clips(config.members[0], members[0], folder, member)
-    first = members[0]
+    crops, first = _crops_of_all(config.members), members[0]
     mixture = fit_mixture(config.kind, np.array([member.probabilities for member in members]), first)
     probabilities = mixture(np.array([member.probabilities for member in members]))
     name = free_name(config.runs, config.name, f"ensemble-{config.kind}")
@@ -81,7 +90,7 @@ def ensemble(config: EnsembleConfig) -> Path:
             first.coverage.tolist(),
         )
         write_csv(into / "predictions.csv", PREDICTION_COLUMNS, list(zip(*columns, strict=True)))
-        write_json(into / CONFIG, _recipe(config, mixture))
+        write_json(into / CONFIG, _recipe(config, mixture, crops))
         write_done(into, time.perf_counter() - start)
 
     return write_run(config.runs / name, fill)
@@ -141,14 +150,29 @@ def _require_same_clips(one: Path, first: Predictions, other: Path, second: Pred
         raise UserError(f"{one} and {other} give their clips other labels, parts or order; join runs of one split.")
 
 
-def _recipe(config: EnsembleConfig, mixture: Mixture) -> dict[str, Any]:
-    sources = [json.loads((folder / CONFIG).read_text(encoding="utf-8")) for folder in config.members]
+def _crops_of_all(members: Sequence[Path]) -> CropProfile:
+    """Returns how the crops are made that all `members` judge, a UserError where they differ."""
+    profiles = [crops_of(read_config(folder)[1]) for folder in members]
+    for folder, profile in zip(members[1:], profiles[1:], strict=True):
+        if profile != profiles[0]:
+            raise UserError(
+                f"{members[0]} and {folder} judge crops that were made with {differences(profiles[0], profile)}; "
+                "join runs of one set of crops."
+            )
+    return profiles[0]
+
+
+def _recipe(config: EnsembleConfig, mixture: Mixture, crops: CropProfile) -> dict[str, Any]:
+    sources = [read_config(folder)[0] for folder in config.members]
     return {
+        "kind": ENSEMBLE,
         "config": dataclasses.asdict(config) | {"members": [str(folder) for folder in config.members]},
         "ensemble": dataclasses.asdict(mixture) | {"members": [str(folder.resolve()) for folder in config.members]},
-        "profile": sources[0]["profile"],
-        "fingerprint": "+".join(sorted({source["fingerprint"] for source in sources})),
-        "features": "+".join(sorted({str(source.get("features", "")) for source in sources})),
+        "profile": dataclasses.asdict(crops),
+        "fingerprint": fingerprint(crops),
+        "features": " and ".join(sorted({str(source.get("features", "")) for source in sources})),
+        "origin": sources[0].get("origin", {}),
+        "about": f"An ensemble, {config.kind}, of {len(sources)} runs",
         "versions": versions(),
     }
 

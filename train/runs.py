@@ -26,8 +26,8 @@ CONFIG = "config.json"
 WEIGHTS = "head.weights.h5"
 BACKBONE_WEIGHTS = "backbone.weights.h5"
 """The tuned backbone of a run that has one, as `extract.backbone.build_backbone` takes it."""
-CROPS = "crops"
-"""The `kind` in the config of a run that judges crops; one that judges features has none."""
+CROPS, ENSEMBLE = "crops", "ensemble"
+"""The `kind` in the config of a run that judges crops, itself or by its members; a run on features has none."""
 PREDICTION_COLUMNS = ("id", "label", "part", "probability", "coverage")
 
 
@@ -99,7 +99,8 @@ def save_head(head: "keras.Model", folder: Path, weights: str = WEIGHTS) -> None
 
 def latest(runs: Path) -> Path:
     """Returns the folder of the run below `runs` that was finished last; a UserError if there is none."""
-    done = [path for path in runs.glob(f"*/{DONE}") if not path.parent.name.startswith(TEMPORARY)]
+    finished = [path for path in runs.glob(f"*/{DONE}") if not path.parent.name.startswith(TEMPORARY)]
+    done = [path for path in finished if not path.parent.is_symlink()]
     if not done:
         raise UserError(f"there is no finished run below {runs}/; run make train first, or name a run folder.")
     return max(done, key=lambda path: path.stat().st_mtime_ns).parent
@@ -120,7 +121,10 @@ def read_config(folder: Path) -> tuple[dict[str, Any], Profile]:
         profile, named = parse_profile(json.dumps(config["profile"]), "its profile"), config["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError, UserError) as error:
         raise UserError(f"{path} does not describe a run ({error}); train the run again.") from None
-    if isinstance(profile, FeatureProfile) == (config.get("kind") == CROPS) or fingerprint(profile) != named:
+    if (
+        isinstance(profile, FeatureProfile) == (config.get("kind") in (CROPS, ENSEMBLE))
+        or fingerprint(profile) != named
+    ):
         raise UserError(f"{path} has a profile that does not belong to it (fingerprint {named}); train the run again.")
     return config, profile
 

@@ -138,6 +138,16 @@ class Trials:
         for frozen in self._of_group((TrialState.RUNNING,)):
             self._open.setdefault(frozen.number, self._resumed(frozen))
 
+    @property
+    def title(self) -> str:
+        """What the group is, for people."""
+        return f"{self._group['head']} units {self._group['units']}" + " differences" * self._group["differences"]
+
+    @property
+    def left(self) -> int:
+        """Trials that are still to be ended."""
+        return self._count - len(self._of_group(FINISHED))
+
     def __iter__(self) -> Iterator[tuple[Trial, dict[str, Any]]]:
         """Yields trials with their values; those that were yielded before and not told are yielded again."""
         for trial in list(self._open.values()):

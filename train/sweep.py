@@ -227,14 +227,15 @@ def try_group(config: SweepConfig, group: "Group", count: int) -> None:
 
 def _train_trials(config: SweepConfig, trials: "Trials", inputs: "Inputs", places: int) -> None:
     from optuna.trial import TrialState
+    from tqdm import tqdm
 
     from train.learn import learn_many
 
     material = _material(config)
     reals, fakes = np.bincount(material.contents.labels[material.val], minlength=2).tolist()
     watched: dict[Job, _Watched] = {}
-    jobs = _jobs(config, trials, watched)
-    for job, progress in learn_many(jobs, inputs, material.train, material.val, places):
+    learnt = learn_many(_jobs(config, trials, watched), inputs, material.train, material.val, places)
+    for job, progress in tqdm(learnt, total=trials.left, unit="trial", desc=trials.title, mininterval=0.5):
         trial = watched.pop(job)
         state = TrialState.FAIL if progress.broken else TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
         trials.tell(trial.trial, state, _result(progress, job.learn.seed, reals, fakes))
