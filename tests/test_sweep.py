@@ -1,8 +1,10 @@
 """Sweeps: every trial once whatever kills them, chosen by validation alone, and bad input told in a sentence."""
 
+import contextlib
 import csv
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pytest
 
 from cache.schema import UserError
@@ -117,18 +118,16 @@ def test_a_killed_sweep_goes_on_and_has_every_trial_once(store, tmp_path):
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     rows = board(database.parent)
     assert sorted(int(row["trial"]) for row in rows) == list(range(24))
-    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{database}")
-    assert all(trial.state.is_finished() for trial in study.trials)
-    assert len({tuple(trial.params.values()) for trial in study.trials}) == 24
+    assert _ended(database) == 24
+    assert len({row["learning_rate"] for row in rows}) == 24
 
 
 def _ended(database: Path) -> int:
-    if not database.exists():
-        return 0
     try:
-        study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{database}")
-        return sum(trial.state.is_finished() for trial in study.trials)
-    except Exception:  # noqa: BLE001 - it is just being made
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            (count,) = connection.execute("SELECT COUNT(*) FROM trials WHERE state != 'RUNNING'").fetchone()
+            return count
+    except sqlite3.OperationalError:  # it is just being made
         return 0
 
 

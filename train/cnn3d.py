@@ -160,7 +160,7 @@ def _build(shape: Cnn3dShape) -> "keras.Model":
         clip = _block(clip, stage * shape.width, frames)
     clip = layers.AveragePooling3D((1, *clip.shape[2:4]))(clip)
     clip = layers.Reshape((FRAMES, STAGES * shape.width))(clip)
-    clip = layers.Dropout(shape.dropout)(layers.GlobalAveragePooling1D()(clip, mask=mask))
+    clip = layers.Dropout(shape.dropout, name="dropout")(layers.GlobalAveragePooling1D()(clip, mask=mask))
     probability = layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(clip)
     return keras.Model({"crops": crops, "mask": mask}, probability, name="cnn3d")
 

@@ -134,9 +134,14 @@ class Trials:
         self._open: dict[int, Trial] = {}
 
     def adopt(self) -> None:
-        """Takes over the trials that somebody began and did not finish."""
-        for frozen in self._of_group((TrialState.RUNNING,)):
-            self._open.setdefault(frozen.number, self._resumed(frozen))
+        """Takes over the trials that somebody began and did not finish, even before it was said of which group."""
+        for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            room = len(self._of_group()) < self._count
+            if self._belongs(frozen) or (room and not self._group.keys() <= frozen.params.keys()):
+                seed = self._config.seed + frozen.number
+                self._study.sampler = self._sampler(seed)
+                self._open[frozen.number] = Trial(self._study, frozen._trial_id)
+                self._space.suggest(self._open[frozen.number])
 
     @property
     def title(self) -> str:
@@ -164,30 +169,33 @@ class Trials:
         self._study.tell(trial, result["val_auc"] if state == TrialState.COMPLETE else None, state)
 
     def _ask(self) -> Trial:
-        fixed = dict(self._group)
-        if self._grid:
-            fixed |= self._grid[len(self._of_group())]
-        with warnings.catch_warnings():
-            # The fixed values need not be ones that the sampler would have drawn.
-            warnings.simplefilter("ignore")
-            self._study.sampler = optuna.samplers.PartialFixedSampler(fixed, self._sampler())
-            trial = self._study.ask()
-            self._space.suggest(trial)
+        seed = self._config.seed + len(self._study.get_trials(deepcopy=False))
+        self._study.sampler = self._sampler(seed)
+        trial = self._study.ask()
+        self._space.suggest(trial)
         return trial
 
-    def _sampler(self) -> optuna.samplers.BaseSampler:
-        seed = self._config.seed + len(self._study.get_trials(deepcopy=False))
-        if self._config.sampler == "tpe":
-            return optuna.samplers.TPESampler(seed=seed, n_startup_trials=START_UP)
-        return optuna.samplers.RandomSampler(seed)
+    def _fixed(self) -> dict[str, Any]:
+        """Returns what is not for the sampler to decide: the group, and in a grid the first point nobody has had."""
+        had = [trial.params for trial in self._of_group()]
+        free = (point for point in self._grid if not any(point.items() <= params.items() for params in had))
+        return self._group | next(free, {})
 
-    def _resumed(self, frozen: FrozenTrial) -> Trial:
-        self._study.sampler = optuna.samplers.PartialFixedSampler(self._group, self._sampler())
-        return Trial(self._study, frozen._trial_id)
+    def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+        """Returns what decides on all that is not fixed."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # it has been that since 2020
+            if self._config.sampler == "tpe":
+                free = optuna.samplers.TPESampler(seed=seed, n_startup_trials=START_UP)
+            else:
+                free = optuna.samplers.RandomSampler(seed)
+            return optuna.samplers.PartialFixedSampler(self._fixed(), free)
 
     def _of_group(self, states: tuple[TrialState, ...] | None = None) -> list[FrozenTrial]:
-        found = self._study.get_trials(deepcopy=False, states=states)
-        return [trial for trial in found if all(trial.params.get(name) == self._group[name] for name in self._group)]
+        return [trial for trial in self._study.get_trials(deepcopy=False, states=states) if self._belongs(trial)]
+
+    def _belongs(self, trial: FrozenTrial) -> bool:
+        return self._group.items() <= trial.params.items()
 
 
 def results(study: optuna.Study) -> list[dict[str, Any]]:
