@@ -22,7 +22,7 @@ from train.leaderboard import auc_error
 from train.places import bytes_each, out_of_memory, places_that_fit
 from train.runs import latest
 from train.stack import Stack
-from train.sweep import SweepConfig, _inputs, _material, sweep
+from train.sweep import SweepConfig, _material, sweep
 
 ROOT = Path(__file__).parents[1]
 
@@ -179,7 +179,7 @@ def test_where_memory_is_short_fewer_are_trained_at_once(store, tmp_path, monkey
 
 def test_places_are_halved_until_they_fit(store, tmp_path, monkeypatch, capsys):
     config = quick(store, tmp_path, heads=("lstm",))
-    inputs, shape = _inputs(config, 8), config.fit_config(config.space.groups[0], 0).head_config
+    inputs, shape = _material(config).inputs(8), config.fit_config(config.space.groups[0], 0).head_config
     each = bytes_each(shape, inputs, 32)
     monkeypatch.setattr("train.places.free_memory", lambda: 10 * each)
     assert places_that_fit(16, shape, inputs, 32) == 4

@@ -60,6 +60,11 @@ class FitConfig:
         return HeadConfig(self.head, self.units, self.dropout, self.dense, self.differences)
 
     @property
+    def shape(self) -> tuple:
+        """What heads of one stack have in common."""
+        return self.head, self.units, self.dense, self.differences, self.batch, self.components
+
+    @property
     def learn_config(self) -> "LearnConfig":
         """The fields that decide the training."""
         from train.learn import LearnConfig
@@ -107,15 +112,12 @@ def train_all(configs: Sequence[FitConfig], material: Material) -> list[Trained]
     start_keras()
     from tqdm import tqdm
 
-    from train.baseline import baseline_probabilities
-    from train.inputs import prepare
     from train.learn import Job, finished_head, learn_many, predict, require_numbers, usable_components
 
-    clips, start = material.clips, time.perf_counter()
-    # First, for it says in a sentence what is wrong with features that are no numbers.
-    baseline = baseline_probabilities(clips, material.train, material.used)
-    first = configs[0]
-    inputs = prepare(clips, material.train, usable_components(first.head_config, first.components))
+    start, first = time.perf_counter(), configs[0]
+    # The baseline first, for it says in a sentence what is wrong with features that are no numbers.
+    baseline = material.baseline
+    inputs = material.inputs(usable_components(first.head_config, first.components))
     total = first.epochs if len(material.val) else first.fixed_epochs
     found: dict[int, Trained] = {}
     with tqdm(total=total, unit="epoch", desc="train", mininterval=0.5) as bar:
@@ -124,7 +126,7 @@ def train_all(configs: Sequence[FitConfig], material: Material) -> list[Trained]
             require_numbers(progress, job.learn)
             head = finished_head(job.head, progress, inputs)
             seconds = time.perf_counter() - start
-            said = predict(head, clips, material.used)
+            said = predict(head, material.clips, material.used)
             found[jobs.index(job)] = Trained(job.head, head, progress.history, said, baseline, seconds)
             bar.write(_outcome(job.learn.seed, progress, seconds))
     return [found[number] for number in range(len(jobs))]

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -67,11 +67,6 @@ class Job:
     head: HeadConfig
     learn: LearnConfig
     watch: Watch = lambda _: True
-
-    @property
-    def shape(self) -> tuple:
-        """What heads of one stack have in common."""
-        return replace(self.head, dropout=0.0), self.learn.batch, self.learn.components
 
 
 def learn(

@@ -15,6 +15,7 @@ from train.split import DROPPED, Split, SplitConfig, split
 
 if TYPE_CHECKING:
     from train.batches import Clips
+    from train.inputs import Inputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,20 @@ class Material:
         from train.batches import Clips
 
         return Clips(self.contents.arrays, self.contents.mask, self.contents.labels)
+
+    @functools.cached_property
+    def baseline(self) -> np.ndarray:
+        """What the baseline says of the videos that are in any part: the probability of fake, float64 (R,)."""
+        from train.baseline import baseline_probabilities
+
+        return baseline_probabilities(self.clips, self.train, self.used)
+
+    @functools.cache  # noqa: B019 - a process has one material or two
+    def inputs(self, components: int) -> "Inputs":
+        """Returns what heads learn from, fitted on train: see `train.inputs.prepare`."""
+        from train.inputs import prepare
+
+        return prepare(self.clips, self.train, components)
 
     @property
     def parts(self) -> np.ndarray:

@@ -17,7 +17,7 @@ from train.fit import FitConfig, check, train_all
 from train.head import HEADS
 from train.leaderboard import auc_error, write_leaderboard
 from train.material import Material, gather
-from train.record import record
+from train.record import Trained, record
 from train.runs import free_name
 from train.split import SplitConfig, SplitKind
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from train.study import Group, Space, StudyConfig, Trials
 
 BEST = "best"
+VALUES = ("head", "units", "differences", "learning_rate", "dropout", "weight_decay")
+"""What a trial decides, as the flags of make train."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class SweepConfig:
     first_rung: int = option(4, "epochs after which the worse trials are first ended; later at factor times that")
     factor: int = option(3, "one in so many trials goes on at each rung")
     best: int = option(3, "how many of the best become run folders")
-    places: int = option(16, "trials trained side by side")
+    places: int = option(8, "trials trained side by side; on a GPU, more are faster")
     seed: int = option(0, "seed of the proposals; trial N trains with this seed + N")
     storage: str | None = option(None, "URL of the study's storage, which several machines may share")
     adopt: bool = option(False, "with --storage: take over trials that others began and left")
@@ -166,14 +168,6 @@ def _material(config: SweepConfig) -> Material:
     return gather(config.features, config.split_config)
 
 
-@functools.lru_cache(maxsize=2)
-def _inputs(config: SweepConfig, components: int) -> "Inputs":
-    from train.inputs import prepare
-
-    material = _material(config)
-    return prepare(material.clips, material.train, components)
-
-
 def _made_for(config: SweepConfig, material: Material) -> dict[str, Any]:
     """Returns what all trials of a study have in common."""
     from train.study import as_values
@@ -213,7 +207,7 @@ def try_group(config: SweepConfig, group: "Group", count: int) -> None:
     trials = Trials(study, config.study_config(), config.space, group, count)
     if config.storage is None or config.adopt:
         trials.adopt()
-    inputs = _inputs(config, usable_components(first.head_config, config.components))
+    inputs = material.inputs(usable_components(first.head_config, config.components))
     places = places_that_fit(min(config.places, count), first.head_config, inputs, config.batch)
     while True:
         try:
@@ -282,14 +276,16 @@ def _result(progress: "Progress", seed: int, reals: int, fakes: int) -> dict[str
 
 def _write_best(config: SweepConfig, material: Material, ranked: list[dict[str, Any]]) -> list[Path]:
     """Trains the best trials again, which gives the same heads, and writes their runs, runs/best for the first."""
+    complete = [row for row in ranked if row["state"] == "complete"][: config.best]
+    fitted = [config.fit_config({name: row[name] for name in VALUES}, row["seed"]) for row in complete]
+    trained: dict[FitConfig, Trained] = {}
+    for shape in dict.fromkeys(one.shape for one in fitted):
+        alike = [one for one in fitted if one.shape == shape]
+        trained |= zip(alike, train_all(alike, material), strict=True)
     folders = []
-    complete = [row for row in ranked if row["state"] == "complete"]
-    for rank, row in enumerate(complete[: config.best], 1):
-        values = {name: row[name] for name in dataclasses.asdict(config.space) if name in row} | {"head": row["head"]}
-        fitted = config.fit_config(values, row["seed"])
+    for rank, one in enumerate(fitted, 1):
         name = free_name(config.runs, None, f"{config.name}-{rank}")
-        (trained,) = train_all([fitted], material)
-        folders.append(record(config.runs / name, dataclasses.replace(fitted, name=name), material, trained))
+        folders.append(record(config.runs / name, dataclasses.replace(one, name=name), material, trained[one]))
     if folders:
         _point(config.runs / BEST, folders[0])
     return folders

@@ -1,0 +1,176 @@
+"""The sweep against a loop of keras.fit over the same space, and a head's epoch against one of the whole network."""
+
+import contextlib
+import io
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure import Result, summarise, timed
+from cache.manifest import write_manifest
+from cache.profile import CropProfile, FeatureProfile
+from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord
+from cache.store import Store, create_store, open_writer
+from train.batches import Clips, FeatureBatches, balanced_weights
+from train.head import HeadConfig, build_head
+from train.inputs import prepare
+from train.learn import Job, LearnConfig, learn_many, roc_auc
+from train.material import Material
+from train.sweep import SweepConfig, _material, sweep
+
+CLIPS, SIZE, SHIFT = 1000, 2048, 0.15
+"""Clips and features of the data set that is made, and by how much the features of fakes differ, in their spread."""
+TRIALS, LOOPED = 64, 4
+"""Trials a repeat: the sweep's, and the loop's."""
+SWEEP_AIM, EPOCH_AIM = 10.0, 1000.0
+END_TO_END_CLIPS, END_TO_END_BATCH = 8, 2
+
+
+def make_features(root: Path) -> Store:
+    """Returns a store of 1,000 clips of 100 people with 12 x 2048 non-negative features, a third of them real."""
+    random, rows = np.random.default_rng(0), []
+    store = create_store(root / "made", FeatureProfile(CropProfile(), backbone="resnet50", weights="random:0"))
+    # As in features of photographs, a few directions carry most of what varies.
+    mixing = random.normal(0, 1, (64, SIZE)).astype(np.float32)
+    direction = random.normal(0, 1, SIZE).astype(np.float32)
+    records = []
+    for number in range(CLIPS):
+        person, label = number % 100, int(number % 3 > 0)
+        name = f"{number:04}.mp4"
+        records.append(VideoRecord(name, name, label, f"id{person}", "", "", "test" if person >= 80 else "train", 1, 1))
+        steady = random.normal(0, 1, 64) + random.normal(0, 0.5, (FRAMES, 64))
+        frames = steady.astype(np.float32) @ mixing / 8 + random.normal(0, 1, (FRAMES, SIZE))
+        frames += SHIFT * label * direction * random.normal(1, 1)
+        array = np.maximum(frames, 0).astype(np.float16)
+        status = np.full(FRAMES, FrameStatus.FACE, np.uint8)
+        rows.append(Row(name, 1, 1, OK, "", status, np.arange(12.0), np.ones((FRAMES, 4), np.int32), array))
+    write_manifest(store.manifest, records)
+    with open_writer(store) as writer:
+        writer.append(rows)
+    return store
+
+
+def sweep_bench(repeats: int) -> Iterator[Result]:
+    """Yields `sweep`: trials a minute of 64 swept, all included, against one model and keras.fit a trial."""
+    rates: dict[str, list[float]] = {"trials_a_minute": [], "loop_trials_a_minute": []}
+    aucs: dict[str, list[float]] = {"best_val_auc": [], "loop_best_val_auc": []}
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        store = make_features(root)
+        for number in range(repeats):
+            config = SweepConfig(
+                store.folder, root / "sweeps", root / "runs", name=f"s{number}", trials=TRIALS, seed=100 * number
+            )
+            _material.cache_clear()
+            seconds, _ = timed(lambda config=config: _quietly(sweep, config))
+            rates["trials_a_minute"].append(60 * TRIALS / seconds)
+            aucs["best_val_auc"].append(_best(config.folder))
+            material, random = _material(config), np.random.default_rng(number)
+            start = time.perf_counter()
+            found = [_keras_trial(material, config, random) for _ in range(LOOPED)]
+            rates["loop_trials_a_minute"].append(60 * LOOPED / (time.perf_counter() - start))
+            aucs["loop_best_val_auc"].append(max(found))
+    ratios = np.array(rates["trials_a_minute"]) / rates["loop_trials_a_minute"]
+    # The loop's best is that of all its repeats, or too few trials would be compared with many.
+    aucs["loop_best_val_auc"] = [max(aucs["loop_best_val_auc"])]
+    yield summarise("sweep", SWEEP_AIM, ratios.tolist(), rates | aucs)
+
+
+def _quietly(function: Any, *arguments: Any) -> Any:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        return function(*arguments)
+
+
+def _best(folder: Path) -> float:
+    first = (folder / "leaderboard.csv").read_text(encoding="utf-8").splitlines()[1]
+    return float(first.split(",")[3])
+
+
+def _keras_trial(material: Material, config: SweepConfig, random: np.random.Generator) -> float:
+    """Trains one model of the sweep's space as one would by hand; returns its ROC AUC on validation."""
+    import keras
+
+    low, high = config.dropout
+    shape = HeadConfig(units=int(random.choice(config.units)), dropout=random.uniform(low, high))
+    logs = (np.log(values) for values in (config.learning_rate, config.weight_decay))
+    rate, decay = (float(np.exp(random.uniform(first, last))) for first, last in logs)
+    keras.utils.set_random_seed(int(random.integers(2**31)))
+    clips, train, val = material.clips, material.train, material.val
+    keras.backend.clear_session()
+    model = _plain_lstm(shape, material.inputs(0))
+    model.compile(keras.optimizers.AdamW(rate, weight_decay=decay), keras.losses.BinaryCrossentropy())
+    weights = balanced_weights(clips.labels[train])
+    model.fit(
+        FeatureBatches(clips, train, config.batch, weights, seed=0),
+        validation_data=FeatureBatches(clips, val, 256, weights),
+        epochs=config.epochs,
+        callbacks=[keras.callbacks.EarlyStopping("val_loss", patience=config.patience, restore_best_weights=True)],
+        shuffle=False,
+        verbose=0,  # pyright: ignore[reportArgumentType]
+    )
+    said = model.predict(FeatureBatches(clips, val, 256), verbose=0)[:, 0]  # pyright: ignore[reportArgumentType]
+    return float(roc_auc(said[None], clips.labels[val])[0])
+
+
+def _plain_lstm(shape: HeadConfig, inputs: Any) -> Any:
+    """Returns the published head as one would write it: Keras' LSTM rolled, for it is built and traced much sooner."""
+    import keras
+
+    layers = keras.layers
+    features = keras.Input((FRAMES, SIZE), name="features")
+    mask: Any = keras.Input((FRAMES,), dtype="bool", name="mask")
+    frames = layers.Rescaling(1 / np.sqrt(inputs.variance), -inputs.mean / np.sqrt(inputs.variance))(features)
+    clip = layers.LSTM(shape.units)(frames, mask=mask)
+    clip = layers.BatchNormalization()(layers.Dropout(shape.dropout)(clip))
+    clip = layers.Dense(shape.dense, activation="relu")(clip)
+    return keras.Model({"features": features, "mask": mask}, layers.Dense(1, activation="sigmoid")(clip))
+
+
+def head_epoch(repeats: int) -> Iterator[Result]:
+    """Yields `head_epoch`: clips a second of the published head on features, against all of ResNet50 on crops."""
+    random = np.random.default_rng(0)
+    features = np.maximum(random.normal(0, 1, (CLIPS, FRAMES, SIZE)), 0).astype(np.float16)
+    clips = Clips(features, np.ones((CLIPS, FRAMES), bool), np.arange(CLIPS) % 2)
+    inputs, rows = prepare(clips, np.arange(CLIPS), 0), np.arange(CLIPS)
+    config = LearnConfig(1e-3, 32, 6, 6, 6, True, 0)
+    network = _whole_network()
+    crops = random.integers(0, 256, (END_TO_END_BATCH, FRAMES, 160, 160, 3), np.uint8)
+    given = {"crops": crops, "mask": np.ones((END_TO_END_BATCH, FRAMES), bool)}
+    network.train_on_batch(given, np.array([[0.0], [1.0]]))
+    rates: dict[str, list[float]] = {"clips_a_second": [], "end_to_end_clips_a_second": []}
+    for _repeat in range(repeats):
+        rates["clips_a_second"].append(CLIPS / _epoch_seconds(inputs, rows, config))
+        start = time.perf_counter()
+        for _ in range(END_TO_END_CLIPS // END_TO_END_BATCH):
+            network.train_on_batch(given, np.array([[0.0], [1.0]]))
+        rates["end_to_end_clips_a_second"].append(END_TO_END_CLIPS / (time.perf_counter() - start))
+    ratios = np.array(rates["clips_a_second"]) / rates["end_to_end_clips_a_second"]
+    yield summarise("head_epoch", EPOCH_AIM, ratios.tolist(), rates)
+
+
+def _epoch_seconds(inputs: Any, rows: np.ndarray, config: LearnConfig) -> float:
+    """Returns the median seconds of an epoch after the first, which compiles."""
+    ends: list[float] = []
+    job = Job(HeadConfig(), replace(config), lambda _: ends.append(time.perf_counter()) is None)
+    list(learn_many([job], inputs, rows, np.arange(0), 1))
+    return float(np.median(np.diff(ends)))
+
+
+def _whole_network() -> Any:
+    """Returns ResNet50 and the published head, everything to be trained."""
+    import keras
+
+    from extract.backbone import build_backbone, trunk_of
+    from train.finetune import join, open_layers
+
+    backbone = build_backbone("resnet50", "random")
+    open_layers(backbone, trunk_of(backbone, "resnet50"), 10_000)
+    network = join(backbone, build_head(HeadConfig(), SIZE))
+    compiled: Any = False  # XLA on a CPU compiles for minutes
+    network.compile(keras.optimizers.Adam(1e-5), keras.losses.BinaryCrossentropy(), jit_compile=compiled)
+    return network
