@@ -14,7 +14,7 @@ given = $(filter command,$(firstword $(origin $(1))))
 flags = $(foreach name,$(1),$(if $(call given,$(name)),--$(call lower,$(name)) "$($(name))")) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train finetune cnn3d eval detect test test-slow bench lint format lock clean
+.PHONY: help setup demo features train sweep ensemble finetune cnn3d eval detect test test-slow bench lint format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,9 +32,18 @@ features: $(READY) ## DATA=folder [LAYOUT=ff++ COMPRESSION=c23 BACKBONE=resnet50
 	@$(RUN) -m extract $(call flags,DATA LAYOUT COMPRESSION OUT BACKBONE WEIGHTS SAMPLING DETECTOR DETECTOR_FILE MARGIN \
 	  PRECISION ENGINE WORKERS BATCH BACKEND ADDRESS)
 
-train: $(READY) ## [HEAD=lstm SPLIT=official FEATURES=folder NAME=run SEED=0]: features -> run folder
+train: $(READY) ## [HEAD=lstm SPLIT=official FEATURES=folder NAME=run SEED=0 SEEDS=5]: features -> run folder
 	@$(RUN) -m train fit $(call flags,FEATURES RUNS NAME HEAD SPLIT SPLIT_CSV SPLIT_SEED VAL UNITS DROPOUT DENSE \
-	  LEARNING_RATE BATCH EPOCHS PATIENCE FIXED_EPOCHS SEED)
+	  LEARNING_RATE WEIGHT_DECAY COMPONENTS BATCH EPOCHS PATIENCE FIXED_EPOCHS SEED SEEDS)
+
+sweep: $(READY) ## [TRIALS=64 HEADS=lstm,gru SPLIT=official NAME=sweep]: many heads at once -> leaderboard, runs of the best
+	@$(RUN) -m train sweep $(call flags,FEATURES SWEEPS RUNS NAME TRIALS HEADS UNITS DIFFERENCES LEARNING_RATE DROPOUT \
+	  WEIGHT_DECAY SAMPLER POINTS SPLIT SPLIT_CSV SPLIT_SEED VAL DENSE COMPONENTS BATCH EPOCHS PATIENCE BEST PLACES SEED \
+	  STORAGE BACKEND JOBS)
+
+ensemble: $(READY) ## MEMBERS=runs/a,runs/b [KIND=average]: finished runs -> one run
+	@$(if $(call given,MEMBERS),,echo "error: say which runs, as in make ensemble MEMBERS=runs/a,runs/b." >&2; exit 2)
+	@$(RUN) -m train ensemble $(call flags,MEMBERS RUNS NAME KIND)
 
 END_TO_END := NAME RUNS LEARNING_RATE WARMUP_EPOCHS EPOCHS PATIENCE BATCH ACCUMULATE PRECISION SEED
 finetune: $(READY) ## [RUN_FOLDER=runs/x LAYERS=30 EPOCHS=15 NAME=run]: run folder and kept crops -> run folder with a tuned backbone

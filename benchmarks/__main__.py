@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measure import Result, describe_machine
 from cache.command import Parser, run
@@ -37,9 +38,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         results += benches[name](arguments.clips, arguments.repeats)
     print("\n".join(_table(results)))
     if arguments.out:
-        document = {"date": date.today().isoformat(), "machine": describe_machine()}
-        document["rows"] = [asdict(result) for result in results]
-        write_text(arguments.out, json.dumps(document, indent=1) + "\n")
+        _write(arguments.out, [asdict(result) for result in results])
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes the results; what was measured earlier on the same kind of machine, and not now, is kept."""
+    document: dict[str, Any] = {"date": date.today().isoformat(), "machine": describe_machine()}
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    same = before.get("machine") == document["machine"]
+    merged = {row["name"]: row for row in [*(before["rows"] if same else []), *json.loads(json.dumps(rows))]}
+    write_text(path, json.dumps(document | {"rows": list(merged.values())}, indent=1) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -145,6 +145,7 @@ def test_detection_gives_the_stored_probability_wherever_the_folder_went(tuned, 
         Detector(moved)
 
 
+@pytest.mark.slow  # what it goes through is tested on a small network in test_loop
 def test_interrupted_and_resumed_is_uninterrupted(source, tuned, tmp_path, monkeypatch):
     from train.loop import write_checkpoint
 

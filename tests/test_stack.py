@@ -100,8 +100,9 @@ def test_training_takes_the_steps_that_keras_takes(name):
             np.testing.assert_allclose(np.asarray(weight), progress.weights[weight.path], rtol=2e-3, atol=2e-4)
 
 
-@pytest.mark.parametrize("name", [name for name in HEADS if name != "mean"])
-@pytest.mark.parametrize("differences", [False, True])
+@pytest.mark.parametrize(
+    ("name", "differences"), [*((name, False) for name in HEADS if name != "mean"), ("lstm", True), ("tcn", True)]
+)
 def test_a_head_learnt_from_components_takes_all_features(name, differences):
     clips, config = clips_of(), small(name, differences=differences)
     inputs = prepare(clips, TRAIN, 5)

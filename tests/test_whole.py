@@ -72,7 +72,10 @@ def test_the_report_of_a_real_run(run_folder):
     assert "ROC AUC" in page
 
 
-@pytest.mark.parametrize("kind", ["run_folder", "cnn3d_folder", pytest.param("tuned_folder", marks=pytest.mark.slow)])
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("cnn3d_folder", "tuned_folder")]
+
+
+@pytest.mark.parametrize("kind", ["run_folder", *SLOW])
 def test_verdicts_agree_with_the_stored_predictions(kind, request, data):
     run_folder = request.getfixturevalue(kind)
     stored = predictions(run_folder)

@@ -59,7 +59,7 @@ class SweepConfig:
     batch: int = option(32, "clips a batch")
     epochs: int = option(54, "epochs at most")
     patience: int = option(8, "epochs without a lower validation loss after which a trial stops")
-    first_rung: int = option(4, "epochs after which the worse trials are first ended; later at factor times that")
+    first_rung: int = option(3, "epochs after which the worse trials are first ended; later at factor times that")
     factor: int = option(3, "one in so many trials goes on at each rung")
     best: int = option(3, "how many of the best become run folders")
     places: int = option(8, "trials trained side by side; on a GPU, more are faster")
