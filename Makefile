@@ -40,6 +40,7 @@ sweep: $(READY) ## [TRIALS=64 HEADS=lstm,gru SPLIT=official NAME=sweep]: many he
 	@$(RUN) -m train sweep $(call flags,FEATURES SWEEPS RUNS NAME TRIALS HEADS UNITS DIFFERENCES LEARNING_RATE DROPOUT \
 	  WEIGHT_DECAY SAMPLER POINTS SPLIT SPLIT_CSV SPLIT_SEED VAL DENSE COMPONENTS BATCH EPOCHS PATIENCE BEST PLACES SEED \
 	  STORAGE BACKEND JOBS)
+	@$(RUN) -m evaluate leaderboard --sweep "$(if $(call given,SWEEPS),$(SWEEPS),sweeps)/$(if $(call given,NAME),$(NAME),sweep)"
 
 ensemble: $(READY) ## MEMBERS=runs/a,runs/b [KIND=average]: finished runs -> one run
 	@$(if $(call given,MEMBERS),,echo "error: say which runs, as in make ensemble MEMBERS=runs/a,runs/b." >&2; exit 2)

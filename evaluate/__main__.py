@@ -1,4 +1,4 @@
-"""python -m evaluate: report, the numbers, figures and page of a trained run."""
+"""python -m evaluate: report, a trained run's numbers, figures and page; leaderboard, those of a sweep."""
 
 import json
 from collections.abc import Sequence
@@ -12,11 +12,19 @@ from evaluate.report import METRICS, ReportConfig, write_report
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; its last line is the path of what it wrote."""
+    from evaluate.leaderboard import LeaderboardConfig, write_leaderboard_page
+
     parser = Parser(prog="python -m evaluate", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     text = "write metrics.json, figures and report.html into the run's folder"
     add_flags(commands.add_parser("report", help=text, description=text), ReportConfig)
-    path = write_report(read_flags(parser.parse_args(argv), ReportConfig))
+    text = "write figures and leaderboard.html into the sweep's folder"
+    add_flags(commands.add_parser("leaderboard", help=text, description=text), LeaderboardConfig)
+    arguments = parser.parse_args(argv)
+    if arguments.command == "leaderboard":
+        print(write_leaderboard_page(read_flags(arguments, LeaderboardConfig)))
+        return 0
+    path = write_report(read_flags(arguments, ReportConfig))
     print(headline(path.with_name(METRICS)))
     print(path)
     return 0

@@ -24,7 +24,7 @@ from evaluate.metrics import Confusion, pr_points, roc_points
 
 COLOURS = {"ink": "#24292f", "grid": "#d0d7de", "one": "#0072b2", "two": "#d55e00"}
 """Colours by role. In a page each becomes the CSS variable of its name, so that figures follow light and dark."""
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -53,7 +53,7 @@ class Scores:
     probabilities: np.ndarray
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def roc_figure(models: Sequence[Scores]) -> Figure:
     """Returns the ROC curves of `models` (at most two), each with real and fake clips."""
     figure, axes = _square("ROC curve")
@@ -65,7 +65,7 @@ def roc_figure(models: Sequence[Scores]) -> Figure:
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def pr_figure(models: Sequence[Scores]) -> Figure:
     """Returns the precision-recall curves of `models` (at most two), as the steps whose area is the PR AUC."""
     figure, axes = _square("Precision and recall of fake")
@@ -81,7 +81,7 @@ def pr_figure(models: Sequence[Scores]) -> Figure:
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def confusion_figure(counts: Confusion, title: str) -> Figure:
     """Returns the confusion matrix with clips and the share of each true class, which also is the shade."""
     figure, axes = _panel(title)
@@ -102,7 +102,7 @@ def confusion_figure(counts: Confusion, title: str) -> Figure:
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def training_figure(history: dict[str, np.ndarray]) -> Figure:
     """Returns training and validation loss by epoch, and the epoch with the lowest validation loss if there is one."""
     figure, axes = _panel("Training")
@@ -121,7 +121,7 @@ def training_figure(history: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def histogram_figure(scores: Scores, thresholds: Sequence[float]) -> Figure:
     """Returns the histograms of the probabilities of real and fake clips, with at most two `thresholds` as lines."""
     figure, axes = _panel(f"Probabilities of the {scores.name}")
@@ -138,7 +138,7 @@ def histogram_figure(scores: Scores, thresholds: Sequence[float]) -> Figure:
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def save(figure: Figure, path: Path) -> list[Path]:
     """Writes `figure` as `path`.png (160 dots an inch) and `path`.svg; returns both paths."""
     png = replace_with(path.with_name(path.name + ".png"), lambda file: figure.savefig(file, dpi=160))
@@ -146,7 +146,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     return [png, svg]
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def inline_svg(figure: Figure, name: str, text: str) -> str:
     """Returns `figure` as an SVG element for an HTML page: no background, colours from the page, described by `text`.
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from cache.schema import UserError
+from evaluate.leaderboard import LeaderboardConfig, write_leaderboard_page
 from evaluate.results import read_results
 from tests.stores import pairs, write_features
 from train.leaderboard import auc_error
@@ -74,6 +75,19 @@ def test_the_best_are_runs_with_what_the_leaderboard_says(swept):
         assert found.history["val_auc"][best - 1] == pytest.approx(float(row["val_auc"]), abs=1e-6)
         assert found.config["config"]["seed"] == int(row["trial"])
     assert latest(runs).name in ("sweep-1", "sweep-2")
+
+
+def test_the_page_shows_every_trial_and_what_made_the_difference(swept):
+    path = write_leaderboard_page(LeaderboardConfig(swept))
+    text = path.read_text()
+    assert text.count("<tr>") == 11
+    assert text.count("<svg") == 2
+    assert "http" not in text.replace("http://www.w3.org", "")
+    for name in ("importance", "parallel"):
+        assert (swept / f"{name}.png").stat().st_size > 4000
+    (swept.parent / "other").mkdir()
+    with pytest.raises(UserError, match=r"leaderboard\.csv is missing"):
+        write_leaderboard_page(LeaderboardConfig(swept.parent / "other"))
 
 
 def test_the_test_part_is_never_read(store, tmp_path, swept):
