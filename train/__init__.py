@@ -1,9 +1,7 @@
 """Stage 2: features -> split, audited -> head -> run folder.
 
-`fit` is the stage; `split`, `people` and `audit` decide and check who is in which part; `head` builds the networks,
-`learn` trains them on `batches`; `baseline` is what they have to beat; `runs` reads and writes run folders.
-
-`finetune` and `cnn3d` train whole networks on kept `crops` instead: `end_to_end` is what they share, `loop` their
-training, `checkpoint` what it goes on from when it was interrupted, `augment` what it does to the crops. Run as
-`python -m train`.
+`material` loads and splits (`split`, `people`) and audits (`audit`); `fit` trains a head a seed, `sweep` many, by the
+`study` that Optuna keeps. Both go through `learn`, which trains heads (`head`) side by side in a `stack`, on `inputs`.
+`record` and `runs` write and read run folders, `ensemble` joins them; `baseline` is what they all have to beat.
+`finetune` and `cnn3d` train whole networks on crops, in one `loop`. Run as `python -m train`.
 """
