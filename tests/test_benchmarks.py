@@ -10,8 +10,10 @@ import pytest
 
 from benchmarks import clips
 from benchmarks.__main__ import main
+from benchmarks.folds import fold_parts
 from benchmarks.measure import Result, summarise
 from extract.detectors import HaarDetector
+from tests.stores import pairs
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results.json"
@@ -60,3 +62,15 @@ def test_the_command_writes_what_it_measured(tmp_path, monkeypatch, capsys):
     assert written["rows"][0] == {**json.loads(json.dumps(result.__dict__))}
     assert written["machine"]["cores"] >= 1
     assert "some" in capsys.readouterr().out
+
+
+def test_folds_test_everyone_once_by_models_that_never_saw_them():
+    records, tested = pairs(people=11), []
+    for parts in fold_parts(records, 5, seed=0):
+        people = {part: set() for part in ("train", "val", "test", "")}
+        for record, part in zip(records, parts, strict=True):
+            people[part] |= {record.target} if part == "test" else set(record.people)
+        assert not people["test"] & (people["train"] | people["val"])
+        assert {record.label for record, part in zip(records, parts, strict=True) if part == "test"} == {0, 1}
+        tested += [record.id for record, part in zip(records, parts, strict=True) if part == "test"]
+    assert sorted(tested) == sorted(record.id for record in records)
