@@ -20,7 +20,7 @@ STEP, NEIGHBOURS, LEAST = 1.2, 5, 24
 """Haar's usual search: ratio of one size to the next, hits that make a face, and its smallest side."""
 HARDER = {"scaleFactor": 1.1, "minNeighbors": 4}
 LARGE = 70
-"""Haar's first search is for faces from this side on, which takes a twentieth of the time of all sizes."""
+"""Haar's first search is for faces from this side on: the smaller sizes take most of the time."""
 CLOSE, NEAR = 0.35, 0.75
 """A search near a box looks this many of its sides around it: first close by, then further."""
 STILL = 0.15

@@ -209,9 +209,9 @@ class _Course:
         losses, validation = self._stack.take_losses(), self._validate()
         for place, runner in self.running:
             runner.note(float(losses[place]), None if validation is None else validation[place])
-        improved = np.array([place for place, runner in self.running if runner.improved], int)
-        for place, weights in zip(improved, self._stack.weights(improved), strict=True):
-            progress = self._places[place].progress  # pyright: ignore[reportOptionalMemberAccess]
+        improved = [(place, runner.progress) for place, runner in self.running if runner.improved]
+        kept = self._stack.weights([place for place, _ in improved]) if improved else []
+        for (_, progress), weights in zip(improved, kept, strict=True):
             progress.best, progress.weights = progress.epochs, weights
         for place, runner in self.running:
             if runner.ended or not runner.job.watch(runner.progress):

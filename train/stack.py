@@ -4,7 +4,7 @@ A place has its own batches, dropout, learning rate and weight decay and shares 
 frames and the compiled step, so its head learns what it would learn alone. When it is done, another takes its place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -67,7 +67,7 @@ class Stack:
             found.append(np.asarray(self._network.predict_on_batch(given), np.float64))
         return np.concatenate(found, axis=1)[:, : len(rows)]
 
-    def weights(self, places: np.ndarray) -> list[dict[str, np.ndarray]]:
+    def weights(self, places: Sequence[int]) -> list[dict[str, np.ndarray]]:
         """Returns a copy of the weights of the heads at `places`, by name."""
         values = {name: ops.convert_to_numpy(variable) for name, variable in self._network.stacked.items()}
         return [{name: value[place].copy() for name, value in values.items()} for place in places]

@@ -62,7 +62,7 @@ class SweepConfig:
     first_rung: int = option(3, "epochs after which the worse trials are first ended; later at factor times that")
     factor: int = option(3, "one in so many trials goes on at each rung")
     best: int = option(3, "how many of the best become run folders")
-    places: int = option(8, "trials trained side by side; on a GPU, more are faster")
+    places: int = option(8, "trials trained side by side")
     seed: int = option(0, "seed of the proposals; trial N trains with this seed + N")
     storage: str | None = option(None, "URL of the study's storage, which several machines may share")
     adopt: bool = option(False, "with --storage: take over trials that others began and left")
