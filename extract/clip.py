@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +36,14 @@ def crop_clip(
     start = time.perf_counter()
     frames = sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
     decoded = time.perf_counter()
-    found = crop_frames(frames, make_detector(profile.detector, detector_file), profile.margin)
+    found = crop_frames(frames, _detector(profile.detector, detector_file), profile.margin)
     found.seconds.update(decode=decoded - start, faces=time.perf_counter() - decoded)
     return found
+
+
+@lru_cache(maxsize=1)
+def _detector(name: str, file: Path | None) -> Detector:
+    return make_detector(name, file)  # reading Haar's file takes 10 ms, as long as searching two frames
 
 
 def crop_frames(frames: Frames, detector: Detector, margin: float) -> ClipCrops:
