@@ -104,12 +104,12 @@ def _train(config: FoldsConfig, split: Path, runs: Path) -> dict[str, Path]:
     )  # fmt: skip
     sweep(swept)
     tuned = finetune(FinetuneConfig(run=first, runs=runs, name="tuned", epochs=config.epochs, weights=config.weights))
-    joined = ensemble(EnsembleConfig((published, runs / "sweep-1", tuned), runs, "joined"))
+    joined = ensemble(EnsembleConfig((published, runs / "best", tuned), runs, "joined"))
     return {
         "logistic baseline": first / "baseline.csv",
         "published head": first / "predictions.csv",
         f"published head, {config.seeds} seeds": published / "predictions.csv",
-        "best of the sweep": runs / "sweep-1" / "predictions.csv",
+        "best of the sweep": runs / "best" / "predictions.csv",
         "fine-tuned": tuned / "predictions.csv",
         "ensemble of the last three": joined / "predictions.csv",
     }

@@ -67,15 +67,16 @@ def test_every_trial_is_on_the_leaderboard_best_first(swept):
 def test_the_best_are_runs_with_what_the_leaderboard_says(swept):
     runs = swept.parents[1] / "runs"
     complete = [row for row in board(swept) if row["state"] == "complete"]
-    assert (runs / "best").resolve() == (runs / "sweep-1").resolve()
-    for folder, row in zip((runs / "sweep-1", runs / "sweep-2"), complete, strict=False):
+    folders = [runs / f"sweep-trial{row['trial']}" for row in complete[:2]]
+    assert (runs / "best").resolve() == folders[0].resolve()
+    for folder, row in zip(folders, complete, strict=False):
         found = read_results(folder)
         losses, best = found.history["val_loss"], int(row["best_epoch"])
         assert losses[best - 1] == pytest.approx(float(row["val_loss"]), rel=1e-4)
         assert np.nanargmin(losses) == best - 1
         assert found.history["val_auc"][best - 1] == pytest.approx(float(row["val_auc"]), abs=1e-6)
         assert found.config["config"]["seed"] == int(row["trial"])
-    assert latest(runs).name in ("sweep-1", "sweep-2")
+    assert latest(runs) in folders
 
 
 def test_the_page_shows_every_trial_and_what_made_the_difference(swept):
@@ -109,6 +110,10 @@ def test_the_test_part_is_never_read(store, tmp_path, swept):
 def test_a_sweep_that_is_done_does_nothing_again_and_goes_on_when_asked_for_more(store, tmp_path):
     config = quick(store, tmp_path, trials=4, best=1, sampler="random")
     folder = sweep(config)
+    run = (config.runs / "best" / "run.json").stat().st_mtime_ns
+    sweep(config)
+    assert len(list(config.runs.glob("sweep-*"))) == 1
+    assert (config.runs / "best" / "run.json").stat().st_mtime_ns == run
     first = {row["trial"]: row["learning_rate"] for row in board(folder)}
     sweep(replace(config, trials=6))
     rows = board(folder)

@@ -5,8 +5,10 @@ import datetime
 import importlib.metadata
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,15 +40,20 @@ class Trained:
     seconds: float
 
 
-def record(folder: Path, config: Any, material: Material, trained: Trained) -> Path:
-    """Writes the run `folder` of a head trained on `material` as the dataclass `config` says; returns it."""
+def record(
+    folder: Path, config: Any, material: Material, trained: Trained, more: Mapping[str, Any] = MappingProxyType({})
+) -> Path:
+    """Writes the run `folder` of a head trained on `material` as the dataclass `config` says; returns it.
+
+    `more` is what its config.json says beyond that.
+    """
 
     def fill(into: Path) -> None:
         write_split(into, material)
         write_history(into, trained.history)
         write_predictions(into, material, trained.probabilities, trained.baseline)
         save_head(trained.head, into)
-        write_json(into / CONFIG, recipe(config, material, trained.shape))
+        write_json(into / CONFIG, {**recipe(config, material, trained.shape), **more})
         write_done(into, trained.seconds)
 
     return write_run(folder, fill)

@@ -1,6 +1,5 @@
 """The sweep: hundreds of heads, trained in stacks and halved as they go, the best of them as ordinary runs."""
 
-import dataclasses
 import functools
 import hashlib
 import time
@@ -13,13 +12,12 @@ import numpy as np
 
 from cache.command import option, start_keras
 from cache.schema import UserError
-from train.fit import FitConfig, check, train_all
+from train.fit import FitConfig, check
 from train.head import HEADS
 from train.leaderboard import auc_error, write_leaderboard
 from train.material import Material, gather
-from train.record import Trained, record
-from train.runs import free_name
 from train.split import SplitConfig, SplitKind
+from train.winners import write_winners
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from train.learn import Job, Progress
     from train.study import Group, Space, StudyConfig, Trials
 
-BEST = "best"
 VALUES = ("head", "units", "differences", "learning_rate", "dropout", "weight_decay")
 """What a trial decides, as the flags of make train."""
 
@@ -275,26 +272,10 @@ def _result(progress: "Progress", seed: int, reals: int, fakes: int) -> dict[str
 
 
 def _write_best(config: SweepConfig, material: Material, ranked: list[dict[str, Any]]) -> list[Path]:
-    """Trains the best trials again, which gives the same heads, and writes their runs, runs/best for the first."""
     complete = [row for row in ranked if row["state"] == "complete"][: config.best]
-    fitted = [config.fit_config({name: row[name] for name in VALUES}, row["seed"]) for row in complete]
-    trained: dict[FitConfig, Trained] = {}
-    for shape in dict.fromkeys(one.shape for one in fitted):
-        alike = [one for one in fitted if one.shape == shape]
-        trained |= zip(alike, train_all(alike, material), strict=True)
-    folders = []
-    for rank, one in enumerate(fitted, 1):
-        name = free_name(config.runs, None, f"{config.name}-{rank}")
-        folders.append(record(config.runs / name, dataclasses.replace(one, name=name), material, trained[one]))
-    if folders:
-        _point(config.runs / BEST, folders[0])
-    return folders
-
-
-def _point(link: Path, folder: Path) -> None:
-    if link.exists() and not link.is_symlink():
-        raise UserError(f"{link} is no link, so it cannot point to the best run {folder}; rename it.")
-    temporary = link.with_name(f".{link.name}-new")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(folder.name)
-    temporary.replace(link)
+    known = {"sweep": config.name, **_made_for(config, material)}
+    fitted = {
+        config.fit_config({name: row[name] for name in VALUES}, row["seed"]): known | {"number": row["trial"]}
+        for row in complete
+    }
+    return write_winners(config.runs, config.name, fitted, material)
