@@ -22,26 +22,27 @@ class Progress:
     """What E epochs gave.
 
     `losses` holds E + 1 pairs of training and validation loss, that of epoch 0 measured before any training; NaN where
-    there is none. `kept` are the network's numbers after the epoch `best`.
+    there is none. `kept` are the network's numbers after the epoch `best`. `seconds` is what all epochs took.
     """
 
     losses: list[tuple[float, float]]
     best: int
     kept: list[np.ndarray]
+    seconds: float = 0.0
 
     @property
     def epoch(self) -> int:
         """Epochs that are done."""
         return len(self.losses) - 1
 
-    def after(self, loss: float, val_loss: float, numbers: list[np.ndarray]) -> "Progress":
+    def after(self, loss: float, val_loss: float, numbers: list[np.ndarray], seconds: float) -> "Progress":
         """Returns the progress after one more epoch, which is the best if nothing earlier has as low a `val_loss`.
 
         Without validation (NaN) the last epoch is the best.
         """
         better = np.isnan(val_loss) or val_loss < self.losses[self.best][1]
         best, kept = (self.epoch + 1, numbers) if better else (self.best, self.kept)
-        return Progress([*self.losses, (loss, val_loss)], best, kept)
+        return Progress([*self.losses, (loss, val_loss)], best, kept, self.seconds + seconds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def write_checkpoint(path: Path, settings: Mapping[str, Any], found: Checkpoint)
     """Writes `found` and the `settings` of its training to `path`, in place of what was there; returns `path`."""
     lists = {"kept": found.progress.kept, "network": found.network, "optimizer": found.optimizer}
     arrays = {f"{name}{i:05}": array for name, numbers in lists.items() for i, array in enumerate(numbers)}
-    arrays |= {"losses": np.array(found.progress.losses), "best": np.array(found.progress.best)}
+    arrays |= {name: np.array(getattr(found.progress, name)) for name in ("losses", "best", "seconds")}
     arrays["settings"] = np.array(json.dumps(settings, default=str))
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +79,9 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint | Non
             for kind in ("kept", "network", "optimizer")
         )
         losses = [(float(loss), float(val_loss)) for loss, val_loss in arrays["losses"]]
-        return Checkpoint(Progress(losses, int(arrays["best"]), kept), network, optimizer)
+        return Checkpoint(
+            Progress(losses, int(arrays["best"]), kept, float(arrays["seconds"])), network, optimizer
+        )
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is no interrupted training ({error}); remove it to start again.") from None
 

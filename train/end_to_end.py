@@ -1,7 +1,6 @@
 """What the end-to-end stages share: their settings, the run they start from, and the run folder they write."""
 
 import dataclasses
-import datetime
 import json
 import math
 import shutil
@@ -15,9 +14,9 @@ import numpy as np
 from cache.command import option
 from cache.files import write_csv
 from cache.profile import Profile, crops_of, fingerprint
-from cache.schema import UserError, coverage_of
-from train.record import versions
-from train.runs import CONFIG, DONE, PREDICTION_COLUMNS, latest, read_config, write_json, write_run
+from cache.schema import UserError
+from train.record import versions, write_done, write_predictions
+from train.runs import CONFIG, latest, read_config, write_json, write_run
 
 if TYPE_CHECKING:
     import keras
@@ -126,11 +125,9 @@ def _write_rest(folder: Path, source: Source, progress: "Progress", written: Wri
     losses = [[None if math.isnan(value) else value for value in pair] for pair in progress.losses]
     write_csv(folder / "history.csv", ("epoch", "loss", "val_loss"), [(i, *pair) for i, pair in enumerate(losses)])
     clips = source.clips
-    columns = zip(clips.records, clips.parts, written.probabilities, coverage_of(clips.status), strict=True)
-    rows = [(record.id, record.label, part, float(value), seen) for record, part, value, seen in columns]
-    write_csv(folder / "predictions.csv", PREDICTION_COLUMNS, rows)
+    write_predictions(folder / "predictions.csv", clips.records, clips.parts, written.probabilities, clips.status)
     write_json(folder / CONFIG, {**_recipe(source), **written.recipe})
-    write_json(folder / DONE, {"created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")})
+    write_done(folder, progress.seconds)
 
 
 def _write_audit(folder: Path, source: Source, notes: Sequence[str]) -> None:

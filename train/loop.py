@@ -30,11 +30,12 @@ def train_on_crops(network: keras.Model, clips: CropClips, config: EndToEndConfi
     while progress.epoch < config.epochs and progress.epoch - progress.best < config.patience:
         start = time.perf_counter()
         loss = _run_epoch(model, train, progress.epoch, config.epochs)
-        numbers = _numbers(network.variables)
-        progress = progress.after(loss, _measure(model, val), numbers)
+        val_loss, numbers = _measure(model, val), _numbers(network.variables)
+        seconds = time.perf_counter() - start
+        progress = progress.after(loss, val_loss, numbers, seconds)
         _require_numbers(progress, val is not None, config, checkpoint)
         write_checkpoint(checkpoint, config.settings, Checkpoint(progress, numbers, _numbers(_state(model))))
-        print(_line(progress, time.perf_counter() - start))
+        print(_line(progress, seconds))
     restore(network.variables, progress.kept, checkpoint)
     return progress
 

@@ -5,7 +5,7 @@ import datetime
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cache.files import write_csv
-from cache.schema import coverage_of
+from cache.schema import VideoRecord, coverage_of
 from train.head import HeadConfig
 from train.material import Material
 from train.runs import CONFIG, DONE, PREDICTION_COLUMNS, save_head, write_json, write_run
@@ -51,7 +51,10 @@ def record(
     def fill(into: Path) -> None:
         write_split(into, material)
         write_history(into, trained.history)
-        write_predictions(into, material, trained.probabilities, trained.baseline)
+        used, contents = material.used, material.contents
+        clips = [contents.records[row] for row in used], material.parts[used].tolist()
+        for name, values in (("predictions.csv", trained.probabilities), ("baseline.csv", trained.baseline)):
+            write_predictions(into / name, *clips, values, contents.status[used])
         save_head(trained.head, into)
         write_json(into / CONFIG, {**recipe(config, material, trained.shape), **more})
         write_done(into, trained.seconds)
@@ -79,15 +82,13 @@ def write_history(folder: Path, history: "History") -> None:
     write_csv(folder / "history.csv", ["epoch", *history], [(i, *values) for i, values in enumerate(epochs, 1)])
 
 
-def write_predictions(folder: Path, material: Material, probabilities: np.ndarray, baseline: np.ndarray) -> None:
-    """Writes `predictions.csv` and `baseline.csv`: probabilities of fake, float (R,), of the clips in any part."""
-    records, parts, coverage = material.contents.records, material.parts, coverage_of(material.contents.status)
-    for name, values in (("predictions.csv", probabilities), ("baseline.csv", baseline)):
-        rows = [
-            (records[row].id, records[row].label, parts[row], float(probability), coverage[row])
-            for row, probability in zip(material.used, values, strict=True)
-        ]
-        write_csv(folder / name, PREDICTION_COLUMNS, rows)
+def write_predictions(
+    path: Path, records: Sequence[VideoRecord], parts: Sequence[str], probabilities: np.ndarray, status: np.ndarray
+) -> None:
+    """Writes what a run says of R clips: their probabilities of fake, float (R,), and how many faces were found."""
+    columns = zip(records, parts, probabilities, coverage_of(status), strict=True)
+    rows = [(record.id, record.label, part, float(value), coverage) for record, part, value, coverage in columns]
+    write_csv(path, PREDICTION_COLUMNS, rows)
 
 
 def write_done(folder: Path, seconds: float) -> None:
