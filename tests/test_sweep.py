@@ -4,6 +4,7 @@ import contextlib
 import csv
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -112,8 +113,12 @@ def test_a_sweep_that_is_done_does_nothing_again_and_goes_on_when_asked_for_more
     folder = sweep(config)
     run = (config.runs / "best" / "run.json").stat().st_mtime_ns
     sweep(config)
-    assert len(list(config.runs.glob("sweep-*"))) == 1
+    (folder_of_best,) = config.runs.glob("sweep-*")
     assert (config.runs / "best" / "run.json").stat().st_mtime_ns == run
+    learnt = read_results(folder_of_best).head.probabilities
+    shutil.rmtree(folder_of_best)
+    sweep(config)  # trains it once more
+    assert read_results(folder_of_best).head.probabilities == pytest.approx(learnt, abs=1e-4)
     first = {row["trial"]: row["learning_rate"] for row in board(folder)}
     sweep(replace(config, trials=6))
     rows = board(folder)

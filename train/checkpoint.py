@@ -79,9 +79,7 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint | Non
             for kind in ("kept", "network", "optimizer")
         )
         losses = [(float(loss), float(val_loss)) for loss, val_loss in arrays["losses"]]
-        return Checkpoint(
-            Progress(losses, int(arrays["best"]), kept, float(arrays["seconds"])), network, optimizer
-        )
+        return Checkpoint(Progress(losses, int(arrays["best"]), kept, float(arrays["seconds"])), network, optimizer)
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is no interrupted training ({error}); remove it to start again.") from None
 

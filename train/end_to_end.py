@@ -125,7 +125,9 @@ def _write_rest(folder: Path, source: Source, progress: "Progress", written: Wri
     losses = [[None if math.isnan(value) else value for value in pair] for pair in progress.losses]
     write_csv(folder / "history.csv", ("epoch", "loss", "val_loss"), [(i, *pair) for i, pair in enumerate(losses)])
     clips = source.clips
-    write_predictions(folder / "predictions.csv", clips.records, clips.parts, written.probabilities, clips.status)
+    write_predictions(
+        folder / "predictions.csv", clips.records, clips.parts.tolist(), written.probabilities, clips.status
+    )
     write_json(folder / CONFIG, {**_recipe(source), **written.recipe})
     write_done(folder, progress.seconds)
 

@@ -1,7 +1,6 @@
 """The stage: a features folder -> trained heads, one a seed, each in its run folder."""
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from train.runs import free_name
 from train.split import SplitConfig, SplitKind
 
 if TYPE_CHECKING:
+    from train.inputs import Inputs
     from train.learn import LearnConfig, Progress
 
 
@@ -112,24 +112,35 @@ def train_all(configs: Sequence[FitConfig], material: Material) -> list[Trained]
     start_keras()
     from tqdm import tqdm
 
-    from train.learn import Job, finished_head, learn_many, predict, require_numbers, usable_components
+    from train.learn import Job, learn_many, require_numbers
 
-    start, first = time.perf_counter(), configs[0]
-    # The baseline first, for it says in a sentence what is wrong with features that are no numbers.
-    baseline = material.baseline
-    inputs = material.inputs(usable_components(first.head_config, first.components))
+    first, inputs = configs[0], inputs_of(configs[0], material)
     total = first.epochs if len(material.val) else first.fixed_epochs
     found: dict[int, Trained] = {}
     with tqdm(total=total, unit="epoch", desc="train", mininterval=0.5) as bar:
         jobs = [Job(config.head_config, config.learn_config, _shown_on(bar)) for config in configs]
         for job, progress in learn_many(jobs, inputs, material.train, material.val, len(jobs)):
             require_numbers(progress, job.learn)
-            head = finished_head(job.head, progress, inputs)
-            seconds = time.perf_counter() - start
-            said = predict(head, material.clips, material.used)
-            found[jobs.index(job)] = Trained(job.head, head, progress.history, said, baseline, seconds)
-            bar.write(_outcome(job.learn.seed, progress, seconds))
+            number = jobs.index(job)
+            found[number] = finish(configs[number], progress, material)
+            bar.write(_outcome(job.learn.seed, progress))
     return [found[number] for number in range(len(jobs))]
+
+
+def inputs_of(config: FitConfig, material: Material) -> "Inputs":
+    """Returns what the heads of the shape of `config` learn from. Keras has been started."""
+    from train.learn import usable_components
+
+    return material.inputs(usable_components(config.head_config, config.components))
+
+
+def finish(config: FitConfig, progress: "Progress", material: Material) -> Trained:
+    """Returns the head that `progress` led to, trained as `config` says, and what it says of all clips."""
+    from train.learn import finished_head, predict
+
+    head = finished_head(config.head_config, progress, inputs_of(config, material))
+    said = predict(head, material.clips, material.used)
+    return Trained(config.head_config, head, progress.history, said, material.baseline, progress.seconds)
 
 
 def _shown_on(bar):
@@ -141,8 +152,8 @@ def _shown_on(bar):
     return watch
 
 
-def _outcome(seed: int, progress: "Progress", seconds: float) -> str:
-    stopped = f"seed {seed}: {progress.epochs} epochs in {seconds:.1f} s"
+def _outcome(seed: int, progress: "Progress") -> str:
+    stopped = f"seed {seed}: {progress.epochs} epochs in {progress.seconds:.1f} s"
     if "val_loss" not in progress.history:
         return f"{stopped}; no validation part, the last weights are kept."
     loss, auc = (progress.best_value(name) for name in ("val_loss", "val_auc"))

@@ -1,6 +1,7 @@
 """Heads trained on resident features, many at a time: a few seeds for `fit`, hundreds of trials for a sweep."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -49,6 +50,8 @@ class Progress:
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     broken: str = ""
     """What is wrong with the loss, where training had to end."""
+    seconds: float = 0.0
+    """How long its epochs took, with whatever was trained beside it."""
 
     @property
     def epochs(self) -> int:
@@ -139,7 +142,7 @@ class _Runner:
 
     def __init__(self, job: Job, weights: np.ndarray, epochs: int) -> None:
         self.job, self.weights, self.epochs = job, weights, epochs
-        self.progress = Progress()
+        self.progress, self._start = Progress(), time.perf_counter()
 
     def batches(self, train: np.ndarray, size: int) -> np.ndarray:
         """Returns int32 (steps, size): the epoch's clips in an order that follows from seed and epoch.
@@ -158,6 +161,7 @@ class _Runner:
     def note(self, loss: float, validation: tuple[float, float] | None) -> None:
         """Adds an epoch to the history; `validation` is its loss and AUC."""
         history = self.progress.history
+        self.progress.seconds = time.perf_counter() - self._start
         history["loss"].append(loss)
         if validation is not None:
             for name, value in zip(("val_loss", "val_auc"), validation, strict=True):

@@ -17,7 +17,7 @@ from train.head import HEADS
 from train.leaderboard import auc_error, write_leaderboard
 from train.material import Material, gather
 from train.split import SplitConfig, SplitKind
-from train.winners import write_winners
+from train.winners import Winner, write_winners
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -112,12 +112,12 @@ def sweep(config: SweepConfig) -> Path:
     config.folder.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     with alone(config.folder):
-        _try_all(config, material)
+        learnt = _try_all(config, material)
         study = open_study(config.study_config(), _made_for(config, material))
         ranked = results(study)
         told = {"config": as_values(config), "made_for": _made_for(config, material), "importances": importances(study)}
         told |= {"seconds": round(time.perf_counter() - start, 1)}
-        folders = _write_best(config, material, ranked)
+        folders = _write_best(config, material, ranked, learnt)
         write_leaderboard(config.folder, ranked, told | {"runs": [str(folder) for folder in folders]})
     return config.folder
 
@@ -178,7 +178,8 @@ def _made_for(config: SweepConfig, material: Material) -> dict[str, Any]:
     return known | {name: getattr(config, name) for name in names} | as_values(config.space)
 
 
-def _try_all(config: SweepConfig, material: Material) -> None:
+def _try_all(config: SweepConfig, material: Material) -> "dict[int, Progress]":
+    """Trains what is missing; returns how the best of it went, by number of the trial."""
     import joblib
 
     from train.study import open_study
@@ -187,13 +188,14 @@ def _try_all(config: SweepConfig, material: Material) -> None:
     groups = config.space.groups
     counts = [config.trials // len(groups) + (number < config.trials % len(groups)) for number in range(len(groups))]
     with joblib.parallel_config(config.backend if config.jobs > 1 else "loky", n_jobs=config.jobs):
-        joblib.Parallel()(
+        learnt: Any = joblib.Parallel()(
             joblib.delayed(try_group)(config, group, count) for group, count in zip(groups, counts, strict=True)
         )
+    return {number: progress for found in learnt for number, progress in found.items()}
 
 
-def try_group(config: SweepConfig, group: "Group", count: int) -> None:
-    """Trains trials of one shape until there are `count` in the study."""
+def try_group(config: SweepConfig, group: "Group", count: int) -> "dict[int, Progress]":
+    """Trains trials of one shape until there are `count` in the study; returns how the best of them went, by number."""
     start_keras()
     from train.learn import usable_components
     from train.places import out_of_memory, places_that_fit
@@ -206,9 +208,11 @@ def try_group(config: SweepConfig, group: "Group", count: int) -> None:
         trials.adopt()
     inputs = material.inputs(usable_components(first.head_config, config.components))
     places = places_that_fit(min(config.places, count), first.head_config, inputs, config.batch)
+    best: dict[int, Progress] = {}
     while True:
         try:
-            return _train_trials(config, trials, inputs, places)
+            _train_trials(config, trials, inputs, places, best)
+            return best
         except Exception as error:
             if places == 1 or not out_of_memory(error):
                 raise
@@ -216,7 +220,10 @@ def try_group(config: SweepConfig, group: "Group", count: int) -> None:
         print(f"memory is short: going on with {places} trials side by side.")
 
 
-def _train_trials(config: SweepConfig, trials: "Trials", inputs: "Inputs", places: int) -> None:
+def _train_trials(
+    config: SweepConfig, trials: "Trials", inputs: "Inputs", places: int, best: "dict[int, Progress]"
+) -> None:
+    """Trains trials until there are none left; `best` always holds the best that are complete."""
     from optuna.trial import TrialState
     from tqdm import tqdm
 
@@ -230,6 +237,10 @@ def _train_trials(config: SweepConfig, trials: "Trials", inputs: "Inputs", place
         trial = watched.pop(job)
         state = TrialState.FAIL if progress.broken else TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
         trials.tell(trial.trial, state, _result(progress, job.learn.seed, reals, fakes))
+        if state == TrialState.COMPLETE:
+            best[trial.trial.number] = progress
+            if len(best) > config.best:
+                best.pop(min(best, key=lambda number: best[number].best_value("val_auc")))
 
 
 def _jobs(config: SweepConfig, trials: "Trials", watched: "dict[Job, _Watched]") -> "Iterator[Job]":
@@ -271,11 +282,18 @@ def _result(progress: "Progress", seed: int, reals: int, fakes: int) -> dict[str
     return found | {"val_auc": auc, "val_auc_error": error, "val_loss": progress.best_value("val_loss")}
 
 
-def _write_best(config: SweepConfig, material: Material, ranked: list[dict[str, Any]]) -> list[Path]:
-    complete = [row for row in ranked if row["state"] == "complete"][: config.best]
-    known = {"sweep": config.name, **_made_for(config, material)}
-    fitted = {
-        config.fit_config({name: row[name] for name in VALUES}, row["seed"]): known | {"number": row["trial"]}
-        for row in complete
-    }
-    return write_winners(config.runs, config.name, fitted, material)
+def _write_best(
+    config: SweepConfig, material: Material, ranked: list[dict[str, Any]], learnt: "dict[int, Progress]"
+) -> list[Path]:
+    made_for = {"sweep": config.name, **_made_for(config, material)}
+    winners = [
+        Winner(
+            row["trial"],
+            config.fit_config({name: row[name] for name in VALUES}, row["seed"]),
+            made_for | {"trial": row["trial"]},
+            learnt.get(row["trial"]),
+        )
+        for row in ranked[: config.best]
+        if row["state"] == "complete"
+    ]
+    return write_winners(config.runs, config.name, winners, material)

@@ -1,59 +1,70 @@
-"""The best trials of a sweep as ordinary runs: trained once more, which gives the same heads, and pointed to."""
+"""The best trials of a sweep as ordinary run folders, and `best`, which points to the first of them."""
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from cache.command import start_keras
 from cache.schema import UserError
-from train.fit import FitConfig, train_all
+from train.fit import FitConfig, finish, train_all
 from train.material import Material
-from train.record import Trained, record
+from train.record import record
 from train.runs import CONFIG, DONE, free_name
+
+if TYPE_CHECKING:
+    from train.learn import Progress
 
 BEST = "best"
 
 
-def write_winners(
-    runs: Path, prefix: str, fitted: Mapping[FitConfig, Mapping[str, Any]], material: Material
-) -> list[Path]:
-    """Returns the run folders, best first, of the trials `fitted`; `runs`/best is made to point to the first.
+@dataclass(frozen=True)
+class Winner:
+    """A trial: its number, the run that trains as it did, what says where it is from, and how it went.
 
-    Each trial comes with what says where it is from, its `number` too. That is kept in its run, so that a sweep which
-    is called again finds the runs of its trials instead of making them anew.
+    `learnt` is None where it was trained earlier, or elsewhere: then it is trained once more, which gives the same.
     """
-    folders = {one: _find(runs, one, trial) for one, trial in fitted.items()}
-    missing = [one for one, folder in folders.items() if folder is None]
-    trained = dict(_train(missing, material))
-    for one in missing:
-        name = free_name(runs, None, f"{prefix}-trial{fitted[one]['number']}")
-        named = dataclasses.replace(one, name=name)
-        folders[one] = record(runs / name, named, material, trained[one], {"trial": fitted[one]})
-    found = [folder for folder in folders.values() if folder is not None]
-    if found:
-        _point(runs / BEST, found[0])
-    return found
+
+    number: int
+    config: FitConfig
+    origin: Mapping[str, Any]
+    learnt: "Progress | None"
 
 
-def _find(runs: Path, wanted: FitConfig, trial: Mapping[str, Any]) -> Path | None:
-    """Returns the finished run of `trial` that was trained as `wanted`, if there is one."""
-    known = json.loads(json.dumps({"trial": trial, "config": dataclasses.asdict(wanted)}, default=str))
+def write_winners(runs: Path, prefix: str, winners: Sequence[Winner], material: Material) -> list[Path]:
+    """Returns the run folders of `winners`, best first; each keeps its origin, and one already there stays."""
+    folders = [_find(runs, winner) or _write(runs, prefix, winner, material) for winner in winners]
+    if folders:
+        _point(runs / BEST, folders[0])
+    return folders
+
+
+def _write(runs: Path, prefix: str, winner: Winner, material: Material) -> Path:
+    start_keras()
+    if winner.learnt is None:
+        (trained,) = train_all([winner.config], material)
+    else:
+        trained = finish(winner.config, winner.learnt, material)
+    name = free_name(runs, None, f"{prefix}-trial{winner.number}")
+    named = dataclasses.replace(winner.config, name=name)
+    return record(runs / name, named, material, trained, {"trial": winner.origin})
+
+
+def _find(runs: Path, winner: Winner) -> Path | None:
+    """Returns the finished run of `winner`, if there is one."""
+    wanted = {"trial": winner.origin, "config": dataclasses.asdict(winner.config)}
+    wanted = json.loads(json.dumps(wanted, default=str))
     for path in sorted(runs.glob(f"*/{CONFIG}")):
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-            same = config["trial"] == known["trial"] and {**config["config"], "name": None} == known["config"]
+            found = json.loads(path.read_text(encoding="utf-8"))
+            same = found["trial"] == wanted["trial"] and {**found["config"], "name": None} == wanted["config"]
         except (OSError, ValueError, KeyError, TypeError):
             continue  # a run of something else
         if same and not path.parent.is_symlink() and (path.parent / DONE).is_file():
             return path.parent
     return None
-
-
-def _train(configs: Sequence[FitConfig], material: Material) -> Iterator[tuple[FitConfig, Trained]]:
-    for shape in dict.fromkeys(config.shape for config in configs):
-        alike = [config for config in configs if config.shape == shape]
-        yield from zip(alike, train_all(alike, material), strict=True)
 
 
 def _point(link: Path, folder: Path) -> None:
