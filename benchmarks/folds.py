@@ -15,7 +15,8 @@ from cache.command import option, parse_flags, required, run
 from cache.files import write_csv, write_text
 from cache.schema import TEST, TRAIN, VAL, VideoRecord
 from cache.store import load, open_store
-from evaluate.metrics import Measure, score_measures
+from evaluate.bootstrap import Measure
+from evaluate.metrics import score_measures
 from train.ensemble import EnsembleConfig, ensemble
 from train.finetune import FinetuneConfig, finetune
 from train.fit import FitConfig, fit

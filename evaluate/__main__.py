@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cache.command import Parser, add_flags, read_flags, run
+from evaluate.bootstrap import Measure
 from evaluate.evaluation import DECISION_NAMES, HALF, SCORE_NAMES, shown
-from evaluate.metrics import Measure
 from evaluate.report import METRICS, ReportConfig, write_report
 
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, UserError
+from evaluate.bootstrap import CONFIDENCE, Measure
 from evaluate.metrics import (
-    CONFIDENCE,
     Confusion,
-    Measure,
     choose_threshold,
     confusion,
     decision_measures,

@@ -4,34 +4,16 @@ Throughout, labels are 0 (real) or 1 (fake), "positive" is fake, a probability i
 fake where its probability is at or above the threshold. A measure that the data do not define (the ROC AUC of one
 class, the precision of a class that was never called) is None, never NaN and never a conventional 0.
 
-Intervals are percentile bootstrap intervals over clips (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993,
-chapter 13). A resample is a weight for every clip, so each measure is written once, for a stack of weight vectors; the
-value itself is the measure of the weights that are all one. A resample that leaves a measure undefined (it drew one
-class only) is left out of that measure's interval; where more than `MOST_UNDEFINED` of them do, there is no interval.
+Each measure is written once, for a stack of weights that a bootstrap (evaluate.bootstrap) gives the clips. `groups`,
+int (N,), are the clips that are drawn together, such as those of one person; without them each is drawn alone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-CONFIDENCE = 0.95
-MOST_UNDEFINED = 0.1
-"""Share of the resamples that may leave a measure undefined before its interval is withheld: a class of one or two."""
-_CELLS = 200_000
-"""Weights held at once, in numbers: few enough for an array of them to stay in the processor's cache."""
-
-Values = Iterator[tuple[str, np.ndarray]]
-"""Names with float64 (B,) values, one a weight vector; NaN where undefined."""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A value and the ends of its 95 % interval; each None where the data do not define it."""
-
-    value: float | None
-    low: float | None
-    high: float | None
+from evaluate.bootstrap import Measure, Values, with_intervals
 
 
 @dataclass(frozen=True)
@@ -45,31 +27,42 @@ class Confusion:
 
 
 def evaluate(
-    labels: np.ndarray, probabilities: np.ndarray, threshold: float = 0.5, resamples: int = 2000, seed: int = 0
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    threshold: float = 0.5,
+    resamples: int = 2000,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
 ) -> dict[str, Measure]:
     """Returns every measure of `probabilities` float (N,) in [0, 1] against `labels` (N,) of 0 and 1.
 
     Raises ValueError for no clips, other labels, and probabilities that are not numbers in [0, 1].
     """
-    return score_measures(labels, probabilities, resamples, seed) | decision_measures(
-        labels, probabilities, threshold, resamples, seed
+    return score_measures(labels, probabilities, resamples, seed, groups) | decision_measures(
+        labels, probabilities, threshold, resamples, seed, groups
     )
 
 
 def score_measures(
-    labels: np.ndarray, probabilities: np.ndarray, resamples: int = 2000, seed: int = 0
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    resamples: int = 2000,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
 ) -> dict[str, Measure]:
     """Returns the measures that need no threshold: roc_auc, pr_auc, eer, log_loss, brier. Raises as `evaluate`."""
     labels, probabilities = checked(labels, probabilities)
-    order = np.argsort(-probabilities, kind="stable")
-    labels, probabilities = labels[order], probabilities[order]
-    ends, fake = _ends(probabilities), labels == 1
-    losses = np.stack([_log_losses(labels, probabilities), (probabilities - labels) ** 2], axis=1)
-    return _with_intervals(lambda weights: _scores(weights, fake, ends, losses), len(labels), resamples, seed)
+    measures, order = _score_function(labels, probabilities)
+    return with_intervals(measures, _groups(groups, labels)[order], resamples, seed)
 
 
 def decision_measures(
-    labels: np.ndarray, probabilities: np.ndarray, threshold: float, resamples: int = 2000, seed: int = 0
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    threshold: float,
+    resamples: int = 2000,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
 ) -> dict[str, Measure]:
     """Returns the measures of the calls made at `threshold`.
 
@@ -77,8 +70,37 @@ def decision_measures(
     `evaluate`.
     """
     labels, probabilities = checked(labels, probabilities)
-    cells = np.eye(4)[2 * labels + (probabilities >= threshold)]
-    return _with_intervals(lambda weights: _decisions(*(weights @ cells).T), len(labels), resamples, seed)
+    return with_intervals(
+        _decision_function(labels, probabilities, threshold), _groups(groups, labels), resamples, seed
+    )
+
+
+def difference_measures(
+    labels: np.ndarray,
+    first: tuple[np.ndarray, float],
+    second: tuple[np.ndarray, float],
+    resamples: int = 2000,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
+) -> dict[str, Measure]:
+    """Returns every measure of `first` less that of `second`, each (probabilities, threshold), on the same clips.
+
+    Both see the same resamples, so what makes a clip hard for both cancels out. Raises as `evaluate`.
+    """
+    functions = []
+    for probabilities, threshold in (first, second):
+        labels, probabilities = checked(labels, probabilities)
+        scores, order = _score_function(labels, probabilities)
+        functions.append((scores, order, _decision_function(labels, probabilities, threshold)))
+
+    def measures(weights: np.ndarray) -> Values:
+        one, two = (
+            dict(scores(weights[:, order])) | dict(decisions(weights)) for scores, order, decisions in functions
+        )
+        for name, value in one.items():
+            yield name, value - two[name]
+
+    return with_intervals(measures, _groups(groups, labels), resamples, seed)
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> Confusion:
@@ -133,6 +155,31 @@ def checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, 
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise ValueError("a probability is not a number in [0, 1]")
     return labels.astype(np.int64), probabilities
+
+
+def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Returns the log-loss of each clip in nats, float64 (N,). Raises as `evaluate`."""
+    return _log_losses(*checked(labels, probabilities))
+
+
+def _groups(groups: np.ndarray | None, labels: np.ndarray) -> np.ndarray:
+    return np.arange(len(labels)) if groups is None else groups
+
+
+def _score_function(labels: np.ndarray, probabilities: np.ndarray) -> tuple[Callable[[np.ndarray], Values], np.ndarray]:
+    """Returns the measures of probabilities by weights (B, N), and the order in which it wants the clips."""
+    order = np.argsort(-probabilities, kind="stable")
+    labels, probabilities = labels[order], probabilities[order]
+    ends, fake = _ends(probabilities), labels == 1
+    losses = np.stack([_log_losses(labels, probabilities), (probabilities - labels) ** 2], axis=1)
+    return lambda weights: _scores(weights, fake, ends, losses), order
+
+
+def _decision_function(
+    labels: np.ndarray, probabilities: np.ndarray, threshold: float
+) -> Callable[[np.ndarray], Values]:
+    cells = np.eye(4)[2 * labels + (probabilities >= threshold)]
+    return lambda weights: _decisions(*(weights @ cells).T)
 
 
 def _points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -219,35 +266,3 @@ def _decisions(true_real: np.ndarray, false_fake: np.ndarray, false_real: np.nda
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """`above / below`, NaN where `below` is 0."""
     return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below != 0)
-
-
-def _with_intervals(
-    measures: Callable[[np.ndarray], Values], clips: int, resamples: int, seed: int
-) -> dict[str, Measure]:
-    values = {name: value.item() for name, value in measures(np.ones((1, clips)))}
-    drawn: dict[str, list[np.ndarray]] = {name: [np.empty(0)] for name in values}
-    for weights in _resampled(clips, resamples, seed):
-        for name, value in measures(weights):
-            drawn[name].append(value)
-    return {name: _measure(value, np.concatenate(drawn[name])) for name, value in values.items()}
-
-
-def _resampled(clips: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yields stacks of float64 (B, N) weights, `resamples` in all: how often each clip is drawn in N draws."""
-    generator = np.random.default_rng(seed)
-    stack = max(1, _CELLS // clips)
-    for start in range(0, resamples, stack):
-        rows = min(stack, resamples - start)
-        places = generator.integers(0, clips, (rows, clips)) + clips * np.arange(rows)[:, None]
-        yield np.bincount(places.ravel(), minlength=rows * clips).reshape(rows, clips).astype(np.float64)
-
-
-def _measure(value: float, drawn: np.ndarray) -> Measure:
-    defined = drawn[~np.isnan(drawn)]
-    if np.isnan(value):
-        return Measure(None, None, None)
-    if not drawn.size or defined.size < (1 - MOST_UNDEFINED) * drawn.size:
-        return Measure(value, None, None)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(defined, (tail, 1 - tail))
-    return Measure(value, float(low), float(high))

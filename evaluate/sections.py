@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from evaluate.bootstrap import Measure
 from evaluate.evaluation import (
     BASELINE,
     CHOSEN,
@@ -18,7 +19,6 @@ from evaluate.evaluation import (
     shown,
 )
 from evaluate.markup import Html, details, element, items, page, safe, section, table
-from evaluate.metrics import Measure
 from evaluate.notes import notes
 
 MANY = 12

@@ -8,9 +8,9 @@ import sklearn.metrics as reference
 from scipy.interpolate import interp1d
 from scipy.optimize import brentq
 
+from evaluate.bootstrap import Measure
 from evaluate.metrics import (
     Confusion,
-    Measure,
     choose_threshold,
     confusion,
     decision_measures,
