@@ -36,6 +36,7 @@ def test_mcnemar_of_the_published_comparison():
     by_hand = 2 * sum(math.comb(67, wins) for wins in range(12)) / 2**67
     assert found.p == pytest.approx(by_hand)
     assert found.p < 3e-8
+    assert found.p_mid == pytest.approx(by_hand - math.comb(67, 11) / 2**67)
     assert found.g == pytest.approx(56 / 67 - 0.5)
 
 
@@ -62,6 +63,8 @@ def test_mcnemar_without_disagreement_finds_nothing():
 def test_mcnemar_of_equal_counts_is_no_less_than_nothing():
     assert mcnemar_of_counts(3, 3).chi2 == 0
     assert mcnemar_of_counts(3, 3).p == 1
+    assert mcnemar_of_counts(3, 3).p_mid == pytest.approx(1)
+    assert mcnemar_of_counts(0, 1).p_mid == pytest.approx(0.5)
 
 
 def slow_delong(labels, first, second):
