@@ -1,4 +1,5 @@
-"""python -m evaluate: report, a trained run's numbers, figures and page; leaderboard, those of a sweep."""
+"""python -m evaluate: report, a trained run's numbers, figures and page; compare, runs beside each other; leaderboard,
+the trials of a sweep."""
 
 import json
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from evaluate.report import METRICS, ReportConfig, write_report
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; its last line is the path of what it wrote."""
+    from evaluate.compare import NUMBERS, CompareConfig, compare
     from evaluate.leaderboard import LeaderboardConfig, write_leaderboard_page
 
     parser = Parser(prog="python -m evaluate", description=__doc__)
@@ -20,7 +22,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_flags(commands.add_parser("report", help=text, description=text), ReportConfig)
     text = "write figures and leaderboard.html into the sweep's folder"
     add_flags(commands.add_parser("leaderboard", help=text, description=text), LeaderboardConfig)
+    text = "compare runs that tested on the same clips: tests, intervals, tables, compare.html"
+    add_flags(commands.add_parser("compare", help=text, description=text), CompareConfig)
     arguments = parser.parse_args(argv)
+    if arguments.command == "compare":
+        path = compare(read_flags(arguments, CompareConfig))
+        told = json.loads(path.with_name(NUMBERS).read_text(encoding="utf-8"))
+        print("\n".join([*told["sentences"], *(f"note: {warning}" for warning in told["warnings"])]))
+        print(path)
+        return 0
     if arguments.command == "leaderboard":
         print(write_leaderboard_page(read_flags(arguments, LeaderboardConfig)))
         return 0

@@ -97,7 +97,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """Returns what `metrics.json` holds: every number of the report, None where one is undefined."""
     results = evaluation.results
     return {
-        "run": results.folder.resolve().name,
+        "run": results.name,
         "fingerprint": results.config["fingerprint"],
         "split": results.audit["split"],
         "interval": {"kind": "bootstrap percentile over clips", "confidence": CONFIDENCE}
@@ -141,7 +141,7 @@ def _chosen(validation: Predictions) -> float | None:
 
 
 def _counts(results: Results) -> dict[str, PartCounts]:
-    clips = Counter((part, label) for label, part in results.split.values())
+    clips = Counter((row.part, row.label) for row in results.split.values())
     found = {}
     for part in (*PARTS, DROPPED):
         coverage = results.head.of(part).coverage

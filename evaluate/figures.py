@@ -22,7 +22,14 @@ from matplotlib.ticker import MaxNLocator
 from cache.files import replace_with
 from evaluate.metrics import Confusion, pr_points, roc_points
 
-COLOURS = {"ink": "#24292f", "grid": "#d0d7de", "one": "#0072b2", "two": "#d55e00"}
+COLOURS = {
+    "ink": "#24292f",
+    "grid": "#d0d7de",
+    "one": "#0072b2",
+    "two": "#d55e00",
+    "three": "#009e73",
+    "four": "#cc79a7",
+}
 """Colours by role. In a page each becomes the CSS variable of its name, so that figures follow light and dark."""
 STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -55,7 +62,7 @@ class Scores:
 
 @mpl.rc_context(STYLE)
 def roc_figure(models: Sequence[Scores]) -> Figure:
-    """Returns the ROC curves of `models` (at most two), each with real and fake clips."""
+    """Returns the ROC curves of `models` (the first four), each with real and fake clips."""
     figure, axes = _square("ROC curve")
     axes.plot([0, 1], [0, 1], ":", color=COLOURS["ink"], linewidth=1, label="chance")
     for model, style in zip(models, _line_styles(), strict=False):
@@ -107,7 +114,7 @@ def training_figure(history: dict[str, np.ndarray]) -> Figure:
     """Returns training and validation loss by epoch, and the epoch with the lowest validation loss if there is one."""
     figure, axes = _panel("Training")
     epochs = history["epoch"]
-    for name, label, style in zip(("loss", "val_loss"), ("training", "validation"), _line_styles(), strict=True):
+    for name, label, style in zip(("loss", "val_loss"), ("training", "validation"), _line_styles(), strict=False):
         values = history.get(name, np.full(epochs.shape, np.nan))
         if np.isfinite(values).any():
             axes.plot(epochs, values, **style, marker="." if len(epochs) < 2 else "", label=label)
@@ -135,6 +142,38 @@ def histogram_figure(scores: Scores, thresholds: Sequence[float]) -> Figure:
     axes.set(xlim=(0, 1), xlabel="probability of fake", ylabel="clips")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     _legend_above(axes, columns=2)
+    return figure
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row of `differences_figure`: a value, and its intervals over clips and over people where there are any."""
+
+    name: str
+    value: float
+    over_clips: tuple[float, float] | None
+    over_people: tuple[float, float] | None
+
+
+@mpl.rc_context(STYLE)
+def differences_figure(title: str, rows: Sequence[Difference]) -> Figure:
+    """Returns differences with their intervals beside the line of no difference, the first row on top."""
+    figure = Figure(figsize=(_SIZE[0] * 1.4, 1.3 + 0.55 * len(rows)), layout="constrained")
+    axes = figure.add_subplot(title=title)
+    axes.axvline(0, color=COLOURS["ink"], linewidth=1, linestyle=":")
+    for place, row in enumerate(rows):
+        for interval, height, role, style in (
+            (row.over_clips, -0.1, "one", "-"),
+            (row.over_people, 0.1, "two", "--"),
+        ):
+            if interval:
+                axes.plot(interval, [place + height] * 2, style, color=COLOURS[role], linewidth=2, marker="|")
+        axes.plot(row.value, place, "o", color=COLOURS["ink"], markersize=5)
+    for role, style, name in (("one", "-", "over clips"), ("two", "--", "over people")):
+        axes.plot([], [], style, color=COLOURS[role], linewidth=2, label=f"95 % interval {name}")
+    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel="difference (0: equally good)")
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -166,7 +205,12 @@ def inline_svg(figure: Figure, name: str, text: str) -> str:
 
 
 def _line_styles() -> tuple[dict[str, Any], ...]:
-    return ({"color": COLOURS["one"], "linewidth": 2}, {"color": COLOURS["two"], "linewidth": 1.6, "linestyle": "--"})
+    return (
+        {"color": COLOURS["one"], "linewidth": 2},
+        {"color": COLOURS["two"], "linewidth": 1.6, "linestyle": "--"},
+        {"color": COLOURS["three"], "linewidth": 1.6, "linestyle": "-."},
+        {"color": COLOURS["four"], "linewidth": 1.6, "linestyle": (0, (1, 1))},
+    )
 
 
 def _mark(axes: Axes, place: float, style: str, label: str) -> None:

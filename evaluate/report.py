@@ -26,6 +26,7 @@ from evaluate.markup import Html
 from evaluate.notes import notes
 from evaluate.results import read_results
 from evaluate.sections import report_page
+from evaluate.tables import readable
 from train.predictions import Predictions
 from train.runs import latest
 
@@ -46,10 +47,7 @@ def write_report(config: ReportConfig) -> Path:
 
     A UserError says what the run folder lacks, or which line of it does not fit.
     """
-    if config.resamples < 1:
-        raise UserError(f"--resamples {config.resamples} draws no interval; give 1 or more, such as 2000.")
-    if config.seed < 0:
-        raise UserError(f"--seed {config.seed} is below 0; give 0 or above.")
+    require_resamples(config.resamples, config.seed)
     evaluation = evaluate_results(read_results(config.run or latest(Path("runs"))), config.resamples, config.seed)
     folder = evaluation.results.folder / "report"
     try:
@@ -59,11 +57,17 @@ def write_report(config: ReportConfig) -> Path:
             json.dumps(as_json(evaluation) | {"notes": list(notes(evaluation))}, indent=1, allow_nan=False) + "\n",
         )
         drawn = dict(_draw(evaluation, folder / "figures"))
-        # A name that is no Unicode, of a file or in a run's JSON, is shown with question marks.
-        text = report_page(evaluation, drawn).encode("utf-8", "replace").decode("utf-8")
-        return write_text(folder / "report.html", text)
+        return write_text(folder / "report.html", readable(report_page(evaluation, drawn)))
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); free it or its disk and run again.") from None
+
+
+def require_resamples(resamples: int, seed: int) -> None:
+    """Raises a UserError for numbers that no bootstrap can be drawn with."""
+    if resamples < 1:
+        raise UserError(f"--resamples {resamples} draws no interval; give 1 or more, such as 2000.")
+    if seed < 0:
+        raise UserError(f"--seed {seed} is below 0; give 0 or above.")
 
 
 def _draw(evaluation: Evaluation, folder: Path) -> Iterator[tuple[str, tuple[str, Html]]]:

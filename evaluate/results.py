@@ -8,25 +8,36 @@ from typing import Any
 import numpy as np
 
 from cache.schema import UserError
-from train.predictions import Predictions, read_predictions, read_rows, read_split, require_split
-from train.runs import require_finished
+from train.predictions import Predictions, SplitRow, read_predictions, read_rows, read_split, require_split
+from train.runs import DONE, require_finished
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
     """Everything a report needs of one run.
 
-    `split` gives label and part of each clip by id; `history` a float64 (E,) column of E epochs by name, NaN where the
-    run wrote nothing; `baseline` is the logistic regression on the same clips as `head`.
+    `split` gives label, part and owner of each clip by id; `seconds` is how long training took, if the run says;
+    `history` a float64 (E,) column of E epochs by name, NaN where the run wrote nothing; `baseline` is the logistic
+    regression on the same clips as `head`.
     """
 
     folder: Path
     config: dict[str, Any]
+    seconds: float | None
     audit: dict[str, Any]
-    split: dict[str, tuple[int, str]]
+    split: dict[str, SplitRow]
     history: dict[str, np.ndarray]
     head: Predictions
     baseline: Predictions
+
+    @property
+    def name(self) -> str:
+        """The run's name, that of its folder."""
+        return self.folder.resolve().name
+
+    def people(self, clips: Predictions) -> np.ndarray:
+        """Returns whose footage each of `clips` is, as int64 (N,): equal numbers are the same person's."""
+        return np.unique([self.split[name].owner for name in clips.ids], return_inverse=True)[1]
 
 
 def read_results(folder: Path) -> Results:
@@ -37,10 +48,12 @@ def read_results(folder: Path) -> Results:
     config = _read_json(folder / "config.json", {"config": dict, "profile": dict, "fingerprint": str, "versions": dict})
     audit = _read_json(folder / "audit.json", {"split": str, "dropped": int, "notes": list, "findings": list})
     _check_findings(audit["findings"], folder / "audit.json")
-    return Results(folder, config, audit, split, _read_history(folder / "history.csv"), head, baseline)
+    return Results(
+        folder, config, _seconds(folder / DONE), audit, split, _read_history(folder / "history.csv"), head, baseline
+    )
 
 
-def _predictions(path: Path, split: dict[str, tuple[int, str]]) -> Predictions:
+def _predictions(path: Path, split: dict[str, SplitRow]) -> Predictions:
     predictions = read_predictions(path)
     require_split(predictions, split, path)
     return predictions
@@ -58,6 +71,11 @@ def _read_json(path: Path, keys: dict[str, type]) -> dict[str, Any]:
         if not isinstance(values, dict) or not isinstance(values.get(name), kind):
             raise UserError(f"{path} has no {name!r} that is a {kind.__name__}; train the run again to write it.")
     return values
+
+
+def _seconds(path: Path) -> float | None:
+    seconds = _read_json(path, {"created": str}).get("seconds")
+    return float(seconds) if isinstance(seconds, int | float) else None
 
 
 def _check_findings(findings: list[Any], path: Path) -> None:

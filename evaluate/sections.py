@@ -33,7 +33,7 @@ _KINDS = {
 
 def report_page(evaluation: Evaluation, figures: Mapping[str, tuple[str, Html]]) -> str:
     """Returns the report as one HTML document; `figures` holds a caption and an SVG element for each figure."""
-    name, counts = evaluation.results.folder.resolve().name, evaluation.counts["test"]
+    name, counts = evaluation.results.name, evaluation.counts["test"]
     found = list(notes(evaluation))
     drawn = (element("figure", svg, element("figcaption", caption)) for caption, svg in figures.values())
     return page(

@@ -46,7 +46,9 @@ def test_mcnemar_counts_and_sums(seed):
     labels, first, second = judged(generator, 60)
     found = mcnemar(labels, first >= 0.5, second >= 0.5)
     right = [(one >= 0.5) == (labels == 1) for one in (first, second)]
-    table = [[sum(a == x and b == y for a, b in zip(*right, strict=True)) for y in (True, False)] for x in (True, False)]
+    table = [
+        [sum(a == x and b == y for a, b in zip(*right, strict=True)) for y in (True, False)] for x in (True, False)
+    ]
     assert (found.first, found.second) == (table[0][1], table[1][0])
     less = min(found.first, found.second)
     clips = found.first + found.second
@@ -69,6 +71,7 @@ def test_mcnemar_of_equal_counts_is_no_less_than_nothing():
 
 def slow_delong(labels, first, second):
     """DeLong's structural components by their definition: every fake against every real."""
+
     def score(fake, real):
         return (fake > real) + 0.5 * (fake == real)
 

@@ -52,19 +52,32 @@ def read_predictions(path: Path) -> Predictions:
     )
 
 
-def read_split(path: Path) -> dict[str, tuple[int, str]]:
-    """Returns label and part (train, val, test or dropped) of each clip in the split file `path`, by id."""
-    rows: dict[str, tuple[int, str]] = {}
+@dataclass(frozen=True)
+class SplitRow:
+    """What a split file says of a clip: `part` is train, val, test or dropped.
+
+    `owner` is whose footage it is, its target; where that is not known, what it was made from, or the clip itself.
+    """
+
+    label: int
+    part: str
+    owner: str
+
+
+def read_split(path: Path) -> dict[str, SplitRow]:
+    """Returns the clips of the split file `path` by id; a UserError names the line that cannot be one."""
+    rows: dict[str, SplitRow] = {}
     for line, values in read_rows(path, ("id", "label", "part")):
         where = f"{path}, line {line}"
         _refuse_twice(values["id"], rows, where)
-        rows[values["id"]] = _label_and_part(values, where, (*PARTS, DROPPED))
+        owner = values.get("target") or values.get("source") or values["id"]
+        rows[values["id"]] = SplitRow(*_label_and_part(values, where, (*PARTS, DROPPED)), owner)
     return rows
 
 
-def require_split(predictions: Predictions, split: Mapping[str, tuple[int, str]], path: Path) -> None:
+def require_split(predictions: Predictions, split: Mapping[str, SplitRow], path: Path) -> None:
     """Raises a UserError if the predictions in the file `path` are not those of the clips of `split`, one each."""
-    expected = {name: row for name, row in split.items() if row[1] != DROPPED}
+    expected = {name: (row.label, row.part) for name, row in split.items() if row.part != DROPPED}
     found = zip(predictions.ids, predictions.labels.tolist(), predictions.parts.tolist(), strict=True)
     for name, label, part in found:
         if name not in expected:
