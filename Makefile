@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
+comma := ,
+
 # $(call flags,NAME OTHER_NAME) gives --name value for each variable on the command line; ARGS goes through as it is.
 # Variables of the environment are left alone: some systems set NAME or HEAD for purposes of their own.
 lower = $(subst _,-,$(shell echo $(1) | tr A-Z a-z))
@@ -14,7 +16,7 @@ given = $(filter command,$(firstword $(origin $(1))))
 flags = $(foreach name,$(1),$(if $(call given,$(name)),--$(call lower,$(name)) "$($(name))")) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train sweep ensemble finetune cnn3d eval detect test test-slow bench lint format lock clean
+.PHONY: help setup demo features train sweep ensemble finetune cnn3d eval compare detect test test-slow bench lint format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -55,6 +57,11 @@ cnn3d: $(READY) ## [RUN_FOLDER=runs/x WIDTH=16 EPOCHS=40 NAME=run]: kept crops, 
 
 eval: $(READY) ## [RUN_FOLDER=runs/x]: run folder -> metrics.json, figures, report.html
 	@$(RUN) -m evaluate report $(if $(RUN_FOLDER),--run "$(RUN_FOLDER)") $(ARGS)
+
+compare: $(READY) ## A=runs/x B=runs/y [C=runs/z]: which is better, and how sure that is; features folders are trained on first
+	@$(if $(and $(call given,A),$(call given,B)),,echo "error: say which runs, as in make compare A=runs/x B=runs/y." >&2; exit 2)
+	@$(RUN) -m evaluate compare --runs "$(A),$(B)$(if $(call given,C),$(comma)$(C))$(if $(call given,D),$(comma)$(D))" \
+	  $(call flags,OUT HEAD SPLIT SEED SEEDS RESAMPLES)
 
 detect: $(READY) ## VIDEO=clip.mp4 [RUN_FOLDER=runs/x SHOW=out.png]: a verdict on a clip or a folder of clips
 	@$(if $(call given,VIDEO),,echo "error: say which clip, as in make detect VIDEO=clip.mp4." >&2; exit 64)

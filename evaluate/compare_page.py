@@ -7,7 +7,7 @@ from typing import Any
 from evaluate.bootstrap import Measure
 from evaluate.comparison import Comparison, Model, Pair
 from evaluate.evaluation import DECISION_NAMES, SCORE_NAMES, shown
-from evaluate.markup import Html, details, element, items, page, section, table
+from evaluate.markup import Html, details, element, items, measured, page, section, table
 from evaluate.sentences import sentences, shown_p, warnings
 from evaluate.tables import Table
 
@@ -95,7 +95,7 @@ def _heading(pair: Pair) -> Html:
 
 
 def _html(shown: Table) -> Html:
-    return table(shown.caption, shown.columns, shown.rows)
+    return table(shown.caption, shown.columns, [list(map(measured, row)) for row in shown.rows])
 
 
 def _cells(measures: Mapping[str, Measure]) -> Iterator[str]:

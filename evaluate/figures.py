@@ -158,7 +158,7 @@ class Difference:
 @mpl.rc_context(STYLE)
 def differences_figure(title: str, rows: Sequence[Difference]) -> Figure:
     """Returns differences with their intervals beside the line of no difference, the first row on top."""
-    figure = Figure(figsize=(_SIZE[0] * 1.4, 1.3 + 0.55 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(_SIZE[0] * 1.15, 1.3 + 0.55 * len(rows)), layout="constrained")
     axes = figure.add_subplot(title=title)
     axes.axvline(0, color=COLOURS["ink"], linewidth=1, linestyle=":")
     for place, row in enumerate(rows):

@@ -50,6 +50,12 @@ def table(caption: str, columns: Sequence[object], rows: Iterable[Sequence[objec
     return element("div", element("table", element("caption", caption), head, body), class_="scroll", tabindex="0")
 
 
+def measured(text: str) -> Html:
+    """Returns a value and its interval, `0.8 [0.7, 0.9]`, so that the interval stays whole where the line breaks."""
+    value, bracket, interval = text.partition(" [")
+    return Html(f"{safe(value)} {element('small', '[' + interval)}") if bracket else safe(text)
+
+
 def page(title: str, *children: object) -> str:
     """Returns a whole HTML document that asks for nothing outside itself, and may not: its policy forbids it."""
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from evaluate.evaluation import (
     PartCounts,
     shown,
 )
-from evaluate.markup import Html, details, element, items, page, safe, section, table
+from evaluate.markup import Html, details, element, items, measured, page, section, table
 from evaluate.notes import notes
 
 MANY = 12
@@ -111,13 +111,7 @@ def _call_table(caption: str, calls: Mapping[str, Decisions]) -> Html:
 
 def _measure_rows(names: Mapping[str, str], models: list[dict[str, Measure]]) -> Iterator[list[object]]:
     for name, label in names.items():
-        yield [label, *(_cell(model[name]) for model in models)]
-
-
-def _cell(measure: Measure) -> Html:
-    """The value and its interval, which may stand below it where the screen is narrow."""
-    value, _, interval = shown(measure).partition(" ")
-    return Html(f"{safe(value)} {_small(interval)}")
+        yield [label, *(measured(shown(model[name])) for model in models)]
 
 
 def _validation(evaluation: Evaluation) -> Iterator[Html]:

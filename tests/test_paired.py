@@ -91,7 +91,7 @@ def test_delong_is_that_of_its_definition(clips, ties):
     assert found.difference == pytest.approx(difference)
     assert found.error == pytest.approx(error)
     assert found.p == pytest.approx(2 * stats.norm.sf(abs(difference / error)))
-    assert found.high - found.low == pytest.approx(2 * 1.959964 * error)
+    assert (found.low, found.high) == pytest.approx((difference - 1.959964 * error, difference + 1.959964 * error))
 
 
 def test_delong_agrees_with_exchanging_the_detectors_at_random():
@@ -181,6 +181,7 @@ def test_holm_is_that_of_its_definition():
 def test_the_sample_size_is_where_the_test_succeeds_four_times_in_five():
     error = accuracy_error(30, 20, 518)
     needed = clips_needed(10 / 518, error, 518)
+    assert needed is not None
     generator = np.random.default_rng(0)
     draws = generator.multinomial(needed, [30 / 518, 20 / 518, 468 / 518], 4000)
     z = (draws[:, 0] - draws[:, 1]) / np.sqrt(draws[:, 0] + draws[:, 1])
@@ -194,6 +195,11 @@ def test_the_error_of_an_accuracy_difference_is_that_of_its_differences():
     assert accuracy_error(7, 4, 40) == pytest.approx(values.std() / math.sqrt(40))
 
 
+def ends(measure):
+    assert None not in (measure.low, measure.value, measure.high)
+    return measure.low, measure.value, measure.high
+
+
 def test_differences_are_drawn_on_the_same_resamples():
     labels, first, second = judged(np.random.default_rng(1), 120)
     found = difference_measures(labels, (first, 0.5), (second, 0.5), resamples=500)
@@ -201,8 +207,9 @@ def test_differences_are_drawn_on_the_same_resamples():
     assert all(measure.value == measure.low == measure.high == 0 for measure in same.values())
     turned = difference_measures(labels, (second, 0.5), (first, 0.5), resamples=500)
     for name, measure in found.items():
-        assert measure.low <= measure.value <= measure.high, name
-        assert (turned[name].low, turned[name].high) == pytest.approx((-measure.high, -measure.low)), name
+        low, value, high = ends(measure)
+        assert low <= value <= high, name
+        assert (turned[name].low, turned[name].high) == pytest.approx((-high, -low)), name
     pair = delong(labels, first, second)
     assert (found["roc_auc"].low, found["roc_auc"].high) == pytest.approx((pair.low, pair.high), abs=0.02)
 
@@ -214,8 +221,8 @@ def test_clips_of_one_person_are_drawn_together():
 
     def width(groups):
         labels, first, second = five_times
-        area = difference_measures(labels, (first, 0.5), (second, 0.5), 1000, groups=groups)["roc_auc"]
-        return area.high - area.low
+        low, _, high = ends(difference_measures(labels, (first, 0.5), (second, 0.5), 1000, groups=groups)["roc_auc"])
+        return high - low
 
     # Five copies of a person say no more than one: the interval is that of 60 clips, not of 300.
     assert width(people) == pytest.approx(width(None) * math.sqrt(5), rel=0.15)
