@@ -127,7 +127,7 @@ def test_warns_of_few_people_and_of_wide_intervals_with_the_clips_it_would_take(
 
 def test_a_different_set_of_clips_is_refused_with_its_first_clip(runs, tmp_path):
     other = write_run(tmp_path / "other", rows=clips(test=61))
-    with pytest.raises(UserError, match="do not test on the same clips: 1 are in .*other alone, '.*' first"):
+    with pytest.raises(UserError, match=r"do not test on the same clips: 1 are in .*other alone, '.*' first"):
         compared([runs[0], other])
 
 
