@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ORDER = ["cache", "extract", "train", "evaluate", "detect"]
-PURE = ["evaluate.bootstrap", "evaluate.metrics"]
+PURE = ["evaluate.bootstrap", "evaluate.metrics", "evaluate.paired", "evaluate.calibrate"]
 # Training reaches for videos and backbones only to fine-tune them.
 MAY_IMPORT_EXTRACT = {"finetune.py"}
 
