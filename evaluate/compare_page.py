@@ -6,14 +6,12 @@ from typing import Any
 
 from evaluate.bootstrap import Measure
 from evaluate.comparison import Comparison, Model, Pair
-from evaluate.evaluation import DECISION_NAMES, SCORE_NAMES, shown
+from evaluate.evaluation import DECISION_NAMES, MAIN, SCORE_NAMES, shown
 from evaluate.markup import Html, details, element, items, measured, page, section, table
 from evaluate.sentences import sentences, shown_p, warnings
 from evaluate.tables import Table
 
 NAMES = SCORE_NAMES | DECISION_NAMES
-MAIN = ("roc_auc", "accuracy", "balanced_accuracy", "f1_fake", "f1_real", "kappa", "log_loss")
-"""The measures that every table of runs has."""
 
 
 def comparison_page(

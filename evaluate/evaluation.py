@@ -2,24 +2,31 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, UserError
 from evaluate.bootstrap import CONFIDENCE, Measure
+from evaluate.calibrate import Bin, Temperature, calibration_error, fit_temperature, reliability
 from evaluate.metrics import (
     Confusion,
     choose_threshold,
     confusion,
     decision_measures,
+    evaluate,
     score_measures,
 )
-from evaluate.results import Results
+from evaluate.results import Results, read_member
 from train.predictions import Predictions
 from train.split import DROPPED
 
 HEAD, BASELINE = "head", "logistic baseline"
 HALF, CHOSEN = "0.5", "chosen on validation"
+RAW, CALIBRATED = "raw", "calibrated"
 
 SCORE_NAMES = {
     "roc_auc": "ROC AUC",
@@ -40,6 +47,8 @@ DECISION_NAMES = {
     "recall_real": "recall, real",
     "f1_real": "F1, real",
 }
+MAIN = ("roc_auc", "accuracy", "balanced_accuracy", "f1_fake", "f1_real", "kappa", "log_loss")
+"""The measures that tables of runs have room for."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +78,33 @@ class PartCounts:
     few_faces: int
 
 
+@dataclass(frozen=True)
+class Reliability:
+    """How far probabilities on the test part can be taken at their word: `error` is their ECE."""
+
+    error: Measure
+    bins: list[Bin]
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A run's numbers. `evaluated` goes by part (test, and val if it is there), then by HEAD and BASELINE."""
+    """A run's numbers. `evaluated` goes by part (test, and val if it is there), then by HEAD and BASELINE.
+
+    `over_people` has the head's measures on the test part (calls at 0.5) with intervals over the `people` in it.
+    `temperature` is fitted on validation, None without it; `reliability` goes by RAW, and with it by CALIBRATED too.
+    `members` are the test measures, without intervals, of the runs that an ensemble consists of.
+    """
 
     results: Results
     resamples: int
     seed: int
     counts: dict[str, PartCounts]
     evaluated: dict[str, dict[str, Evaluated]]
+    people: int
+    over_people: dict[str, Measure]
+    temperature: Temperature | None
+    reliability: dict[str, Reliability]
+    members: dict[str, dict[str, Measure]]
 
 
 def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
@@ -90,7 +117,20 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
         for part in ("test", "val")
         if results.head.of(part).ids
     }
-    return Evaluation(results, resamples, seed, _counts(results), evaluated)
+    test, people = results.head.of("test"), results.people(results.head.of("test"))
+    temperature = _temperature(results.head.of("val"))
+    return Evaluation(
+        results,
+        resamples,
+        seed,
+        _counts(results),
+        evaluated,
+        len(np.unique(people)),
+        evaluate(test.labels, test.probabilities, 0.5, resamples, seed, people),
+        temperature,
+        dict(_reliability(test, temperature, resamples, seed)),
+        dict(_members(results)),
+    )
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -107,6 +147,16 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "parts": {
             part: {name: dataclasses.asdict(model) for name, model in models.items()}
             for part, models in evaluation.evaluated.items()
+        },
+        "people": evaluation.people,
+        "over_people": {name: dataclasses.asdict(found) for name, found in evaluation.over_people.items()},
+        "calibration": {
+            "temperature": evaluation.temperature and evaluation.temperature.value,
+            **{name: dataclasses.asdict(found) for name, found in evaluation.reliability.items()},
+        },
+        "members": {
+            member: {name: found.value for name, found in measures.items()}
+            for member, measures in evaluation.members.items()
         },
     }
 
@@ -134,6 +184,28 @@ def _evaluate(model: Predictions, part: str, resamples: int, seed: int) -> Evalu
             if threshold is not None
         },
     )
+
+
+def _temperature(validation: Predictions) -> Temperature | None:
+    return fit_temperature(validation.labels, validation.probabilities) if validation.ids else None
+
+
+def _reliability(
+    test: Predictions, temperature: Temperature | None, resamples: int, seed: int
+) -> Iterator[tuple[str, Reliability]]:
+    said = {RAW: test.probabilities}
+    if temperature:
+        said[CALIBRATED] = temperature(test.probabilities)
+    for name, probabilities in said.items():
+        error = calibration_error(test.labels, probabilities, resamples, seed)
+        yield name, Reliability(error, reliability(test.labels, probabilities))
+
+
+def _members(results: Results) -> Iterator[tuple[str, dict[str, Measure]]]:
+    for folder in results.config.get("ensemble", {}).get("members", ()):
+        member = read_member(Path(folder), results.head.of("test"))
+        if member is not None:
+            yield Path(folder).name, evaluate(member.labels, member.probabilities, 0.5, resamples=0)
 
 
 def _chosen(validation: Predictions) -> float | None:

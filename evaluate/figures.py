@@ -4,9 +4,10 @@ Colours are Okabe & Ito's, which people with any colour vision tell apart ("Colo
 say is also said by line style or position.
 """
 
+import base64
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from cache.files import replace_with
+from evaluate.calibrate import Bin
 from evaluate.metrics import Confusion, pr_points, roc_points
 
 COLOURS = {
@@ -145,6 +148,24 @@ def histogram_figure(scores: Scores, thresholds: Sequence[float]) -> Figure:
     return figure
 
 
+@mpl.rc_context(STYLE)
+def reliability_figure(models: Mapping[str, Sequence[Bin]]) -> Figure:
+    """Returns the share of fakes by probability, with 95 % intervals, of at most two sets of bins by name."""
+    figure, axes = _square("Reliability")
+    axes.plot([0, 1], [0, 1], ":", color=COLOURS["ink"], linewidth=1, label="perfect")
+    for (name, bins), style, marker, aside in zip(models.items(), _line_styles(), "os", (-0.006, 0.006), strict=False):
+        # A little apart, or intervals of the same bins would hide each other.
+        means = np.array([one.probability for one in bins]) + aside
+        ends = np.array([(one.share.low, one.share.high) for one in bins], float).T
+        axes.vlines(means, *ends, color=style["color"], linewidth=1, alpha=0.7)
+        axes.plot(
+            means, np.array([one.share.value for one in bins], float), **style, marker=marker, markersize=5, label=name
+        )
+    axes.set(xlabel="probability of fake, mean of the bin", ylabel="share of fakes in the bin")
+    axes.legend(loc="upper left")
+    return figure
+
+
 @dataclass(frozen=True)
 class Difference:
     """A row of `differences_figure`: a value, and its intervals over clips and over people where there are any."""
@@ -175,6 +196,32 @@ def differences_figure(title: str, rows: Sequence[Difference]) -> Figure:
     axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel="difference (0: equally good)")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
+
+
+@mpl.rc_context(STYLE)
+def clips_figure(clips: Sequence[tuple[str, np.ndarray]]) -> Figure:
+    """Returns a contact sheet: the twelve crops uint8 (12, H, W, 3) of each clip in a row, its caption above."""
+    figure = Figure(figsize=(10, 1.15 * len(clips)), layout="constrained")
+    for axes, (caption, crops) in zip(np.atleast_1d(figure.subplots(len(clips), 1)), clips, strict=True):
+        axes.imshow(strip(crops, columns=len(crops)))
+        axes.set_title(caption, fontsize=8)
+        axes.set_axis_off()
+    return figure
+
+
+def strip(crops: np.ndarray, columns: int) -> np.ndarray:
+    """Returns crops uint8 (N, H, W, 3) at half their size, `columns` beside each other, as one picture."""
+    count, height, width, _ = crops.shape
+    halves = crops.reshape(count, height // 2, 2, width // 2, 2, 3).mean(axis=(2, 4)).astype(np.uint8)
+    rows = [np.concatenate(list(halves[start : start + columns]), axis=1) for start in range(0, count, columns)]
+    return np.concatenate(rows, axis=0)
+
+
+def inline_jpeg(picture: np.ndarray) -> str:
+    """Returns a picture uint8 (H, W, 3) as a data address for an HTML page."""
+    buffer = io.BytesIO()
+    imsave(buffer, picture, format="jpg")
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 @mpl.rc_context(STYLE)

@@ -59,9 +59,10 @@ def measured(text: str) -> Html:
 def page(title: str, *children: object) -> str:
     """Returns a whole HTML document that asks for nothing outside itself, and may not: its policy forbids it."""
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{safe(title)}</title><style>\n{style}</style></head>\n"
         f"<body><main>{''.join(map(safe, children))}</main></body></html>\n"

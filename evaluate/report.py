@@ -9,24 +9,30 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cache.command import option
-from cache.files import write_text
-from cache.schema import UserError
+from cache.files import replace_with, write_text
+from cache.schema import UserError, printable
+from evaluate.card import as_markdown, model_card
 from evaluate.evaluation import BASELINE, CHOSEN, HALF, HEAD, Evaluation, as_json, evaluate_results
 from evaluate.figures import (
     Scores,
+    clips_figure,
     confusion_figure,
     histogram_figure,
     inline_svg,
     pr_figure,
+    reliability_figure,
     roc_figure,
     save,
     training_figure,
 )
+from evaluate.footage import find_footage
 from evaluate.markup import Html
 from evaluate.notes import notes
+from evaluate.report_tables import report_tables, wrong_caption
 from evaluate.results import read_results
 from evaluate.sections import report_page
-from evaluate.tables import readable
+from evaluate.slices import Failures, find_failures
+from evaluate.tables import readable, write_tables
 from train.predictions import Predictions
 from train.runs import latest
 
@@ -56,8 +62,13 @@ def write_report(config: ReportConfig) -> Path:
             folder / METRICS,
             json.dumps(as_json(evaluation) | {"notes": list(notes(evaluation))}, indent=1, allow_nan=False) + "\n",
         )
+        failures = find_failures(evaluation.results, find_footage(evaluation.results), config.seed)
         drawn = dict(_draw(evaluation, folder / "figures"))
-        return write_text(folder / "report.html", readable(report_page(evaluation, drawn)))
+        _save_sheet(failures, folder / "figures")
+        write_tables(folder / "tables", report_tables(evaluation, failures))
+        card = as_markdown(evaluation.results.name, model_card(evaluation))
+        write_text(folder / "model-card.md", readable(card))
+        return write_text(folder / "report.html", readable(report_page(evaluation, failures, drawn)))
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); free it or its disk and run again.") from None
 
@@ -68,6 +79,17 @@ def require_resamples(resamples: int, seed: int) -> None:
         raise UserError(f"--resamples {resamples} draws no interval; give 1 or more, such as 2000.")
     if seed < 0:
         raise UserError(f"--seed {seed} is below 0; give 0 or above.")
+
+
+def _save_sheet(failures: Failures, folder: Path) -> None:
+    """Saves the contact sheet of the most wrong clips, if their crops were kept."""
+    ids = failures.clips.ids
+    pictures = [(row, failures.footage.pictures(ids[row])) for row in failures.wrong]
+    kept = [
+        (f"{wrong_caption(failures, row)} {printable(ids[row])}", crops) for row, crops in pictures if crops is not None
+    ]
+    if kept:
+        replace_with(folder / "most-wrong.png", lambda file: clips_figure(kept).savefig(file, dpi=100, format="png"))
 
 
 def _draw(evaluation: Evaluation, folder: Path) -> Iterator[tuple[str, tuple[str, Html]]]:
@@ -92,6 +114,9 @@ def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str, Figure]]:
     thresholds = sorted({calls.threshold for calls in head.decisions.values()})
     caption = "Probabilities that the head gives to real and to fake test clips."
     yield "histogram", caption, histogram_figure(models[0], thresholds)
+    bins = {name: found.bins for name, found in evaluation.reliability.items()}
+    caption = "Share of fakes by probability, with 95 % intervals: on the dotted line a probability is what it says."
+    yield "reliability", caption, reliability_figure(bins)
     if any(np.isfinite(results.history.get(loss, ())).any() for loss in ("loss", "val_loss")):
         caption = "Loss by epoch, and the epoch of the lowest validation loss where there is one."
         yield "training", caption, training_figure(results.history)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cache.schema import UserError
+from cache.schema import TEST, UserError
 from train.predictions import Predictions, SplitRow, read_predictions, read_rows, read_split, require_split
 from train.runs import DONE, require_finished
 
@@ -51,6 +51,16 @@ def read_results(folder: Path) -> Results:
     return Results(
         folder, config, _seconds(folder / DONE), audit, split, _read_history(folder / "history.csv"), head, baseline
     )
+
+
+def read_member(folder: Path, clips: Predictions) -> Predictions | None:
+    """Returns what the run in `folder` says of `clips`, in its own order; None if it is gone or judges others."""
+    try:
+        require_finished(folder)
+        found = read_predictions(folder / "predictions.csv").of(TEST)
+    except UserError:
+        return None
+    return found if sorted(found.ids) == sorted(clips.ids) else None
 
 
 def _predictions(path: Path, split: dict[str, SplitRow]) -> Predictions:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evaluate.bootstrap import Measure
+from evaluate.card import model_card
 from evaluate.evaluation import (
     BASELINE,
     CHOSEN,
@@ -18,8 +19,12 @@ from evaluate.evaluation import (
     PartCounts,
     shown,
 )
+from evaluate.figures import inline_jpeg, strip
 from evaluate.markup import Html, details, element, items, measured, page, section, table
 from evaluate.notes import notes
+from evaluate.report_tables import failure_tables, uncertainty_tables, value_of, wrong_caption
+from evaluate.slices import Failures
+from evaluate.tables import Table
 
 MANY = 12
 """Findings of one kind from which they are folded."""
@@ -31,7 +36,7 @@ _KINDS = {
 }
 
 
-def report_page(evaluation: Evaluation, figures: Mapping[str, tuple[str, Html]]) -> str:
+def report_page(evaluation: Evaluation, failures: Failures, figures: Mapping[str, tuple[str, Html]]) -> str:
     """Returns the report as one HTML document; `figures` holds a caption and an SVG element for each figure."""
     name, counts = evaluation.results.name, evaluation.counts["test"]
     found = list(notes(evaluation))
@@ -43,10 +48,14 @@ def report_page(evaluation: Evaluation, figures: Mapping[str, tuple[str, Html]])
         element("div", *_cards(evaluation), class_="cards"),
         element("div", items(found), class_="notes", role="note") if found else "",
         section("Head beside baseline", _tables(evaluation, "test")),
+        section("How sure this is", *map(_html, uncertainty_tables(evaluation).values())),
+        section("Where it fails", *_failures(failures)),
+        section("Calibration", *_calibration(evaluation)),
         section("Figures", element("div", *drawn, class_="figures")),
         section("Leak audit", *_audit(evaluation)),
         section("Data", *_data(evaluation)),
         *([section("Validation", *_validation(evaluation))] if "val" in evaluation.evaluated else []),
+        section("Model card", *_card(evaluation)),
         section("How to repeat this", *_recipe(evaluation)),
     )
 
@@ -69,16 +78,61 @@ def _cards(evaluation: Evaluation) -> Iterator[Html]:
             for model in (models[HEAD], models[BASELINE])
         )
         name = SCORE_NAMES[measure] if kind == "scores" else f"{DECISION_NAMES[measure]} at 0.5"
-        beside = f"baseline {_value(baseline)}"
-        yield element("div", name, element("b", _value(head)), _small(_interval(head)), _small(beside), class_="card")
+        beside = f"baseline {value_of(baseline)}"
+        yield element("div", name, element("b", value_of(head)), _small(_interval(head)), _small(beside), class_="card")
+
+
+def _html(one: Table) -> Html:
+    return table(one.caption, one.columns, [list(map(measured, row)) for row in one.rows])
+
+
+def _failures(failures: Failures) -> Iterator[Html]:
+    tables = failure_tables(failures)
+    if len(tables) < 4:
+        yield element("p", "The features are not where they were, so size of face and length of clip are not known.")
+    for one in tables.values():
+        yield _html(one) if len(one.rows) <= MANY else details(one.caption, _html(one))
+    if not failures.wrong:
+        return
+    yield element("p", f"The {len(failures.wrong)} clips that it gets most confidently wrong, the worst first:")
+    yield element("div", *(_wrong(failures, row) for row in failures.wrong), class_="figures")
+
+
+def _wrong(failures: Failures, row: int) -> Html:
+    name, crops = failures.clips.ids[row], failures.footage.pictures(failures.clips.ids[row])
+    image = Html()
+    if crops is not None:
+        image = Html(f'<img src="{inline_jpeg(strip(crops, 6))}" alt="twelve crops of this clip">')
+    return element("figure", image, element("figcaption", wrong_caption(failures, row), " ", element("small", name)))
+
+
+def _calibration(evaluation: Evaluation) -> Iterator[Html]:
+    found = evaluation.temperature
+    if found is None:
+        yield element("p", "There is no validation part with both classes, so the probabilities are not calibrated.")
+    else:
+        side = "too sure of themselves" if found.value > 1 else "too timid"
+        yield element(
+            "p",
+            f"On {found.clips} validation clips the logits are {side}: they are best divided by {found.value:.2f} (the "
+            "temperature). Detection shows the probability so calibrated, beside the raw one; calls do not change.",
+        )
+    yield table(
+        "Expected calibration error on the test part, ten bins: how far the probability of fake is from the share of "
+        "fakes, on average. The interval holds the truth at least 95 times in 100.",
+        ["probabilities", "error"],
+        [[name, measured(shown(one.error))] for name, one in evaluation.reliability.items()],
+    )
+
+
+def _card(evaluation: Evaluation) -> Iterator[Html]:
+    for heading, sentences in model_card(evaluation).items():
+        yield element("h3", heading)
+        yield items(sentences)
 
 
 def _small(text: str) -> Html:
     return element("small", text)
-
-
-def _value(measure: Measure) -> str:
-    return "–" if measure.value is None else f"{measure.value:.3f}"
 
 
 def _interval(measure: Measure) -> str:

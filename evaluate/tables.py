@@ -32,7 +32,7 @@ class Table:
 def markdown(table: Table) -> str:
     """Returns `table` in GitHub's Markdown."""
     lines = [table.columns, ["---"] * len(table.columns), *table.rows]
-    body = "\n".join("| " + " | ".join(_markdown_cell(cell) for cell in line) + " |" for line in lines)
+    body = "\n".join("| " + " | ".join(markdown_text(cell) for cell in line) + " |" for line in lines)
     return f"{table.caption}\n\n{body}\n"
 
 
@@ -69,7 +69,8 @@ def readable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _markdown_cell(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Returns `text` as one line of Markdown that means just that."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
 
 

@@ -95,7 +95,7 @@ def test_the_bins_are_those_of_scikit_learn_with_wilsons_intervals():
 def test_one_clip_has_an_error_and_a_bin(probability):
     found = calibration_error(np.array([1]), np.array([probability]), 50, 0)
     assert found.value == pytest.approx(1 - probability)
-    assert 0 <= (found.low or 0.0) <= found.value <= (found.high or 1.0) <= 1
+    assert 0 <= (found.low or 0.0) <= (found.value or 0.0) <= (found.high or 1.0) <= 1
     (one,) = reliability(np.array([1]), np.array([probability]))
     assert one.clips == 1
 

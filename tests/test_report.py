@@ -18,10 +18,12 @@ from cache.schema import UserError
 from evaluate.__main__ import main
 from evaluate.evaluation import evaluate_results
 from evaluate.figures import COLOURS
+from evaluate.footage import find_footage
 from evaluate.metrics import choose_threshold, confusion, evaluate
 from evaluate.report import ReportConfig, write_report
 from evaluate.results import read_results
 from evaluate.sections import MANY, report_page
+from evaluate.slices import find_failures
 from train.fit import FitConfig
 
 PROFILE = {"backbone": "resnet50", "weights": "imagenet", "crops": {"margin": 0.3, "detector": "haar"}, "version": 1}
@@ -91,7 +93,9 @@ def report(folder, resamples=20):
 
 def page(folder, resamples=20):
     """The page without its figures, which take a second to draw."""
-    return report_page(evaluate_results(read_results(folder), resamples, 0), {})
+    results = read_results(folder)
+    failures = find_failures(results, find_footage(results), 0)
+    return report_page(evaluate_results(results, resamples, 0), failures, {})
 
 
 def metrics(folder):
@@ -164,14 +168,24 @@ CALLS = {
     "recall_real": "recall, real",
     "f1_real": "F1, real",
 }
-FIGURES = ["confusion", "confusion-chosen", "histogram", "pr", "roc", "training"]
+FIGURES = ["confusion", "confusion-chosen", "histogram", "pr", "reliability", "roc", "training"]
 
 
 def test_a_report_is_numbers_figures_and_a_page(written):
     folder, _ = written
     files = sorted(str(path.relative_to(folder / "report")) for path in (folder / "report").rglob("*.*"))
     drawn = [f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")]
-    assert files == sorted(["metrics.json", "report.html", *drawn])
+    tables = [
+        "tables.md",
+        "tables.tex",
+        "measures.csv",
+        "intervals.csv",
+        "by-coverage.csv",
+        "by-part.csv",
+        "by-person.csv",
+    ]
+    pages = ["metrics.json", "model-card.md", "report.html"]
+    assert files == sorted([*pages, *drawn, *(f"tables/{name}" for name in tables)])
     for name in FIGURES:
         assert (folder / f"report/figures/{name}.png").read_bytes().startswith(b"\x89PNG")
         svg = (folder / f"report/figures/{name}.svg").read_text()
@@ -182,7 +196,7 @@ def test_a_report_is_numbers_figures_and_a_page(written):
 def test_the_page_needs_nothing_but_itself(written):
     _, text = written
     found = Reader(text)
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     assert f'<meta http-equiv="Content-Security-Policy" content="{policy}">' in text
     assert not found.tags & {"script", "link", "iframe", "object", "embed", "img", "image", "base", "form"}
     assert {name for name, _ in found.values if name.startswith("on") or name in ("src", "srcset", "data")} == set()
@@ -304,7 +318,9 @@ def test_hostile_names_are_shown_and_do_nothing(tmp_path):
     found = Reader(text)
     assert not found.tags & {"script", "i"}
     assert not any(HOSTILE in (value or "") for _, value in found.values)
-    assert found.words.count(HOSTILE) == 7  # a note, two names of findings, four cells of the settings
+    assert (
+        found.words.count(HOSTILE) == 8
+    )  # a note, and it in the model card, two names of findings, four cells of the settings
     assert found.words.count(folder.name) == 1
     assert "1 of 61 test clips show a person who is also in train" in found.text
 
