@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     clips = find_clips(arguments.clips)
     detector = Detector(arguments.run or latest(Path("runs")), arguments.weights, arguments.detector_file)
     if not arguments.json:
-        print(f"{'verdict':<10} {'p(fake)':>7} {'coverage':>8}  clip")
+        print(f"{'verdict':<10} {'p(fake)':>7} {'calibrated':>10} {'coverage':>8}  clip")
     judged = detector.judge(clips, arguments.threshold)
     if arguments.show:
         from detect.sheet import draw_sheets
@@ -61,9 +61,11 @@ def _require_png(path: Path) -> None:
 
 
 def _line(verdict) -> str:
-    probability = "-" if verdict.probability is None else f"{verdict.probability:.3f}"
+    probability, calibrated = (
+        "-" if value is None else f"{value:.3f}" for value in (verdict.probability, verdict.calibrated)
+    )
     reason = f"  ({verdict.reason})" if verdict.reason else ""
-    return f"{verdict.verdict:<10} {probability:>7} {verdict.coverage:>8.2f}  {verdict.clip}{reason}"
+    return f"{verdict.verdict:<10} {probability:>7} {calibrated:>10} {verdict.coverage:>8.2f}  {verdict.clip}{reason}"
 
 
 def _status(verdicts: set[str]) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from cache.profile import CropProfile, crops_of
 from cache.schema import FRAMES, LEAST_COVERAGE, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
 from detect.judges import bring_to_life
+from evaluate.results import read_temperature
 from extract.detectors import detector_hash
 from extract.records import VIDEO_SUFFIXES
 from extract.rows import Clock, rows_from_videos
@@ -31,13 +32,15 @@ class Verdict:
     """What the detector says of one clip.
 
     `verdict` is "Real", "Fake", "Undecided" (too little face to judge) or "Failed" (no frame could be had); the last
-    two carry the `reason`. `probability` is that of fake, in [0, 1], None without a verdict. `coverage` is the share of
-    frames in which a face was detected.
+    two carry the `reason`. `probability` is that of fake, in [0, 1], None without a verdict; `calibrated` is the same
+    by the run's temperature, so that of clips with 0.8 four in five are fake, None where the run has no validation part
+    to learn it from. `coverage` is the share of frames in which a face was detected.
     """
 
     clip: str
     verdict: Literal["Real", "Fake", "Undecided", "Failed"]
     probability: float | None
+    calibrated: float | None
     coverage: float
     reason: str
     frames: tuple[SeenFrame, ...]
@@ -56,6 +59,7 @@ class Detector:
         self._detector_file = detector_file or (Path(origin["detector_file"]) if "detector_file" in origin else None)
         _refuse_other_detector(crops_of(self.profile), self._detector_file)
         self._judge = bring_to_life(run, weights)
+        self._temperature = read_temperature(run)
 
     def judge(
         self, clips: Sequence[Path], threshold: float = 0.5, limits: Limits = Limits(), workers: int = 2
@@ -72,14 +76,15 @@ class Detector:
 
     def _verdict(self, clip: str, row: Row, threshold: float) -> Verdict:
         if row.array is None:
-            return Verdict(clip, "Failed", None, 0.0, f"{row.outcome}: {row.reason}", ())
+            return Verdict(clip, "Failed", None, None, 0.0, f"{row.outcome}: {row.reason}", ())
         coverage = float(coverage_of(row.status))
         if coverage < LEAST_COVERAGE:
             faces, shown = round(coverage * mask_of(row.status).sum()), int(mask_of(row.status).sum())
             reason = f"a face was found in {faces} of {shown} frames; half of them are needed"
-            return Verdict(clip, "Undecided", None, coverage, reason, _seen(row))
+            return Verdict(clip, "Undecided", None, None, coverage, reason, _seen(row))
         probability = self.probability(row.array, row.status)
-        return Verdict(clip, "Fake" if probability >= threshold else "Real", probability, coverage, "", _seen(row))
+        verdict = "Fake" if probability >= threshold else "Real"
+        return Verdict(clip, verdict, probability, self.calibrated(probability), coverage, "", _seen(row))
 
     def probability(self, array: np.ndarray, status: np.ndarray) -> float:
         """Returns the probability of fake of one clip with frame status uint8 (12,).
@@ -87,6 +92,10 @@ class Detector:
         `array` is what the run judges: features float16 (12, D), or crops uint8 (12, 160, 160, 3).
         """
         return self._judge.probability(array, status)
+
+    def calibrated(self, probability: float) -> float | None:
+        """Returns `probability` by the run's temperature, None where it has none."""
+        return None if self._temperature is None else float(self._temperature(np.array(probability)))
 
 
 def find_clips(paths: Sequence[Path]) -> list[Path]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, UserError
 from evaluate.bootstrap import CONFIDENCE, Measure
-from evaluate.calibrate import Bin, Temperature, calibration_error, fit_temperature, reliability
+from evaluate.calibrate import Bin, Temperature, calibration_error, reliability
 from evaluate.metrics import (
     Confusion,
     choose_threshold,
@@ -20,7 +20,7 @@ from evaluate.metrics import (
     evaluate,
     score_measures,
 )
-from evaluate.results import Results, read_member
+from evaluate.results import Results, read_member, read_temperature
 from train.predictions import Predictions
 from train.split import DROPPED
 
@@ -118,7 +118,7 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
         if results.head.of(part).ids
     }
     test, people = results.head.of("test"), results.people(results.head.of("test"))
-    temperature = _temperature(results.head.of("val"))
+    temperature = read_temperature(results.folder)
     return Evaluation(
         results,
         resamples,
@@ -184,10 +184,6 @@ def _evaluate(model: Predictions, part: str, resamples: int, seed: int) -> Evalu
             if threshold is not None
         },
     )
-
-
-def _temperature(validation: Predictions) -> Temperature | None:
-    return fit_temperature(validation.labels, validation.probabilities) if validation.ids else None
 
 
 def _reliability(

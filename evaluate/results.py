@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cache.schema import TEST, UserError
+from cache.schema import TEST, VAL, UserError
+from evaluate.calibrate import Temperature, fit_temperature
 from train.predictions import Predictions, SplitRow, read_predictions, read_rows, read_split, require_split
 from train.runs import DONE, require_finished
 
@@ -61,6 +62,13 @@ def read_member(folder: Path, clips: Predictions) -> Predictions | None:
     except UserError:
         return None
     return found if sorted(found.ids) == sorted(clips.ids) else None
+
+
+def read_temperature(folder: Path) -> Temperature | None:
+    """Returns the temperature that calibrates the run in `folder`, None if it has no predictions on validation."""
+    path = folder / "predictions.csv"
+    validation = read_predictions(path).of(VAL) if path.exists() else None
+    return fit_temperature(validation.labels, validation.probabilities) if validation and validation.ids else None
 
 
 def _predictions(path: Path, split: dict[str, SplitRow]) -> Predictions:

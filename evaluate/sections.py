@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evaluate.bootstrap import Measure
+from evaluate.calibrate import HOTTEST
 from evaluate.card import model_card
 from evaluate.evaluation import (
     BASELINE,
@@ -112,6 +113,8 @@ def _calibration(evaluation: Evaluation) -> Iterator[Html]:
         yield element("p", "There is no validation part with both classes, so the probabilities are not calibrated.")
     else:
         side = "too sure of themselves" if found.value > 1 else "too timid"
+        if found.value > 0.99 * HOTTEST:
+            side += ", and say next to nothing"
         yield element(
             "p",
             f"On {found.clips} validation clips the logits are {side}: they are best divided by {found.value:.2f} (the "
