@@ -16,7 +16,7 @@ given = $(filter command,$(firstword $(origin $(1))))
 flags = $(foreach name,$(1),$(if $(call given,$(name)),--$(call lower,$(name)) "$($(name))")) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train sweep ensemble finetune cnn3d eval compare detect test test-slow bench lint format lock clean
+.PHONY: help setup demo features train sweep ensemble finetune cnn3d eval compare protocols detect test test-slow bench lint format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ compare: $(READY) ## A=runs/x B=runs/y [C=runs/z]: which is better, and how sure
 	@$(if $(and $(call given,A),$(call given,B)),,echo "error: say which runs, as in make compare A=runs/x B=runs/y." >&2; exit 2)
 	@$(RUN) -m evaluate compare --runs "$(A),$(B)$(if $(call given,C),$(comma)$(C))$(if $(call given,D),$(comma)$(D))" \
 	  $(call flags,OUT HEAD SPLIT SEED SEEDS RESAMPLES)
+
+protocols: $(READY) ## [FEATURES=folder OTHERS=folder,folder HEAD=lstm SEEDS=5]: one head by each split, and on other data sets
+	@$(RUN) -m evaluate protocols $(call flags,FEATURES OTHERS OUT HEAD SEED SEEDS SPLIT_SEED RESAMPLES)
 
 detect: $(READY) ## VIDEO=clip.mp4 [RUN_FOLDER=runs/x SHOW=out.png]: a verdict on a clip or a folder of clips
 	@$(if $(call given,VIDEO),,echo "error: say which clip, as in make detect VIDEO=clip.mp4." >&2; exit 64)

@@ -1,5 +1,5 @@
-"""python -m evaluate: report, a trained run's numbers, figures and page; compare, runs beside each other; leaderboard,
-the trials of a sweep."""
+"""python -m evaluate: report, a trained run's numbers, figures and page; compare, runs beside each other; protocols,
+one head by each way to split; leaderboard, the trials of a sweep."""
 
 import json
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; its last line is the path of what it wrote."""
     from evaluate.compare import NUMBERS, CompareConfig, compare
     from evaluate.leaderboard import LeaderboardConfig, write_leaderboard_page
+    from evaluate.protocols import ProtocolsConfig, protocols
 
     parser = Parser(prog="python -m evaluate", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -24,7 +25,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_flags(commands.add_parser("leaderboard", help=text, description=text), LeaderboardConfig)
     text = "compare runs that tested on the same clips: tests, intervals, tables, compare.html"
     add_flags(commands.add_parser("compare", help=text, description=text), CompareConfig)
+    text = "train and test one head by every protocol: table with what leaks, protocols.html"
+    add_flags(commands.add_parser("protocols", help=text, description=text), ProtocolsConfig)
     arguments = parser.parse_args(argv)
+    if arguments.command == "protocols":
+        print(protocols(read_flags(arguments, ProtocolsConfig)))
+        return 0
     if arguments.command == "compare":
         path = compare(read_flags(arguments, CompareConfig))
         told = json.loads(path.with_name(NUMBERS).read_text(encoding="utf-8"))

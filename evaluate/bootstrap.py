@@ -31,6 +31,11 @@ class Measure:
     high: float | None
 
 
+def ends(measure: Measure) -> tuple[float, float] | None:
+    """Returns the ends of the interval of `measure`, None where it has none."""
+    return None if measure.low is None or measure.high is None else (measure.low, measure.high)
+
+
 def with_intervals(
     measures: Callable[[np.ndarray], Values], groups: np.ndarray, resamples: int, seed: int
 ) -> dict[str, Measure]:

@@ -11,10 +11,10 @@ from cache.command import option, required
 from cache.files import write_text
 from cache.schema import UserError
 from cache.store import MANIFEST
-from evaluate.bootstrap import Measure
+from evaluate.bootstrap import ends
 from evaluate.compare_page import comparison_page, comparison_tables
 from evaluate.comparison import Comparison, as_json, compare_results
-from evaluate.figures import Difference, Scores, differences_figure, inline_svg, roc_figure, save
+from evaluate.figures import Interval, Scores, inline_svg, intervals_figure, roc_figure, save
 from evaluate.markup import Html
 from evaluate.report import require_resamples
 from evaluate.results import read_results
@@ -109,13 +109,10 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:
     yield "roc", f"ROC curves on the common test clips.{more}", roc_figure(curves)
     for name, title in (("roc_auc", "ROC AUC"), ("accuracy", "accuracy")):
         rows = [
-            Difference(f"{pair.first}\nless {pair.second}", found.value, _ends(found), _ends(pair.over_people[name]))
+            Interval(f"{pair.first}\nless {pair.second}", found.value, ends(found), ends(pair.over_people[name]))
             for pair in comparison.pairs
             if (found := pair.over_clips[name]).value is not None
         ]
         caption = f"Differences in {title}. An interval that crosses the dotted line leaves open which is better."
-        yield f"difference-{name.replace('_', '-')}", caption, differences_figure(f"Difference in {title}", rows)
-
-
-def _ends(measure: Measure) -> tuple[float, float] | None:
-    return None if measure.low is None or measure.high is None else (measure.low, measure.high)
+        figure = intervals_figure(f"Difference in {title}", rows, 0.0, "difference (0: equally good)")
+        yield f"difference-{name.replace('_', '-')}", caption, figure

@@ -167,8 +167,8 @@ def reliability_figure(models: Mapping[str, Sequence[Bin]]) -> Figure:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A row of `differences_figure`: a value, and its intervals over clips and over people where there are any."""
+class Interval:
+    """A row of `intervals_figure`: a value, and its intervals over clips and over people where there are any."""
 
     name: str
     value: float
@@ -177,11 +177,11 @@ class Difference:
 
 
 @mpl.rc_context(STYLE)
-def differences_figure(title: str, rows: Sequence[Difference]) -> Figure:
-    """Returns differences with their intervals beside the line of no difference, the first row on top."""
+def intervals_figure(title: str, rows: Sequence[Interval], line: float, label: str) -> Figure:
+    """Returns values with their intervals beside a dotted `line`, the first row on top; `label` is the axis's."""
     figure = Figure(figsize=(_SIZE[0] * 1.15, 1.3 + 0.55 * len(rows)), layout="constrained")
     axes = figure.add_subplot(title=title)
-    axes.axvline(0, color=COLOURS["ink"], linewidth=1, linestyle=":")
+    axes.axvline(line, color=COLOURS["ink"], linewidth=1, linestyle=":")
     for place, row in enumerate(rows):
         for interval, height, role, style in (
             (row.over_clips, -0.1, "one", "-"),
@@ -193,7 +193,7 @@ def differences_figure(title: str, rows: Sequence[Difference]) -> Figure:
     for role, style, name in (("one", "-", "over clips"), ("two", "--", "over people")):
         axes.plot([], [], style, color=COLOURS[role], linewidth=2, label=f"95 % interval {name}")
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
-    axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel="difference (0: equally good)")
+    axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel=label)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 

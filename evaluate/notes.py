@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from evaluate.evaluation import BASELINE, CHOSEN, HALF, HEAD, Evaluation
+from evaluate.results import Results
 
 WIDE = 0.2
 """Width of the ROC AUC's interval from which the test part counts as too small to compare heads on."""
@@ -17,7 +18,7 @@ _SHARED = {
 def notes(evaluation: Evaluation) -> Iterator[str]:
     """Yields the sentences that apply to `evaluation`, the gravest first."""
     yield from _weights(evaluation)
-    yield from _leaks(evaluation)
+    yield from leaks(evaluation.results)
     yield from _too_few(evaluation)
     yield from _baseline(evaluation)
     yield from _faces(evaluation)
@@ -32,10 +33,11 @@ def _weights(evaluation: Evaluation) -> Iterator[str]:
         )
 
 
-def _leaks(evaluation: Evaluation) -> Iterator[str]:
-    clips = evaluation.results.head.of("test").ids
+def leaks(results: Results) -> Iterator[str]:
+    """Yields what the test clips of `results` share with train, a sentence a kind."""
+    clips = results.head.of("test").ids
     for kind, (what, hence) in _SHARED.items():
-        found = [finding for finding in evaluation.results.audit["findings"] if finding["kind"] == kind]
+        found = [finding for finding in results.audit["findings"] if finding["kind"] == kind]
         crossing = [finding["videos"].get("test", []) for finding in found if "train" in finding["parts"]]
         shared = {name for names in crossing for name in names} & set(clips)
         if shared:

@@ -36,20 +36,21 @@ def pairs(people: int = 12, clips: int = 3, tested: int = 4) -> list[VideoRecord
 
 
 def write_features(
-    root: Path, records: Sequence[VideoRecord], strength: float = 1.0, profile: FeatureProfile = PROFILE
+    root: Path, records: Sequence[VideoRecord], strength: float = 1.0, profile: FeatureProfile = PROFILE, seed: int = 0
 ) -> Store:
     """Writes a store whose fakes lie `strength` off the real ones; every fourth video has five frames only.
 
     In two of three videos some boxes are borrowed.
     """
-    store, random, rows = create_store(root / "set", profile), np.random.default_rng(0), []
+    store, random, rows = create_store(root / "set", profile), np.random.default_rng(seed), []
     write_manifest(store.manifest, records)
     for number, record in enumerate(records):
         status = np.full(FRAMES, FrameStatus.FACE, np.uint8)
         status[: number % 3] = FrameStatus.TRACKED
         status[5 if number % 4 == 3 else FRAMES :] = FrameStatus.PAD
         array = random.normal(strength * record.label, 1, (FRAMES, WIDTH)) * (status != FrameStatus.PAD)[:, None]
-        boxes, times = np.ones((FRAMES, 4), np.int32), np.arange(FRAMES, dtype=np.float64)
+        boxes = np.ones((FRAMES, 4), np.int32)
+        times = np.where(status == FrameStatus.PAD, np.nan, np.arange(FRAMES))
         rows.append(Row(*record.key, OK, "", status, times, boxes, array.astype(np.float16)))
     with open_writer(store) as writer:
         writer.append(rows)

@@ -130,7 +130,7 @@ def test_what_cannot_be_judged_is_said_and_costs_nothing_else(capsys, run_folder
     good = data / "Celeb-real/id0_0000.mp4"
     sheet = tmp_path / "sheets" / "sheet.png"
     status, lines = detect(capsys, tmp_path, tmp_path / "absent.mp4", good, "--run", run_folder, "--show", sheet)
-    found = {Path(line.split()[3]).name: line for line in lines[1:]}
+    found = {Path(line.split()[4]).name: line for line in lines[1:]}
     assert status == 2
     assert found["empty.mp4"].startswith("Undecided ")
     assert "a face was found in 0 of 12 frames" in found["empty.mp4"]
