@@ -16,7 +16,7 @@ given = $(filter command,$(firstword $(origin $(1))))
 flags = $(foreach name,$(1),$(if $(call given,$(name)),--$(call lower,$(name)) "$($(name))")) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train sweep ensemble finetune cnn3d eval compare protocols detect test test-slow bench lint format lock clean
+.PHONY: help setup demo features train sweep ensemble finetune cnn3d eval compare protocols published detect test test-slow bench lint format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -65,6 +65,10 @@ compare: $(READY) ## A=runs/x B=runs/y [C=runs/z]: which is better, and how sure
 
 protocols: $(READY) ## [FEATURES=folder OTHERS=folder,folder HEAD=lstm SEEDS=5]: one head by each split, and on other data sets
 	@$(RUN) -m evaluate protocols $(call flags,FEATURES OTHERS OUT HEAD SEED SEEDS SPLIT_SEED RESAMPLES)
+
+published: $(READY) ## DATA=folder [BACKBONES=resnet50,mobilenetv2 EPOCHS=20]: the published recipe beside ours on the same clips
+	@$(if $(call given,DATA),,echo "error: say which data set, as in make published DATA=/path/to/Celeb-DF-v2." >&2; exit 2)
+	@$(RUN) -m benchmarks.published $(call flags,DATA OUT BACKBONES WEIGHTS EPOCHS PATIENCE BATCH LEARNING_RATE SEED)
 
 detect: $(READY) ## VIDEO=clip.mp4 [RUN_FOLDER=runs/x SHOW=out.png]: a verdict on a clip or a folder of clips
 	@$(if $(call given,VIDEO),,echo "error: say which clip, as in make detect VIDEO=clip.mp4." >&2; exit 64)
