@@ -16,7 +16,7 @@ from cache.files import write_csv, write_text
 from cache.schema import TEST, TRAIN, VAL, VideoRecord
 from cache.store import load, open_store
 from evaluate.bootstrap import Measure
-from evaluate.metrics import score_measures
+from evaluate.metrics import evaluate
 from train.ensemble import EnsembleConfig, ensemble
 from train.finetune import FinetuneConfig, finetune
 from train.fit import FitConfig, fit
@@ -55,8 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             found.setdefault(name, []).append(clips.probabilities)
         labels.append(tested["published head"].labels)
     measures = {
-        name: score_measures(np.concatenate(labels), np.concatenate(values), 2000, 0)["roc_auc"]
-        for name, values in found.items()
+        name: evaluate(np.concatenate(labels), np.concatenate(values))["roc_auc"] for name, values in found.items()
     }
     print("\n".join(_table(measures, np.concatenate(labels))))
     values = {name: [measure.value, measure.low, measure.high] for name, measure in measures.items()}

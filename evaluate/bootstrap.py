@@ -7,8 +7,11 @@ data", JRSS B 69(3), 2007). A resample that leaves a measure undefined (it drew 
 measure's interval; where more than `MOST_UNDEFINED` of them do, there is no interval.
 """
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +23,7 @@ _CELLS = 200_000
 
 Values = Iterator[tuple[str, np.ndarray]]
 """Names with float64 (B,) values, one a weight vector; NaN where undefined."""
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
@@ -37,31 +41,48 @@ def ends(measure: Measure) -> tuple[float, float] | None:
 
 
 def with_intervals(
-    measures: Callable[[np.ndarray], Values], groups: np.ndarray, resamples: int, seed: int
-) -> dict[str, Measure]:
-    """Returns what `measures` yields for weights float64 (B, N), with intervals over `groups`.
+    measures: Callable[[np.ndarray], Mapping[Name, np.ndarray]], groups: np.ndarray, resamples: int, seed: int
+) -> dict[Name, Measure]:
+    """Returns what `measures` yields for weights int64 (B, N), with intervals over `groups`.
 
-    `groups` int (N,) says which clips are drawn together; its values mean nothing else.
+    `groups` int (N,) says which clips are drawn together; its values mean nothing else. `measures` runs on several
+    threads at once.
     """
-    values = {name: value.item() for name, value in measures(np.ones((1, len(groups))))}
-    drawn: dict[str, list[np.ndarray]] = {name: [np.empty(0)] for name in values}
-    for weights in _resampled(groups, resamples, seed):
-        for name, value in measures(weights):
-            drawn[name].append(value)
-    return {name: _measure(value, np.concatenate(drawn[name])) for name, value in values.items()}
+    values = measures(np.ones((1, len(groups)), np.int64))
+    draw = weigher(groups)
+    drawn = in_stacks(lambda generator, rows: measures(draw(generator, rows)), len(groups), resamples, seed)
+    return {name: _measure(value.item(), drawn.get(name, np.empty(0))) for name, value in values.items()}
 
 
-def _resampled(groups: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yields stacks of float64 (B, N) weights, `resamples` in all: how often each clip's group is drawn."""
+def in_stacks(
+    draw: Callable[[np.random.Generator, int], Mapping[Name, np.ndarray]], clips: int, resamples: int, seed: int
+) -> dict[Name, np.ndarray]:
+    """Returns the (`resamples`,) values by name of which `draw` returns a given number, a stack of them at a time.
+
+    The stacks, as many as keep arrays of `clips` numbers a value in the processor's cache, are drawn on a thread a
+    core; each has a generator of its own, so that the values depend on `seed` alone.
+    """
+    stack = max(1, _CELLS // clips)
+
+    def drawn(start: int) -> Mapping[Name, np.ndarray]:
+        return draw(np.random.default_rng((seed, start)), min(stack, resamples - start))
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        stacks = list(threads.map(drawn, range(0, resamples, stack)))
+    return {name: np.concatenate([values[name] for values in stacks]) for name in (stacks[0] if stacks else ())}
+
+
+def weigher(groups: np.ndarray) -> Callable[[np.random.Generator, int], np.ndarray]:
+    """Returns what draws B weight vectors, int64 (B, N): how often the group of each clip is drawn."""
     names, group = np.unique(groups, return_inverse=True)
     alone = len(names) == len(groups)
-    generator = np.random.default_rng(seed)
-    stack = max(1, _CELLS // len(groups))
-    for start in range(0, resamples, stack):
-        rows = min(stack, resamples - start)
+
+    def draw(generator: np.random.Generator, rows: int) -> np.ndarray:
         places = generator.integers(0, len(names), (rows, len(names))) + len(names) * np.arange(rows)[:, None]
-        counts = np.bincount(places.ravel(), minlength=rows * len(names)).reshape(rows, -1).astype(np.float64)
-        yield counts if alone else counts[:, group]
+        counts = np.bincount(places.ravel(), minlength=rows * len(names)).reshape(rows, -1)
+        return counts if alone else counts.take(group, axis=1)
+
+    return draw
 
 
 def _measure(value: float, drawn: np.ndarray) -> Measure:

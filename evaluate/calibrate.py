@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 from scipy.stats import binomtest
 
-from evaluate.bootstrap import CONFIDENCE, Measure
+from evaluate.bootstrap import CONFIDENCE, Measure, in_stacks, weigher
 from evaluate.metrics import checked
 
 BINS = 10
@@ -74,18 +74,21 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, resamples: 
     upper end adds the spread of the resamples without their bias. Raises as `checked`.
     """
     labels, probabilities = checked(labels, probabilities)
-    clips, bins = len(labels), _bins(probabilities)
-    gaps = np.eye(BINS)[bins] * (labels - probabilities)[:, None]
-    value = float(np.abs(gaps.sum(axis=0)).sum() / clips)
-    generator = np.random.default_rng(seed)
-    drawn, perfect = np.empty(resamples), np.empty(resamples)
-    for row in range(resamples):
-        drawn[row] = np.abs(np.bincount(generator.integers(0, clips, clips), minlength=clips) @ gaps).sum() / clips
-        ideal = (generator.random(clips) < probabilities) - probabilities
-        perfect[row] = np.abs(np.bincount(bins, weights=ideal, minlength=BINS)).sum() / clips
+    clips, bins, gaps = len(labels), _bins(probabilities), labels - probabilities
+
+    def error(gaps: np.ndarray) -> float:
+        return float(np.abs(np.bincount(bins, gaps, BINS)).sum() / clips)
+
+    def drawn(generator: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
+        perfect = (generator.random((rows, clips)) < probabilities) - probabilities
+        sampled = draw(generator, rows) * gaps
+        return {"sampled": np.array(list(map(error, sampled))), "perfect": np.array(list(map(error, perfect)))}
+
+    draw = weigher(np.arange(clips))
+    errors, value = in_stacks(drawn, clips, resamples, seed), error(gaps)
     tail = (1 + CONFIDENCE) / 2
-    low = max(0.0, value - float(np.quantile(perfect, tail)))
-    return Measure(value, low, min(1.0, value + float(np.quantile(drawn, tail) - drawn.mean())))
+    low = max(0.0, value - float(np.quantile(errors["perfect"], tail)))
+    return Measure(value, low, min(1.0, value + float(np.quantile(errors["sampled"], tail) - errors["sampled"].mean())))
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[Bin]:

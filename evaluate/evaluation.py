@@ -16,9 +16,8 @@ from evaluate.metrics import (
     Confusion,
     choose_threshold,
     confusion,
-    decision_measures,
     evaluate,
-    score_measures,
+    evaluate_at,
 )
 from evaluate.results import Results, read_member, read_temperature
 from train.predictions import Predictions
@@ -171,17 +170,14 @@ def shown(measure: Measure) -> str:
 
 
 def _evaluate(model: Predictions, part: str, resamples: int, seed: int) -> Evaluated:
-    clips, thresholds = model.of(part), {HALF: 0.5, CHOSEN: _chosen(model.of("val"))}
+    clips, chosen = model.of(part), _chosen(model.of("val"))
+    thresholds = {HALF: 0.5} | ({} if chosen is None else {CHOSEN: chosen})
+    scores, decisions = evaluate_at(list(thresholds.values()), clips.labels, clips.probabilities, resamples, seed)
     return Evaluated(
-        score_measures(clips.labels, clips.probabilities, resamples, seed),
+        scores,
         {
-            name: Decisions(
-                threshold,
-                confusion(clips.labels, clips.probabilities, threshold),
-                decision_measures(clips.labels, clips.probabilities, threshold, resamples, seed),
-            )
-            for name, threshold in thresholds.items()
-            if threshold is not None
+            name: Decisions(threshold, confusion(clips.labels, clips.probabilities, threshold), measures)
+            for (name, threshold), measures in zip(thresholds.items(), decisions, strict=True)
         },
     )
 

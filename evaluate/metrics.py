@@ -8,7 +8,7 @@ Each measure is written once, for a stack of weights that a bootstrap (evaluate.
 int (N,), are the clips that are drawn together, such as those of one person; without them each is drawn alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,43 +36,30 @@ def evaluate(
 ) -> dict[str, Measure]:
     """Returns every measure of `probabilities` float (N,) in [0, 1] against `labels` (N,) of 0 and 1.
 
+    Those of the scores, which need no threshold: roc_auc, pr_auc, eer, log_loss, brier. Those of the calls made at
+    `threshold`: accuracy, balanced_accuracy, kappa (Cohen's), youden_j, and precision, recall, f1 for fake and real.
     Raises ValueError for no clips, other labels, and probabilities that are not numbers in [0, 1].
     """
-    return score_measures(labels, probabilities, resamples, seed, groups) | decision_measures(
-        labels, probabilities, threshold, resamples, seed, groups
-    )
+    scores, (decisions,) = evaluate_at([threshold], labels, probabilities, resamples, seed, groups)
+    return scores | decisions
 
 
-def score_measures(
+def evaluate_at(
+    thresholds: Sequence[float],
     labels: np.ndarray,
     probabilities: np.ndarray,
     resamples: int = 2000,
     seed: int = 0,
     groups: np.ndarray | None = None,
-) -> dict[str, Measure]:
-    """Returns the measures that need no threshold: roc_auc, pr_auc, eer, log_loss, brier. Raises as `evaluate`."""
+) -> tuple[dict[str, Measure], list[dict[str, Measure]]]:
+    """Returns the measures of the scores, and those of the calls at each of `thresholds`. Raises as `evaluate`."""
     labels, probabilities = checked(labels, probabilities)
-    measures, order = _score_function(labels, probabilities)
-    return with_intervals(measures, _groups(groups, labels)[order], resamples, seed)
-
-
-def decision_measures(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    threshold: float,
-    resamples: int = 2000,
-    seed: int = 0,
-    groups: np.ndarray | None = None,
-) -> dict[str, Measure]:
-    """Returns the measures of the calls made at `threshold`.
-
-    accuracy, balanced_accuracy, kappa (Cohen's), youden_j, and precision, recall, f1 for fake and real. Raises as
-    `evaluate`.
-    """
-    labels, probabilities = checked(labels, probabilities)
-    return with_intervals(
-        _decision_function(labels, probabilities, threshold), _groups(groups, labels), resamples, seed
-    )
+    measures = _measures(labels, probabilities, thresholds)
+    found = with_intervals(measures, _groups(groups, labels), resamples, seed)
+    parts = [
+        {name: value for (part, name), value in found.items() if part == own} for own in range(-1, len(thresholds))
+    ]
+    return parts[0], parts[1:]
 
 
 def difference_measures(
@@ -87,20 +74,13 @@ def difference_measures(
 
     Both see the same resamples, so what makes a clip hard for both cancels out. Raises as `evaluate`.
     """
-    functions = []
-    for probabilities, threshold in (first, second):
-        labels, probabilities = checked(labels, probabilities)
-        scores, order = _score_function(labels, probabilities)
-        functions.append((scores, order, _decision_function(labels, probabilities, threshold)))
+    one, two = (_measures(*checked(labels, probabilities), [threshold]) for probabilities, threshold in (first, second))
 
-    def measures(weights: np.ndarray) -> Values:
-        one, two = (
-            dict(scores(weights[:, order])) | dict(decisions(weights)) for scores, order, decisions in functions
-        )
-        for name, value in one.items():
-            yield name, value - two[name]
+    def differences(weights: np.ndarray) -> dict[str, np.ndarray]:
+        less = two(weights)
+        return {key[1]: value - less[key] for key, value in one(weights).items()}
 
-    return with_intervals(measures, _groups(groups, labels), resamples, seed)
+    return with_intervals(differences, _groups(groups, labels), resamples, seed)
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> Confusion:
@@ -166,20 +146,26 @@ def _groups(groups: np.ndarray | None, labels: np.ndarray) -> np.ndarray:
     return np.arange(len(labels)) if groups is None else groups
 
 
-def _score_function(labels: np.ndarray, probabilities: np.ndarray) -> tuple[Callable[[np.ndarray], Values], np.ndarray]:
-    """Returns the measures of probabilities by weights (B, N), and the order in which it wants the clips."""
+def _measures(
+    labels: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float]
+) -> Callable[[np.ndarray], dict[tuple[int, str], np.ndarray]]:
+    """Returns what measures weights (B, N): the scores as number -1, the calls by the number of their threshold."""
     order = np.argsort(-probabilities, kind="stable")
-    labels, probabilities = labels[order], probabilities[order]
-    ends, fake = _ends(probabilities), labels == 1
-    losses = np.stack([_log_losses(labels, probabilities), (probabilities - labels) ** 2], axis=1)
-    return lambda weights: _scores(weights, fake, ends, losses), order
+    fake, starts = labels[order] == 1, _starts(probabilities[order])
+    losses = np.stack([_log_losses(labels, probabilities), (probabilities - labels) ** 2])
+    cells = [2 * labels + (probabilities >= threshold) for threshold in thresholds]
+    called = [np.stack([cell == number for number in range(4)]).astype(np.float64) for cell in cells]
 
+    def measured(weights: np.ndarray) -> dict[tuple[int, str], np.ndarray]:
+        found = {(-1, name): value for name, value in _scores(*_levels(weights.take(order, axis=1), fake, starts))}
+        weights = weights.astype(np.float64)  # only floats have a fast product
+        for name, loss in zip(("log_loss", "brier"), losses, strict=True):
+            found[-1, name] = weights @ loss / weights.sum(axis=1)
+        for number, cells in enumerate(called):
+            found |= {(number, name): value for name, value in _decisions(*(weights @ cells.T).T)}
+        return found
 
-def _decision_function(
-    labels: np.ndarray, probabilities: np.ndarray, threshold: float
-) -> Callable[[np.ndarray], Values]:
-    cells = np.eye(4)[2 * labels + (probabilities >= threshold)]
-    return lambda weights: _decisions(*(weights @ cells).T)
+    return measured
 
 
 def _points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -187,8 +173,9 @@ def _points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, 
     if labels.min() == labels.max():
         raise ValueError("a curve needs real and fake clips; there is one class only")
     order = np.argsort(-probabilities, kind="stable")
-    false, true = _cumulated(np.ones((1, labels.size)), labels[order] == 1, _ends(probabilities[order]))
-    return false[0], true[0]
+    levels = _levels(np.ones((1, labels.size), np.int64), labels[order] == 1, _starts(probabilities[order]))
+    real, fake = (np.pad(np.cumsum(level[0]), (1, 0)) for level in levels)
+    return real, fake
 
 
 def _share_from(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
@@ -196,9 +183,9 @@ def _share_from(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray
     return 1 - np.searchsorted(np.sort(probabilities), thresholds, side="left") / probabilities.size
 
 
-def _ends(falling: np.ndarray) -> np.ndarray:
-    """The last position of each run of equal values: clips that tie are passed by a threshold together."""
-    return np.append(np.flatnonzero(np.diff(falling)), falling.size - 1)
+def _starts(falling: np.ndarray) -> np.ndarray:
+    """The first position of each run of equal values: clips that tie are passed by a threshold together."""
+    return np.append(0, np.flatnonzero(np.diff(falling)) + 1)
 
 
 def _log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -207,42 +194,50 @@ def _log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return -np.log(np.clip(np.where(labels == 1, probabilities, 1 - probabilities), tiny, 1 - tiny))
 
 
-def _cumulated(weights: np.ndarray, fake: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (B, N) of the real and of the fake clips at or above each distinct probability: two (B, K+1)."""
-    true = np.cumsum(weights * fake, axis=1)[:, ends]
-    false = np.cumsum(weights, axis=1)[:, ends] - true
-    return np.pad(false, ((0, 0), (1, 0))), np.pad(true, ((0, 0), (1, 0)))
+def _levels(weights: np.ndarray, fake: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (B, N) of the real and of the fake clips at each distinct probability: two (B, K)."""
+    fakes = weights * fake
+    if len(starts) == len(fake):
+        return weights - fakes, fakes
+    return np.add.reduceat(weights - fakes, starts, axis=1), np.add.reduceat(fakes, starts, axis=1)
 
 
-def _scores(weights: np.ndarray, fake: np.ndarray, ends: np.ndarray, losses: np.ndarray) -> Values:
-    false, true = _cumulated(weights, fake, ends)
+def _scores(real: np.ndarray, fake: np.ndarray) -> Values:
+    """Yields the measures of the ROC and PR curves, whose points are at the weights at or above each level."""
+    false, true = np.cumsum(real, axis=1), np.cumsum(fake, axis=1)
     reals, fakes = false[:, -1], true[:, -1]
-    area = np.einsum("bk,bk->b", np.diff(false, axis=1), true[:, 1:] + true[:, :-1])
-    yield "roc_auc", _ratio(area, 2 * reals * fakes)
-    yield "pr_auc", _average_precision(false, true)
-    yield "eer", _equal_error_rate(false, true)
-    log_loss, brier = (weights @ losses).T / (reals + fakes)
-    yield "log_loss", log_loss
-    yield "brier", brier
-
-
-def _average_precision(false: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """The sum over thresholds of precision times the recall gained, without interpolation, as scikit-learn has it."""
-    called = np.maximum(true[:, 1:] + false[:, 1:], 1)
-    gained = np.einsum("bk,bk->b", np.diff(true, axis=1), true[:, 1:] / called)
+    area = np.einsum("bk,bk->b", real, true) - np.einsum("bk,bk->b", real, fake) / 2
+    yield "roc_auc", _ratio(area, reals * fakes)
+    # Average precision: the sum of precision times the recall gained, without interpolation, as scikit-learn has it.
     # Without real clips the precision is 1 whatever the detector does.
-    return np.where(false[:, -1] > 0, _ratio(gained, true[:, -1]), np.nan)
+    called = true + false
+    precision = true / np.maximum(called, 1, out=called)
+    gained = np.einsum("bk,bk->b", fake, precision)
+    yield "pr_auc", np.where(reals > 0, _ratio(gained, fakes), np.nan)
+    yield "eer", _equal_error_rate(false, true)
 
 
 def _equal_error_rate(false: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Where the ROC curve, its points joined by lines, has as many false alarms as misses."""
     reals, fakes = false[:, -1], true[:, -1]
-    # In whole clips, so that a point on the diagonal is met exactly: fpr - fnr, times both class sizes.
-    excess = false * fakes[:, None] + true * reals[:, None] - (reals * fakes)[:, None]
-    after = np.argmax(excess >= 0, axis=1)
-    rows, before = np.arange(len(excess)), np.maximum(after - 1, 0)
-    step = _ratio(-excess[rows, before], excess[rows, after] - excess[rows, before])
-    return _ratio(false[rows, before] + step * (false[rows, after] - false[rows, before]), reals)
+    rows = np.arange(len(false))
+
+    def alarms(level: np.ndarray) -> np.ndarray:
+        return np.where(level < 0, 0, false[rows, level])
+
+    def excess(level: np.ndarray) -> np.ndarray:
+        """The false alarm rate less the miss rate, in whole clips: times both class sizes."""
+        return alarms(level) * fakes + np.where(level < 0, 0, true[rows, level]) * reals - reals * fakes
+
+    # It rises from level to level, so the first where it is not below 0 is found by halving.
+    after, last = np.zeros(len(false), np.int64), np.full(len(false), false.shape[1] - 1)
+    while (after < last).any():
+        middle = (after + last) // 2
+        reached = excess(middle) >= 0
+        after, last = np.where(reached, after, middle + 1), np.where(reached, middle, last)
+    before = after - 1
+    step = _ratio(-excess(before), excess(after) - excess(before))
+    return _ratio(alarms(before) + step * (alarms(after) - alarms(before)), reals)
 
 
 def _decisions(true_real: np.ndarray, false_fake: np.ndarray, false_real: np.ndarray, true_fake: np.ndarray) -> Values:

@@ -100,12 +100,10 @@ def _slice(clips: Predictions, name: str, inside: np.ndarray, seed: int) -> Slic
 
 def _people(results: Results, clips: Predictions, seed: int) -> list[Slice]:
     owners = [results.split[name].owner for name in clips.ids]
-    errors = dict.fromkeys(sorted(owners), 0)
-    for owner, wrong in zip(owners, _is_wrong(clips), strict=True):
-        errors[owner] += bool(wrong)
-    several = [owner for owner in errors if owners.count(owner) > 1]
-    worst = sorted(several, key=lambda owner: -errors[owner])[:PEOPLE]
-    return [_slice(clips, owner, np.array([own == owner for own in owners]), seed) for owner in worst]
+    names, person, counts = np.unique(owners, return_inverse=True, return_counts=True)
+    errors = np.bincount(person, _is_wrong(clips), len(names))
+    worst = [number for number in np.argsort(-errors, kind="stable") if counts[number] > 1][:PEOPLE]
+    return [_slice(clips, str(names[number]), person == number, seed) for number in worst]
 
 
 def _is_wrong(clips: Predictions) -> np.ndarray:

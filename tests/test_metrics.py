@@ -13,11 +13,10 @@ from evaluate.metrics import (
     Confusion,
     choose_threshold,
     confusion,
-    decision_measures,
     evaluate,
+    evaluate_at,
     pr_points,
     roc_points,
-    score_measures,
 )
 
 
@@ -79,7 +78,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_measures_of_probabilities_equal_the_reference(case):
     labels, probabilities = CASES[case]
-    found = score_measures(labels, probabilities, resamples=20)
+    found, _ = evaluate_at([], labels, probabilities, resamples=20)
     assert found.keys() == SCORES.keys()
     for name, metric in SCORES.items():
         assert found[name].value == pytest.approx(metric(labels, probabilities), abs=1e-12), name
@@ -90,7 +89,7 @@ def test_measures_of_probabilities_equal_the_reference(case):
 @pytest.mark.filterwarnings("ignore:invalid value")  # the reference's kappa of constant calls
 def test_measures_of_calls_equal_the_reference(case, threshold):
     labels, probabilities = CASES[case]
-    found = decision_measures(labels, probabilities, threshold, resamples=20)
+    _, (found,) = evaluate_at([threshold], labels, probabilities, resamples=20)
     assert found.keys() == DECISIONS.keys()
     for name, metric in DECISIONS.items():
         expected = metric(labels, (probabilities >= threshold).astype(int))
@@ -157,9 +156,9 @@ def test_the_chosen_threshold_has_the_largest_j(case):
     false, true, _ = reference.roc_curve(labels, probabilities, drop_intermediate=False)
     chosen = choose_threshold(labels, probabilities)
     assert chosen is not None
-    found = decision_measures(labels, probabilities, chosen, resamples=1)["youden_j"].value
+    _, (at_chosen, at_half) = evaluate_at([chosen, 0.5], labels, probabilities, resamples=1)
+    found, at_half = at_chosen["youden_j"].value, at_half["youden_j"].value
     # Calling everything real or fake has J = 0, and no reason to leave 0.5 for it.
-    at_half = decision_measures(labels, probabilities, 0.5, resamples=1)["youden_j"].value
     assert found == pytest.approx(max((true - false)[1:-1].max(initial=-1), at_half), abs=1e-12)
 
 
