@@ -43,12 +43,12 @@ def ends(measure: Measure) -> tuple[float, float] | None:
 def with_intervals(
     measures: Callable[[np.ndarray], Mapping[Name, np.ndarray]], groups: np.ndarray, resamples: int, seed: int
 ) -> dict[Name, Measure]:
-    """Returns what `measures` yields for weights int64 (B, N), with intervals over `groups`.
+    """Returns what `measures` yields for weights int32 (B, N), with intervals over `groups`.
 
     `groups` int (N,) says which clips are drawn together; its values mean nothing else. `measures` runs on several
     threads at once.
     """
-    values = measures(np.ones((1, len(groups)), np.int64))
+    values = measures(np.ones((1, len(groups)), np.int32))
     draw = weigher(groups)
     drawn = in_stacks(lambda generator, rows: measures(draw(generator, rows)), len(groups), resamples, seed)
     return {name: _measure(value.item(), drawn.get(name, np.empty(0))) for name, value in values.items()}
@@ -73,13 +73,13 @@ def in_stacks(
 
 
 def weigher(groups: np.ndarray) -> Callable[[np.random.Generator, int], np.ndarray]:
-    """Returns what draws B weight vectors, int64 (B, N): how often the group of each clip is drawn."""
+    """Returns what draws B weight vectors, int32 (B, N): how often the group of each clip is drawn."""
     names, group = np.unique(groups, return_inverse=True)
     alone = len(names) == len(groups)
 
     def draw(generator: np.random.Generator, rows: int) -> np.ndarray:
         places = generator.integers(0, len(names), (rows, len(names))) + len(names) * np.arange(rows)[:, None]
-        counts = np.bincount(places.ravel(), minlength=rows * len(names)).reshape(rows, -1)
+        counts = np.bincount(places.ravel(), minlength=rows * len(names)).astype(np.int32).reshape(rows, -1)
         return counts if alone else counts.take(group, axis=1)
 
     return draw

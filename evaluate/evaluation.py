@@ -19,7 +19,7 @@ from evaluate.metrics import (
     evaluate,
     evaluate_at,
 )
-from evaluate.results import Results, read_member, read_temperature
+from evaluate.results import Results, find_temperature, read_member
 from train.predictions import Predictions
 from train.split import DROPPED
 
@@ -117,7 +117,7 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
         if results.head.of(part).ids
     }
     test, people = results.head.of("test"), results.people(results.head.of("test"))
-    temperature = read_temperature(results.folder)
+    temperature = find_temperature(results.head)
     return Evaluation(
         results,
         resamples,

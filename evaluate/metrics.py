@@ -173,7 +173,7 @@ def _points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, 
     if labels.min() == labels.max():
         raise ValueError("a curve needs real and fake clips; there is one class only")
     order = np.argsort(-probabilities, kind="stable")
-    levels = _levels(np.ones((1, labels.size), np.int64), labels[order] == 1, _starts(probabilities[order]))
+    levels = _levels(np.ones((1, labels.size), np.int32), labels[order] == 1, _starts(probabilities[order]))
     real, fake = (np.pad(np.cumsum(level[0]), (1, 0)) for level in levels)
     return real, fake
 
@@ -204,22 +204,27 @@ def _levels(weights: np.ndarray, fake: np.ndarray, starts: np.ndarray) -> tuple[
 
 def _scores(real: np.ndarray, fake: np.ndarray) -> Values:
     """Yields the measures of the ROC and PR curves, whose points are at the weights at or above each level."""
-    false, true = np.cumsum(real, axis=1), np.cumsum(fake, axis=1)
-    reals, fakes = false[:, -1], true[:, -1]
-    area = np.einsum("bk,bk->b", real, true) - np.einsum("bk,bk->b", real, fake) / 2
+    false, true = (np.cumsum(level, axis=1, dtype=np.int32) for level in (real, fake))
+    reals, fakes = false[:, -1].astype(np.int64), true[:, -1].astype(np.int64)
+    area = _products(real, true) - _products(real, fake) / 2
     yield "roc_auc", _ratio(area, reals * fakes)
     # Average precision: the sum of precision times the recall gained, without interpolation, as scikit-learn has it.
     # Without real clips the precision is 1 whatever the detector does.
     called = true + false
     precision = true / np.maximum(called, 1, out=called)
-    gained = np.einsum("bk,bk->b", fake, precision)
+    gained = _products(fake, precision)
     yield "pr_auc", np.where(reals > 0, _ratio(gained, fakes), np.nan)
     yield "eer", _equal_error_rate(false, true)
 
 
+def _products(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """The sum of products of each row, float64 (B,)."""
+    return np.einsum("bk,bk->b", one, two, dtype=np.float64)
+
+
 def _equal_error_rate(false: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Where the ROC curve, its points joined by lines, has as many false alarms as misses."""
-    reals, fakes = false[:, -1], true[:, -1]
+    reals, fakes = false[:, -1].astype(np.int64), true[:, -1].astype(np.int64)
     rows = np.arange(len(false))
 
     def alarms(level: np.ndarray) -> np.ndarray:

@@ -67,8 +67,13 @@ def read_member(folder: Path, clips: Predictions) -> Predictions | None:
 def read_temperature(folder: Path) -> Temperature | None:
     """Returns the temperature that calibrates the run in `folder`, None if it has no predictions on validation."""
     path = folder / "predictions.csv"
-    validation = read_predictions(path).of(VAL) if path.exists() else None
-    return fit_temperature(validation.labels, validation.probabilities) if validation and validation.ids else None
+    return find_temperature(read_predictions(path)) if path.exists() else None
+
+
+def find_temperature(predictions: Predictions) -> Temperature | None:
+    """Returns the temperature that calibrates `predictions`, None if there are none on validation."""
+    validation = predictions.of(VAL)
+    return fit_temperature(validation.labels, validation.probabilities) if validation.ids else None
 
 
 def _predictions(path: Path, split: dict[str, SplitRow]) -> Predictions:
