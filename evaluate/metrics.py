@@ -151,13 +151,13 @@ def _measures(
 ) -> Callable[[np.ndarray], dict[tuple[int, str], np.ndarray]]:
     """Returns what measures weights (B, N): the scores as number -1, the calls by the number of their threshold."""
     order = np.argsort(-probabilities, kind="stable")
-    fake, starts = labels[order] == 1, _starts(probabilities[order])
+    fake, ends = labels[order] == 1, _ends(probabilities[order])
     losses = np.stack([_log_losses(labels, probabilities), (probabilities - labels) ** 2])
     cells = [2 * labels + (probabilities >= threshold) for threshold in thresholds]
     called = [np.stack([cell == number for number in range(4)]).astype(np.float64) for cell in cells]
 
     def measured(weights: np.ndarray) -> dict[tuple[int, str], np.ndarray]:
-        found = {(-1, name): value for name, value in _scores(*_levels(weights.take(order, axis=1), fake, starts))}
+        found = {(-1, name): value for name, value in _scores(*_cumulated(weights.take(order, axis=1), fake, ends))}
         weights = weights.astype(np.float64)  # only floats have a fast product
         for name, loss in zip(("log_loss", "brier"), losses, strict=True):
             found[-1, name] = weights @ loss / weights.sum(axis=1)
@@ -173,9 +173,8 @@ def _points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, 
     if labels.min() == labels.max():
         raise ValueError("a curve needs real and fake clips; there is one class only")
     order = np.argsort(-probabilities, kind="stable")
-    levels = _levels(np.ones((1, labels.size), np.int32), labels[order] == 1, _starts(probabilities[order]))
-    real, fake = (np.pad(np.cumsum(level[0]), (1, 0)) for level in levels)
-    return real, fake
+    false, true = _cumulated(np.ones((1, labels.size), np.int32), labels[order] == 1, _ends(probabilities[order]))
+    return np.pad(false[0], (1, 0)), np.pad(true[0], (1, 0))
 
 
 def _share_from(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
@@ -183,9 +182,9 @@ def _share_from(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray
     return 1 - np.searchsorted(np.sort(probabilities), thresholds, side="left") / probabilities.size
 
 
-def _starts(falling: np.ndarray) -> np.ndarray:
-    """The first position of each run of equal values: clips that tie are passed by a threshold together."""
-    return np.append(0, np.flatnonzero(np.diff(falling)) + 1)
+def _ends(falling: np.ndarray) -> np.ndarray:
+    """The last position of each run of equal values: clips that tie are passed by a threshold together."""
+    return np.append(np.flatnonzero(np.diff(falling)), falling.size - 1)
 
 
 def _log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -194,17 +193,22 @@ def _log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return -np.log(np.clip(np.where(labels == 1, probabilities, 1 - probabilities), tiny, 1 - tiny))
 
 
-def _levels(weights: np.ndarray, fake: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (B, N) of the real and of the fake clips at each distinct probability: two (B, K)."""
-    fakes = weights * fake
-    if len(starts) == len(fake):
-        return weights - fakes, fakes
-    return np.add.reduceat(weights - fakes, starts, axis=1), np.add.reduceat(fakes, starts, axis=1)
+def _cumulated(weights: np.ndarray, fake: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights int32 (B, N) of the real and of the fake clips at or above each distinct probability: two (B, K)."""
+    false, true = (np.cumsum(weights * inside, axis=1, dtype=np.int32).take(ends, axis=1) for inside in (~fake, fake))
+    return false, true
 
 
-def _scores(real: np.ndarray, fake: np.ndarray) -> Values:
-    """Yields the measures of the ROC and PR curves, whose points are at the weights at or above each level."""
-    false, true = (np.cumsum(level, axis=1, dtype=np.int32) for level in (real, fake))
+def _rises(cumulated: np.ndarray) -> np.ndarray:
+    """What each level adds: the reverse of a cumulative sum along the rows."""
+    rises = cumulated.copy()
+    rises[:, 1:] -= cumulated[:, :-1]
+    return rises
+
+
+def _scores(false: np.ndarray, true: np.ndarray) -> Values:
+    """Yields the measures of the ROC and PR curves from the weights at or above each level."""
+    real, fake = _rises(false), _rises(true)
     reals, fakes = false[:, -1].astype(np.int64), true[:, -1].astype(np.int64)
     area = _products(real, true) - _products(real, fake) / 2
     yield "roc_auc", _ratio(area, reals * fakes)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from cache.schema import FRAMES, UserError
 from detect.__main__ import main
 from detect.detector import Detector, find_clips
 from evaluate.report import ReportConfig, write_report
+from evaluate.results import read_temperature
 from extract.celeb_df import read_celeb_df
 from extract.config import ExtractConfig
 from extract.drawn import DrawnConfig, draw_dataset
@@ -87,6 +89,21 @@ def test_verdicts_agree_with_the_stored_predictions(kind, request, data):
         assert verdict.probability == pytest.approx(probability, abs=1e-3)
         assert verdict.verdict == ("Fake" if probability >= 0.5 else "Real")
         assert verdict.coverage >= 0.5
+    temperature = read_temperature(run_folder)
+    assert temperature is not None
+    for verdict in judged.values():
+        assert verdict.probability is not None
+        assert verdict.calibrated == pytest.approx(float(temperature(np.array(verdict.probability))), abs=1e-12)
+
+
+def test_without_validation_there_is_no_calibrated_probability(run_folder, data, tmp_path):
+    run = tmp_path / "unvalidated"
+    shutil.copytree(run_folder, run)
+    lines = (run / "predictions.csv").read_text().splitlines()
+    (run / "predictions.csv").write_text("\n".join(line for line in lines if ",val," not in line) + "\n")
+    ((verdict, _),) = Detector(run).judge([data / "Celeb-real/id0_0000.mp4"])
+    assert verdict.probability is not None
+    assert verdict.calibrated is None
 
 
 def test_padding_says_nothing_of_a_short_clip(run_folder):

@@ -122,8 +122,11 @@ def _label_and_part(values: dict[str, str], where: str, parts: tuple[str, ...]) 
 
 
 def _share(values: dict[str, str], name: str, where: str) -> float:
-    # float() alone would take "0_1.0" and spaces too.
-    share = float(values[name]) if re.fullmatch(r"\d*\.?\d+(e[+-]?\d+)?|\d+\.", values[name], re.ASCII) else math.nan
+    share = float(values[name]) if _NUMBER.fullmatch(values[name]) else math.nan
     if not 0 <= share <= 1:
         raise UserError(f"{where}: the {name} {values[name]!r} is not a number in [0, 1].")
     return share
+
+
+_NUMBER = re.compile(r"\d*\.?\d+(e[+-]?\d+)?|\d+\.", re.ASCII)
+"""What a share looks like; float() alone would take "0_1.0" and spaces too."""
