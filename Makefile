@@ -15,6 +15,9 @@ lower = $(subst _,-,$(shell echo $(1) | tr A-Z a-z))
 given = $(filter command,$(firstword $(origin $(1))))
 flags = $(foreach name,$(1),$(if $(call given,$(name)),--$(call lower,$(name)) "$($(name))")) $(ARGS)
 
+# A variable is not a word of its own to the shell, which would leave A=data/x/features-* as it is.
+named = $(or $(wildcard $(1)),$(1))
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo features train sweep ensemble finetune cnn3d eval compare protocols published detect test test-slow bench lint format lock clean
 
@@ -60,7 +63,7 @@ eval: $(READY) ## [RUN_FOLDER=runs/x]: run folder -> metrics.json, figures, repo
 
 compare: $(READY) ## A=runs/x B=runs/y [C=runs/z]: which is better, and how sure that is; features folders are trained on first
 	@$(if $(and $(call given,A),$(call given,B)),,echo "error: say which runs, as in make compare A=runs/x B=runs/y." >&2; exit 2)
-	@$(RUN) -m evaluate compare --runs "$(A),$(B)$(if $(call given,C),$(comma)$(C))$(if $(call given,D),$(comma)$(D))" \
+	@$(RUN) -m evaluate compare --runs "$(call named,$(A)),$(call named,$(B))$(if $(call given,C),$(comma)$(call named,$(C)))$(if $(call given,D),$(comma)$(call named,$(D)))" \
 	  $(call flags,OUT HEAD SPLIT SEED SEEDS RESAMPLES)
 
 protocols: $(READY) ## [FEATURES=folder OTHERS=folder,folder HEAD=lstm SEEDS=5]: one head by each split, and on other data sets
