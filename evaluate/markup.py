@@ -22,6 +22,10 @@ def element(name: str, *children: object, **attributes: str) -> Html:
     return Html(f"<{name}{written}>{''.join(map(safe, children))}</{name}>")
 
 
+PROSE = 80
+"""Characters from which a cell is read as a sentence."""
+
+
 def section(title: str, *children: object) -> Html:
     """Returns a section under its heading."""
     return element("section", element("h2", title), *children)
@@ -43,11 +47,16 @@ def table(caption: str, columns: Sequence[object], rows: Iterable[Sequence[objec
     body = element(
         "tbody",
         *(
-            element("tr", element("th", first, scope="row"), *(element("td", cell) for cell in rest))
+            element("tr", element("th", first, scope="row"), *map(_cell, rest))
             for first, *rest in rows
         ),
     )
     return element("div", element("table", element("caption", caption), head, body), class_="scroll", tabindex="0")
+
+
+def _cell(value: object) -> Html:
+    """A cell; one that holds a sentence has room for it, and is not squeezed to a word a line on a phone."""
+    return element("td", value, class_="prose") if len(str(value)) > PROSE else element("td", value)
 
 
 def measured(text: str) -> Html:
