@@ -46,10 +46,7 @@ def table(caption: str, columns: Sequence[object], rows: Iterable[Sequence[objec
     head = element("thead", element("tr", *(element("th", column, scope="col") for column in columns)))
     body = element(
         "tbody",
-        *(
-            element("tr", element("th", first, scope="row"), *map(_cell, rest))
-            for first, *rest in rows
-        ),
+        *(element("tr", element("th", first, scope="row"), *map(_cell, rest)) for first, *rest in rows),
     )
     return element("div", element("table", element("caption", caption), head, body), class_="scroll", tabindex="0")
 
