@@ -1,21 +1,23 @@
 """Clip -> verdict, by the same sampling, crops and network as training."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from cache.profile import CropProfile, crops_of
+from cache.profile import CropProfile
 from cache.schema import FRAMES, LEAST_COVERAGE, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
-from detect.judges import bring_to_life
-from evaluate.results import read_temperature
+from detect.judges import Judge
+from evaluate.calibrate import Temperature
+from extract.clip import ClipCrops, crop_parts
 from extract.detectors import detector_hash
-from extract.records import VIDEO_SUFFIXES
-from extract.rows import Clock, rows_from_videos
-from extract.video import Limits
-from train.runs import read_config
+from extract.engine import Engine
+from extract.rows import Clock, crop_row, rows_with_features
+from extract.video import ClipError, Limits
+from extract.workers import map_clips
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,37 @@ class SeenFrame:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """What a window of a long clip shows, from `start` to `end` seconds; `probability` is None where no face is."""
+
+    start: float
+    end: float
+    probability: float | None
+    coverage: float
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What to say of each clip.
+
+    A clip whose probability of fake reaches `threshold` is called fake. Up to `faces` people are judged, the largest
+    first. A clip longer than `window` seconds is judged in windows as well; None leaves that out.
+    """
+
+    threshold: float = 0.5
+    faces: int = 1
+    window: float | None = None
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """What the detector says of one clip.
+    """What the detector says of one person in one clip.
 
     `verdict` is "Real", "Fake", "Undecided" (too little face to judge) or "Failed" (no frame could be had); the last
     two carry the `reason`. `probability` is that of fake, in [0, 1], None without a verdict; `calibrated` is the same
     by the run's temperature, so that of clips with 0.8 four in five are fake, None where the run has no validation part
-    to learn it from. `coverage` is the share of frames in which a face was detected.
+    to learn it from. `coverage` is the share of frames in which a face was detected. `face` counts the people from 1,
+    the largest; `timeline` are the windows of a long clip, judged by its largest face.
     """
 
     clip: str
@@ -44,37 +70,78 @@ class Verdict:
     coverage: float
     reason: str
     frames: tuple[SeenFrame, ...]
+    face: int = 1
+    timeline: tuple[Moment, ...] = ()
 
     def as_dict(self) -> dict:
         """Returns plain values for JSON."""
         return asdict(self)
 
 
-class Detector:
-    """A run folder brought to life: judges clips one batch after another."""
+Seen = tuple[Verdict, np.ndarray | None]
+"""A verdict and the crops that it rests on, uint8 (12, 160, 160, 3), None where the clip failed."""
 
-    def __init__(self, run: Path, weights: str | None = None, detector_file: Path | None = None) -> None:
-        config, self.profile = read_config(run)
-        origin = config.get("origin", {})
-        self._detector_file = detector_file or (Path(origin["detector_file"]) if "detector_file" in origin else None)
-        _refuse_other_detector(crops_of(self.profile), self._detector_file)
-        self._judge = bring_to_life(run, weights)
-        self._temperature = read_temperature(run)
+
+class Detector:
+    """A run brought to life (`detect.life.open_detector`): judges clips one batch after another.
+
+    `profile` says how its crops are made; `judge` what they mean; `temperature` calibrates that.
+    """
+
+    def __init__(
+        self, profile: CropProfile, judge: Judge, temperature: Temperature | None, detector_file: Path | None
+    ) -> None:
+        _refuse_other_detector(profile, detector_file)
+        self.profile, self.detector_file = profile, detector_file
+        self._judge, self._temperature = judge, temperature
+
+    @property
+    def engine(self) -> Engine | None:
+        """What makes features of crops; None where the run judges the crops themselves."""
+        return self._judge.engine
 
     def judge(
-        self, clips: Sequence[Path], threshold: float = 0.5, limits: Limits = Limits(), workers: int = 2
-    ) -> Iterator[tuple[Verdict, np.ndarray | None]]:
-        """Yields for each clip its verdict and its crops, uint8 (12, 160, 160, 3), None if it failed; fastest first.
+        self, clips: Sequence[Path], ask: Ask = Ask(), limits: Limits = Limits(), workers: int = 2
+    ) -> Iterator[list[Seen]]:
+        """Yields the verdicts on each clip, one a person, the fastest clip first.
 
-        A clip whose probability of fake reaches `threshold` is called fake.
+        With each verdict come the crops it rests on.
         """
-        videos = [(_record(number, clip), clip) for number, clip in enumerate(clips)]
-        crops: dict[str, np.ndarray | None] = {}
-        rows = rows_from_videos(videos, crops_of(self.profile), limits, workers, Clock(), self._detector_file)
-        for row in self._judge.arrays(_held(rows, crops)):
-            yield self._verdict(str(clips[int(row.id)]), row, threshold), crops.pop(row.id)
+        held: deque[_Part] = deque()
+        rows = self.embedded(self._rows(clips, ask, limits, workers, held))
+        people: list[Seen] = []
+        timeline: list[Moment] = []
+        for row in rows:
+            part = held.popleft()
+            if part.window:
+                timeline.append(self._moment(row))
+            else:
+                verdict = self.verdict(str(clips[int(row.id)]), row, ask.threshold)
+                people.append((replace(verdict, face=len(people) + 1), part.crops))
+            if part.last:
+                yield [(replace(people[0][0], timeline=tuple(timeline)), people[0][1]), *people[1:]]
+                people, timeline = [], []
 
-    def _verdict(self, clip: str, row: Row, threshold: float) -> Verdict:
+    def _rows(
+        self, clips: Sequence[Path], ask: Ask, limits: Limits, workers: int, held: "deque[_Part]"
+    ) -> Iterator[Row]:
+        """Yields the rows of crops of each clip, its people, then its windows; puts each into `held` as well."""
+        given = (self.profile, limits, self.detector_file, ask.faces, ask.window)
+        tasks = ((str(number), (clip, *given)) for number, clip in enumerate(clips))
+        for number, found in map_clips(crop_parts, tasks, max(1, min(workers, len(clips))), limits.seconds):
+            parts = [found] if isinstance(found, ClipError) else [*found.people, *found.windows]
+            people = 1 if isinstance(found, ClipError) else len(found.people)
+            for count, part in enumerate(parts, start=1):
+                row = row_of(number, part)
+                held.append(_Part(count > people, count == len(parts), row.array))
+                yield row
+
+    def embedded(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Turns rows of crops into rows of what the run judges, in the same order."""
+        return rows_with_features(rows, self.engine, Clock()) if self.engine else iter(rows)
+
+    def verdict(self, clip: str, row: Row, threshold: float) -> Verdict:
+        """Returns the verdict on the person in `row`, which holds what the run judges: features, or crops."""
         if row.array is None:
             return Verdict(clip, "Failed", None, None, 0.0, f"{row.outcome}: {row.reason}", ())
         coverage = float(coverage_of(row.status))
@@ -86,30 +153,43 @@ class Detector:
         verdict = "Fake" if probability >= threshold else "Real"
         return Verdict(clip, verdict, probability, self.calibrated(probability), coverage, "", _seen(row))
 
+    def _moment(self, row: Row) -> Moment:
+        """Returns what a window shows; its frames lie at the middles of twelve equal spans of it."""
+        assert row.array is not None
+        coverage = float(coverage_of(row.status))
+        first, last = float(np.nanmin(row.times)), float(np.nanmax(row.times))
+        half = (last - first) / (2 * max(1, int(mask_of(row.status).sum()) - 1))
+        probability = self.probability(row.array, row.status) if coverage >= LEAST_COVERAGE else None
+        return Moment(round(max(0.0, first - half), 3), round(last + half, 3), probability, coverage)
+
     def probability(self, array: np.ndarray, status: np.ndarray) -> float:
         """Returns the probability of fake of one clip with frame status uint8 (12,).
 
         `array` is what the run judges: features float16 (12, D), or crops uint8 (12, 160, 160, 3).
         """
-        return self._judge.probability(array, status)
+        return float(self.probabilities(array[None], mask_of(status)[None])[0])
+
+    def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of fake, float64 (N,), of N such arrays with masks bool (N, 12)."""
+        return self._judge.probabilities(arrays, masks)
 
     def calibrated(self, probability: float) -> float | None:
         """Returns `probability` by the run's temperature, None where it has none."""
         return None if self._temperature is None else float(self._temperature(np.array(probability)))
 
 
-def find_clips(paths: Sequence[Path]) -> list[Path]:
-    """Returns `paths` with each folder replaced by the videos in and below it, by name."""
-    clips: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            below = sorted(found for found in path.rglob("*") if found.suffix.lower() in VIDEO_SUFFIXES)
-            if not below:
-                raise UserError(f"{path} holds no video; give a clip, or a folder with clips.")
-            clips += below
-        else:
-            clips.append(path)
-    return clips
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Crops on their way through the backbone: whether they are a `window`'s, and the `last` of their clip."""
+
+    window: bool
+    last: bool
+    crops: np.ndarray | None
+
+
+def row_of(name: str, found: ClipCrops | ClipError) -> Row:
+    """Returns the row of crops, or of the failure, of what calls itself `name`."""
+    return crop_row(VideoRecord(name, name, 0, "", "", "", "", 0, 0), found)
 
 
 def _refuse_other_detector(crops: CropProfile, file: Path | None) -> None:
@@ -122,16 +202,6 @@ def _refuse_other_detector(crops: CropProfile, file: Path | None) -> None:
             f"the detector {crops.detector} here is the file {here}, the run was trained with {crops.detector_file}; "
             f"{what}."
         )
-
-
-def _record(number: int, clip: Path) -> VideoRecord:
-    return VideoRecord(str(number), str(clip), 0, "", "", "", "", 0, 0)
-
-
-def _held(rows: Iterator[Row], crops: dict[str, np.ndarray | None]) -> Iterator[Row]:
-    for row in rows:
-        crops[row.id] = row.array
-        yield row
 
 
 def _seen(row: Row) -> tuple[SeenFrame, ...]:

@@ -1,115 +1,79 @@
-"""What a run judges: a clip's features, by backbone and head, or its crops, by a network over them."""
+"""What judges a clip: a backbone and a head, a network over crops, or several of them; whatever runs their networks."""
 
-import functools
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
-from cache.profile import FeatureProfile, fingerprint
-from cache.schema import OK, Row, UserError, mask_of
-from extract.backbone import require_weights
-from extract.engine import Engine, make_engine
-from extract.rows import Clock, rows_with_features
-from train.cnn3d import load_cnn3d
-from train.ensemble import Mixture, read_mixture
-from train.runs import CONFIG, CROPS, ENSEMBLE, Run, load_head, read_config, read_run
+from extract.engine import Engine
+from extract.rows import features_of
 
-if TYPE_CHECKING:
-    import keras
+Network = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+"""A network: its inputs by name, N clips each, to the probability of fake, float (N, 1)."""
+
+CROPS = "crops"
+"""What a judge without an engine judges."""
 
 
 class Judge(Protocol):
-    """A run brought to life, behind the two calls that a detector needs; `judged` names what it judges."""
+    """What a detector needs of a run: `judged` names what it judges.
+
+    `engine` makes features float16 (N, 12, D) of crops and is None where the crops themselves are judged.
+    """
 
     judged: str
+    engine: Engine | None
 
-    def arrays(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Turns rows of crops into rows of what it judges."""
+    def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of fake, float64 (N,), of N clips' features or crops with masks bool (N, 12)."""
         ...
-
-    def probability(self, array: np.ndarray, status: np.ndarray) -> float:
-        """Returns the probability of fake of one clip: an array of such a row, and the frame status uint8 (12,)."""
-        ...
-
-
-def bring_to_life(folder: Path, weights: str | None = None) -> Judge:
-    """Returns the judge that the run in `folder` makes; `weights` are its backbone's, if they have moved."""
-    config, profile = read_config(folder)
-    if isinstance(profile, FeatureProfile):
-        return FeatureJudge(read_run(folder), weights)
-    if config.get("kind") == ENSEMBLE:
-        members, mixture = read_mixture(config.get("ensemble"), folder / CONFIG)
-        return EnsembleJudge([bring_to_life(member, weights) for member in members], mixture)
-    if weights:
-        raise UserError(f"{folder} judges crops without a backbone; leave out --weights.")
-    return CropJudge(load_cnn3d(folder, config))
 
 
 class FeatureJudge:
-    """Judges features float16 (12, D): the run's backbone makes them, its head says what they mean."""
+    """Judges features: `engine` makes them, the network `head` says what they mean."""
 
-    def __init__(self, run: Run, weights: str | None) -> None:
-        weights = weights or run.weights
-        require_weights(weights, run.profile.weights, run.folder)
-        # Keras, which the head needs anyway: converting to a faster engine takes longer than a few clips do.
-        self._engine = _engine(run.profile.backbone, weights, run.profile.precision)
-        self.judged = fingerprint(run.profile)
-        self._head = load_head(run, run.profile)
+    def __init__(self, engine: Engine, head: Network, judged: str) -> None:
+        self.engine: Engine | None = engine
+        self.judged = judged
+        self._head = head
 
-    def arrays(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Turns rows of crops into rows of features."""
-        return rows_with_features(rows, self._engine, Clock())
-
-    def probability(self, array: np.ndarray, status: np.ndarray) -> float:
-        """Returns the probability of fake of features float16 (12, D) with frame status uint8 (12,)."""
-        inputs = {"features": array[None].astype(np.float32), "mask": mask_of(status)[None]}
-        return float(np.asarray(self._head.predict_on_batch(inputs))[0, 0])
-
-
-@functools.lru_cache(maxsize=4)
-def _engine(backbone: str, weights: str, precision: str) -> Engine:
-    """Returns one engine for all members of an ensemble that need it."""
-    return make_engine(backbone, weights, 0, precision, "keras")
+    def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Returns float64 (N,) for features float16 (N, 12, D) and masks bool (N, 12)."""
+        return _said(self._head, {"features": arrays.astype(np.float32), "mask": masks})
 
 
 class CropJudge:
-    """Judges crops uint8 (12, 160, 160, 3) as they are."""
+    """Judges crops uint8 (N, 12, 160, 160, 3) as they are."""
 
     judged = CROPS
+    engine: Engine | None = None
 
-    def __init__(self, network: "keras.Model") -> None:
+    def __init__(self, network: Network) -> None:
         self._network = network
 
-    def arrays(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Passes `rows` on."""
-        yield from rows
-
-    def probability(self, array: np.ndarray, status: np.ndarray) -> float:
-        """Returns the probability of fake of crops uint8 (12, 160, 160, 3) with frame status uint8 (12,)."""
-        inputs = {"crops": array[None], "mask": mask_of(status)[None]}
-        return float(np.asarray(self._network.predict_on_batch(inputs))[0, 0])
+    def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Returns float64 (N,) for crops uint8 (N, 12, 160, 160, 3) and masks bool (N, 12)."""
+        return _said(self._network, {"crops": arrays, "mask": masks})
 
 
 class EnsembleJudge:
     """Judges crops by its members, each by what it judges; features that several of them judge are made once."""
 
     judged = CROPS
+    engine: Engine | None = None
 
-    def __init__(self, members: Sequence[Judge], mixture: Mixture) -> None:
+    def __init__(self, members: Sequence[Judge], mixture: Callable[[np.ndarray], np.ndarray]) -> None:
+        """`mixture` makes the members' probabilities (M, N) one, (N,)."""
         self._members, self._mixture = members, mixture
 
-    def arrays(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Passes `rows` on."""
-        yield from rows
-
-    def probability(self, array: np.ndarray, status: np.ndarray) -> float:
-        """Returns the probability of fake of crops uint8 (12, 160, 160, 3) with frame status uint8 (12,)."""
-        nothing = np.zeros(len(status))
-        row, made = Row("", 0, 0, OK, "", status, nothing, nothing, array), {}
+    def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Returns float64 (N,) for crops uint8 (N, 12, 160, 160, 3) and masks bool (N, 12)."""
+        made: dict[str, np.ndarray] = {}
         for member in self._members:
             if member.judged not in made:
-                (made[member.judged],) = (found.array for found in member.arrays([row]))
-        said = [member.probability(made[member.judged], status) for member in self._members]
-        return float(self._mixture(np.array(said)[:, None])[0])
+                made[member.judged] = features_of(arrays, masks, member.engine) if member.engine else arrays
+        return self._mixture(np.array([member.probabilities(made[member.judged], masks) for member in self._members]))
+
+
+def _said(network: Network, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.asarray(network(inputs), np.float64)[:, 0]

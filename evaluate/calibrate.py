@@ -6,9 +6,6 @@ Pure functions over arrays; labels and probabilities as in evaluate.metrics.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import expit, logit
-from scipy.stats import binomtest
 
 from evaluate.bootstrap import CONFIDENCE, Measure, in_stacks, weigher
 from evaluate.metrics import checked
@@ -30,7 +27,7 @@ class Temperature:
 
     def __call__(self, probabilities: np.ndarray) -> np.ndarray:
         """Returns `probabilities` calibrated, float64 of the same shape; their order and the side of 0.5 stay."""
-        return expit(_logits(probabilities) / self.value)
+        return 1 / (1 + np.exp(-_logits(probabilities) / self.value))
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,8 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> Temperatur
     Guo et al., "On calibration of modern neural networks", ICML 2017. The targets are Platt's, (fakes + 1) / (fakes +
     2) and 1 / (reals + 2), so that a few validation clips without an error do not make every probability certain.
     """
+    from scipy.optimize import minimize_scalar  # here, because detection calibrates too and starts without SciPy
+
     labels, probabilities = checked(labels, probabilities)
     fakes, reals = int(labels.sum()), int((1 - labels).sum())
     if not (fakes and reals):
@@ -112,6 +111,8 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[Bin]:
 
 
 def _share(fakes: int, clips: int) -> Measure:
+    from scipy.stats import binomtest
+
     interval = binomtest(fakes, clips).proportion_ci(CONFIDENCE, method="wilson")
     return Measure(fakes / clips, float(interval.low), float(interval.high))
 
@@ -122,5 +123,6 @@ def _bins(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:
-    edge = expit(-LOGIT)
-    return logit(np.clip(np.asarray(probabilities, np.float64), edge, 1 - edge))
+    edge = 1 / (1 + np.exp(LOGIT))
+    inside = np.clip(np.asarray(probabilities, np.float64), edge, 1 - edge)
+    return np.log(inside / (1 - inside))

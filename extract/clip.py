@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from cache.profile import CropProfile
-from cache.schema import CROP_SIZE, FRAMES
-from extract.detectors import Detector, make_detector
-from extract.faces import crop_faces
-from extract.video import Frames, Limits, sample_frames
+from cache.schema import CROP_SIZE, FRAMES, FrameStatus
+from extract.detectors import Box, Detector, make_detector
+from extract.faces import crop_along, find_tracks
+from extract.video import Frames, Limits, sample_frames, sample_windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +41,55 @@ def crop_clip(
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class ClipParts:
+    """A clip cut further: the crops of each of its `people`, and of its largest face in each of its `windows`."""
+
+    people: list[ClipCrops]
+    windows: list[ClipCrops]
+
+
+def crop_parts(
+    path: Path,
+    profile: CropProfile,
+    limits: Limits = Limits(),
+    detector_file: Path | None = None,
+    faces: int = 1,
+    window: float | None = None,
+) -> ClipParts:
+    """Returns the crops of up to `faces` people, the first as `crop_clip` has them, and those of each window.
+
+    `window` is in seconds; without it, and in clips that are not longer, there is none. Raises ClipError where there is
+    nothing to be cut.
+    """
+    detector = _detector(profile.detector, detector_file)
+    frames = sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
+    windows = () if window is None else sample_windows(path, window, limits)
+    return ClipParts(
+        crop_people(frames, detector, profile.margin, faces),
+        [crop_frames(part, detector, profile.margin) for part in windows],
+    )
+
+
 @lru_cache(maxsize=1)
 def _detector(name: str, file: Path | None) -> Detector:
     return make_detector(name, file)  # reading Haar's file takes 10 ms, as long as searching two frames
 
 
 def crop_frames(frames: Frames, detector: Detector, margin: float) -> ClipCrops:
-    """Returns the crops of at most twelve frames that are already decoded."""
-    crops, status, boxes = crop_faces(frames.images, detector, margin)
+    """Returns the crops of the one face in at most twelve frames that are already decoded."""
+    return crop_people(frames, detector, margin, 1)[0]
+
+
+def crop_people(frames: Frames, detector: Detector, margin: float, most: int) -> list[ClipCrops]:
+    """Returns the crops of up to `most` people, the largest face first, from at most twelve decoded frames."""
+    return [
+        _padded(frames, *crop_along(frames.images, track, margin))
+        for track in find_tracks(frames.images, detector, most)
+    ]
+
+
+def _padded(frames: Frames, crops: list[np.ndarray], status: list[FrameStatus], boxes: list[Box]) -> ClipCrops:
     result = ClipCrops(
         crops=np.zeros((FRAMES, CROP_SIZE, CROP_SIZE, 3), np.uint8),
         status=np.zeros(FRAMES, np.uint8),

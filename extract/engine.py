@@ -36,6 +36,10 @@ class Engine:
         self.batch = batch
         self.name = name
 
+    def of_batch(self, batch: int) -> "Engine":
+        """Returns the same network in batches of `batch` crops, for who has few at a time: equal to about 1e-4."""
+        return Engine(self._run, batch, self.name)
+
     def features(self, crops: np.ndarray) -> np.ndarray:
         """Returns float32 (B, D) features of the uint8 (B, 160, 160, 3) RGB crops."""
         parts = [self._features(crops[start : start + self.batch]) for start in range(0, len(crops), self.batch)]

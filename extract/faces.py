@@ -95,11 +95,37 @@ def cut(image: np.ndarray, box: Box) -> np.ndarray:
     return cv2.resize(patch, (CROP_SIZE, CROP_SIZE), interpolation=method)
 
 
-def crop_faces(
-    images: Sequence[np.ndarray], detector: Detector, margin: float
+def find_tracks(images: Sequence[np.ndarray], detector: Detector, most: int) -> list[list[Box | None]]:
+    """Returns the tracks of up to `most` faces: first the clip's one face (`find_track`), then others, largest first.
+
+    Another face counts where it is seen in half of the frames or more.
+    """
+    tracks = [find_track(images, detector)]
+    if most == 1 or all(box is None for box in tracks[0]):
+        return tracks
+    found = [detector.find(image) for image in images]
+    while len(tracks) < most:
+        found = [_apart(boxes, tracks[-1][i]) for i, boxes in enumerate(found)]
+        track = best_chain(found)
+        if sum(box is not None for box in track) < max(1, len(images) / 2):
+            break
+        tracks.append(track)
+    return tracks
+
+
+def _apart(boxes: np.ndarray, taken: Box | None) -> np.ndarray:
+    """Returns the `boxes` whose centres lie outside the box that is `taken`, and which do not hold its centre."""
+    if taken is None or not len(boxes):
+        return boxes
+    centres, centre = boxes[:, :2] + boxes[:, 2:] / 2, taken[:2] + taken[2:] / 2
+    inside = (np.abs(centres - centre) < np.maximum(boxes[:, 2:], taken[2:]) / 2).all(axis=1)
+    return boxes[~inside]
+
+
+def crop_along(
+    images: Sequence[np.ndarray], track: Sequence[Box | None], margin: float
 ) -> tuple[list[np.ndarray], list[FrameStatus], list[Box]]:
-    """Returns for each frame its crop, what it shows, and the face's box (zeros where the clip has none)."""
-    track = find_track(images, detector)
+    """Returns for each frame its crop, what it shows, and the face's box (zeros where the `track` has none)."""
     crops, status, boxes = [], [], []
     for i, image in enumerate(images):
         height, width = image.shape[:2]

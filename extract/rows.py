@@ -108,15 +108,19 @@ def rows_with_features(rows: Iterable[Row], engine: Engine, clock: Clock) -> Ite
 
 
 def _features_of(rows: Sequence[Row], engine: Engine, clock: Clock) -> Iterator[Row]:
-    crops = [row.array for row in rows if row.array is not None]
+    read = [row for row in rows if row.array is not None]
     features = iter(())
-    if crops:
+    if read:
         with clock.timed("backbone"):
-            flat = engine.features(np.concatenate(crops)).astype(np.float16)
-        features = iter(flat.reshape(len(crops), FRAMES, -1))
+            crops = np.stack([row.array for row in read])  # pyright: ignore[reportCallIssue, reportArgumentType]
+            features = iter(features_of(crops, mask_of(np.stack([row.status for row in read])), engine))
     for row in rows:
-        array = None
-        if row.array is not None:
-            # A padded frame has no features, whatever the network makes of black.
-            array = next(features) * mask_of(row.status)[:, None]
+        array = None if row.array is None else next(features)
         yield Row(*row.key, row.outcome, row.reason, row.status, row.times, row.boxes, array)
+
+
+def features_of(crops: np.ndarray, masks: np.ndarray, engine: Engine) -> np.ndarray:
+    """Returns the features float16 (N, 12, D) of crops uint8 (N, 12, 160, 160, 3) with masks bool (N, 12)."""
+    flat = engine.features(crops.reshape(-1, *crops.shape[2:])).astype(np.float16)
+    # A padded frame has no features, whatever the network makes of black.
+    return flat.reshape(*crops.shape[:2], -1) * masks[:, :, None]

@@ -98,6 +98,72 @@ def choose(times: Sequence[int], end: int, sampling: Sampling) -> list[int]:
     return [times[bisect.bisect_right(times, middle // (2 * FRAMES)) - 1] for middle in middles]
 
 
+def sample_windows(path: Path, window: float, limits: Limits = Limits()) -> Iterator[Frames]:
+    """Yields the frames of one window after another, each sampled as a clip of its own; nothing for a shorter clip.
+
+    Windows of `window` seconds cover the clip from its first frame to its end, each beginning about half a window after
+    the one before. Raises ClipError as `sample_frames`.
+    """
+    name = printable(path.name)
+    try:
+        packets = _read_packets(path, limits)
+        listed = packets if packets and len({packet.pts for packet in packets}) == len(packets) else None
+        times = sorted(packet.pts for packet in listed) if listed else sorted({t for t, _ in _decode_all(path, limits)})
+        with _open(path) as stream:
+            scale = float(stream.time_base or 0)
+        if not times or not scale:
+            return
+        end = _end(listed) if listed else times[-1] + 1
+        wanted = [choose(*part, "uniform") for part in _windows(times, end, round(window / scale))]
+        yield from _decode_windows(path, listed, wanted, times[0], scale, limits)
+    except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
+        raise ClipError(
+            "unreadable", f"{name} cannot be decoded ({getattr(error, 'strerror', None) or error})"
+        ) from None
+
+
+def _windows(times: list[int], end: int, window: int) -> Iterator[tuple[list[int], int]]:
+    """Yields the times in each window, and its end; nothing where the clip is not longer than one."""
+    spare = end - times[0] - window
+    steps = -(-2 * spare // window) if window > 0 else 0
+    for step in range(steps + 1 if steps > 0 else 0):
+        start = times[0] + spare * step // steps
+        inside = times[bisect.bisect_left(times, start) : bisect.bisect_left(times, start + window)]
+        if inside:
+            yield inside, start + window
+
+
+def _decode_windows(
+    path: Path, packets: list[_Packet] | None, wanted: list[list[int]], start: int, scale: float, limits: Limits
+) -> Iterator[Frames]:
+    """Yields a window as soon as its last frame is decoded, and holds no frame longer than a window needs it."""
+    all_wanted = {pts for window in wanted for pts in window}
+    images: dict[int, np.ndarray] = {}
+    waiting = list(reversed(wanted))
+    for pts, frame in _decode_listed(path, packets, all_wanted, limits):
+        if pts in all_wanted:
+            _check_size(frame, limits)
+            images[pts] = _upright(frame)
+        while waiting and pts >= waiting[-1][-1]:
+            shown = [time for time in waiting.pop() if time in images]
+            yield Frames([images[time] for time in shown], [(time - start) * scale for time in shown])
+            first = waiting[-1][0] if waiting else pts + 1
+            images = {time: image for time, image in images.items() if time >= first}
+
+
+def _decode_listed(
+    path: Path, packets: list[_Packet] | None, wanted: set[int], limits: Limits
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Yields frames with their times in display order: those that `wanted` needs, or all where no packets are known."""
+    if packets is None:
+        yield from _decode_all(path, limits)
+        return
+    with _open(path) as stream:
+        for frame in _decode_packets(stream, _needed(packets, wanted), wanted):
+            if frame.pts is not None:
+                yield frame.pts, frame
+
+
 def _read_packets(path: Path, limits: Limits) -> list[_Packet] | None:
     """Returns what the container says of each frame, or None where it does not give their times."""
     packets: list[_Packet] = []

@@ -10,7 +10,7 @@ import pytest
 
 from cache.schema import FRAMES, UserError
 from cache.store import create_store, find_rows, read_indexes
-from detect.detector import Detector
+from detect.life import open_detector
 from evaluate.report import ReportConfig, write_report
 from evaluate.results import read_results
 from extract.rows import rows_from_store
@@ -129,9 +129,9 @@ def test_it_learns(run_folder):
 def test_detection_and_plain_keras_give_the_stored_probabilities(run_folder, source):
     stored = {row["id"]: float(row["probability"]) for row in rows_of(run_folder / "predictions.csv")}
     networks = [keras.models.load_model(run_folder / name) for name in ("model.keras", "model.h5")]
-    detector = Detector(run_folder)
+    detector = open_detector(run_folder)
     store = create_store(Path(read_run(source).config["features"]).parent, PROFILE.crops)
-    for row in detector._judge.arrays(rows_from_store(list(find_rows(read_indexes(store)).values()))):
+    for row in detector.embedded(rows_from_store(list(find_rows(read_indexes(store)).values()))):
         assert row.array is not None
         assert detector.probability(row.array, row.status) == pytest.approx(stored[row.id], abs=1e-5)
         for saved in networks:
@@ -143,13 +143,13 @@ def test_what_does_not_fit_is_refused(run_folder, tmp_path):
     with pytest.raises(UserError, match="judges crops and has no head"):
         finetune(FinetuneConfig(run=run_folder, runs=tmp_path))
     with pytest.raises(UserError, match=r"without a backbone; leave out --weights"):
-        Detector(run_folder, weights="random")
+        open_detector(run_folder, weights="random")
     with pytest.raises(UserError, match="width 0 has to lie in 1 to 256"):
         train_cnn3d(Cnn3dConfig(run=run_folder, runs=tmp_path, width=0))
     damaged = shutil.copytree(run_folder, tmp_path / "damaged")
     (damaged / WEIGHTS).write_bytes(b"no weights")
     with pytest.raises(UserError, match="does not hold the run's weights"):
-        Detector(damaged)
+        open_detector(damaged)
     (damaged / CONFIG).write_text((run_folder / CONFIG).read_text().replace('"network"', '"net"'))
     with pytest.raises(UserError, match="describes no network over crops"):
-        Detector(damaged)
+        open_detector(damaged)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from cache.schema import UserError
-from detect.judges import EnsembleJudge
+from detect.judges import EnsembleJudge, FeatureJudge
 from evaluate.report import ReportConfig, write_report
 from evaluate.results import read_results
+from extract.engine import Engine
 from tests.stores import pairs, write_features
 from tests.test_fit import quick, rows_of
 from train.ensemble import EnsembleConfig, Mixture, ensemble, fit_mixture, mixture_weights
@@ -105,7 +106,7 @@ def test_members_that_do_not_fit_together_are_refused(runs, store, tmp_path):
 
 
 def test_an_ensemble_without_its_description_is_told(runs, tmp_path):
-    from detect.judges import bring_to_life
+    from detect.life import bring_to_life
 
     broken = tmp_path / "broken"
     shutil.copytree(runs / "three", broken)
@@ -118,19 +119,14 @@ def test_an_ensemble_without_its_description_is_told(runs, tmp_path):
 def test_members_judge_what_they_were_trained_on_and_features_are_made_once():
     made = []
 
-    class Member:
-        def __init__(self, judged, value):
-            self.judged, self.value = judged, value
+    def member(judged, value):
+        def run(crops):
+            made.append(judged)
+            return np.full((len(crops), 3), value)
 
-        def arrays(self, rows):
-            for row in rows:
-                made.append(self.judged)
-                yield replace(row, array=np.full(3, self.value))
+        return FeatureJudge(Engine(run, 24), lambda inputs: inputs["features"][:, 0, :1] / 10, judged)
 
-        def probability(self, array, status):
-            return float(array[0]) / 10
-
-    judge = EnsembleJudge([Member("a", 1), Member("a", 2), Member("b", 7)], Mixture("average", (0.25, 0.25, 0.5)))
-    crops, status = np.zeros((12, 160, 160, 3), np.uint8), np.ones(12, np.uint8)
-    assert judge.probability(crops, status) == pytest.approx(0.25 * 0.1 + 0.25 * 0.1 + 0.5 * 0.7)
+    judge = EnsembleJudge([member("a", 1), member("a", 2), member("b", 7)], Mixture("average", (0.25, 0.25, 0.5)))
+    crops, masks = np.zeros((2, 12, 160, 160, 3), np.uint8), np.ones((2, 12), bool)
+    assert judge.probabilities(crops, masks) == pytest.approx([0.25 * 0.1 + 0.25 * 0.1 + 0.5 * 0.7] * 2)
     assert made == ["a", "b"]

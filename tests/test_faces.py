@@ -6,7 +6,7 @@ import pytest
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus, coverage_of, mask_of
 from extract.clip import crop_frames
 from extract.detectors import NoDetector
-from extract.faces import best_chain, crop_faces, cut, find_track, square_around
+from extract.faces import best_chain, crop_along, cut, find_track, square_around
 from extract.video import Frames
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
@@ -77,7 +77,7 @@ def test_a_lost_face_is_searched_everywhere_and_at_last_harder_near_the_track():
 
 def test_frames_without_a_detection_borrow_the_nearest_box():
     found = [boxes(), boxes([100, 80, 60, 60]), boxes(), boxes([110, 80, 60, 60]), boxes()]
-    _, status, used = crop_faces(numbered(5), Script(found), 0.3)
+    _, status, used = crop_along(numbered(5), find_track(numbered(5), Script(found)), 0.3)
     assert status == [FrameStatus(code) for code in (2, 1, 2, 1, 2)]
     assert [int(box[0]) for box in used] == [100, 100, 100, 110, 110]
 
@@ -85,7 +85,7 @@ def test_frames_without_a_detection_borrow_the_nearest_box():
 def test_no_face_anywhere_gives_the_whole_frame():
     image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
     image[0, 0, 0] = 0
-    crops, status, used = crop_faces([image] * 3, Script([boxes()]), 0.3)
+    crops, status, used = crop_along([image] * 3, [None] * 3, 0.3)
     assert status == [FrameStatus.FULL_FRAME] * 3
     assert np.array(used).tolist() == [[0, 0, 0, 0]] * 3
     np.testing.assert_array_equal(crops[0], cut(image, np.array([0, 0, 320, 240])))

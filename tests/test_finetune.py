@@ -11,7 +11,7 @@ import pytest
 
 from cache.schema import UserError
 from cache.store import create_store, find_rows, read_indexes
-from detect.detector import Detector
+from detect.life import open_detector
 from evaluate.report import ReportConfig, write_report
 from evaluate.results import read_results
 from extract.backbone import build_backbone, save_backbone, trunk_of
@@ -133,16 +133,16 @@ def test_evaluation_takes_it_for_a_run(tuned, source):
 
 def test_detection_gives_the_stored_probability_wherever_the_folder_went(tuned, source, tmp_path):
     moved = shutil.copytree(tuned, tmp_path / "moved")
-    detector = Detector(moved)
+    detector = open_detector(moved)
     features = Path(read_run(source).config["features"])
     store = create_store(features.parent, PROFILE.crops)
     stored = {row["id"]: float(row["probability"]) for row in rows_of(tuned / "predictions.csv")}
-    for row in detector._judge.arrays(rows_from_store(list(find_rows(read_indexes(store)).values()))):
+    for row in detector.embedded(rows_from_store(list(find_rows(read_indexes(store)).values()))):
         assert row.array is not None
         assert detector.probability(row.array, row.status) == pytest.approx(stored[row.id], abs=1e-3)
     (moved / BACKBONE_WEIGHTS).write_bytes((moved / BACKBONE_WEIGHTS).read_bytes()[:-1] + b"x")
     with pytest.raises(UserError, match="is not the weights file that"):
-        Detector(moved)
+        open_detector(moved)
 
 
 @pytest.mark.slow  # what it goes through is tested on a small network in test_loop

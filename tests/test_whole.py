@@ -15,7 +15,8 @@ from matplotlib.image import imread
 
 from cache.schema import FRAMES, UserError
 from detect.__main__ import main
-from detect.detector import Detector, find_clips
+from detect.life import open_detector
+from detect.sources import find_clips
 from evaluate.report import ReportConfig, write_report
 from evaluate.results import read_temperature
 from extract.celeb_df import read_celeb_df
@@ -82,7 +83,7 @@ def test_verdicts_agree_with_the_stored_predictions(kind, request, data):
     run_folder = request.getfixturevalue(kind)
     stored = predictions(run_folder)
     clips = [data / record.path for record in read_celeb_df(data).records]
-    judged = {verdict.clip: verdict for verdict, _ in Detector(run_folder).judge(clips)}
+    judged = {verdict.clip: verdict for ((verdict, _),) in open_detector(run_folder).judge(clips)}
     assert len(judged) == len(stored) == 16
     for name, probability in stored.items():
         verdict = judged[str(data / name)]
@@ -101,13 +102,13 @@ def test_without_validation_there_is_no_calibrated_probability(run_folder, data,
     shutil.copytree(run_folder, run)
     lines = (run / "predictions.csv").read_text().splitlines()
     (run / "predictions.csv").write_text("\n".join(line for line in lines if ",val," not in line) + "\n")
-    ((verdict, _),) = Detector(run).judge([data / "Celeb-real/id0_0000.mp4"])
+    (((verdict, _),),) = open_detector(run).judge([data / "Celeb-real/id0_0000.mp4"])
     assert verdict.probability is not None
     assert verdict.calibrated is None
 
 
 def test_padding_says_nothing_of_a_short_clip(run_folder):
-    detector, random = Detector(run_folder), np.random.default_rng(0)
+    detector, random = open_detector(run_folder), np.random.default_rng(0)
     features = random.normal(0, 1, (FRAMES, 1280)).astype(np.float16)
     other = features.copy()
     other[5:] = 9
@@ -184,13 +185,13 @@ def test_a_sheet_holds_twenty_clips_and_the_next_goes_on(run_folder, data, tmp_p
 
 def test_a_folder_without_videos_is_refused(tmp_path):
     with pytest.raises(UserError, match="holds no video"):
-        find_clips([tmp_path])
+        find_clips(tmp_path)
 
 
 def test_a_cascade_that_is_not_the_one_of_training_is_refused(run_folder, monkeypatch):
     monkeypatch.setattr("detect.detector.detector_hash", lambda name, file: "0" * 16)
     with pytest.raises(UserError, match="is the file 0000000000000000, the run was trained with"):
-        Detector(run_folder)
+        open_detector(run_folder)
 
 
 def test_the_command_exits_with_its_status_and_no_traceback(run_folder, tmp_path):

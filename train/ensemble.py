@@ -72,7 +72,7 @@ def ensemble(config: EnsembleConfig) -> Path:
         raise UserError("an ensemble needs two runs or more; name them as --members A,B.")
     for folder, member in zip(config.members[1:], members[1:], strict=True):
         _require_same_clips(config.members[0], members[0], folder, member)
-    crops, first = _crops_of_all(config.members), members[0]
+    crops, first = crops_of_all(config.members), members[0]
     mixture = fit_mixture(config.kind, np.array([member.probabilities for member in members]), first)
     probabilities = mixture(np.array([member.probabilities for member in members]))
     name = free_name(config.runs, config.name, f"ensemble-{config.kind}")
@@ -150,7 +150,7 @@ def _require_same_clips(one: Path, first: Predictions, other: Path, second: Pred
         raise UserError(f"{one} and {other} give their clips other labels, parts or order; join runs of one split.")
 
 
-def _crops_of_all(members: Sequence[Path]) -> CropProfile:
+def crops_of_all(members: Sequence[Path]) -> CropProfile:
     """Returns how the crops are made that all `members` judge, a UserError where they differ."""
     profiles = [crops_of(read_config(folder)[1]) for folder in members]
     for folder, profile in zip(members[1:], profiles[1:], strict=True):

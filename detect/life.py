@@ -1,0 +1,112 @@
+"""A run folder, or what was exported from one, brought to life as a detector."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cache.command import start_keras
+from cache.profile import FeatureProfile, crops_of, fingerprint
+from cache.schema import UserError
+from detect.contract import CONTRACT, PORTABLE, exported_folder
+from detect.detector import Detector
+from detect.judges import CropJudge, EnsembleJudge, FeatureJudge, Judge, Network
+from detect.portable import read_exported
+from extract.engine import Engine, make_engine
+
+if TYPE_CHECKING:
+    import keras
+
+    from train.runs import Run
+
+ENGINES = ("keras", *PORTABLE)
+
+
+def open_detector(
+    folder: Path, weights: str | None = None, detector_file: Path | None = None, engine: str = "keras"
+) -> Detector:
+    """Returns the detector of the run in `folder`, run by `engine`, one of `ENGINES`.
+
+    All but "keras" run what `make export` wrote, without TensorFlow; `folder` may then be the exported one itself.
+    `weights` and `detector_file` are for files that have moved. A UserError says what is missing or does not fit.
+    """
+    if engine != "keras" or (folder / CONTRACT).is_file():
+        if weights:
+            raise UserError("what was exported has its weights inside; leave out --weights.")
+        return read_exported(exported_folder(folder, engine), detector_file)
+    start_keras()
+    from evaluate.results import read_temperature
+    from train.runs import read_config
+
+    crops, judge = crops_of(read_config(folder)[1]), bring_to_life(folder, weights)
+    return Detector(crops, judge, read_temperature(folder), detector_file or _detector_file(folder))
+
+
+def newest() -> Path:
+    """Returns the run below runs/ that was finished last; a UserError if there is none."""
+    from train.runs import latest
+
+    return latest(Path("runs"))
+
+
+def open_ensemble(folders: Sequence[Path], weights: str | None = None, detector_file: Path | None = None) -> Detector:
+    """Returns the detector that judges by the mean probability of the runs in `folders`, which judge the same crops."""
+    start_keras()
+    from train.ensemble import crops_of_all
+
+    if len(folders) < 2:
+        raise UserError("an ensemble needs two runs or more; name them as --ensemble runs/a runs/b.")
+    profile = crops_of_all(folders)
+    judge = EnsembleJudge([bring_to_life(folder, weights) for folder in folders], lambda said: said.mean(axis=0))
+    return Detector(profile, judge, None, detector_file or _detector_file(folders[0]))
+
+
+def _detector_file(folder: Path) -> Path | None:
+    """Returns the file of the face detector that the run in `folder` was trained with, if it had one."""
+    from train.runs import read_config
+
+    origin = read_config(folder)[0].get("origin", {})
+    return Path(origin["detector_file"]) if "detector_file" in origin else None
+
+
+def bring_to_life(folder: Path, weights: str | None = None) -> Judge:
+    """Returns the judge that the run in `folder` makes; `weights` are its backbone's, if they have moved."""
+    from train.cnn3d import load_cnn3d
+    from train.ensemble import read_mixture
+    from train.runs import CONFIG, ENSEMBLE, read_config, read_run
+
+    config, profile = read_config(folder)
+    if isinstance(profile, FeatureProfile):
+        return _feature_judge(read_run(folder), weights)
+    if config.get("kind") == ENSEMBLE:
+        members, mixture = read_mixture(config.get("ensemble"), folder / CONFIG)
+        return EnsembleJudge([bring_to_life(member, weights) for member in members], mixture)
+    if weights:
+        raise UserError(f"{folder} judges crops without a backbone; leave out --weights.")
+    return CropJudge(_network(load_cnn3d(folder, config)))
+
+
+def _feature_judge(run: "Run", weights: str | None) -> FeatureJudge:
+    from extract.backbone import require_weights
+    from train.runs import load_head
+
+    weights = weights or run.weights
+    require_weights(weights, run.profile.weights, run.folder)
+    # Keras, which the head needs anyway: converting to a faster engine takes longer than a few clips do.
+    engine = _engine(run.profile.backbone, weights, run.profile.precision)
+    return FeatureJudge(engine, _network(load_head(run, run.profile)), fingerprint(run.profile))
+
+
+@functools.lru_cache(maxsize=4)
+def _engine(backbone: str, weights: str, precision: str) -> Engine:
+    """Returns one engine for all members of an ensemble that need it."""
+    return make_engine(backbone, weights, 0, precision, "keras")
+
+
+def _network(model: "keras.Model") -> Network:
+    def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        return np.asarray(model.predict_on_batch(dict(inputs)))
+
+    return run
