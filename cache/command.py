@@ -87,14 +87,14 @@ def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoRetur
 
 def start_keras() -> None:
     """Imports Keras and wakes its backend, so that what they have to say about the processor is not shown."""
-    with _quiet_stderr():
+    with quiet_stderr():
         import keras
 
         keras.ops.zeros(())
 
 
 @contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Keeps what C code prints to stderr off the terminal, and shows it after all if the block fails."""
     sys.stderr.flush()
     kept = os.dup(2)

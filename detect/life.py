@@ -85,18 +85,43 @@ def bring_to_life(folder: Path, weights: str | None = None) -> Judge:
         return EnsembleJudge([bring_to_life(member, weights) for member in members], mixture)
     if weights:
         raise UserError(f"{folder} judges crops without a backbone; leave out --weights.")
-    return CropJudge(_network(load_cnn3d(folder, config)))
+    return CropJudge(as_network(load_cnn3d(folder, config)))
+
+
+def build_networks(folder: Path, weights: str | None = None) -> dict[str, "keras.Model"]:
+    """Returns the networks of the run in `folder`: its `detector`, and the `backbone` and `head` it consists of.
+
+    The detector takes crops and mask. A network over crops is a detector alone. A UserError for an ensemble.
+    """
+    from extract.backbone import build_backbone
+    from train.cnn3d import load_cnn3d
+    from train.finetune import join
+    from train.runs import ENSEMBLE, load_head, read_config, read_run
+
+    config, profile = read_config(folder)
+    if config.get("kind") == ENSEMBLE:
+        raise UserError(f"{folder} is an ensemble, which has no one network; name one of its members.")
+    if not isinstance(profile, FeatureProfile):
+        return {"detector": load_cnn3d(folder, config)}
+    run = read_run(folder)
+    backbone, head = build_backbone(profile.backbone, _weights(run, weights)), load_head(run, profile)
+    return {"detector": join(backbone, head), "backbone": backbone, "head": head}
+
+
+def _weights(run: "Run", given: str | None) -> str:
+    from extract.backbone import require_weights
+
+    weights = given or run.weights
+    require_weights(weights, run.profile.weights, run.folder)
+    return weights
 
 
 def _feature_judge(run: "Run", weights: str | None) -> FeatureJudge:
-    from extract.backbone import require_weights
     from train.runs import load_head
 
-    weights = weights or run.weights
-    require_weights(weights, run.profile.weights, run.folder)
     # Keras, which the head needs anyway: converting to a faster engine takes longer than a few clips do.
-    engine = _engine(run.profile.backbone, weights, run.profile.precision)
-    return FeatureJudge(engine, _network(load_head(run, run.profile)), fingerprint(run.profile))
+    engine = _engine(run.profile.backbone, _weights(run, weights), run.profile.precision)
+    return FeatureJudge(engine, as_network(load_head(run, run.profile)), fingerprint(run.profile))
 
 
 @functools.lru_cache(maxsize=4)
@@ -105,8 +130,11 @@ def _engine(backbone: str, weights: str, precision: str) -> Engine:
     return make_engine(backbone, weights, 0, precision, "keras")
 
 
-def _network(model: "keras.Model") -> Network:
+def as_network(model: "keras.Model") -> Network:
+    """Returns `model` as a judge takes it; a single input goes by any name."""
+
     def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.asarray(model.predict_on_batch(dict(inputs)))
+        (first, *others) = inputs.values()
+        return np.asarray(model.predict_on_batch(dict(inputs) if others else first))
 
     return run

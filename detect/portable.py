@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cache.command import quiet_stderr
 from cache.profile import fingerprint
 from cache.schema import FRAMES, UserError
 from detect.contract import PORTABLE, read_contract
@@ -59,8 +60,10 @@ def _onnx(path: Path) -> Network:
 def _litert(path: Path) -> Network:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(path), num_threads=os.cpu_count())
-    network = interpreter.get_signature_runner()
+    with quiet_stderr():  # which it uses to say that all is well
+        interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+        interpreter.allocate_tensors()
+        network = interpreter.get_signature_runner()
 
     def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         # One row at a time: its buffers are laid out for that, and stay so.
