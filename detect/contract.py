@@ -28,7 +28,7 @@ PORTABLE = ("onnx", "litert", "openvino")
 
 @dataclass(frozen=True)
 class Contract:
-    """What detection needs of `contract.json`: `files` by network (detector; backbone and head where there are any)."""
+    """What detection needs of `contract.json`: `files` by network: detector, backbone, head, or some of them."""
 
     folder: Path
     format: str
@@ -78,8 +78,8 @@ def read_contract(folder: Path) -> Contract:
     for name in names.values():
         if Path(name).name != name or not (folder / name).exists():
             raise UserError(f"{folder} lacks {name!r}, which its {CONTRACT} names; export it again.")
-    if "detector" not in names:
-        raise UserError(f"{path} names no detector; export it again.")
+    if not ("detector" in names or {"backbone", "head"} <= names.keys()):
+        raise UserError(f"{path} names neither a detector nor a backbone and a head; export it again.")
     return contract
 
 
