@@ -7,7 +7,8 @@ decoding everything.
 """
 
 import bisect
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,29 @@ def sample_frames(path: Path, sampling: Sampling = "uniform", limits: Limits = L
 def _read_frames(path: Path, sampling: Sampling, limits: Limits) -> Frames:
     packets = _read_packets(path, limits)
     return _decode_wanted(path, packets, sampling, limits) or _decode_any(path, sampling, limits)
+
+
+def read_times(path: Path, limits: Limits = Limits()) -> tuple[list[int], int, float] | None:
+    """Returns when the frames of the video at `path` are shown, sorted, when the last one ends, and seconds a unit.
+
+    None where the container does not say. Raises ClipError as `sample_frames`.
+    """
+    try:
+        packets = _read_packets(path, limits)
+        with _open(path) as stream:
+            scale = float(stream.time_base or 0)
+    except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ClipError("unreadable", f"{printable(path.name)} cannot be decoded ({reason})") from None
+    if not packets or not scale:
+        return None
+    return sorted({packet.pts for packet in packets}), _end(packets), scale
+
+
+def play(path: Path, limits: Limits = Limits()) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
+    """Yields each frame in display order: when it is shown, and what returns it as uint8 RGB (H, W, 3), upright."""
+    for time, frame in _decode_all(path, limits):
+        yield time, functools.partial(_upright, frame)
 
 
 def choose(times: Sequence[int], end: int, sampling: Sampling) -> list[int]:
