@@ -1,6 +1,7 @@
 """The stage: a run -> its detector in a format that other programs run, checked against the run's own network."""
 
 import dataclasses
+import gc
 import logging
 import shutil
 import warnings
@@ -95,7 +96,7 @@ def export(config: ExportConfig) -> Path:
 def _write(network: "keras.Model", into: Path, name: str, config: ExportConfig, results: "Results") -> Path:
     """Writes `network` in the format that `config` asks for; returns the file, or the folder of a SavedModel."""
     path = into / f"{name}{SUFFIXES[config.format]}"
-    with _silenced():
+    with _silenced(), _collected():
         if config.format in ("keras", "h5"):
             (_of_layers(network) if config.format == "h5" and name == "detector" else network).save(path)
         else:
@@ -336,6 +337,24 @@ def _write_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def _collected() -> Iterator[None]:
+    """Has garbage collected as it arises.
+
+    tf2onnx copies the whole network for each of its optimisers, in objects that refer to each other; left to Python's
+    own pace, which goes by how many objects there are already, the copies of a ResNet50 pile up to 7 GB, not to 3.
+    """
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(before[0], 2, 1)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @contextmanager
