@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cache.schema import FRAMES, Row
+from cache.schema import CROP_SIZE, FRAMES, Row
 from detect.detector import Detector, Verdict, row_of
 from extract.clip import ClipCrops, crop_frames
 from extract.detectors import Box, make_detector
@@ -26,6 +26,7 @@ class Ring:
         self._engine = detector.engine.of_batch(1) if detector.engine else None
         self._features: dict[int, dict[bytes, np.ndarray]] = {}
         self._frames: deque[tuple[float, np.ndarray]] = deque()
+        self._warm_up()
 
     def add(self, seconds: float, image: np.ndarray, last: bool = False) -> Verdict:
         """Returns the verdict on the last twelve frames, with this uint8 RGB (H, W, 3) one from `seconds`.
@@ -51,6 +52,14 @@ class Ring:
             self._faces.forget(image)
         self._frames.clear()
         self._features.clear()
+
+    def _warm_up(self) -> None:
+        """Runs the networks once: the first time takes them seconds, in which frames would be lost."""
+        crops = np.zeros((FRAMES, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+        array = crops
+        if self._engine is not None:
+            array = np.repeat(self._engine.features(crops[:1]).astype(np.float16), FRAMES, axis=0)
+        self._detector.probability(array, np.ones(FRAMES, np.uint8))
 
     def _row(self, found: ClipCrops, images: list[np.ndarray]) -> Row:
         row = row_of(self._name, found)

@@ -115,7 +115,11 @@ class ResultFile:
             self._file = path.open("a+b")
         except OSError as error:
             raise UserError(f"{path} cannot be written ({error.strerror}); choose another --out.") from None
-        self.verdicts = self._read()
+        try:
+            self.verdicts = self._read()
+        except UserError:
+            self.close()
+            raise
 
     def of(self, clip: str) -> list[str]:
         """Returns the verdicts on `clip` that are in the file, none if it is not."""
