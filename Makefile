@@ -21,7 +21,7 @@ named = $(or $(wildcard $(1)),$(1))
 run = $(if $(call given,RUN),--run "$(RUN)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train sweep ensemble finetune cnn3d eval compare protocols published detect test test-slow bench lint format lock clean
+.PHONY: help setup demo features train sweep ensemble finetune cnn3d eval compare protocols published detect web test test-slow bench lint format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -78,6 +78,10 @@ published: $(READY) ## DATA=folder [BACKBONES=resnet50,mobilenetv2 EPOCHS=20]: t
 detect: $(READY) ## VIDEO=clip.mp4 [RUN=runs/x SHOW=out.png]: a verdict on a clip or a folder of clips
 	@$(if $(call given,VIDEO),,echo "error: say which clip, as in make detect VIDEO=clip.mp4." >&2; exit 64)
 	@$(PY) -m detect "$(VIDEO)" $(run) $(call flags,SHOW THRESHOLD WEIGHTS DETECTOR_FILE) || [ $$? = 1 ]
+
+web: $(READY) ## [RUN=runs/x PORT=7860]: the page on which people drop a clip and read a verdict
+	@$(PY) -m detect web $(run) $(call flags,ENGINE WEIGHTS DETECTOR_FILE THRESHOLD HOST PORT EXAMPLES MOST_MEGABYTES \
+	  MOST_SECONDS MOST_WAITING)
 
 DEMO := demo
 DEMO_DATA := $(DEMO)/celeb-df-drawn
