@@ -113,8 +113,8 @@ class Detector:
         timeline: list[Moment] = []
         for row in rows:
             part = held.popleft()
-            if part.window:
-                timeline.append(self._moment(row))
+            if part.span:
+                timeline.append(self._moment(row, part.span))
             else:
                 verdict = self.verdict(str(clips[int(row.id)]), row, ask.threshold)
                 people.append((replace(verdict, face=len(people) + 1), part.crops))
@@ -129,11 +129,14 @@ class Detector:
         given = (self.profile, limits, self.detector_file, ask.faces, ask.window)
         tasks = ((str(number), (clip, *given)) for number, clip in enumerate(clips))
         for number, found in map_clips(crop_parts, tasks, max(1, min(workers, len(clips))), limits.seconds):
-            parts = [found] if isinstance(found, ClipError) else [*found.people, *found.windows]
-            people = 1 if isinstance(found, ClipError) else len(found.people)
-            for count, part in enumerate(parts, start=1):
+            if isinstance(found, ClipError):
+                parts: list[tuple[ClipCrops | ClipError, _Span | None]] = [(found, None)]
+            else:
+                parts = [(person, None) for person in found.people]
+                parts += zip(found.windows, found.spans, strict=True)
+            for count, (part, span) in enumerate(parts, start=1):
                 row = row_of(number, part)
-                held.append(_Part(count > people, count == len(parts), row.array))
+                held.append(_Part(span, count == len(parts), row.array))
                 yield row
 
     def embedded(self, rows: Iterable[Row]) -> Iterator[Row]:
@@ -153,14 +156,12 @@ class Detector:
         verdict = "Fake" if probability >= threshold else "Real"
         return Verdict(clip, verdict, probability, self.calibrated(probability), coverage, "", _seen(row))
 
-    def _moment(self, row: Row) -> Moment:
-        """Returns what a window shows; its frames lie at the middles of twelve equal spans of it."""
+    def _moment(self, row: Row, span: "_Span") -> Moment:
+        """Returns what a window shows."""
         assert row.array is not None
         coverage = float(coverage_of(row.status))
-        first, last = float(np.nanmin(row.times)), float(np.nanmax(row.times))
-        half = (last - first) / (2 * max(1, int(mask_of(row.status).sum()) - 1))
         probability = self.probability(row.array, row.status) if coverage >= LEAST_COVERAGE else None
-        return Moment(round(max(0.0, first - half), 3), round(last + half, 3), probability, coverage)
+        return Moment(round(span[0], 3), round(span[1], 3), probability, coverage)
 
     def probability(self, array: np.ndarray, status: np.ndarray) -> float:
         """Returns the probability of fake of one clip with frame status uint8 (12,).
@@ -178,11 +179,14 @@ class Detector:
         return None if self._temperature is None else float(self._temperature(np.array(probability)))
 
 
+_Span = tuple[float, float]
+
+
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Crops on their way through the backbone: whether they are a `window`'s, and the `last` of their clip."""
+    """Crops on their way through the backbone: the `span` of their window, if any, and whether their clip's `last`."""
 
-    window: bool
+    span: "_Span | None"
     last: bool
     crops: np.ndarray | None
 

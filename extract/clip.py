@@ -43,10 +43,14 @@ def crop_clip(
 
 @dataclass(frozen=True, eq=False)
 class ClipParts:
-    """A clip cut further: the crops of each of its `people`, and of its largest face in each of its `windows`."""
+    """A clip cut further: the crops of each of its `people`, and of its largest face in each of its `windows`.
+
+    `spans` are these windows' first and last seconds.
+    """
 
     people: list[ClipCrops]
     windows: list[ClipCrops]
+    spans: list[tuple[float, float]]
 
 
 def crop_parts(
@@ -64,11 +68,11 @@ def crop_parts(
     """
     detector = _detector(profile.detector, detector_file)
     frames = sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
-    windows = () if window is None else sample_windows(path, window, limits)
-    return ClipParts(
-        crop_people(frames, detector, profile.margin, faces),
-        [crop_frames(part, detector, profile.margin) for part in windows],
-    )
+    parts = ClipParts(crop_people(frames, detector, profile.margin, faces), [], [])
+    for span, shown in () if window is None else sample_windows(path, window, limits):
+        parts.spans.append(span)
+        parts.windows.append(crop_frames(shown, detector, profile.margin))
+    return parts
 
 
 @lru_cache(maxsize=1)

@@ -122,11 +122,13 @@ def choose(times: Sequence[int], end: int, sampling: Sampling) -> list[int]:
     return [times[bisect.bisect_right(times, middle // (2 * FRAMES)) - 1] for middle in middles]
 
 
-def sample_windows(path: Path, window: float, limits: Limits = Limits()) -> Iterator[Frames]:
-    """Yields the frames of one window after another, each sampled as a clip of its own; nothing for a shorter clip.
+def sample_windows(
+    path: Path, window: float, limits: Limits = Limits()
+) -> Iterator[tuple[tuple[float, float], Frames]]:
+    """Yields one window after another, its span in seconds and its frames, sampled as those of a clip of its own.
 
     Windows of `window` seconds cover the clip from its first frame to its end, each beginning about half a window after
-    the one before. Raises ClipError as `sample_frames`.
+    the one before; a clip that is no longer has none. Raises ClipError as `sample_frames`.
     """
     name = printable(path.name)
     try:
@@ -138,23 +140,26 @@ def sample_windows(path: Path, window: float, limits: Limits = Limits()) -> Iter
         if not times or not scale:
             return
         end = _end(listed) if listed else times[-1] + 1
-        wanted = [choose(*part, "uniform") for part in _windows(times, end, round(window / scale))]
-        yield from _decode_windows(path, listed, wanted, times[0], scale, limits)
+        spans = list(_windows(times[0], end, round(window / scale)))
+        inside = [times[bisect.bisect_left(times, low) : bisect.bisect_left(times, high)] for low, high in spans]
+        wanted = [choose(part, high, "uniform") for part, (_, high) in zip(inside, spans, strict=True)]
+        found = _decode_windows(path, listed, wanted, times[0], scale, limits)
+        for (low, high), frames in zip(spans, found, strict=False):
+            if frames.images:
+                yield ((low - times[0]) * scale, (high - times[0]) * scale), frames
     except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
         raise ClipError(
             "unreadable", f"{name} cannot be decoded ({getattr(error, 'strerror', None) or error})"
         ) from None
 
 
-def _windows(times: list[int], end: int, window: int) -> Iterator[tuple[list[int], int]]:
-    """Yields the times in each window, and its end; nothing where the clip is not longer than one."""
-    spare = end - times[0] - window
+def _windows(start: int, end: int, window: int) -> Iterator[tuple[int, int]]:
+    """Yields when each window begins and ends; nothing where the clip is not longer than one."""
+    spare = end - start - window
     steps = -(-2 * spare // window) if window > 0 else 0
     for step in range(steps + 1 if steps > 0 else 0):
-        start = times[0] + spare * step // steps
-        inside = times[bisect.bisect_left(times, start) : bisect.bisect_left(times, start + window)]
-        if inside:
-            yield inside, start + window
+        low = start + spare * step // steps
+        yield low, low + window
 
 
 def _decode_windows(
@@ -168,10 +173,10 @@ def _decode_windows(
         if pts in all_wanted:
             _check_size(frame, limits)
             images[pts] = _upright(frame)
-        while waiting and pts >= waiting[-1][-1]:
+        while waiting and (not waiting[-1] or pts >= waiting[-1][-1]):
             shown = [time for time in waiting.pop() if time in images]
             yield Frames([images[time] for time in shown], [(time - start) * scale for time in shown])
-            first = waiting[-1][0] if waiting else pts + 1
+            first = min((part[0] for part in waiting if part), default=pts + 1)
             images = {time: image for time, image in images.items() if time >= first}
 
 

@@ -47,7 +47,8 @@ def randomised(network):
     """Gives every weight of `network` a value of its own: a head that has learnt nothing hides mistakes."""
     random = np.random.default_rng(0)
     for weight in network.weights:
-        value = random.normal(0, 0.8, weight.shape)
+        spread = 2 / np.sqrt(weight.shape[-2]) if len(weight.shape) > 1 else 0.3
+        value = random.normal(0, spread, weight.shape)
         weight.assign(np.abs(value) + 0.5 if "variance" in weight.name else value)
     return network
 

@@ -24,7 +24,8 @@ def numbers(frames) -> list[int]:
 
 def test_windows_cover_the_clip_and_each_is_sampled_as_a_clip(tmp_path):
     path = write_clip(tmp_path / "long.mp4", counting_images(240), rate=25)  # 9.6 s
-    windows = list(sample_windows(path, 4.8))
+    spans, windows = zip(*sample_windows(path, 4.8), strict=True)
+    assert spans == ((0, 4.8), (2.4, pytest.approx(7.2)), (4.8, 9.6))
     assert [numbers(frames)[0] for frames in windows] == [5, 65, 125]
     for start, frames in zip((0, 60, 120), windows, strict=True):
         assert numbers(frames) == [start + 5 + 10 * k for k in range(FRAMES)]
@@ -41,7 +42,7 @@ def test_a_clip_no_longer_than_a_window_has_none(tmp_path):
 def test_windows_of_other_containers(tmp_path, codec, suffix):
     pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
     path = write_clip(tmp_path / f"clip{suffix}", counting_images(100), codec, pixels)
-    windows = list(sample_windows(path, 2.0))
+    windows = [frames for _, frames in sample_windows(path, 2.0)]
     assert len(windows) == 3
     assert all(len(frames.images) == FRAMES for frames in windows)
     found = [number for frames in windows for number in numbers(frames)]
@@ -60,7 +61,7 @@ def test_windows_of_what_is_no_clip_fail_like_the_clip(tmp_path):
 def test_a_clip_torn_off_gives_the_windows_that_are_there(tmp_path):
     path = write_clip(tmp_path / "torn.ts", counting_images(200))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    windows = list(sample_windows(path, 1.0))
+    windows = [frames for _, frames in sample_windows(path, 1.0)]
     assert windows
     assert all(frames.images for frames in windows)
 

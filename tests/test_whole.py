@@ -1,6 +1,7 @@
 """The whole of it on drawn clips: features, a head, a report, and verdicts that agree with what was trained."""
 
 import csv
+import itertools
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ from extract.config import ExtractConfig
 from extract.drawn import DrawnConfig, draw_dataset
 from extract.drawn_clip import draw_empty_clip
 from extract.pipeline import extract
+from extract.video import read_times
 from tests.clips import write_sound
 from train.cnn3d import Cnn3dConfig, train_cnn3d
 from train.finetune import FinetuneConfig, finetune
@@ -213,3 +215,46 @@ def test_a_touched_clip_is_extracted_alone(data, features, capsys):
     extract(config)
     assert "to extract" not in capsys.readouterr().out
     assert extract(replace(config, margin=0.1)) != features
+
+
+def test_an_ensemble_of_runs_judges_by_their_mean(run_folder, features, data, capsys, tmp_path):
+    other = fit(FitConfig(features=features, runs=tmp_path, name="other", head="mean", epochs=2, units=8, dense=8))
+    capsys.readouterr()
+    clip = str(data / next(name for name in predictions(run_folder)))
+    main([clip, "--ensemble", str(run_folder), str(other), "--json"])
+    said = json.loads(capsys.readouterr().out)
+    expected = np.mean([predictions(folder)[Path(clip).relative_to(data).as_posix()] for folder in (run_folder, other)])
+    assert said["probability"] == pytest.approx(expected, abs=1e-3)
+    assert said["judge"] == f"{run_folder.name} and other at 0.5"
+    with pytest.raises(UserError, match="two runs or more"):
+        main([clip, "--ensemble", str(run_folder)])
+    with pytest.raises(UserError, match="leave out --run and --engine"):
+        main([clip, "--ensemble", str(run_folder), str(other), "--run", str(run_folder)])
+
+
+def test_results_are_gone_on_with_and_count_for_the_status(run_folder, data, capsys, tmp_path):
+    out = tmp_path / "out.csv"
+    clips = sorted(map(str, data.rglob("*.mp4")))
+    words = ["--run", str(run_folder), "--out", str(out), "--format", "csv"]
+    assert main([*clips[:2], *words, "--threshold", "0"]) == 1
+    capsys.readouterr()
+    assert main([*clips, *words, "--threshold", "0"]) == 1
+    printed = capsys.readouterr()
+    assert f"2 of {len(clips)} clips are in" in printed.err
+    assert len(list(csv.DictReader(printed.out.splitlines()))) == len(clips) - 2
+    assert main([*clips, *words, "--threshold", "0"]) == 1
+    with pytest.raises(UserError, match=r"holds verdicts by '.* at 0', not by '.* at 1'"):
+        main([*clips, *words, "--threshold", "1"])
+
+
+def test_long_clips_have_a_timeline_and_evidence_is_drawn(run_folder, data, capsys, tmp_path):
+    clip, sheet = next(data.rglob("*.mp4")), tmp_path / "sheet.png"
+    main([str(clip), "--run", str(run_folder), "--timeline", "0.8", "--explain", str(sheet), "--json", "--faces", "2"])
+    said = json.loads(capsys.readouterr().out)
+    moments = said["timeline"]
+    assert len(moments) >= 3
+    assert moments[0]["start"] == 0
+    times, end, scale = read_times(clip) or ([], 0, 0)
+    assert moments[-1]["end"] == pytest.approx((end - times[0]) * scale, abs=0.001)
+    assert all(one["start"] < two["start"] < one["end"] for one, two in itertools.pairwise(moments))
+    assert sheet.stat().st_size > 50_000
