@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 
 
 def _benches() -> dict[str, Callable[[Path, int], Iterator[Result]]]:
+    from benchmarks.detection import cold_start, stream_720p
     from benchmarks.stage1 import second_backbone, stage1
     from benchmarks.stage2 import head_epoch, sweep_bench
 
@@ -25,6 +26,8 @@ def _benches() -> dict[str, Callable[[Path, int], Iterator[Result]]]:
         "second_backbone": second_backbone,
         "sweep": lambda _, repeats: sweep_bench(repeats),
         "head_epoch": lambda _, repeats: head_epoch(repeats),
+        "cold_start": cold_start,
+        "stream_720p": stream_720p,
     }
 
 

@@ -1,4 +1,4 @@
-"""Clips to measure with: a drawn person, ten seconds of H.264 with B-frames, 1080p and 480p, made once and kept."""
+"""Clips to measure with: a drawn person, ten seconds of H.264 with B-frames, of three sizes, made once and kept."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from cache.files import replace_with
 from extract.drawn_clip import Capture, Scene, draw_frames
 from extract.drawn_look import make_look
 
-SIZES = {"1080p": (1920, 1080), "480p": (854, 480)}
+SIZES = {"1080p": (1920, 1080), "720p": (1280, 720), "480p": (854, 480)}
 FRAMES, RATE = 300, 30
 CONTRAST, GRAIN, PAN = 8.0, 1.5, 0.6
 """Spreads of the backdrop and of the camera's noise in grey levels of 255, and pixels of pan a frame.

@@ -31,10 +31,13 @@ SWEEP_AIM, EPOCH_AIM = 10.0, 1000.0
 END_TO_END_CLIPS, END_TO_END_BATCH = 8, 2
 
 
-def make_features(root: Path) -> Store:
-    """Returns a store of 1,000 clips of 100 people with 12 x 2048 non-negative features, a third of them real."""
+def make_features(root: Path, crops: CropProfile) -> Store:
+    """Returns a store of 1,000 clips of 100 people with 12 x 2048 non-negative features, a third of them real.
+
+    It says that they were made of `crops`.
+    """
     random, rows = np.random.default_rng(0), []
-    store = create_store(root / "made", FeatureProfile(CropProfile(), backbone="resnet50", weights="random:0"))
+    store = create_store(root / "made", FeatureProfile(crops, backbone="resnet50", weights="random:0"))
     # As in features of photographs, a few directions carry most of what varies.
     mixing = random.normal(0, 1, (64, SIZE)).astype(np.float32)
     direction = random.normal(0, 1, SIZE).astype(np.float32)
@@ -61,7 +64,7 @@ def sweep_bench(repeats: int) -> Iterator[Result]:
     aucs: dict[str, list[float]] = {"best_val_auc": [], "loop_best_val_auc": []}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        store = make_features(root)
+        store = make_features(root, CropProfile())
         for number in range(repeats):
             config = SweepConfig(
                 store.folder, root / "sweeps", root / "runs", name=f"s{number}", trials=TRIALS, seed=100 * number

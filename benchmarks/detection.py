@@ -1,0 +1,96 @@
+"""One verdict from a cold start, by an exported engine against Keras, and a stream against the pace of its source."""
+
+import contextlib
+import io
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.clips import FRAMES, RATE, make_clips
+from benchmarks.measure import Result, summarise
+from benchmarks.stage2 import make_features
+from cache.profile import CropProfile
+from detect.export import ExportConfig, export
+from detect.life import open_detector
+from detect.live import Frame, Source, open_source
+from detect.stream import StreamConfig, watch
+from extract.detectors import detector_hash
+from train.fit import FitConfig, fit
+
+ROOT = Path(__file__).parents[1]
+COLD_AIM, STREAM_AIM = 3.0, 1.0
+WINDOW, EACH = 6.0, 0.5
+"""Seconds that a verdict looks back on, and from one to the next."""
+TIMES = 6
+"""Times that the clip of ten seconds is shown: a minute."""
+
+
+@contextmanager
+def _run() -> Iterator[Path]:
+    """Gives the folder of a run, a ResNet50 with random weights and an LSTM, and its export to ONNX."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        features = make_features(Path(folder), CropProfile(detector_file=detector_hash("haar", None)))
+        run = fit(FitConfig(features=features.folder, runs=Path(folder) / "runs", name="run", epochs=1, dense=16))
+        export(ExportConfig(run=run, format="onnx", weights="random"))
+        yield run
+
+
+def cold_start(clips: Path, repeats: int) -> Iterator[Result]:
+    """Yields `cold_start`: seconds of `python -m detect clip.mp4` as a whole process, Keras against ONNX."""
+    clip = make_clips(clips, "480p", 1)[0]
+    seconds: dict[str, list[float]] = {"keras": [], "onnx": []}
+    with _run() as run:
+        for _ in range(repeats):
+            for engine, taken in seconds.items():
+                command = [sys.executable, "-m", "detect", str(clip), "--run", str(run), "--engine", engine]
+                weights = ["--weights", "random"] if engine == "keras" else []
+                start = time.perf_counter()
+                subprocess.run([*command, *weights], cwd=ROOT, capture_output=True, check=False)
+                taken.append(time.perf_counter() - start)
+    ratios = [slow / fast for slow, fast in zip(seconds["keras"], seconds["onnx"], strict=True)]
+    yield summarise("cold_start", COLD_AIM, ratios, {f"{name}_seconds": taken for name, taken in seconds.items()})
+
+
+def stream_720p(clips: Path, _: int) -> Iterator[Result]:
+    """Yields `stream_720p`: verdicts on a minute of 720p at 30 frames/s by those that are due, one each half second."""
+    clip = make_clips(clips, "720p", 1)[0]
+    with _run() as run:
+        detector = open_detector(run, weights="random")
+        lags, memory = [], []
+        for event in watch(_shown_often(clip), detector, StreamConfig(window=WINDOW)):
+            if event["event"] == "verdict":
+                lags.append(event["lag"])
+                memory.append(_memory())
+    due = TIMES * FRAMES / RATE / EACH
+    third = len(lags) // 3
+    figures = {
+        "verdicts": [len(lags)],
+        "lag_first_third": [statistics.median(lags[:third])],
+        "lag_last_third": [statistics.median(lags[-third:])],
+        "longest_lag": [max(lags)],
+        "megabytes_more_in_last_two_thirds": [memory[-1] - memory[third]],
+    }
+    yield summarise("stream_720p", STREAM_AIM, [len(lags) / due], figures)
+
+
+def _shown_often(clip: Path) -> Source:
+    seconds = FRAMES / RATE
+
+    def frames() -> Iterator[Frame]:
+        for number in range(TIMES):
+            for frame in open_source(str(clip), WINDOW).frames():
+                yield Frame(number * seconds + frame.seconds, frame.picture)
+
+    return Source(clip.name, False, frames)
+
+
+def _memory() -> float:
+    """Returns the megabytes that this process has in memory."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
