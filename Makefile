@@ -21,7 +21,7 @@ named = $(or $(wildcard $(1)),$(1))
 run = $(if $(call given,RUN),--run "$(RUN)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train sweep ensemble finetune cnn3d eval compare protocols published detect web test test-slow bench lint format lock clean
+.PHONY: help setup demo features train sweep ensemble finetune cnn3d eval compare protocols published detect stream export web test test-slow bench lint format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -75,9 +75,17 @@ published: $(READY) ## DATA=folder [BACKBONES=resnet50,mobilenetv2 EPOCHS=20]: t
 	@$(if $(call given,DATA),,echo "error: say which data set, as in make published DATA=/path/to/Celeb-DF-v2." >&2; exit 2)
 	@$(PY) -m benchmarks.published $(call flags,DATA OUT BACKBONES WEIGHTS EPOCHS PATIENCE BATCH LEARNING_RATE SEED)
 
-detect: $(READY) ## VIDEO=clip.mp4 [RUN=runs/x SHOW=out.png]: a verdict on a clip or a folder of clips
+detect: $(READY) ## VIDEO=clip.mp4 [RUN=runs/x SHOW=out.png EXPLAIN=out.png OUT=results.csv]: a verdict on a clip or a folder of clips
 	@$(if $(call given,VIDEO),,echo "error: say which clip, as in make detect VIDEO=clip.mp4." >&2; exit 64)
-	@$(PY) -m detect "$(VIDEO)" $(run) $(call flags,SHOW THRESHOLD WEIGHTS DETECTOR_FILE) || [ $$? = 1 ]
+	@$(PY) -m detect "$(VIDEO)" $(run) $(call flags,SHOW EXPLAIN OUT FORMAT FACES TIMELINE ENGINE \
+	  THRESHOLD WEIGHTS DETECTOR_FILE) || [ $$? = 1 ]
+
+stream: $(READY) ## SOURCE=rtsp://... [RUN=runs/x WINDOW=6 OVERLAY=out.mp4]: verdicts on a camera, an address or a file while it runs
+	@$(if $(call given,SOURCE),,echo "error: say what to watch, as in make stream SOURCE=0 or SOURCE=rtsp://host/path." >&2; exit 64)
+	@$(PY) -m detect stream "$(SOURCE)" $(run) $(call flags,ENGINE THRESHOLD WINDOW OVERLAY RETRIES WEIGHTS DETECTOR_FILE)
+
+export: $(READY) ## [RUN=runs/x FORMAT=onnx PRECISION=int8 OUT=folder]: run folder -> a detector that other programs run
+	@$(PY) -m detect export $(run) $(call flags,FORMAT PRECISION OUT WEIGHTS)
 
 web: $(READY) ## [RUN=runs/x PORT=7860]: the page on which people drop a clip and read a verdict
 	@$(PY) -m detect web $(run) $(call flags,ENGINE WEIGHTS DETECTOR_FILE THRESHOLD HOST PORT EXAMPLES MOST_MEGABYTES \

@@ -90,6 +90,8 @@ def annotated(picture: np.ndarray, verdict: Verdict | None) -> np.ndarray:
         cv2.rectangle(picture, (x, y), (x + width, y + height), colour, thick)
     said = verdict.reason if verdict.probability is None else f"p(fake) {verdict.probability:.2f}"
     text = f"{verdict.verdict}  {said}".encode("ascii", "replace").decode()  # OpenCV's letters are no more than that
+    width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)[0][0]
+    scale *= min(1.0, (picture.shape[1] - 20) / width)
     size, below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
     cv2.rectangle(picture, (0, 0), (size[0] + 20, size[1] + below + 20), colour, -1)
     cv2.putText(picture, text, (10, size[1] + 10), cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), thick)
