@@ -87,20 +87,20 @@ def _read_frames(path: Path, sampling: Sampling, limits: Limits) -> Frames:
     return _decode_wanted(path, packets, sampling, limits) or _decode_any(path, sampling, limits)
 
 
-def read_times(path: Path, limits: Limits = Limits()) -> tuple[list[int], int, float] | None:
+def read_times(path: Path, limits: Limits = Limits()) -> tuple[list[int], int, float]:
     """Returns when the frames of the video at `path` are shown, sorted, when the last one ends, and seconds a unit.
 
-    None where the container does not say. Raises ClipError as `sample_frames`.
+    There are no times where the container does not say. Raises ClipError as `sample_frames`.
     """
     try:
         packets = _read_packets(path, limits)
         with _open(path) as stream:
-            scale = float(stream.time_base or 0)
+            scale = float(stream.time_base or 1 / 25)
     except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ClipError("unreadable", f"{printable(path.name)} cannot be decoded ({reason})") from None
-    if not packets or not scale:
-        return None
+    if not packets:
+        return [], 0, scale
     return sorted({packet.pts for packet in packets}), _end(packets), scale
 
 
@@ -160,7 +160,10 @@ def _windows(times: list[int], end: int, window: int) -> Iterator[tuple[list[int
 def _decode_windows(
     path: Path, packets: list[_Packet] | None, wanted: list[list[int]], start: int, scale: float, limits: Limits
 ) -> Iterator[Frames]:
-    """Yields a window as soon as its last frame is decoded, and holds no frame longer than a window needs it."""
+    """Yields a window as soon as its last frame is decoded, and holds no frame longer than a window needs it.
+
+    A window of which no frame can be decoded is left out.
+    """
     all_wanted = {pts for window in wanted for pts in window}
     images: dict[int, np.ndarray] = {}
     waiting = list(reversed(wanted))
@@ -170,7 +173,8 @@ def _decode_windows(
             images[pts] = _upright(frame)
         while waiting and pts >= waiting[-1][-1]:
             shown = [time for time in waiting.pop() if time in images]
-            yield Frames([images[time] for time in shown], [(time - start) * scale for time in shown])
+            if shown:
+                yield Frames([images[time] for time in shown], [(time - start) * scale for time in shown])
             first = waiting[-1][0] if waiting else pts + 1
             images = {time: image for time, image in images.items() if time >= first}
 

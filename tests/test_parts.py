@@ -65,6 +65,19 @@ def test_a_clip_torn_off_gives_the_windows_that_are_there(tmp_path):
     assert all(frames.images for frames in windows)
 
 
+def test_windows_of_which_nothing_can_be_decoded_are_left_out(tmp_path):
+    path = write_clip(tmp_path / "hole.mp4", counting_images(200), options={"g": "1"})
+    content = bytearray(path.read_bytes())
+    start, end = content.index(b"mdat") + 4, content.index(b"moov") - 4
+    size = end - start
+    content[start + size // 4 : start + 3 * size // 4] = bytes(start + 3 * size // 4 - start - size // 4)
+    path.write_bytes(content)
+    windows = list(sample_windows(path, 1.0))
+    assert 4 <= len(windows) < 12
+    assert all(frames.images for frames in windows)
+    assert crop_parts(path, BLIND, window=1.0).windows
+
+
 def test_windows_hold_no_more_frames_than_one_needs(tmp_path, monkeypatch):
     held, most = set(), 0
 

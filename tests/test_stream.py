@@ -112,6 +112,12 @@ def test_a_short_file_is_sampled_as_a_clip(tmp_path, count):
     assert [frame.seconds for frame in taken] == pytest.approx(expected.times)
 
 
+def test_a_raw_stream_of_frames_goes_at_its_own_times(tmp_path):
+    """Its packets have no times, and its frames are counted in units far smaller than a frame."""
+    path = write_clip(tmp_path / "raw.h264", counting_images(50))
+    assert [frame.seconds for frame in open_source(str(path), 6.0).frames()] == pytest.approx(np.arange(50) / 25)
+
+
 @pytest.mark.parametrize("profile", [PROFILE, BLIND])
 def test_the_last_verdict_on_a_short_file_is_that_of_detection(clip, profile):
     judge, _ = feature_detector(profile)
@@ -268,7 +274,7 @@ def test_an_address_without_anyone_is_lost_not_a_crash():
     assert [event["event"] for event in events] == ["given up", "ended"]
 
 
-@pytest.mark.parametrize("word", ["absent.mp4", "no such thing"])
+@pytest.mark.parametrize("word", ["absent.mp4", "no such thing", "9" * 20])
 def test_what_is_no_source_is_refused(word):
     with pytest.raises(UserError, match="is no file, no camera's number and no address"):
         open_source(word, 6.0)
