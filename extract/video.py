@@ -8,6 +8,7 @@ decoding everything.
 
 import bisect
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,10 +37,15 @@ class ClipError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one clip may cost. `pixels` a frame; `frames` in the file; `seconds` of work, enforced by the caller."""
+    """What one clip may cost.
+
+    `pixels` a frame; `frames` in the file; `windows` that it is cut into, whose crops take a megabyte each; `seconds`
+    of work, enforced by the caller.
+    """
 
     pixels: int = 64_000_000
     frames: int = 1_000_000
+    windows: int = 1000
     seconds: float = 300.0
 
 
@@ -138,7 +144,12 @@ def sample_windows(path: Path, window: float, limits: Limits = Limits()) -> Iter
         if not times or not scale:
             return
         end = _end(listed) if listed else times[-1] + 1
-        wanted = [choose(*part, "uniform") for part in _windows(times, end, round(window / scale))]
+        parts = list(itertools.islice(_windows(times, end, round(window / scale)), limits.windows + 1))
+        if len(parts) > limits.windows:
+            raise ClipError(
+                "too_long", f"{name} has more than {limits.windows} windows of {window:g} s; take longer ones"
+            )
+        wanted = [choose(*part, "uniform") for part in parts]
         yield from _decode_windows(path, listed, wanted, times[0], scale, limits)
     except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
         raise ClipError(
