@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import io
 import os
 import sys
 import tempfile
@@ -69,6 +70,10 @@ def parse_flags(program: str, about: str, config: type, argv: Sequence[str] | No
 def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoReturn:
     """Runs a command: exits with its status, `error_status` and one line on a UserError, 130 on Ctrl-C."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Names of files come as any bytes, and go to terminals that do not know every letter.
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
     try:
         status = main() or 0
         sys.stdout.flush()

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from cache.command import Parser
-from cache.schema import UserError
+from cache.schema import UserError, printable
+from detect.contract import CONTRACT, read_contract
 from detect.detector import Ask, Detector, Seen, Verdict
 from detect.life import ENGINES, newest, open_detector, open_ensemble
 from detect.sources import Clip, open_clips
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     _check(arguments)
     with open_clips(arguments.clips, arguments.allow_url) as clips, contextlib.ExitStack() as closing:
         detector, name = _detector(arguments)
-        judge = f"{name} at {arguments.threshold:g}"
+        judge = f"{printable(name)} at {arguments.threshold:g}"
         file = ResultFile(arguments.out, judge) if arguments.out else None
         if file:
             closing.callback(file.close)
@@ -98,7 +99,12 @@ def _detector(arguments: argparse.Namespace) -> tuple[Detector, str]:
         return detector, " and ".join(folder.resolve().name for folder in arguments.ensemble)
     folder = arguments.run or newest()
     detector = open_detector(folder, arguments.weights, arguments.detector_file, arguments.engine)
-    return detector, folder.resolve().name
+    return detector, _name_of(folder)
+
+
+def _name_of(folder: Path) -> str:
+    """Returns the name of the run in `folder`, or of the one that was exported to it: all of these are called alike."""
+    return read_contract(folder).run if (folder / CONTRACT).is_file() else folder.resolve().name
 
 
 def _parser() -> Parser:
@@ -141,11 +147,15 @@ def _check(arguments: argparse.Namespace) -> None:
     for name in ("show", "explain"):
         if path := getattr(arguments, name):
             _require_png(f"--{name}", path)
+    if arguments.show and arguments.show == arguments.explain:
+        raise UserError(f"--show and --explain both name {arguments.show}; give each a name of its own.")
 
 
 def _require_png(flag: str, path: Path) -> None:
     if path.suffix != ".png":
         raise UserError(f"{flag} {path} is not a PNG; give a name that ends in .png.")
+    if path.is_dir():
+        raise UserError(f"{flag} {path} is a folder; give a name that is none.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,11 +1,12 @@
 """What an exported detector says of itself: `contract.json`, with the preprocessing that its networks expect."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cache.profile import CropProfile, Profile, crops_of, parse_profile
+from cache.profile import CropProfile, Profile, crops_of, fingerprint, parse_profile
 from cache.schema import UserError
 from evaluate.calibrate import Temperature
 
@@ -31,6 +32,7 @@ class Contract:
     """What detection needs of `contract.json`: `files` by network: detector, backbone, head, or some of them."""
 
     folder: Path
+    run: str
     format: str
     profile: Profile
     files: dict[str, Path]
@@ -46,6 +48,8 @@ class Contract:
 def exported_folder(folder: Path, engine: str) -> Path:
     """Returns where the export for `engine` of the run in `folder` is, or `folder` if it is an export itself."""
     if (folder / CONTRACT).is_file():
+        if engine not in ("keras", given := read_contract(folder).format):
+            raise UserError(f"{folder} was exported for {given}, not for {engine}; leave out --engine.")
         return folder
     if not (folder / EXPORTS / engine / CONTRACT).is_file():
         raise UserError(
@@ -61,22 +65,37 @@ def read_contract(folder: Path) -> Contract:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         profile = parse_profile(json.dumps(values["profile"]), "its profile")
+        if fingerprint(profile) != values["fingerprint"]:
+            raise ValueError(f"its profile is not that of its fingerprint, {values['fingerprint']}")
         names = {network: str(entry["file"]) for network, entry in values["networks"].items()}
         found = values["temperature"]
         temperature = None if found is None else Temperature(float(found["value"]), int(found["clips"]))
+        if temperature and not 0 < temperature.value < math.inf:
+            raise ValueError(f"its temperature is {temperature.value:g}")
         file = values["detector_file"]
         contract = Contract(
             folder,
+            str(values["run"]),
             str(values["format"]),
             profile,
             {network: folder / name for network, name in names.items()},
             temperature,
             None if file is None else Path(file),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError, RecursionError) as error:
+        there = {file.name for file in folder.iterdir()}
+    except (
+        OSError,
+        ArithmeticError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        UserError,
+        RecursionError,
+    ) as error:
         raise UserError(f"{path} does not describe an exported detector ({error}); export it again.") from None
     for name in names.values():
-        if Path(name).name != name or not (folder / name).exists():
+        if name not in there:
             raise UserError(f"{folder} lacks {name!r}, which its {CONTRACT} names; export it again.")
     if not ("detector" in names or {"backbone", "head"} <= names.keys()):
         raise UserError(f"{path} names neither a detector nor a backbone and a head; export it again.")

@@ -68,8 +68,8 @@ def export(config: ExportConfig) -> Path:
     results = read_results(folder)
     variant = "" if config.precision == "float32" else f"-{config.precision}"
     out = config.out or folder / EXPORTS / f"{config.format}{variant}"
-    if out.exists() and any(out.iterdir()) and not (out / CONTRACT).is_file():
-        raise UserError(f"{out} holds something else than an export; choose another --out.")
+    if not out.name or (out.exists() and not _is_ours(out)):
+        raise UserError(f"{out} is, or holds, something else than an export; choose another --out.")
     networks = build_networks(folder, config.weights)
     own = {name: as_network(network) for name, network in networks.items()}
 
@@ -91,6 +91,10 @@ def export(config: ExportConfig) -> Path:
         print(_described(config, said))
 
     return _write_folder(out, fill)
+
+
+def _is_ours(out: Path) -> bool:
+    return out.is_dir() and (not any(out.iterdir()) or (out / CONTRACT).is_file())
 
 
 def _write(network: "keras.Model", into: Path, name: str, config: ExportConfig, results: "Results") -> Path:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
+from cache.schema import UserError
 from extract.engine import Engine
 from extract.rows import features_of
 
@@ -76,4 +77,9 @@ class EnsembleJudge:
 
 
 def _said(network: Network, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    return np.asarray(network(inputs), np.float64)[:, 0]
+    said = np.asarray(network(inputs), np.float64)[:, 0]
+    if not np.isfinite(said).all():
+        raise UserError(
+            "the run's network says no number of a clip; its weights are damaged: train or export it again."
+        )
+    return said

@@ -54,7 +54,7 @@ def open_source(word: str, window: float) -> Source:
     A file shorter than `window` seconds is sampled as a clip, so that its last verdict is that of detection on it.
     A UserError says that `word` is none of these.
     """
-    if word.isdecimal():
+    if word.isdecimal() and len(word) < 10:  # OpenCV counts in 32 bits
         return Source(f"camera {word}", True, lambda: _camera(int(word)))
     if "://" in word:
         return Source(word, True, lambda: _address(word))
@@ -62,14 +62,11 @@ def open_source(word: str, window: float) -> Source:
     if not path.is_file():
         raise UserError(f"{word} is no file, no camera's number and no address such as rtsp://host/path; name one.")
     try:
-        known = read_times(path)
+        times, end, scale = read_times(path)
     except ClipError as error:
         raise UserError(f"{word} cannot be watched ({error.reason}); give another source.") from None
-    if known is None:
-        return Source(word, False, lambda: _file(path, None))
-    times, end, scale = known
     seconds = [float((at - times[0]) * scale) for at in choose(times, end, "uniform")]
-    moments = seconds if (end - times[0]) * scale <= window else None
+    moments = seconds if times and (end - times[0]) * scale <= window else None
     return Source(word, False, lambda: _file(path, scale), moments)
 
 
@@ -99,11 +96,11 @@ def paced(frames: Iterable[Frame]) -> Iterator[Frame]:
         yield frame
 
 
-def _file(path: Path, scale: float | None) -> Iterator[Frame]:
+def _file(path: Path, scale: float) -> Iterator[Frame]:
     first: int | None = None
     for at, picture in play(path, Limits(frames=10**9)):
         first = at if first is None else first
-        yield Frame((at - first) * (scale or 0.04), picture)
+        yield Frame((at - first) * scale, picture)
 
 
 def _camera(number: int) -> Iterator[Frame]:
@@ -130,7 +127,8 @@ def _address(address: str) -> Iterator[Frame]:
             for frame in container.decode(container.streams.video[0]):
                 yield Frame(time.monotonic() - start, lambda frame=frame: _rgb(frame))
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise Lost(getattr(error, "strerror", None) or str(error)) from None
+        silent = f"it has sent nothing for {TIMEOUT:g} s" if isinstance(error, av.error.ExitError) else None
+        raise Lost(silent or getattr(error, "strerror", None) or str(error)) from None
     raise Lost("it has ended")
 
 

@@ -26,9 +26,12 @@ class Overlay:
     def __init__(self, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("wb").close()  # PyAV would only fail with the first picture
             self._file = av.open(str(path), "w")
         except OSError as error:  # as PyAV's errors of this kind are
-            raise UserError(f"{path} cannot be written ({error.strerror}); choose another --overlay.") from None
+            raise _unwritten(path, error) from None
+        self._path = path
+        self._failure: UserError | None = None
         self.verdict: Verdict | None = None
         self.left_out = 0
         self._stream: av.VideoStream | None = None
@@ -38,24 +41,36 @@ class Overlay:
         self._thread.start()
 
     def add(self, frame: Frame) -> None:
-        """Takes a frame, if there is room for it."""
+        """Takes a frame, if there is room for it; a UserError says that the file can be written no more."""
+        if self._failure:
+            raise self._failure
         try:
             self._waiting.put_nowait(frame)
         except queue.Full:
             self.left_out += 1
 
     def close(self) -> None:
-        """Writes what is waiting, and ends the file."""
+        """Writes what is waiting, and ends the file; a UserError as `add`."""
         self._waiting.put(None)
         self._thread.join()
-        if self._stream is not None:
-            for packet in self._stream.encode(None):
-                self._file.mux(packet)
-        self._file.close()
+        try:
+            if self._stream is not None and not self._failure:
+                for packet in self._stream.encode(None):
+                    self._file.mux(packet)
+            self._file.close()
+        except Exception as error:  # noqa: BLE001 - encoders and OpenCV have errors of their own
+            self._failure = self._failure or _unwritten(self._path, error)
+        if self._failure:
+            raise self._failure
 
     def _write_all(self) -> None:
         while (frame := self._waiting.get()) is not None:
-            self._write(np.ascontiguousarray(frame.picture()), frame.seconds)
+            if self._failure:
+                continue  # goes on taking frames, or whoever gives them would wait for ever
+            try:
+                self._write(np.ascontiguousarray(frame.picture()), frame.seconds)
+            except Exception as error:  # noqa: BLE001 - encoders and OpenCV have errors of their own
+                self._failure = _unwritten(self._path, error)
 
     def _write(self, picture: np.ndarray, seconds: float) -> None:
         height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2  # H.264 halves its colours
@@ -76,6 +91,11 @@ class Overlay:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = stream.codec_context.time_base = CLOCK
         return stream
+
+
+def _unwritten(path: Path, error: Exception) -> UserError:
+    reason = getattr(error, "strerror", None) or error
+    return UserError(f"{path} cannot be written ({reason}); choose another --overlay.")
 
 
 def annotated(picture: np.ndarray, verdict: Verdict | None) -> np.ndarray:

@@ -34,7 +34,7 @@ def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
 def load_network(path: Path, format: str) -> Network:
     """Returns the network in the file `path`, which takes its inputs by name; a UserError if it holds none."""
     try:
-        return _LOADERS[format](path)
+        network = _LOADERS[format](path)
     except ImportError as error:
         raise UserError(f"{format} is not installed ({error}); pip install reelcheck[export,openvino].") from None
     except UserError:
@@ -42,6 +42,15 @@ def load_network(path: Path, format: str) -> Network:
     except Exception as error:  # noqa: BLE001 - each runtime has errors of its own
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"{path} cannot be loaded as {format} ({reason}); export it again.") from None
+
+    def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        try:
+            return network(inputs)
+        except Exception as error:  # noqa: BLE001 - as above
+            reason = str(error).strip().split("\n")[0]
+            raise UserError(f"{path} cannot judge {' and '.join(inputs)} ({reason}); export it again.") from None
+
+    return run
 
 
 def _onnx(path: Path) -> Network:

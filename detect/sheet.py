@@ -1,5 +1,6 @@
 """The contact sheet: what the detector saw of a clip and, where it was asked, what that speaks for, as one picture."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
 
-from cache.files import replace_with
-from cache.schema import CROP_SIZE, FRAMES
+from cache.files import replace_with, writing
+from cache.schema import CROP_SIZE, FRAMES, printable
 from detect.detector import Verdict
 from detect.explain import Evidence
 
@@ -66,7 +67,9 @@ def draw_sheet(path: Path, judged: Sequence[Judged]) -> Path:
     blocks = np.atleast_1d(np.array(figure.subfigures(len(judged), 1, height_ratios=ratios)))
     for block, one in zip(blocks, judged, strict=True):
         _draw_block(block, one)
-    return replace_with(path, lambda temporary: figure.savefig(temporary, dpi=110, format="png"))
+    with writing(path.parent), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # that its font lacks, and draws as boxes
+        return replace_with(path, lambda temporary: figure.savefig(temporary, dpi=110, format="png"))
 
 
 def _height(judged: Judged) -> float:
@@ -76,10 +79,14 @@ def _height(judged: Judged) -> float:
 
 def _draw_block(block: SubFigure, judged: Judged) -> None:
     verdict = judged.verdict
-    said = verdict.reason if verdict.probability is None else f"probability of fake {verdict.probability:.3f}"
+    said = (
+        printable(verdict.reason) if verdict.probability is None else f"probability of fake {verdict.probability:.3f}"
+    )
     face = f"    face {verdict.face}" if verdict.face > 1 else ""
-    title = f"{verdict.verdict}    {said}    coverage {verdict.coverage:.0%}{face}\n{Path(verdict.clip).name}"
-    block.suptitle(title, fontsize=12)
+    title = (
+        f"{verdict.verdict}    {said}    coverage {verdict.coverage:.0%}{face}\n{printable(Path(verdict.clip).name)}"
+    )
+    block.suptitle(title, fontsize=12, parse_math=False)
     if judged.evidence:
         block, below = np.array(block.subfigures(2, 1, height_ratios=(4, 2)))
         _draw_time(below.subplots(), verdict, judged.evidence)

@@ -4,11 +4,11 @@ import glob
 import re
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 from cache.schema import UserError
@@ -54,6 +54,8 @@ def _words(words: Sequence[str]) -> Iterator[str]:
 
 
 def _clips(word: str, allow_url: bool, downloads: Path) -> Iterable[Clip]:
+    if not word:
+        raise UserError("an empty name is no clip, nor the folder that this is called in; say . for that.")
     if address := _ADDRESS.match(word):
         if address[1].lower() not in ("http", "https"):
             raise UserError(f"{word} is no clip that ends; judge it with python -m detect stream {word}.")
@@ -65,8 +67,16 @@ def _clips(word: str, allow_url: bool, downloads: Path) -> Iterable[Clip]:
 
 def find_clips(path: Path) -> list[Path]:
     """Returns the file `path`, the videos in and below it if it is a folder, or the files that fit it as a pattern."""
+    try:
+        return _find_clips(path)
+    except OSError:  # a name that is too long, or in a folder that may not be looked into
+        return [path]
+
+
+def _find_clips(path: Path) -> list[Path]:
     if path.is_dir():
-        below = sorted(found for found in path.rglob("*") if found.suffix.lower() in VIDEO_SUFFIXES)
+        named = sorted(found for found in path.rglob("*") if found.suffix.lower() in VIDEO_SUFFIXES)
+        below = [found for found in named if not found.is_dir()]
         if not below:
             raise UserError(f"{path} holds no video; give a clip, or a folder with clips.")
         return below
@@ -86,8 +96,10 @@ def _download(address: str, folder: Path) -> Clip:
             left = LARGEST_DOWNLOAD
             while left > 0 and (part := answer.read(_PART)):
                 left -= file.write(part)
+            if left > 0 and getattr(answer, "length", None):  # what is still to come
+                return Clip(address, path, f"its download broke off {answer.length} bytes before the end")
             if left <= 0:  # whatever its header said
                 return Clip(address, path, f"it is larger than {LARGEST_DOWNLOAD // 10**9} GB")
-    except (OSError, ValueError, urllib.error.URLError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         return Clip(address, path, f"it cannot be downloaded ({getattr(error, 'reason', None) or error})")
     return Clip(address, path)

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cache.command import Parser, add_flags, option, read_flags
 from cache.schema import UserError, printable
 from detect.detector import Detector, Verdict
 from detect.life import newest, open_detector
-from detect.live import Frame, Lost, Source, open_source, paced, sampled
+from detect.live import Frame, Lost, Picture, Source, open_source, paced, sampled
 from detect.overlay import Overlay
 from detect.ring import Ring
 from extract.video import ClipError
@@ -41,19 +43,28 @@ class StreamConfig:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Watches the source named in `argv` until it ends, or Ctrl-C; prints a line of JSON for each verdict."""
+    """Watches the source named in `argv` until it ends, or Ctrl-C; prints a line of JSON for each verdict.
+
+    Returns the exit status: 2 for a source that was given up, else 0.
+    """
     parser = Parser(prog="python -m detect stream", description=__doc__)
     parser.add_argument("source", metavar="SOURCE", help="a camera's number, an address such as rtsp://..., or a file")
     add_flags(parser, StreamConfig)
     arguments = parser.parse_args(argv)
     config: StreamConfig = read_flags(arguments, StreamConfig)
-    _check(config)
+    _check(config, arguments.source)
     source = open_source(arguments.source, config.window)
     detector = open_detector(config.run or newest(), config.weights, config.detector_file, config.engine)
-    with contextlib.closing(watch(source, detector, config)) as events, contextlib.suppress(KeyboardInterrupt):
-        for event in events:
-            print(json.dumps(event), flush=True)
-    return 0
+    status = 0
+    with contextlib.closing(watch(source, detector, config)) as events:
+        try:
+            for event in events:
+                print(json.dumps(event), flush=True)
+                status = 2 if event["event"] == "given up" else status
+        except KeyboardInterrupt:  # it came while an event was printed, so that `watch` has yet to hear of it
+            with contextlib.suppress(KeyboardInterrupt):
+                print(json.dumps(events.throw(KeyboardInterrupt)), flush=True)
+    return status
 
 
 def watch(source: Source, detector: Detector, config: StreamConfig) -> Generator[dict[str, Any]]:
@@ -160,6 +171,7 @@ class _Reader(threading.Thread):
             frames = paced(frames)
         for frame in frames:
             if self._overlay:
+                frame = Frame(frame.seconds, _Shared(frame.picture))
                 self._overlay.add(frame)
             if self._stopped.is_set():
                 return
@@ -188,6 +200,23 @@ class _Reader(threading.Thread):
                 return
 
 
+class _Shared:
+    """A picture that the overlay and the judge ask for, each in its thread.
+
+    The first makes it and the other waits: a frame that two threads convert at once has been seen to end the process.
+    """
+
+    def __init__(self, picture: Picture) -> None:
+        self._picture, self._lock = picture, threading.Lock()
+        self._image: np.ndarray | None = None
+
+    def __call__(self) -> np.ndarray:
+        with self._lock:
+            if self._image is None:
+                self._image = self._picture()
+            return self._image
+
+
 def _once(image: Any) -> Callable[[], Any]:
     return lambda: image
 
@@ -208,7 +237,7 @@ def _said(verdict: Verdict, taken: _Taken, dropped: int) -> dict[str, Any]:
     }
 
 
-def _check(config: StreamConfig) -> None:
+def _check(config: StreamConfig, source: str) -> None:
     if not 0 <= config.threshold <= 1:
         raise UserError(f"--threshold {config.threshold:g} is not a probability; give a number from 0 to 1.")
     if not 0.1 <= config.window <= 3600:
@@ -217,3 +246,13 @@ def _check(config: StreamConfig) -> None:
         raise UserError(f"--retries {config.retries} is below 0; give 0 or above, or leave it out.")
     if config.overlay and config.overlay.suffix != ".mp4":
         raise UserError(f"--overlay {config.overlay} is no MP4; give a name that ends in .mp4.")
+    if config.overlay and _is_same(config.overlay, source):
+        raise UserError(
+            f"--overlay {config.overlay} is the source itself, which it would overwrite; give another name."
+        )
+
+
+def _is_same(path: Path, source: str) -> bool:
+    with contextlib.suppress(OSError, ValueError):  # one of them is no file
+        return path.samefile(source)
+    return False

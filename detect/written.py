@@ -1,6 +1,8 @@
 """Verdicts written down: a table for people, CSV and JSON Lines for programs, and a file to go on with."""
 
+import contextlib
 import csv
+import fcntl
 import io
 import json
 import os
@@ -8,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from cache.files import writing
 from cache.schema import UserError, printable
 from detect.detector import Verdict
 
@@ -67,7 +70,7 @@ def _table_line(verdict: Verdict, threshold: float) -> str:
     probability, calibrated = map(_number, (verdict.probability, verdict.calibrated))
     face = f" face {verdict.face}" if verdict.face > 1 else ""
     spans = _spans(verdict, threshold)
-    notes = [verdict.reason] if verdict.reason else []
+    notes = [printable(verdict.reason)] if verdict.reason else []
     notes += [f"looks fake at {spans} s"] if spans else []
     said = f"  ({'; '.join(notes)})" if notes else ""
     return (
@@ -116,7 +119,11 @@ class ResultFile:
         except OSError as error:
             raise UserError(f"{path} cannot be written ({error.strerror}); choose another --out.") from None
         try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the file is closed, or this process ends
             self.verdicts = self._read()
+        except BlockingIOError:
+            self.close()
+            raise UserError(f"{path} is being written by another call; wait for it, or choose another --out.") from None
         except UserError:
             self.close()
             raise
@@ -135,12 +142,14 @@ class ResultFile:
 
     def close(self) -> None:
         """Lets go of the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # that what could not be written still cannot be has been told already
+            self._file.close()
 
     def _write(self, text: str) -> None:
-        self._file.write(text.encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with writing(self.path):
+            self._file.write(text.encode())
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def _read(self) -> dict[str, list[str]]:
         """Returns what the file says, and cuts off a clip whose lines were not all written."""
@@ -172,6 +181,8 @@ class ResultFile:
             values = json.loads(line) if self.style == "jsonl" else _csv_values(line)
             read = {"clip": str(values["clip"]), "verdict": str(values["verdict"]), "faces": int(values["faces"])}
             judge = str(values["judge"])
+            if read["faces"] < 1:
+                raise ValueError
         except (ValueError, KeyError, TypeError, csv.Error, RecursionError):
             shown = printable(line.strip())[:60]
             raise UserError(f"{self.path} holds {shown!r}, which is no verdict; choose another --out.") from None

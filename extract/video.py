@@ -8,6 +8,7 @@ decoding everything.
 
 import bisect
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,10 +37,15 @@ class ClipError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one clip may cost. `pixels` a frame; `frames` in the file; `seconds` of work, enforced by the caller."""
+    """What one clip may cost.
+
+    `pixels` a frame; `frames` in the file; `windows` that it is cut into, whose crops take a megabyte each; `seconds`
+    of work, enforced by the caller.
+    """
 
     pixels: int = 64_000_000
     frames: int = 1_000_000
+    windows: int = 1000
     seconds: float = 300.0
 
 
@@ -87,20 +93,20 @@ def _read_frames(path: Path, sampling: Sampling, limits: Limits) -> Frames:
     return _decode_wanted(path, packets, sampling, limits) or _decode_any(path, sampling, limits)
 
 
-def read_times(path: Path, limits: Limits = Limits()) -> tuple[list[int], int, float] | None:
+def read_times(path: Path, limits: Limits = Limits()) -> tuple[list[int], int, float]:
     """Returns when the frames of the video at `path` are shown, sorted, when the last one ends, and seconds a unit.
 
-    None where the container does not say. Raises ClipError as `sample_frames`.
+    There are no times where the container does not say. Raises ClipError as `sample_frames`.
     """
     try:
         packets = _read_packets(path, limits)
         with _open(path) as stream:
-            scale = float(stream.time_base or 0)
+            scale = float(stream.time_base or 1 / 25)
     except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ClipError("unreadable", f"{printable(path.name)} cannot be decoded ({reason})") from None
-    if not packets or not scale:
-        return None
+    if not packets:
+        return [], 0, scale
     return sorted({packet.pts for packet in packets}), _end(packets), scale
 
 
@@ -140,7 +146,11 @@ def sample_windows(
         if not times or not scale:
             return
         end = _end(listed) if listed else times[-1] + 1
-        spans = list(_windows(times[0], end, round(window / scale)))
+        spans = list(itertools.islice(_windows(times[0], end, round(window / scale)), limits.windows + 1))
+        if len(spans) > limits.windows:
+            raise ClipError(
+                "too_long", f"{name} has more than {limits.windows} windows of {window:g} s; take longer ones"
+            )
         inside = [times[bisect.bisect_left(times, low) : bisect.bisect_left(times, high)] for low, high in spans]
         wanted = [choose(part, high, "uniform") for part, (_, high) in zip(inside, spans, strict=True)]
         found = _decode_windows(path, listed, wanted, times[0], scale, limits)
@@ -165,7 +175,10 @@ def _windows(start: int, end: int, window: int) -> Iterator[tuple[int, int]]:
 def _decode_windows(
     path: Path, packets: list[_Packet] | None, wanted: list[list[int]], start: int, scale: float, limits: Limits
 ) -> Iterator[Frames]:
-    """Yields a window as soon as its last frame is decoded, and holds no frame longer than a window needs it."""
+    """Yields a window as soon as its last frame is decoded, and holds no frame longer than a window needs it.
+
+    A window of which no frame can be decoded has none.
+    """
     all_wanted = {pts for window in wanted for pts in window}
     images: dict[int, np.ndarray] = {}
     waiting = list(reversed(wanted))

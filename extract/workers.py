@@ -5,13 +5,15 @@ lock too, and a process that is killed while it holds that takes all of them alo
 one of 18 runs with a kill. Here nothing is shared, and a process that dies closes its pipe.
 """
 
+import contextlib
 import multiprocessing
 import os
+import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from typing import Any, TypeVar
 
 from cache.schema import UserError
@@ -123,7 +125,8 @@ class _Process:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self.process.start()
+        with _deaf():
+            self.process.start()
         theirs.close()  # or the pipe would stay open when the process dies
         self.timed_out = False
 
@@ -155,6 +158,17 @@ class _Process:
         """Ends the process, whatever it does."""
         self.process.kill()
         self.process.join()
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Starts processes that do not hear Ctrl-C, which a terminal sends to all of them: this process ends them."""
+    resource_tracker.ensure_running()  # or it would be started in the block, and undo what the block does
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(pipe: connection.Connection) -> None:

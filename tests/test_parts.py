@@ -11,7 +11,7 @@ from extract.clip import crop_clip, crop_parts
 from extract.detectors import detector_hash
 from extract.drawn_clip import FRAME_HEIGHT, FRAME_WIDTH, Capture, Scene, draw_clip, draw_empty_clip, draw_frames
 from extract.drawn_look import make_look
-from extract.video import ClipError, sample_windows
+from extract.video import ClipError, Limits, sample_windows
 from tests.clips import counting_images, read_number, write_clip
 
 PROFILE = CropProfile(detector_file=detector_hash("haar", None))
@@ -64,6 +64,25 @@ def test_a_clip_torn_off_gives_the_windows_that_are_there(tmp_path):
     windows = [frames for _, frames in sample_windows(path, 1.0)]
     assert windows
     assert all(frames.images for frames in windows)
+
+
+def test_a_clip_of_too_many_windows_fails_and_says_what_to_do(tmp_path):
+    path = write_clip(tmp_path / "clip.mp4", counting_images(50))
+    with pytest.raises(ClipError, match=r"more than 5 windows of 0\.5 s; take longer ones"):
+        list(sample_windows(path, 0.5, Limits(windows=5)))
+
+
+def test_windows_of_which_nothing_can_be_decoded_are_left_out(tmp_path):
+    path = write_clip(tmp_path / "hole.mp4", counting_images(200), options={"g": "1"})
+    content = bytearray(path.read_bytes())
+    start, end = content.index(b"mdat") + 4, content.index(b"moov") - 4
+    size = end - start
+    content[start + size // 4 : start + 3 * size // 4] = bytes(start + 3 * size // 4 - start - size // 4)
+    path.write_bytes(content)
+    windows = [frames for _, frames in sample_windows(path, 1.0)]
+    assert 4 <= len(windows) < 12
+    assert all(frames.images for frames in windows)
+    assert crop_parts(path, BLIND, window=1.0).windows
 
 
 def test_windows_hold_no_more_frames_than_one_needs(tmp_path, monkeypatch):

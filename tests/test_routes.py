@@ -152,7 +152,8 @@ def test_five_hundred_clips_killed_and_resumed_are_judged_once_each(many, export
             process.send_signal(signal.SIGKILL)
             process.communicate()
             kills += 1
-    assert process.returncode in (0, 1), errors
+    assert process.returncode in (0, 1)
+    assert b"Traceback" not in errors
     assert kills > 3
     lines = out.read_text().splitlines()
     rows = list(csv.DictReader(lines)) if suffix == ".csv" else list(map(json.loads, lines))

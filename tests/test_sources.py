@@ -2,6 +2,7 @@
 
 import functools
 import io
+import socketserver
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -36,6 +37,13 @@ def test_files_folders_and_patterns(folder):
     assert names([folder / "odd[1].mp4"]) == ["odd[1].mp4"]
 
 
+def test_what_cannot_be_looked_at_is_a_clip_that_fails_and_a_folder_is_none(folder):
+    long = "x" * 300 + ".mp4"
+    (folder / "deep.mp4").mkdir()
+    assert names([folder / long]) == [long]
+    assert "deep.mp4" not in names([folder])
+
+
 def test_a_clip_named_twice_is_judged_once(folder):
     assert names([folder / "b.mp4", folder, folder / "b.mp4"]) == ["b.mp4", "a.MP4", "c.mov", "odd[1].mp4"]
 
@@ -54,6 +62,7 @@ def test_a_list_on_standard_input(folder, monkeypatch):
         ("rtsp://example.org/a", "python -m detect stream rtsp://example.org/a"),
         ("file:///etc/passwd", "detect stream"),
         ("-", "there is no clip to judge"),
+        ("", "an empty name is no clip"),
     ],
 )
 def test_what_cannot_be_is_refused(folder, monkeypatch, word, what):
@@ -72,6 +81,30 @@ def server(folder):
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "broke off 5 bytes before the end"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf", "cannot be downloaded"),
+        (b"\0\1\2 no HTTP\r\n\r\n", "cannot be downloaded"),
+    ],
+)
+def test_a_download_that_breaks_off_or_is_garbage_fails_alone(answer, what):
+    class Broken(socketserver.StreamRequestHandler):
+        def handle(self):
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Broken) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        with open_clips([f"{address}/a", f"{address}/a b"], allow_url=True) as (broken, spaced):
+            assert what in broken.reason
+            assert "cannot be downloaded" in spaced.reason
         server.shutdown()
 
 

@@ -25,6 +25,7 @@ from detect import stream
 from detect.detector import Detector
 from detect.judges import CropJudge, FeatureJudge
 from detect.live import Frame, Lost, Source, open_source, sampled
+from detect.overlay import WAITING, Overlay
 from detect.ring import Ring
 from detect.stream import StreamConfig, watch
 from extract.detectors import HaarDetector, detector_hash
@@ -109,6 +110,12 @@ def test_a_short_file_is_sampled_as_a_clip(tmp_path, count):
     taken = list(sampled(found.frames(), 6.0, found.moments))
     assert [read_number(frame.picture()) for frame in taken] == [read_number(image) for image in expected.images]
     assert [frame.seconds for frame in taken] == pytest.approx(expected.times)
+
+
+def test_a_raw_stream_of_frames_goes_at_its_own_times(tmp_path):
+    """Its packets have no times, and its frames are counted in units far smaller than a frame."""
+    path = write_clip(tmp_path / "raw.h264", counting_images(50))
+    assert [frame.seconds for frame in open_source(str(path), 6.0).frames()] == pytest.approx(np.arange(50) / 25)
 
 
 @pytest.mark.parametrize("profile", [PROFILE, BLIND])
@@ -267,7 +274,7 @@ def test_an_address_without_anyone_is_lost_not_a_crash():
     assert [event["event"] for event in events] == ["given up", "ended"]
 
 
-@pytest.mark.parametrize("word", ["absent.mp4", "no such thing"])
+@pytest.mark.parametrize("word", ["absent.mp4", "no such thing", "9" * 20])
 def test_what_is_no_source_is_refused(word):
     with pytest.raises(UserError, match="is no file, no camera's number and no address"):
         open_source(word, 6.0)
@@ -290,7 +297,7 @@ def test_a_text_file_is_refused(tmp_path):
 )
 def test_a_wrong_setting_is_one_sentence(changes, what):
     with pytest.raises(UserError, match=what):
-        stream._check(replace(StreamConfig(), **changes))
+        stream._check(replace(StreamConfig(), **changes), "clip.mp4")
 
 
 def test_the_annotated_video_has_every_frame_and_the_verdict(clip, tmp_path):
@@ -311,6 +318,49 @@ def test_an_overlay_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         list(watch(source([]), detector(), StreamConfig(overlay=tmp_path / "file" / "x.mp4")))
+
+
+@pytest.mark.parametrize("size", [(64, 1), (1, 64)])
+def test_an_overlay_that_fails_on_the_way_is_told_and_nothing_waits_for_it(tmp_path, size):
+    """As on a full disk: many more frames come than may wait for a writer that has given up."""
+
+    def pictures():
+        for number in range(3 * WAITING):
+            time.sleep(0.01)
+            yield Frame(number / 100, lambda: np.zeros((*size, 3), np.uint8))
+
+    with pytest.raises(UserError, match=r"x\.mp4 cannot be written"):
+        list(watch(source(pictures()), detector(), StreamConfig(overlay=tmp_path / "x.mp4", retries=0)))
+
+
+def test_a_folder_in_the_place_of_the_overlay_is_told_at_once(tmp_path):
+    (tmp_path / "x.mp4").mkdir()
+    with pytest.raises(UserError, match="cannot be written"):
+        Overlay(tmp_path / "x.mp4")
+
+
+def test_the_source_is_not_overwritten_by_its_overlay(tmp_path):
+    path = write_clip(tmp_path / "clip.mp4", counting_images(5))
+    (tmp_path / "link.mp4").symlink_to(path)
+    with pytest.raises(UserError, match="is the source itself"):
+        stream.main([str(path), "--overlay", str(tmp_path / "link.mp4")])
+
+
+def test_no_two_threads_convert_a_picture_at_once(tmp_path):
+    """Overlay and judge want the same one; libav's frames bear one at a time, and end the process else."""
+    at_work, most, made = 0, 0, 0
+
+    def convert():
+        nonlocal at_work, most, made
+        at_work, made = at_work + 1, made + 1
+        most = max(most, at_work)
+        time.sleep(0.02)
+        at_work -= 1
+        return np.zeros((64, 64, 3), np.uint8)
+
+    shown = source([Frame(number / 2, convert) for number in range(6)])
+    list(watch(shown, detector(), StreamConfig(overlay=tmp_path / "x.mp4", retries=0, fast=True)))
+    assert (most, made) == (1, 6)
 
 
 def test_a_camera_that_is_not_there_is_lost():
@@ -344,6 +394,22 @@ def test_ctrl_c_ends_it_cleanly(tmp_path):
     assert json.loads(rest.splitlines()[-1])["event"] == "ended"
     with av.open(str(tmp_path / "seen.mp4")) as file:
         assert sum(1 for _ in file.decode(video=0)) > 20
+
+
+def test_ctrl_c_is_heard_while_an_event_is_printed(tmp_path, monkeypatch, capsys):
+    path = write_clip(tmp_path / "clip.mp4", counting_images(30))
+    monkeypatch.setattr(stream, "newest", lambda: None)
+    monkeypatch.setattr(stream, "open_detector", lambda *_: detector())
+    printed, dumped = iter((KeyboardInterrupt,)), json.dumps
+
+    def dumps(event):
+        for interrupt in printed:
+            raise interrupt
+        return dumped(event)
+
+    monkeypatch.setattr(stream.json, "dumps", dumps)
+    assert stream.main([str(path), "--fast"]) == 0
+    assert json.loads(capsys.readouterr().out)["event"] == "ended"
 
 
 @pytest.mark.slow

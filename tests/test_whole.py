@@ -254,7 +254,7 @@ def test_long_clips_have_a_timeline_and_evidence_is_drawn(run_folder, data, caps
     moments = said["timeline"]
     assert len(moments) >= 3
     assert moments[0]["start"] == 0
-    times, end, scale = read_times(clip) or ([], 0, 0)
+    times, end, scale = read_times(clip)
     assert moments[-1]["end"] == pytest.approx((end - times[0]) * scale, abs=0.001)
     assert all(one["start"] < two["start"] < one["end"] for one, two in itertools.pairwise(moments))
     assert sheet.stat().st_size > 50_000

@@ -1,7 +1,10 @@
 """Verdicts in files: what is written is read again, half a line is not, and other things are refused."""
 
 import csv
+import errno
 import json
+import os
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -66,6 +69,11 @@ def test_a_file_cut_anywhere_loses_the_cut_clip_alone(tmp_path, name):
         ("out.jsonl", b"\xff\xfe\n", "which is no verdict"),
         ("out.jsonl", b"[" * 100_000 + b"\n", "which is no verdict"),
         ("out.jsonl", lines([verdict("a")], "jsonl", "other at 0.5", 0.5).encode(), "holds verdicts by 'other at 0.5'"),
+        (
+            "out.jsonl",
+            lines([verdict("a")], "jsonl", JUDGE, 0.5).replace('"faces": 1', '"faces": 0').encode(),
+            "no verdict",
+        ),
         ("out.txt", b"", "neither .csv nor .jsonl"),
     ],
 )
@@ -81,6 +89,30 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         ResultFile(tmp_path / "file" / "out.csv", JUDGE)
+
+
+def test_two_calls_do_not_write_one_file_at_once(tmp_path):
+    file = ResultFile(tmp_path / "out.csv", JUDGE)
+    with pytest.raises(UserError, match="is being written by another call"):
+        ResultFile(tmp_path / "out.csv", JUDGE)
+    file.close()
+    ResultFile(tmp_path / "out.csv", JUDGE).close()
+
+
+def test_a_full_disk_is_told(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = ResultFile(tmp_path / "out.csv", JUDGE)
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(UserError, match="No space left"):
+        file.add([verdict("a")], 0.5)
+    file.close()
+
+
+def test_a_reason_is_one_line():
+    failed = replace(verdict("x.mp4"), verdict="Failed", probability=None, reason="two\nlines")
+    assert lines([failed], "table", JUDGE, 0.5).count("\n") == 1
 
 
 def test_the_same_is_said_in_each_style():
