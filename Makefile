@@ -79,8 +79,8 @@ detect: $(READY) ## VIDEO=clip.mp4 [RUN=runs/x SHOW=out.png]: a verdict on a cli
 	@$(if $(call given,VIDEO),,echo "error: say which clip, as in make detect VIDEO=clip.mp4." >&2; exit 64)
 	@$(PY) -m detect "$(VIDEO)" $(run) $(call flags,SHOW THRESHOLD WEIGHTS DETECTOR_FILE) || [ $$? = 1 ]
 
-web: $(READY) ## [RUN=runs/x PORT=7860]: the page on which people drop a clip and read a verdict
-	@$(PY) -m detect web $(run) $(call flags,ENGINE WEIGHTS DETECTOR_FILE THRESHOLD HOST PORT EXAMPLES MOST_MEGABYTES \
+web: $(READY) ## [RUN=runs/x PORT=7860 LIVE=0]: the page on which people drop a clip and read a verdict
+	@$(PY) -m detect web $(run) $(call flags,ENGINE WEIGHTS DETECTOR_FILE THRESHOLD HOST PORT EXAMPLES LIVE MOST_MEGABYTES \
 	  MOST_SECONDS MOST_WAITING)
 
 DEMO := demo
