@@ -87,8 +87,8 @@ stream: $(READY) ## SOURCE=rtsp://... [RUN=runs/x WINDOW=6 OVERLAY=out.mp4]: ver
 export: $(READY) ## [RUN=runs/x FORMAT=onnx PRECISION=int8 OUT=folder]: run folder -> a detector that other programs run
 	@$(PY) -m detect export $(run) $(call flags,FORMAT PRECISION OUT WEIGHTS)
 
-web: $(READY) ## [RUN=runs/x PORT=7860]: the page on which people drop a clip and read a verdict
-	@$(PY) -m detect web $(run) $(call flags,ENGINE WEIGHTS DETECTOR_FILE THRESHOLD HOST PORT EXAMPLES MOST_MEGABYTES \
+web: $(READY) ## [RUN=runs/x PORT=7860 LIVE=0]: the page on which people drop a clip and read a verdict
+	@$(PY) -m detect web $(run) $(call flags,ENGINE WEIGHTS DETECTOR_FILE THRESHOLD HOST PORT EXAMPLES LIVE MOST_MEGABYTES \
 	  MOST_SECONDS MOST_WAITING)
 
 DEMO := demo

@@ -1,7 +1,7 @@
 """Clip -> verdict, by the same sampling, crops and network as training."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -94,6 +94,10 @@ class Detector:
         _refuse_other_detector(profile, detector_file)
         self.profile, self.detector_file = profile, detector_file
         self._judge, self._temperature = judge, temperature
+
+    def judged_by(self, wrap: Callable[[Judge], Judge]) -> "Detector":
+        """Returns the same detector with what `wrap` makes of its judge."""
+        return Detector(self.profile, wrap(self._judge), self._temperature, self.detector_file)
 
     @property
     def engine(self) -> Engine | None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -67,14 +67,35 @@ def main(argv: Sequence[str]) -> int:
     return status
 
 
-def watch(source: Source, detector: Detector, config: StreamConfig) -> Generator[dict[str, Any]]:
+class Screen(Protocol):
+    """What every frame is shown on, as it comes, with the verdict of the moment: an `Overlay`, or another."""
+
+    verdict: Verdict | None
+
+    def add(self, frame: Frame) -> None:
+        """Takes a frame; reading waits for that."""
+        ...
+
+    def close(self) -> None:
+        """Ends it."""
+        ...
+
+
+def watch(
+    source: Source,
+    detector: Detector,
+    config: StreamConfig,
+    screen: Screen | None = None,
+    stopped: threading.Event | None = None,
+) -> Generator[dict[str, Any]]:
     """Yields an event for each verdict on `source`, and for whatever happens to it; the last one sums up.
 
-    A frame that comes while one is judged waits; a second one takes its place, and is counted as dropped.
+    A frame that comes while one is judged waits; a second one takes its place, and is counted as dropped. `screen`
+    stands in place of the overlay that `config` names; whoever sets `stopped` ends it.
     """
     ring = Ring(detector, source.name, config.threshold)
-    overlay = Overlay(config.overlay) if config.overlay else None
-    reader = _Reader(source, config, overlay)
+    overlay = screen or (Overlay(config.overlay) if config.overlay else None)
+    reader = _Reader(source, config, overlay, stopped or threading.Event())
     verdicts, start = 0, time.monotonic()
     try:
         reader.start()
@@ -82,6 +103,8 @@ def watch(source: Source, detector: Detector, config: StreamConfig) -> Generator
             if isinstance(item, dict):
                 if item["event"] == "lost":
                     ring.clear()
+                    if overlay:
+                        overlay.verdict = None
                 yield item
                 continue
             verdict = ring.add(item.frame.seconds, item.frame.picture(), item.last)
@@ -111,24 +134,25 @@ class _Taken:
 class _Reader(threading.Thread):
     """Reads the source in the background: opens it again when it is lost, and keeps the newest frame to be judged."""
 
-    def __init__(self, source: Source, config: StreamConfig, overlay: Overlay | None) -> None:
+    def __init__(self, source: Source, config: StreamConfig, overlay: Screen | None, stopped: threading.Event) -> None:
         super().__init__(daemon=True)
         self._source, self._config, self._overlay = source, config, overlay
         self._waiting: queue.Queue[_Taken | dict[str, Any] | BaseException | None] = queue.Queue(1)
-        self._stopped = threading.Event()
+        self._stopped = stopped
         self.dropped = 0
 
     def items(self) -> Iterator[_Taken | dict[str, Any]]:
-        """Yields what there is to judge or to tell, until the source has ended."""
+        """Yields what there is to judge or to tell, until the source has ended or the reading is stopped."""
         while (item := self._next()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
 
     def _next(self) -> _Taken | dict[str, Any] | BaseException | None:
-        while True:
+        while not self._stopped.is_set():
             with contextlib.suppress(queue.Empty):  # a wait without end would keep Ctrl-C from being heard
                 return self._waiting.get(timeout=0.5)
+        return None
 
     def stop(self) -> None:
         """Ends the reading."""

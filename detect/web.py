@@ -36,6 +36,7 @@ class WebConfig:
     host: str = option("127.0.0.1", "address to listen on; 0.0.0.0 lets the network in")
     port: int = option(7860, "port to listen on")
     examples: Path | None = option(None, "folder with clips to offer; else two are drawn")
+    live: str | None = option(None, "a camera's number on this machine, an address or a file to show live as well")
     most_megabytes: int = option(100, "size of the largest clip taken, in MB")
     most_seconds: float = option(120.0, "length of the longest clip taken, in seconds")
     most_waiting: int = option(20, "visitors in the queue, after whom others are asked to come back")
@@ -50,9 +51,10 @@ def main(argv: Sequence[str]) -> int:
     run = config.run or newest()
     detector = open_detector(run, config.weights, config.detector_file, config.engine)
     if not is_loopback(config.host):
+        shown = "" if config.live is None else " and is shown the picture of the live source"
         print(
-            f"warning: whoever reaches {config.host} port {config.port} can use this page; it asks for no password and "
-            "is not encrypted.",
+            f"warning: whoever reaches {config.host} port {config.port} can use this page{shown}; it asks for no "
+            "password and is not encrypted.",
             file=sys.stderr,
         )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was uploaded is deleted then, too
@@ -91,6 +93,11 @@ def check(config: WebConfig) -> None:
     for name in ("most_megabytes", "most_seconds", "most_waiting"):
         if not getattr(config, name) > 0:
             raise UserError(f"--{name.replace('_', '-')} {getattr(config, name):g} lets nothing in; give more than 0.")
+    if config.live is not None:
+        from detect.live import open_source
+        from detect.stream import StreamConfig
+
+        open_source(config.live, StreamConfig.window)
 
 
 def is_loopback(host: str) -> bool:

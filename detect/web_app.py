@@ -6,8 +6,8 @@ Nothing here asks anything of another machine, and the page's own policy forbids
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from cache.schema import UserError
 from detect import web_page
 from detect.clips import WINDOW
 from detect.detector import Ask, Detector
+from detect.live import open_source
+from detect.stream import StreamConfig
 from detect.web import WebConfig, is_loopback
 from detect.web_clips import (
     KEPT,
@@ -33,6 +35,7 @@ from detect.web_clips import (
     draw_examples,
     what_is_too_much,
 )
+from detect.web_live import PICTURES, Latest, Live, shared
 from evaluate.markup import Html
 
 NETWORK = "network"
@@ -104,7 +107,12 @@ def open_page(judge: Judge, config: WebConfig, folder: Path) -> Iterator[str]:
     """
     uploads = Uploads(folder)
     examples = copy_examples(config.examples, uploads.examples) if config.examples else draw_examples(uploads.examples)
-    page = make_page(judge, config, uploads, examples)
+    live = None
+    if config.live is not None:
+        judge = replace(judge, detector=shared(judge.detector))
+        source = open_source(config.live, StreamConfig.window)
+        live = Live(source, judge.detector, config.threshold, judge.name)
+    page = make_page(judge, config, uploads, examples, live and live.latest)
     try:
         _, address, _ = page.launch(
             server_name=config.host,
@@ -128,16 +136,26 @@ def open_page(judge: Judge, config: WebConfig, folder: Path) -> Iterator[str]:
             f"{config.host} port {config.port} cannot be listened on; end what is there, or choose another --port."
         ) from None
     try:
-        yield address
+        with live or nullcontext():
+            yield address
     finally:
         page.close(verbose=False)
 
 
-def make_page(judge: Judge, config: WebConfig, uploads: Uploads, examples: list[Example]) -> gr.Blocks:
-    """Returns the page; a further part of it, such as one for live pictures, would stand beside `_add_clips`."""
+def make_page(
+    judge: Judge, config: WebConfig, uploads: Uploads, examples: list[Example], latest: Latest | None = None
+) -> gr.Blocks:
+    """Returns the page, with a second part where there is something live to show."""
     with gr.Blocks(title="Reelcheck", analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEPT)) as page:
         gr.HTML(web_page.header_html())
-        _add_clips(judge, config, uploads, examples)
+        if latest is None:
+            _add_clips(judge, config, uploads, examples)
+        else:
+            with gr.Tabs():
+                with gr.Tab("Clips") as clips:
+                    _add_clips(judge, config, uploads, examples)
+                with gr.Tab("Live") as live:
+                    _add_live(latest, live, clips)
         gr.HTML(web_page.limits_html())
     return page.queue(max_size=config.most_waiting, default_concurrency_limit=1, api_open=False)
 
@@ -176,6 +194,28 @@ def _add_clips(judge: Judge, config: WebConfig, uploads: Uploads, examples: list
         answer, held, [said, held, video], concurrency_id=NETWORK, concurrency_limit=1, show_progress_on=said,
         scroll_to_output=True, api_visibility="private",
     )  # fmt: skip
+
+
+def _add_live(latest: Latest, here: gr.Tab, elsewhere: gr.Tab) -> None:
+    """Adds the part that shows what is live; a browser asks for it while it is `here`, past the queue."""
+
+    async def look(seen: tuple[int, int]) -> tuple[Any, Any, tuple[int, int]]:
+        shown = latest.picture, latest.words()
+        marks = hash(shown[0]), hash(shown[1])
+        picture, words = (gr.skip() if now == old else html for html, now, old in zip(shown, marks, seen, strict=True))
+        return picture, words, marks
+
+    seen, timer = gr.State((0, 0)), gr.Timer(1 / PICTURES, active=False)
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=3, min_width=300):
+            picture = gr.HTML(latest.picture, elem_id="live")
+        with gr.Column(scale=2, min_width=300):
+            words = gr.HTML(latest.words())
+            gr.HTML(web_page.about_live_html())
+    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    timer.tick(look, seen, [picture, words, seen], **quiet)
+    here.select(lambda: gr.Timer(active=True), None, timer, **quiet)
+    elsewhere.select(lambda: gr.Timer(active=False), None, timer, **quiet)
 
 
 def _refuse_addresses(video: gr.Video) -> None:

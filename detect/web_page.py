@@ -37,6 +37,12 @@ UNDECIDED = (
     "So the detector says nothing of this clip, and that hints neither at real nor at fake. Try one in which the face "
     "is larger, well lit, and turned to the camera."
 )
+NO_HINT = "That hints neither at real nor at fake."
+ABOUT_LIVE = (
+    "The verdict is that on twelve frames of the last six seconds, and changes with them. Coverage is the share of "
+    "these in which a face was found. The lag is the time from a frame to its verdict; frames that come faster than "
+    "they can be judged are dropped."
+)
 ABOUT_TIME = (
     "Each bar is a stretch of the clip, judged by itself, which may differ from the verdict on the whole. Neighbours "
     "overlap by about half. Thick bars, above the dotted line, look fake; where it is hatched, too little of a face "
@@ -81,6 +87,46 @@ def refusal_html(reason: str) -> Html:
     return sentence_html(TITLES["Failed"], reason[:1].upper() + reason[1:])
 
 
+def no_picture_html() -> Html:
+    """Returns what stands where the live picture will be."""
+    return element("figure", element("p", "The first picture is on its way.", class_="soft"), class_="live none")
+
+
+def picture_html(address: str, width: int, height: int) -> Html:
+    """Returns a live picture of `width` x `height` pixels, which is at a data `address`."""
+    size = f'width="{width}" height="{height}"'
+    return element(
+        "figure", Html(f'<img src="{address}" {size} alt="The live picture" decoding="sync">'), class_="live"
+    )
+
+
+def no_verdict_html() -> Html:
+    """Returns what is said before anything has come."""
+    return _panel("none", element("p", "The verdict will be here once a frame has been judged.", class_="soft"))
+
+
+def lost_html() -> Html:
+    """Returns what is said while no picture comes, in place of a verdict."""
+    text = "The source is lost and is being opened again. The picture is the last one that came."
+    return _panel("failed lost moment", element("h2", "No picture"), element("p", text))
+
+
+def live_html(verdict: Verdict, lag: float, dropped: int, threshold: float, judge: str) -> Html:
+    """Returns the `verdict` of the moment, how many seconds it lags behind and how many frames were dropped."""
+    said = [element("p", f"{verdict.reason[:1].upper()}{verdict.reason[1:]}."), element("p", NO_HINT)]
+    if verdict.probability is not None:
+        said = _score(verdict, threshold, judge)
+    measures = {"Coverage": f"{100 * verdict.coverage:.0f} %", "Lag": f"{lag:.1f} s", "Dropped frames": f"{dropped}"}
+    facts = [element("div", element("dt", name), element("dd", value)) for name, value in measures.items()]
+    title = element("h2", TITLES.get(verdict.verdict, verdict.verdict))
+    return _panel(f"{verdict.verdict.lower()} moment", title, *said, element("dl", *facts, class_="facts"))
+
+
+def about_live_html() -> Html:
+    """Returns what the measures of a live verdict mean."""
+    return element("p", ABOUT_LIVE, class_="soft")
+
+
 def limits_html() -> Html:
     """Returns what a verdict does not mean."""
     return element("section", element("h2", "What a verdict does not mean"), items(NOT_SAID), class_="limits")
@@ -117,6 +163,12 @@ def _said(verdict: Verdict, threshold: float, judge: str) -> list[Html]:
             element("p", f"{seen}; half of them are needed."),
             element("p", UNDECIDED),
         ]
+    return [*_score(verdict, threshold, judge), element("p", seen + ".")]
+
+
+def _score(verdict: Verdict, threshold: float, judge: str) -> list[Html]:
+    """The number of a verdict that has one, and what it means."""
+    assert verdict.probability is not None
     score = f"{verdict.probability:.3f}"
     if verdict.calibrated is None:
         name, shown, share = "Score of fake, from 0 to 1", score, verdict.probability
@@ -131,7 +183,7 @@ def _said(verdict: Verdict, threshold: float, judge: str) -> list[Html]:
             f"score is {score}; from {threshold:g} on a clip is called fake."
         )
     number = element("div", element("span", name), element("b", shown), class_="number")
-    return [number, _meter(share, shown), element("p", means), element("p", seen + ".")]
+    return [number, _meter(share, shown), element("p", means)]
 
 
 def percent(probability: float) -> str:

@@ -27,7 +27,7 @@ from detect.web_clips import Uploads, clip_seconds, copy_examples, draw_examples
 from evaluate.calibrate import Temperature
 from extract.config import ExtractConfig
 from extract.drawn import DrawnConfig, draw_dataset
-from extract.drawn_clip import Scene, draw_clip, draw_empty_clip
+from extract.drawn_clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn_look import make_look
 from extract.engine import Engine
 from extract.pipeline import extract
@@ -351,7 +351,9 @@ def test_who_lets_the_network_in_is_warned(app, monkeypatch, capsys):
     monkeypatch.setattr("signal.signal", lambda *arguments: None)
     assert main(["--host", "0.0.0.0"]) == 0
     assert "asks for no password" in capsys.readouterr().err
-    assert main([]) == 0
+    assert main(["--host", "0.0.0.0", "--live", "0"]) == 0
+    assert "can use this page and is shown the picture of the live source; it asks" in capsys.readouterr().err
+    assert main(["--live", "0"]) == 0
     assert capsys.readouterr().err == ""
 
 
@@ -559,15 +561,51 @@ def test_the_camera(visit):
     assert one.read().startswith("Undecided")
 
 
+@pytest.fixture(scope="module")
+def live_site(app, tmp_path_factory):
+    clip = tmp_path_factory.mktemp("live") / "secret.mp4"
+    draw_clip(clip, Scene(make_look(7, 1), (7,)), Capture(frames=200))
+    with served(app, live=str(clip)) as found:
+        yield found
+
+
+def test_a_live_source_is_shown_beside_the_clips(browser, live_site, face):
+    address, _ = live_site
+    one, other = (Visitor(browser, address, viewport={"width": width, "height": 900}) for width in (1200, 390))
+    other.drop(face)
+    one.page.get_by_role("tab", name="Live").click()
+    shown = one.page.locator("#live img")
+    shown.wait_for()
+    first = shown.get_attribute("src")
+    one.page.wait_for_function("first => document.querySelector('#live img').src !== first", arg=first)
+    one.page.get_by_role("heading", name=re.compile("The face looks (real|fake)")).wait_for(timeout=30_000)
+    words = re.sub(r"\s+", " ", one.page.locator(".verdict.moment").inner_text())
+    assert re.search(r"Probability of fake, calibrated \d+ %.* Coverage \d+ % Lag \d\.\d s Dropped frames \d+", words)
+    other.judge()
+    assert re.match("The face looks (real|fake)", other.read())
+    other.page.get_by_role("tab", name="Live").click()
+    other.page.locator("#live img").wait_for()
+    assert other.page.evaluate("document.documentElement.scrollWidth") <= 390
+    one.page.get_by_role("tab", name="Clips").click()
+    time.sleep(0.5)  # what is under way
+    before = len(one.asked)
+    time.sleep(0.6)
+    assert len(one.asked) == before  # who does not look asks for nothing
+    for each in (one, other):
+        assert "secret" not in each.page.content()
+        assert all(url.startswith((f"{address}/", "data:", "blob:")) for url in each.asked)
+        each.context.close()
+
+
 # The command
 
 
 @pytest.mark.slow
-def test_the_command_serves_a_real_run_until_it_is_interrupted(browser, tmp_path):
+def test_the_command_serves_a_real_run_until_it_is_interrupted(browser, face, tmp_path):
     sizes = DrawnConfig(tmp_path / "drawn", people=4, clips=2, youtube=0, fakes=8, workers=1)
     features = extract(ExtractConfig(draw_dataset(sizes), tmp_path / "data", "mobilenetv2", "random"))
     run, port = fit(FitConfig(features=features, runs=tmp_path / "runs", epochs=2, name="drawn")), free_port()
-    command = [sys.executable, "-m", "detect", "web", "--run", str(run), "--port", str(port)]
+    command = [sys.executable, "-m", "detect", "web", "--run", str(run), "--port", str(port), "--live", str(face)]
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -576,6 +614,8 @@ def test_the_command_serves_a_real_run_until_it_is_interrupted(browser, tmp_path
         one.page.get_by_role("button", name="A drawn face").click()
         one.judge()
         assert "calibrated" in one.read()
+        one.page.get_by_role("tab", name="Live").click()
+        one.page.get_by_role("heading", name="The face looks").wait_for(timeout=30_000)
         one.context.close()
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
