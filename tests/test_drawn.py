@@ -212,6 +212,7 @@ def test_a_clip_is_whole_or_absent(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_command_draws_the_same_again(tmp_path, capsys):
     flags = [f"--{name}={value}" for name, value in SMALL.items()]
     contents = []

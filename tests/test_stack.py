@@ -20,6 +20,10 @@ ROWS = np.arange(96)
 TRAIN, VAL = ROWS[:60], ROWS[60:]
 QUICK = LearnConfig(1e-2, 16, 6, 6, 6, True, 0)
 EVERY = pytest.mark.parametrize("name", HEADS)
+TRAINED = pytest.mark.parametrize(
+    "name", [name if name in ("lstm", "mean") else pytest.param(name, marks=pytest.mark.slow) for name in HEADS]
+)
+"""All of them, too, most of them among the slow tests: training compiles each."""
 
 
 def small(name: str, **changes) -> HeadConfig:
@@ -56,7 +60,7 @@ def test_a_stack_says_what_the_plain_heads_say(name, differences):
     assert np.std(plain) > 1e-3
 
 
-@EVERY
+@TRAINED
 def test_a_trial_in_a_stack_learns_what_it_learns_alone(name):
     clips = clips_of(strength=0.3)
     inputs = prepare(clips, TRAIN, 0)
@@ -78,7 +82,7 @@ def test_a_trial_in_a_stack_learns_what_it_learns_alone(name):
     assert np.abs(np.diff(losses, axis=0)).min() > 1e-4
 
 
-@EVERY
+@TRAINED
 def test_training_takes_the_steps_that_keras_takes(name):
     """One epoch without dropout, against the plain head under keras.optimizers.Adam on the same batches."""
     clips, config = clips_of(strength=0.3), small(name, dropout=0.0)

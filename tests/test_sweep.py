@@ -126,6 +126,7 @@ def test_a_sweep_that_is_done_does_nothing_again_and_goes_on_when_asked_for_more
     assert {row["trial"]: row["learning_rate"] for row in rows if row["trial"] in first} == first
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_and_has_every_trial_once(store, tmp_path):
     flags = [f"--features={store.folder}", f"--sweeps={tmp_path / 'sweeps'}", f"--runs={tmp_path / 'runs'}"]
     flags += ["--heads=lstm", "--units=4", "--trials=24", "--components=8", "--places=3", "--best=1"]
