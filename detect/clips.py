@@ -14,7 +14,7 @@ from pathlib import Path
 from cache.command import Parser
 from cache.schema import UserError, printable
 from detect.contract import CONTRACT, read_contract
-from detect.detector import Ask, Detector, Seen, Verdict
+from detect.detector import Ask, Detector, Seen, Verdict, require_threshold
 from detect.life import ENGINES, newest, open_detector, open_ensemble
 from detect.sources import Clip, open_clips
 from detect.written import ResultFile, Style, header, lines
@@ -137,8 +137,7 @@ def _parser() -> Parser:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuses what could not be done, before any work is."""
-    if not 0 <= arguments.threshold <= 1:
-        raise UserError(f"--threshold {arguments.threshold:g} is not a probability; give a number from 0 to 1.")
+    require_threshold(arguments.threshold)
     for name in ("faces", "workers"):
         if getattr(arguments, name) < 1:
             raise UserError(f"--{name} {getattr(arguments, name)} is not 1 or more; give a number such as 2.")

@@ -195,6 +195,12 @@ class _Part:
     crops: np.ndarray | None
 
 
+def require_threshold(threshold: float) -> None:
+    """Raises a UserError for a `threshold` that no probability can reach or miss."""
+    if not 0 <= threshold <= 1:
+        raise UserError(f"--threshold {threshold:g} is not a probability; give a number from 0 to 1.")
+
+
 def row_of(name: str, found: ClipCrops | ClipError) -> Row:
     """Returns the row of crops, or of the failure, of what calls itself `name`."""
     return crop_row(VideoRecord(name, name, 0, "", "", "", "", 0, 0), found)

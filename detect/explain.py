@@ -37,18 +37,9 @@ def find_evidence(detector: Detector, crops: np.ndarray, shown: int) -> Evidence
     if detector.engine is None:
         return _of_crops(detector, crops, mask, covered)
     whole = features_of(crops[None], mask[None], detector.engine)[0]
-    # Twelve at a time, as a clip has them; a last group that is short is filled up.
-    parts = np.concatenate(covered)
-    filled = np.concatenate([parts, np.zeros((-len(parts) % len(mask), *parts.shape[1:]), np.uint8)])
-    grouped = filled.reshape(-1, len(mask), *parts.shape[1:])
-    every = np.ones(grouped.shape[:2], bool)
-    features = features_of(grouped, every, detector.engine).reshape(len(filled), -1)[: len(parts)]
-    arrays = np.repeat(whole[None], len(parts), axis=0)
-    arrays[np.arange(len(parts)), np.repeat(np.arange(shown), 1 + GRID * GRID)] = features
-    return _evidence(detector, whole, arrays, mask, shown)
-
-
-def _evidence(detector: Detector, whole: np.ndarray, arrays: np.ndarray, mask: np.ndarray, shown: int) -> Evidence:
+    features = detector.engine.features(np.concatenate(covered)).astype(np.float16)
+    arrays = np.repeat(whole[None], len(features), axis=0)
+    arrays[np.arange(len(features)), np.repeat(np.arange(shown), 1 + GRID * GRID)] = features
     said = detector.probabilities(arrays, np.repeat(mask[None], len(arrays), axis=0))
     less = (float(detector.probabilities(whole[None], mask[None])[0]) - said).reshape(shown, 1 + GRID * GRID)
     return Evidence(less[:, 0], less[:, 1:].reshape(shown, GRID, GRID))

@@ -5,7 +5,7 @@ import gc
 import logging
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cache.command import option, parse_flags, quiet_stderr, start_keras
-from cache.files import TEMPORARY, sync
 from cache.profile import crops_of, fingerprint
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError, mask_of
 from detect.contract import CONTRACT, EXPORTS, PORTABLE, SUFFIXES, Format, describe
@@ -41,7 +40,7 @@ class ExportConfig:
 
     run: Path | None = option(None, "run folder (default: the newest finished one below runs/)")
     format: Format = option("onnx", "keras, h5 and savedmodel for TensorFlow; onnx, litert, openvino for all others")
-    precision: Precision = option("float32", "of litert alone: float16 halves its size, int8 makes a quarter of it")
+    precision: Precision = option("float32", "of litert alone: float16 halves its size, int8 makes a third of it")
     out: Path | None = option(None, "folder to write (default: export/ and the format, in the run folder)")
     weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
 
@@ -63,7 +62,7 @@ def export(config: ExportConfig) -> Path:
     folder = config.run or newest()
     start_keras()
     from evaluate.results import read_results
-    from train.runs import write_json
+    from train.runs import write_json, write_run
 
     results = read_results(folder)
     variant = "" if config.precision == "float32" else f"-{config.precision}"
@@ -72,6 +71,8 @@ def export(config: ExportConfig) -> Path:
         raise UserError(f"{out} is, or holds, something else than an export; choose another --out.")
     networks = build_networks(folder, config.weights)
     own = {name: as_network(network) for name, network in networks.items()}
+    if config.format == "h5" and "head" in networks:
+        networks["detector"] = _of_layers(networks["backbone"], networks["head"])
 
     def fill(into: Path) -> None:
         crops, masks, _ = _crops(results, ("test", "val", "train"), CHECKED)
@@ -89,8 +90,9 @@ def export(config: ExportConfig) -> Path:
             said["cost"] = _cost(results, own["detector"], _whole(written, config.format))
         write_json(into / CONTRACT, said)
         print(_described(config, said))
+        shutil.rmtree(out, ignore_errors=True)  # now that there is something to take its place
 
-    return _write_folder(out, fill)
+    return write_run(out, fill)
 
 
 def _is_ours(out: Path) -> bool:
@@ -102,27 +104,21 @@ def _write(network: "keras.Model", into: Path, name: str, config: ExportConfig, 
     path = into / f"{name}{SUFFIXES[config.format]}"
     with _silenced(), _collected():
         if config.format in ("keras", "h5"):
-            (_of_layers(network) if config.format == "h5" and name == "detector" else network).save(path)
+            network.save(path)
         else:
             kind = {"savedmodel": "tf_saved_model"}.get(config.format, config.format)
             network.export(str(path), format=kind, verbose=False, **_reduced(config, results, name))
     return path
 
 
-def _of_layers(detector: "keras.Model") -> "keras.Model":
-    """Returns `detector` of layers alone: HDF5 takes an operation such as reshape for the layer of the same name."""
+def _of_layers(backbone: "keras.Model", head: "keras.Model") -> "keras.Model":
+    """Returns the detector of layers alone: HDF5 takes an operation such as reshape for the layer of the same name."""
     import keras
 
-    from train.finetune import parts_of
-
-    parts = parts_of(detector)
-    if parts is None:
-        return detector
-    backbone, head = parts
     crops = keras.Input((FRAMES, CROP_SIZE, CROP_SIZE, 3), dtype="uint8", name="crops")
     mask: Any = keras.Input((FRAMES,), dtype="bool", name="mask")
     features = keras.layers.TimeDistributed(backbone, name="backbone")(crops)
-    return keras.Model({"crops": crops, "mask": mask}, head({"features": features, "mask": mask}), name=detector.name)
+    return keras.Model({"crops": crops, "mask": mask}, head({"features": features, "mask": mask}), name="detector")
 
 
 def _reduced(config: ExportConfig, results: "Results", name: str) -> dict[str, Any]:
@@ -324,23 +320,6 @@ def _described(config: ExportConfig, said: Mapping[str, Any]) -> str:
             f"{cost['mean_difference']:.4f} apart on average, {cost['largest_difference']:.4f} at most."
         )
     return text
-
-
-def _write_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """Lets `fill` write a folder beside `folder`, then puts it in its place; returns `folder`."""
-    temporary = folder.with_name(f"{TEMPORARY}{folder.name}")
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        fill(temporary)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-        sync(folder.parent)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror or error}); choose another --out.") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return folder
 
 
 @contextmanager

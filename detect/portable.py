@@ -37,8 +37,6 @@ def load_network(path: Path, format: str) -> Network:
         network = _LOADERS[format](path)
     except ImportError as error:
         raise UserError(f"{format} is not installed ({error}); pip install reelcheck[export,openvino].") from None
-    except UserError:
-        raise
     except Exception as error:  # noqa: BLE001 - each runtime has errors of its own
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"{path} cannot be loaded as {format} ({reason}); export it again.") from None

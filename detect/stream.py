@@ -14,7 +14,7 @@ import numpy as np
 
 from cache.command import Parser, add_flags, option, read_flags
 from cache.schema import UserError, printable
-from detect.detector import Detector, Verdict
+from detect.detector import Detector, Verdict, require_threshold
 from detect.life import newest, open_detector
 from detect.live import Frame, Lost, Picture, Source, open_source, paced, sampled
 from detect.overlay import Overlay
@@ -262,8 +262,7 @@ def _said(verdict: Verdict, taken: _Taken, dropped: int) -> dict[str, Any]:
 
 
 def _check(config: StreamConfig, source: str) -> None:
-    if not 0 <= config.threshold <= 1:
-        raise UserError(f"--threshold {config.threshold:g} is not a probability; give a number from 0 to 1.")
+    require_threshold(config.threshold)
     if not 0.1 <= config.window <= 3600:
         raise UserError(f"--window {config.window:g} is not 0.1 to 3600 seconds; give a length such as 6.")
     if config.retries is not None and config.retries < 0:

@@ -19,6 +19,7 @@ from typing import Literal
 
 from cache.command import option, parse_flags
 from cache.schema import UserError
+from detect.detector import require_threshold
 
 SERVED = "served"
 """The part of the private folder that Gradio writes to, and sends files from."""
@@ -86,8 +87,7 @@ def check(config: WebConfig) -> None:
     """Refuses what could not be served, before any work is."""
     if importlib.util.find_spec("gradio") is None:
         raise UserError("the page needs gradio, which is not installed; pip install reelcheck[web] brings it.")
-    if not 0 <= config.threshold <= 1:
-        raise UserError(f"--threshold {config.threshold:g} is not a probability; give a number from 0 to 1.")
+    require_threshold(config.threshold)
     if not 0 < config.port < 65536:
         raise UserError(f"--port {config.port} is no port; give a number from 1 to 65535.")
     for name in ("most_megabytes", "most_seconds", "most_waiting"):

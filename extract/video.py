@@ -74,18 +74,25 @@ def sample_frames(path: Path, sampling: Sampling = "uniform", limits: Limits = L
     first twelve. A clip of fewer than twelve frames gives all it has.
     """
     name = printable(path.name)
-    try:
+    with _told(path):
         if not path.is_file():
             raise ClipError("missing", f"{name} is not there, or is no file")
         if path.stat().st_size == 0:
             raise ClipError("empty", f"{name} has no bytes to read")
         found = _read_frames(path, sampling, limits)
-    except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error  # without the number and the path that str() adds
-        raise ClipError("unreadable", f"{name} cannot be decoded ({reason})") from None
     if not found.images:
         raise ClipError("no_frames", f"{name} holds a video stream, but no frame of it can be decoded")
     return found
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Has whatever keeps the file from being decoded told as a ClipError."""
+    try:
+        yield
+    except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error  # without the number and the path that str() adds
+        raise ClipError("unreadable", f"{printable(path.name)} cannot be decoded ({reason})") from None
 
 
 def _read_frames(path: Path, sampling: Sampling, limits: Limits) -> Frames:
@@ -98,13 +105,10 @@ def read_times(path: Path, limits: Limits = Limits()) -> tuple[list[int], int, f
 
     There are no times where the container does not say. Raises ClipError as `sample_frames`.
     """
-    try:
+    with _told(path):
         packets = _read_packets(path, limits)
         with _open(path) as stream:
             scale = float(stream.time_base or 1 / 25)
-    except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ClipError("unreadable", f"{printable(path.name)} cannot be decoded ({reason})") from None
     if not packets:
         return [], 0, scale
     return sorted({packet.pts for packet in packets}), _end(packets), scale
@@ -136,8 +140,7 @@ def sample_windows(
     Windows of `window` seconds cover the clip from its first frame to its end, each beginning about half a window after
     the one before; a clip that is no longer has none. Raises ClipError as `sample_frames`.
     """
-    name = printable(path.name)
-    try:
+    with _told(path):
         packets = _read_packets(path, limits)
         listed = packets if packets and len({packet.pts for packet in packets}) == len(packets) else None
         times = sorted(packet.pts for packet in listed) if listed else sorted({t for t, _ in _decode_all(path, limits)})
@@ -148,19 +151,14 @@ def sample_windows(
         end = _end(listed) if listed else times[-1] + 1
         spans = list(itertools.islice(_windows(times[0], end, round(window / scale)), limits.windows + 1))
         if len(spans) > limits.windows:
-            raise ClipError(
-                "too_long", f"{name} has more than {limits.windows} windows of {window:g} s; take longer ones"
-            )
+            many = f"{printable(path.name)} has more than {limits.windows} windows of {window:g} s; take longer ones"
+            raise ClipError("too_long", many)
         inside = [times[bisect.bisect_left(times, low) : bisect.bisect_left(times, high)] for low, high in spans]
         wanted = [choose(part, high, "uniform") for part, (_, high) in zip(inside, spans, strict=True)]
         found = _decode_windows(path, listed, wanted, times[0], scale, limits)
         for (low, high), frames in zip(spans, found, strict=False):
             if frames.images:
                 yield ((low - times[0]) * scale, (high - times[0]) * scale), frames
-    except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
-        raise ClipError(
-            "unreadable", f"{name} cannot be decoded ({getattr(error, 'strerror', None) or error})"
-        ) from None
 
 
 def _windows(start: int, end: int, window: int) -> Iterator[tuple[int, int]]:

@@ -113,14 +113,6 @@ def join(backbone: "keras.Model", head: "keras.Model") -> "keras.Model":
     return keras.Model({"crops": crops, "mask": mask}, head({"features": features, "mask": mask}), name="end_to_end")
 
 
-def parts_of(network: "keras.Model") -> tuple["keras.Model", "keras.Model"] | None:
-    """Returns the backbone and the head that `join` made `network` of, None if it is no such network."""
-    import keras
-
-    parts = [layer for layer in network.layers if isinstance(layer, keras.Model)]
-    return (parts[0], parts[1]) if len(parts) == 2 else None
-
-
 def _save_backbone(backbone: "keras.Model", profile: FeatureProfile, folder: Path) -> FeatureProfile:
     """Writes the tuned backbone's weights; returns the profile of features that are made with them."""
     from extract.backbone import identify_weights, save_backbone

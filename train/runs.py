@@ -62,7 +62,7 @@ def free_name(runs: Path, wished: str | None, otherwise: str) -> str:
 
 
 def write_run(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """Lets `fill` write a run's files, its `run.json` last, then makes them `folder` in one step; returns `folder`."""
+    """Lets `fill` write the files of a run or of an export, then makes them `folder` in one step; returns `folder`."""
     temporary = folder.with_name(f"{TEMPORARY}{os.getpid()}-{folder.name}")
     try:
         temporary.mkdir(parents=True)
