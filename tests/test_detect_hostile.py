@@ -113,7 +113,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("wait", [0.05, 1.0])
-def test_ctrl_c_at_a_terminal_is_one_line_and_ends_all_workers(tmp_path, wait):
+def test_ctrl_c_at_a_terminal_is_one_line_and_ends_all_workers(ctrl_c, tmp_path, wait):
     """A terminal sends it to the workers as well, which have nothing to say about it."""
     (tmp_path / "program.py").write_text(PROGRAM)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

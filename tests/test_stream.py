@@ -380,7 +380,7 @@ run(lambda: stream.main(sys.argv[1:]))
 """
 
 
-def test_ctrl_c_ends_it_cleanly(tmp_path):
+def test_ctrl_c_ends_it_cleanly(ctrl_c, tmp_path):
     path = write_clip(tmp_path / "long.mp4", counting_images(250) * 2)
     command = [sys.executable, "-c", PROGRAM, str(path), "--window", "1", "--overlay", str(tmp_path / "seen.mp4")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -601,7 +601,7 @@ def test_a_live_source_is_shown_beside_the_clips(browser, live_site, face):
 
 
 @pytest.mark.slow
-def test_the_command_serves_a_real_run_until_it_is_interrupted(browser, face, tmp_path):
+def test_the_command_serves_a_real_run_until_it_is_interrupted(ctrl_c, browser, face, tmp_path):
     sizes = DrawnConfig(tmp_path / "drawn", people=4, clips=2, youtube=0, fakes=8, workers=1)
     features = extract(ExtractConfig(draw_dataset(sizes), tmp_path / "data", "mobilenetv2", "random"))
     run, port = fit(FitConfig(features=features, runs=tmp_path / "runs", epochs=2, name="drawn")), free_port()
