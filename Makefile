@@ -73,7 +73,7 @@ protocols: $(READY) ## [FEATURES=folder OTHERS=folder,folder HEAD=lstm SEEDS=5]:
 
 published: $(READY) ## DATA=folder [BACKBONES=resnet50,mobilenetv2 EPOCHS=20]: the published recipe beside ours on the same clips
 	@$(if $(call given,DATA),,echo "error: say which data set, as in make published DATA=/path/to/Celeb-DF-v2." >&2; exit 2)
-	@$(PY) -m benchmarks.published $(call flags,DATA OUT BACKBONES WEIGHTS EPOCHS PATIENCE BATCH LEARNING_RATE SEED)
+	@$(PY) -m evaluate.published $(call flags,DATA OUT BACKBONES WEIGHTS EPOCHS PATIENCE BATCH LEARNING_RATE SEED)
 
 detect: $(READY) ## VIDEO=clip.mp4 [RUN=runs/x SHOW=out.png EXPLAIN=out.png OUT=results.csv]: a verdict on a clip or a folder of clips
 	@$(if $(call given,VIDEO),,echo "error: say which clip, as in make detect VIDEO=clip.mp4." >&2; exit 64)

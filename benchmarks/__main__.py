@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Result, describe_machine
-from cache.command import Parser, run
+from cache.cli import Parser, run
 from cache.files import write_text
 
 HERE = Path(__file__).parent

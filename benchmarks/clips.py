@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from cache.files import replace_with
-from extract.drawn_clip import Capture, Scene, draw_frames
-from extract.drawn_look import make_look
+from extract.drawn.clip import Capture, Scene, draw_frames
+from extract.drawn.look import make_look
 
 SIZES = {"1080p": (1920, 1080), "720p": (1280, 720), "480p": (854, 480)}
 FRAMES, RATE = 300, 30

@@ -16,12 +16,12 @@ from benchmarks.clips import FRAMES, RATE, make_clips
 from benchmarks.measure import Result, summarise
 from benchmarks.stage2 import make_features
 from cache.profile import CropProfile
-from detect.detector import Detector
-from detect.export import ExportConfig, export
-from detect.life import open_detector
-from detect.live import Frame, Source, open_source
-from detect.stream import StreamConfig, watch
-from extract.detectors import detector_hash
+from detect.detector.load import open_detector
+from detect.detector.verdict import Detector
+from detect.export.stage import ExportConfig, export
+from detect.stream.frame_sources import Frame, Source, open_source
+from detect.stream.stage import StreamConfig, watch
+from extract.clips.face_detectors import detector_hash
 from train.fit import FitConfig, fit
 
 ROOT = Path(__file__).parents[1]

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from cache.command import option, parse_flags, required, run
+from cache.cli import option, parse_flags, required, run
 from cache.files import write_csv, write_text
 from cache.schema import TEST, TRAIN, VAL, VideoRecord
 from cache.store import load, open_store
-from evaluate.bootstrap import Measure
-from evaluate.metrics import evaluate
-from train.ensemble import EnsembleConfig, ensemble
-from train.finetune import FinetuneConfig, finetune
+from evaluate.stats.bootstrap import Measure
+from evaluate.stats.metrics import evaluate
+from train.data.split import owner
+from train.end_to_end.finetune import FinetuneConfig, finetune
 from train.fit import FitConfig, fit
-from train.predictions import read_predictions
-from train.split import owner
-from train.sweep import SweepConfig, sweep
+from train.runs.ensemble import EnsembleConfig, ensemble
+from train.runs.predictions import read_predictions
+from train.sweep.stage import SweepConfig, sweep
 
 
 @dataclass(frozen=True)

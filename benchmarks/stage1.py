@@ -15,11 +15,11 @@ from benchmarks.plain import plain_loop, plain_model
 from cache.profile import FeatureProfile
 from cache.schema import FRAMES, OK, VideoRecord
 from cache.store import Writer, create_store
+from extract.backbones.engines import Engine
+from extract.clips.decode import sample_frames
 from extract.config import ExtractConfig
-from extract.engine import Engine
-from extract.rows import Clock
-from extract.unit import extract_videos, start_engine
-from extract.video import sample_frames
+from extract.one_process import extract_videos, start_engine
+from extract.steps import Clock
 
 SAMPLES = {"1080p": (32, 2), "480p": (96, 6)}
 """Videos a repeat: ours, and the plain loop's."""

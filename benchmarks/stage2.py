@@ -16,12 +16,12 @@ from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord
 from cache.store import Store, create_store, open_writer
-from train.batches import Clips, FeatureBatches, balanced_weights
-from train.head import HeadConfig, build_head
-from train.inputs import prepare
-from train.learn import Job, LearnConfig, learn_many, roc_auc
-from train.material import Material
-from train.sweep import SweepConfig, _material, sweep
+from train.data.batches import Clips, FeatureBatches, balanced_weights
+from train.data.inputs import prepare
+from train.data.training_set import Material
+from train.heads.architectures import HeadConfig, build_head
+from train.heads.training import Job, LearnConfig, learn_many, roc_auc
+from train.sweep.stage import SweepConfig, _material, sweep
 
 CLIPS, SIZE, SHIFT = 1000, 2048, 0.15
 """Clips and features of the data set that is made, and by how much the features of fakes differ, in their spread."""
@@ -168,8 +168,8 @@ def _whole_network() -> Any:
     """Returns ResNet50 and the published head, everything to be trained."""
     import keras
 
-    from extract.backbone import build_backbone, trunk_of
-    from train.finetune import join, open_layers
+    from extract.backbones.networks import build_backbone, trunk_of
+    from train.end_to_end.finetune import join, open_layers
 
     backbone = build_backbone("resnet50", "random")
     open_layers(backbone, trunk_of(backbone, "resnet50"), 10_000)

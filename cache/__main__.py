@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from cache.command import Parser, run
+from cache.cli import Parser, run
 from cache.files import replace_with, write_csv, writing
 from cache.profile import canonical_json
 from cache.schema import UserError, coverage_of

@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from cache.command import run
+from cache.cli import run
 
 COMMANDS = ("stream", "export", "web")
 USAGE = 64
@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in COMMANDS:
         return importlib.import_module(f"detect.{words[0]}").main(words[1:])
-    return importlib.import_module("detect.clips").main(words)
+    return importlib.import_module("detect.clips.stage").main(words)
 
 
 if __name__ == "__main__":

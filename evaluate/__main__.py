@@ -5,17 +5,17 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cache.command import Parser, add_flags, read_flags, run
-from evaluate.bootstrap import Measure
-from evaluate.evaluation import DECISION_NAMES, HALF, SCORE_NAMES, shown
-from evaluate.report import METRICS, ReportConfig, write_report
+from cache.cli import Parser, add_flags, read_flags, run
+from evaluate.report.stage import METRICS, ReportConfig, write_report
+from evaluate.results.measures import DECISION_NAMES, HALF, SCORE_NAMES, shown
+from evaluate.stats.bootstrap import Measure
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; its last line is the path of what it wrote."""
-    from evaluate.compare import NUMBERS, CompareConfig, compare
-    from evaluate.leaderboard import LeaderboardConfig, write_leaderboard_page
+    from evaluate.compare.stage import NUMBERS, CompareConfig, compare
     from evaluate.protocols import ProtocolsConfig, protocols
+    from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
 
     parser = Parser(prog="python -m evaluate", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)

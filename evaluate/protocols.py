@@ -7,24 +7,24 @@ from pathlib import Path
 
 import numpy as np
 
-from cache.command import option, start_keras
+from cache.cli import option, start_keras
 from cache.files import write_csv, write_text
 from cache.schema import TEST, TRAIN, UserError, coverage_of
 from cache.store import Contents, load, open_store, require_profile
-from evaluate.bootstrap import Measure, ends
-from evaluate.evaluation import DECISION_NAMES, SCORE_NAMES, shown
-from evaluate.figures import Interval, inline_svg, intervals_figure, save
-from evaluate.markup import Html, element, items, measured, page, section, table
-from evaluate.metrics import evaluate
-from evaluate.notes import leaks
-from evaluate.report import require_resamples
-from evaluate.results import read_results
-from evaluate.tables import Table, readable, write_tables
+from evaluate.page.figures import Interval, inline_svg, intervals_figure, save
+from evaluate.page.markup import Html, element, items, measured, page, section, table
+from evaluate.page.tables import Table, readable, write_tables
+from evaluate.report.caveats import leaks
+from evaluate.report.stage import require_resamples
+from evaluate.results.measures import DECISION_NAMES, SCORE_NAMES, shown
+from evaluate.results.read import read_results
+from evaluate.stats.bootstrap import Measure, ends
+from evaluate.stats.metrics import evaluate
+from train.data.split import SplitConfig, SplitKind, owner
+from train.data.training_set import newest_features
 from train.fit import FitConfig, fit
-from train.head import HeadConfig
-from train.material import newest_features
-from train.runs import CONFIG, ENSEMBLE, PREDICTION_COLUMNS, load_head, read_config, read_run
-from train.split import SplitConfig, SplitKind, owner
+from train.heads.architectures import HeadConfig
+from train.runs.folder import CONFIG, ENSEMBLE, PREDICTION_COLUMNS, load_head, read_config, read_run
 
 PAGE, NUMBERS = "protocols.html", "protocols.json"
 SPLITS: tuple[SplitKind, ...] = ("official", "identity", "random")
@@ -167,9 +167,9 @@ def _across(split: str, run: Path, trained: set[str], name: str, other: Contents
 
 def _predict(run: Path, contents: Contents) -> np.ndarray:
     """Returns the probability of fake, float64 (N,), that a run or an ensemble of runs on features gives each clip."""
-    from train.batches import Clips
-    from train.ensemble import read_mixture
-    from train.learn import predict
+    from train.data.batches import Clips
+    from train.heads.training import predict
+    from train.runs.ensemble import read_mixture
 
     config, _ = read_config(run)
     if config.get("kind") == ENSEMBLE:

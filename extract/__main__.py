@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cache.command import parse_flags, run
+from cache.cli import parse_flags, run
 
 
 def main(argv: Sequence[str] | None = None) -> None:

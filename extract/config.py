@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cache.command import option, required
+from cache.cli import option, required
 from cache.profile import CropProfile, FeatureProfile
-from extract.backbone import BackboneName, identify_weights
-from extract.dataset import Compression, Layout
-from extract.detectors import DetectorName, detector_hash
-from extract.engine import EngineName, Precision
-from extract.video import Limits, Sampling
+from extract.backbones.engines import EngineName, Precision
+from extract.backbones.networks import BackboneName, identify_weights
+from extract.clips.decode import Limits, Sampling
+from extract.clips.face_detectors import DetectorName, detector_hash
+from extract.readers.layouts import Compression, Layout
 
 BackendName = Literal["local", "loky", "ray", "dask"]
 

@@ -13,10 +13,10 @@ from cache.manifest import write_manifest
 from cache.schema import CROP_SIZE, FRAMES, OK, UserError, VideoRecord
 from cache.store import Store, Writer, create_store, find_rows, open_writer, read_indexes
 from extract.config import ExtractConfig
-from extract.dataset import read_dataset
-from extract.rows import Clock
-from extract.scale import extract_units
-from extract.unit import extract_videos, not_done, start_engine
+from extract.many_processes import extract_units
+from extract.one_process import extract_videos, not_done, start_engine
+from extract.readers.layouts import read_dataset
+from extract.steps import Clock
 
 CROP_BYTES = FRAMES * CROP_SIZE * CROP_SIZE * 3
 

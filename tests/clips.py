@@ -7,7 +7,9 @@ from typing import Any
 import av
 import numpy as np
 
-CELEB_DF_MINI = Path(__file__).parents[2] / "shared" / "celeb-df-mini"
+from tests import SHARED
+
+CELEB_DF_MINI = SHARED / "celeb-df-mini"
 """64 real clips shaped like Celeb-DF; tests that use them skip where they are not."""
 
 

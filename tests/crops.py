@@ -11,9 +11,9 @@ from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, VideoRecord, mask_of
 from cache.store import Store, create_store, find_rows, open_writer, read_indexes
-from extract.detectors import detector_hash
-from extract.engine import make_engine
-from extract.rows import Clock, rows_from_store, rows_with_features
+from extract.backbones.engines import make_engine
+from extract.clips.face_detectors import detector_hash
+from extract.steps import Clock, rows_from_store, rows_with_features
 from tests.stores import pairs
 from train.fit import FitConfig, fit
 

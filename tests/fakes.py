@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from extract.backbone import BACKBONES
+from extract.backbones.networks import BACKBONES
 
 
 class FakeEngine:

@@ -1,63 +1,136 @@
-"""The house stands as drawn: imports point one way, and each command loads only what it uses."""
+"""The house stands as drawn: imports point one way, rooms are small, and each command loads only what it uses."""
 
 import ast
 import importlib
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
+
 ORDER = ["cache", "extract", "train", "evaluate", "detect"]
-PURE = ["evaluate.bootstrap", "evaluate.metrics", "evaluate.paired", "evaluate.calibrate"]
+STATS = "evaluate/stats"
 # Training reaches for videos and backbones only to fine-tune them.
-MAY_IMPORT_EXTRACT = {"finetune.py"}
+MAY_IMPORT_EXTRACT = {"train/end_to_end/finetune.py"}
+MAY_IMPORT_TENSORFLOW = {"detect/export/stage.py", "extract/backbones/engine_tensorflow.py"}
+MOST_MODULES = 12
+# Folder: why it has more.
+MAY_BE_LARGER: dict[str, str] = {}
 
 
-def imported(path: Path) -> set[str]:
-    """The top-level names that a module imports, anywhere in it."""
-    return {name.split(".")[0] for name in imported_modules(path)}
+def sources(*packages: str) -> list[Path]:
+    """Every module of `packages`, relative to the root."""
+    found = [path.relative_to(ROOT) for package in packages for path in (ROOT / package).rglob("*.py")]
+    assert len(found) > len(packages)
+    return sorted(found)
 
 
 def imported_modules(path: Path) -> set[str]:
+    """The names that a module imports, anywhere in it; `from a import b` gives a and a.b."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names.add(node.module or "")
             assert node.level == 0, f"{path} imports by dots"
+            names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
 
 
-def module_file(name: str) -> Path:
-    return ROOT / (name.replace(".", "/") + ".py")
+def imported(path: Path) -> set[str]:
+    """The top-level names that a module imports."""
+    return {name.split(".")[0] for name in imported_modules(path)}
+
+
+def files_imported(path: Path) -> set[Path]:
+    """The modules of ours that a module imports."""
+    candidates = (Path(name.replace(".", "/") + ".py") for name in imported_modules(path) if name)
+    return {file for file in candidates if (ROOT / file).is_file()}
+
+
+def cycle_in(graph: Mapping[Path, Iterable[Path]]) -> list[str]:
+    """One cycle of `graph`, empty if it has none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [str(node) for node in error.args[1]]
+    return []
 
 
 @pytest.mark.parametrize("package", ORDER)
-def test_imports_point_one_way(package):
-    later = set(ORDER[ORDER.index(package) + 1 :]) | {"benchmarks", "tests"}
-    for path in (ROOT / package).glob("*.py"):
-        assert not imported(path) & later, f"{path.name} of {package} imports what comes after it"
+def test_packages_import_one_way(package):
+    later = set(ORDER[ORDER.index(package) + 1 :]) | {"reelcheck", "benchmarks", "tests"}
+    for path in sources(package):
+        assert not imported(path) & later, f"{path} imports what comes after it"
+
+
+def test_no_files_import_each_other():
+    assert not cycle_in({path: files_imported(path) for path in sources(*ORDER, "benchmarks")})
+
+
+def test_no_rooms_import_each_other():
+    """A `__main__` is a door: it leads into every room and belongs to none."""
+    graph: dict[Path, set[Path]] = {}
+    for path in sources(*ORDER):
+        if path.name != "__main__.py":
+            rooms = {file.parent for file in files_imported(path)} - {path.parent}
+            graph.setdefault(path.parent, set()).update(rooms)
+    assert not cycle_in(graph)
+
+
+def test_a_cycle_would_be_found():
+    one, two, three = Path("a"), Path("b"), Path("c")
+    assert set(cycle_in({one: [two], two: [three], three: [one]})) == {"a", "b", "c"}
+    assert not cycle_in({one: [two, three], two: [three]})
+
+
+def test_a_room_is_small_enough_to_know():
+    rooms: dict[str, int] = {}
+    for path in sources(*ORDER, "benchmarks"):
+        if path.name != "__init__.py":
+            rooms[str(path.parent)] = rooms.get(str(path.parent), 0) + 1
+    assert {room: count for room, count in rooms.items() if count > MOST_MODULES and room not in MAY_BE_LARGER} == {}
+    assert len(rooms) > len(ORDER)
+
+
+def test_no_module_is_named_after_its_only_public_function():
+    """`from a.train import train` would leave nobody sure which of the two `train` is."""
+    for path in sources(*ORDER):
+        body = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
+        functions = [node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        assert [name for name in functions if not name.startswith("_")] != [path.stem], path
+
+
+def test_every_folder_says_what_is_in_it():
+    for path in sources(*ORDER):
+        text = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        assert text, path
+
+
+def test_tests_lie_in_folders_of_the_same_shape():
+    for path in sources("tests"):
+        room = path.parent.relative_to("tests")
+        assert (ROOT / room).is_dir(), f"{path} tests no folder {room}"
 
 
 def test_only_fine_tuning_takes_extract_into_training():
-    for path in (ROOT / "train").glob("*.py"):
-        assert "extract" not in imported(path) or path.name in MAY_IMPORT_EXTRACT, path
+    for path in sources("train"):
+        assert "extract" not in imported(path) or str(path) in MAY_IMPORT_EXTRACT, path
 
 
-@pytest.mark.parametrize("name", PURE)
-def test_the_numbers_stand_alone(name):
+@pytest.mark.parametrize("path", sources(STATS))
+def test_the_numbers_stand_alone(path):
     """They know neither stores nor runs: anyone may take them elsewhere."""
-    ours = {module for module in imported_modules(module_file(name)) if module.split(".")[0] in ORDER}
-    assert ours <= set(PURE)
+    assert {str(file.parent) for file in files_imported(path)} <= {STATS}
 
 
 def test_only_one_engine_file_and_export_know_tensorflow():
-    for package in ORDER:
-        for path in (ROOT / package).glob("*.py"):
-            assert "tensorflow" not in imported(path) or path.name in ("export.py", "engine_tensorflow.py"), path
+    for path in sources(*ORDER):
+        assert "tensorflow" not in imported(path) or str(path) in MAY_IMPORT_TENSORFLOW, path
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -78,9 +151,10 @@ def test_training_a_head_loads_no_video_code():
 
 
 def test_training_on_crops_loads_no_video_code_before_it_needs_a_backbone():
-    assert not loaded_by("import train.finetune, train.cnn3d, train.augment") & {"cv2", "av", "extract", "keras"}
+    stages = "from train.end_to_end import finetune, cnn3d, augment"
+    assert not loaded_by(stages) & {"cv2", "av", "extract", "keras"}
     # Keras brings cv2 along.
-    assert not loaded_by("import train.loop, train.crops, train.finetune, train.cnn3d") & {"av", "extract"}
+    assert not loaded_by("from train.end_to_end import loop, crops, finetune, cnn3d") & {"av", "extract"}
 
 
 def test_looking_at_a_store_loads_no_network_code():

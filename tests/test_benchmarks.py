@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,10 +11,10 @@ from benchmarks import clips
 from benchmarks.__main__ import main
 from benchmarks.folds import fold_parts
 from benchmarks.measure import Result, summarise
-from extract.detectors import HaarDetector
+from extract.clips.face_detectors import HaarDetector
+from tests import ROOT
 from tests.stores import pairs
 
-ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results.json"
 
 

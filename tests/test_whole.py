@@ -16,22 +16,21 @@ from matplotlib.image import imread
 
 from cache.schema import FRAMES, UserError
 from detect.__main__ import main
-from detect.life import open_detector
-from detect.sources import find_clips
-from evaluate.report import ReportConfig, write_report
-from evaluate.results import read_temperature
-from extract.celeb_df import read_celeb_df
+from detect.clips.inputs import find_clips
+from detect.detector.load import open_detector
+from evaluate.report.stage import ReportConfig, write_report
+from evaluate.results.read import read_temperature
+from extract.clips.decode import read_times
 from extract.config import ExtractConfig
-from extract.drawn import DrawnConfig, draw_dataset
-from extract.drawn_clip import draw_empty_clip
+from extract.drawn.clip import draw_empty_clip
+from extract.drawn.dataset import DrawnConfig, draw_dataset
 from extract.pipeline import extract
-from extract.video import read_times
+from extract.readers.celeb_df import read_celeb_df
+from tests import ROOT
 from tests.clips import write_sound
-from train.cnn3d import Cnn3dConfig, train_cnn3d
-from train.finetune import FinetuneConfig, finetune
+from train.end_to_end.cnn3d import Cnn3dConfig, train_cnn3d
+from train.end_to_end.finetune import FinetuneConfig, finetune
 from train.fit import FitConfig, fit
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +177,7 @@ def test_a_wrong_command_is_one_sentence(run_folder, data, words, message):
 
 
 def test_a_sheet_holds_twenty_clips_and_the_next_goes_on(run_folder, data, tmp_path, monkeypatch):
-    monkeypatch.setattr("detect.sheet.CLIPS", 3)
+    monkeypatch.setattr("detect.clips.sheet.CLIPS", 3)
     main([str(data / "Celeb-real"), "--run", str(run_folder), "--show", str(tmp_path / "out.png")])
     shapes = {path.name: imread(path).shape[0] for path in tmp_path.iterdir()}
     assert set(shapes) == {"out.png", "out-2.png", "out-3.png"}
@@ -191,7 +190,7 @@ def test_a_folder_without_videos_is_refused(tmp_path):
 
 
 def test_a_cascade_that_is_not_the_one_of_training_is_refused(run_folder, monkeypatch):
-    monkeypatch.setattr("detect.detector.detector_hash", lambda name, file: "0" * 16)
+    monkeypatch.setattr("detect.detector.verdict.detector_hash", lambda name, file: "0" * 16)
     with pytest.raises(UserError, match="is the file 0000000000000000, the run was trained with"):
         open_detector(run_folder)
 

@@ -1,7 +1,5 @@
-"""Stage 2: features -> split, audited -> head -> run folder.
+"""Stage 2: features -> split, audited -> head -> run folder. Run as `python -m train`.
 
-`material` loads and splits (`split`, `people`) and audits (`audit`); `fit` trains a head a seed, `sweep` many, by the
-`study` that Optuna keeps. Both go through `learn`, which trains heads (`head`) side by side in a `stack`, on `inputs`.
-`record` and `runs` write and read run folders, `ensemble` joins them; `baseline` is what they all have to beat.
-`finetune` and `cnn3d` train whole networks on crops, in one `loop`. Run as `python -m train`.
+`data` loads features and says who trains and who tests; `heads` holds the networks and their training; `runs` is the run
+folder. `fit` trains a head a seed, `sweep` hundreds, `end_to_end` whole networks on crops.
 """

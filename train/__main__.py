@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from cache.command import Parser, add_flags, read_flags, run
+from cache.cli import Parser, add_flags, read_flags, run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; its last line is the path of what it wrote."""
-    from train.cnn3d import Cnn3dConfig, train_cnn3d
-    from train.ensemble import EnsembleConfig, ensemble
-    from train.finetune import FinetuneConfig, finetune
+    from train.end_to_end.cnn3d import Cnn3dConfig, train_cnn3d
+    from train.end_to_end.finetune import FinetuneConfig, finetune
     from train.fit import FitConfig, fit
-    from train.sweep import SweepConfig, sweep
+    from train.runs.ensemble import EnsembleConfig, ensemble
+    from train.sweep.stage import SweepConfig, sweep
 
     stages = {
         "fit": (fit, FitConfig, "train heads, one a seed, and write their run folders"),

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cache.command import option, start_keras
+from cache.cli import option, start_keras
 from cache.schema import UserError
-from train.ensemble import EnsembleConfig, ensemble
-from train.head import HEADS, HeadConfig, require_buildable
-from train.material import Material, gather
-from train.record import Trained, record
-from train.runs import free_name
-from train.split import SplitConfig, SplitKind
+from train.data.split import SplitConfig, SplitKind
+from train.data.training_set import Material, gather
+from train.heads.architectures import HEADS, HeadConfig, require_buildable
+from train.runs.ensemble import EnsembleConfig, ensemble
+from train.runs.folder import free_name
+from train.runs.write import Trained, record
 
 if TYPE_CHECKING:
-    from train.inputs import Inputs
-    from train.learn import LearnConfig, Progress
+    from train.data.inputs import Inputs
+    from train.heads.training import LearnConfig, Progress
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class FitConfig:
     @property
     def learn_config(self) -> "LearnConfig":
         """The fields that decide the training."""
-        from train.learn import LearnConfig
+        from train.heads.training import LearnConfig
 
         names = [field.name for field in dataclasses.fields(LearnConfig)]
         return LearnConfig(**{name: getattr(self, name) for name in names})
@@ -112,7 +112,7 @@ def train_all(configs: Sequence[FitConfig], material: Material) -> list[Trained]
     start_keras()
     from tqdm import tqdm
 
-    from train.learn import Job, learn_many, require_numbers
+    from train.heads.training import Job, learn_many, require_numbers
 
     first, inputs = configs[0], inputs_of(configs[0], material)
     total = first.epochs if len(material.val) else first.fixed_epochs
@@ -129,14 +129,14 @@ def train_all(configs: Sequence[FitConfig], material: Material) -> list[Trained]
 
 def inputs_of(config: FitConfig, material: Material) -> "Inputs":
     """Returns what the heads of the shape of `config` learn from. Keras has been started."""
-    from train.learn import usable_components
+    from train.heads.training import usable_components
 
     return material.inputs(usable_components(config.head_config, config.components))
 
 
 def finish(config: FitConfig, progress: "Progress", material: Material) -> Trained:
     """Returns the head that `progress` led to, trained as `config` says, and what it says of all clips."""
-    from train.learn import finished_head, predict
+    from train.heads.training import finished_head, predict
 
     head = finished_head(config.head_config, progress, inputs_of(config, material))
     said = predict(head, material.clips, material.used)

@@ -1,0 +1,1 @@
+"""Verdicts on files and folders: `python -m detect CLIP`."""

@@ -1,0 +1,138 @@
+"""The contact sheet: what the detector saw of a clip and, where it was asked, what that speaks for, as one picture."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure, SubFigure
+
+from cache.files import replace_with, writing
+from cache.schema import CROP_SIZE, FRAMES, printable
+from detect.clips.evidence import Evidence
+from detect.detector.verdict import Verdict
+
+COLOURS = {"face": "#009E73", "tracked": "#E69F00", "full_frame": "#999999"}
+CAPTIONS = {"face": "face", "tracked": "tracked", "full_frame": "whole frame"}
+FOR_FAKE, FOR_REAL = "#d55e00", "#0072b2"
+COLUMNS = 6
+CLIPS = 20
+"""Clips on one sheet."""
+ROWS = FRAMES // COLUMNS
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A verdict, the crops uint8 (12, 160, 160, 3) if there are any, and what they speak for if that was asked."""
+
+    verdict: Verdict
+    crops: np.ndarray | None
+    evidence: Evidence | None = None
+
+
+class Sheets:
+    """Contact sheets as they fill: twenty clips on `path`, the next on its name with -2, and so on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._number = path, 1
+        self._held: list[Judged] = []
+
+    def add(self, one: Judged) -> None:
+        """Takes `one` more, and draws the sheet that it no longer fits on."""
+        if len(self._held) == CLIPS:
+            self.close()
+        self._held.append(one)
+
+    def close(self) -> None:
+        """Draws what is left."""
+        if self._held:
+            draw_sheet(_numbered(self._path, self._number), self._held)
+            self._held, self._number = [], self._number + 1
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+
+
+def draw_sheet(path: Path, judged: Sequence[Judged]) -> Path:
+    """Draws the twelve crops of each judged clip with its verdict above; returns `path`.
+
+    Each crop bears its time in the clip and a frame in the colour of what it shows.
+    """
+    figure = Figure(figsize=(11, sum(map(_height, judged))), layout="constrained")
+    ratios = [_height(one) for one in judged]
+    blocks = np.atleast_1d(np.array(figure.subfigures(len(judged), 1, height_ratios=ratios)))
+    for block, one in zip(blocks, judged, strict=True):
+        _draw_block(block, one)
+    with writing(path.parent), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # that its font lacks, and draws as boxes
+        return replace_with(path, lambda temporary: figure.savefig(temporary, dpi=110, format="png"))
+
+
+def _height(judged: Judged) -> float:
+    """Inches."""
+    return 6.6 if judged.evidence else 4.6
+
+
+def _draw_block(block: SubFigure, judged: Judged) -> None:
+    verdict = judged.verdict
+    said = (
+        printable(verdict.reason) if verdict.probability is None else f"probability of fake {verdict.probability:.3f}"
+    )
+    face = f"    face {verdict.face}" if verdict.face > 1 else ""
+    title = (
+        f"{verdict.verdict}    {said}    coverage {verdict.coverage:.0%}{face}\n{printable(Path(verdict.clip).name)}"
+    )
+    block.suptitle(title, fontsize=12, parse_math=False)
+    if judged.evidence:
+        block, below = np.array(block.subfigures(2, 1, height_ratios=(4, 2)))
+        _draw_time(below.subplots(), verdict, judged.evidence)
+    for i, axes in enumerate(block.subplots(ROWS, COLUMNS).flat):
+        axes.set_xticks([])
+        axes.set_yticks([])
+        if judged.crops is None or i >= len(verdict.frames):
+            axes.set_axis_off()
+            continue
+        frame = verdict.frames[i]
+        axes.imshow(judged.crops[i])
+        if judged.evidence:
+            _draw_regions(axes, judged.evidence, i)
+        axes.set_xlabel(f"{frame.seconds:.2f} s   {CAPTIONS[frame.status]}", fontsize=9)
+        for spine in axes.spines.values():
+            spine.set(color=COLOURS[frame.status], linewidth=3)
+
+
+def _draw_regions(axes: Axes, evidence: Evidence, frame: int) -> None:
+    """Lays over a crop, the more opaque the more it matters, what speaks for fake and what for real."""
+    regions, most = evidence.regions[frame], np.abs(evidence.regions).max() or 1.0
+    colours = np.where((regions > 0)[..., None], to_rgb(FOR_FAKE), to_rgb(FOR_REAL))
+    opaque = 0.6 * np.abs(regions)[..., None] / most
+    axes.imshow(np.concatenate([colours, opaque], axis=2), extent=(-0.5, CROP_SIZE - 0.5, CROP_SIZE - 0.5, -0.5))
+
+
+def _draw_time(axes: Axes, verdict: Verdict, evidence: Evidence) -> None:
+    """Draws what each frame speaks for, and the score of each window where the clip was judged in windows."""
+    seconds = np.array([frame.seconds for frame in verdict.frames])
+    width = 0.6 * float(np.median(np.diff(seconds))) if len(seconds) > 1 and seconds[-1] > seconds[0] else 0.1
+    colours = [FOR_FAKE if value > 0 else FOR_REAL for value in evidence.frames]
+    axes.bar(seconds, evidence.frames, width=width, color=colours)
+    axes.axhline(0, color="#666666", linewidth=0.8)
+    axes.set_xlabel("time in the clip, seconds", fontsize=9)
+    axes.set_ylabel("speaks for fake (up)\nor real (down)", fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.set_title(
+        "What covering a frame takes from the probability of fake; over the crops the same for their parts, orange for "
+        "fake, blue for real",
+        fontsize=9,
+    )
+    judged = [moment for moment in verdict.timeline if moment.probability is not None]
+    if judged:
+        score = axes.twinx()
+        middles = [(moment.start + moment.end) / 2 for moment in judged]
+        score.plot(middles, [moment.probability or 0.0 for moment in judged], color="#333333", marker="o", markersize=3)
+        score.set_ylim(0, 1)
+        score.set_ylabel("probability of fake\nof the window", fontsize=9)
+        score.tick_params(labelsize=8)

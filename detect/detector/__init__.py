@@ -1,0 +1,1 @@
+"""Crops in, verdict out: a run or an export loaded as a detector."""

@@ -1,0 +1,140 @@
+"""A run folder, or what was exported from one, brought to life as a detector."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cache.cli import start_keras
+from cache.profile import FeatureProfile, crops_of, fingerprint
+from cache.schema import UserError
+from detect.detector.contract import CONTRACT, PORTABLE, exported_folder
+from detect.detector.networks import CropJudge, EnsembleJudge, FeatureJudge, Judge, Network
+from detect.detector.portable import read_exported
+from detect.detector.verdict import Detector
+from extract.backbones.engines import Engine, make_engine
+
+if TYPE_CHECKING:
+    import keras
+
+    from train.runs.folder import Run
+
+ENGINES = ("keras", *PORTABLE)
+
+
+def open_detector(
+    folder: Path, weights: str | None = None, detector_file: Path | None = None, engine: str = "keras"
+) -> Detector:
+    """Returns the detector of the run in `folder`, run by `engine`, one of `ENGINES`.
+
+    All but "keras" run what `make export` wrote, without TensorFlow; `folder` may then be the exported one itself.
+    `weights` and `detector_file` are for files that have moved. A UserError says what is missing or does not fit.
+    """
+    if engine != "keras" or (folder / CONTRACT).is_file():
+        if weights:
+            raise UserError("what was exported has its weights inside; leave out --weights.")
+        return read_exported(exported_folder(folder, engine), detector_file)
+    start_keras()
+    from evaluate.results.read import read_temperature
+    from train.runs.folder import read_config
+
+    crops, judge = crops_of(read_config(folder)[1]), bring_to_life(folder, weights)
+    return Detector(crops, judge, read_temperature(folder), detector_file or _detector_file(folder))
+
+
+def newest() -> Path:
+    """Returns the run below runs/ that was finished last; a UserError if there is none."""
+    from train.runs.folder import latest
+
+    return latest(Path("runs"))
+
+
+def open_ensemble(folders: Sequence[Path], weights: str | None = None, detector_file: Path | None = None) -> Detector:
+    """Returns the detector that judges by the mean probability of the runs in `folders`, which judge the same crops."""
+    start_keras()
+    from train.runs.ensemble import crops_of_all
+
+    if len(folders) < 2:
+        raise UserError("an ensemble needs two runs or more; name them as --ensemble runs/a runs/b.")
+    profile = crops_of_all(folders)
+    judge = EnsembleJudge([bring_to_life(folder, weights) for folder in folders], lambda said: said.mean(axis=0))
+    return Detector(profile, judge, None, detector_file or _detector_file(folders[0]))
+
+
+def _detector_file(folder: Path) -> Path | None:
+    """Returns the file of the face detector that the run in `folder` was trained with, if it had one."""
+    from train.runs.folder import read_config
+
+    origin = read_config(folder)[0].get("origin", {})
+    return Path(origin["detector_file"]) if "detector_file" in origin else None
+
+
+def bring_to_life(folder: Path, weights: str | None = None) -> Judge:
+    """Returns the judge that the run in `folder` makes; `weights` are its backbone's, if they have moved."""
+    from train.end_to_end.cnn3d import load_cnn3d
+    from train.runs.ensemble import read_mixture
+    from train.runs.folder import CONFIG, ENSEMBLE, read_config, read_run
+
+    config, profile = read_config(folder)
+    if isinstance(profile, FeatureProfile):
+        return _feature_judge(read_run(folder), weights)
+    if config.get("kind") == ENSEMBLE:
+        members, mixture = read_mixture(config.get("ensemble"), folder / CONFIG)
+        return EnsembleJudge([bring_to_life(member, weights) for member in members], mixture)
+    if weights:
+        raise UserError(f"{folder} judges crops without a backbone; leave out --weights.")
+    return CropJudge(as_network(load_cnn3d(folder, config)))
+
+
+def build_networks(folder: Path, weights: str | None = None) -> dict[str, "keras.Model"]:
+    """Returns the networks of the run in `folder`: its `detector`, and the `backbone` and `head` it consists of.
+
+    The detector takes crops and mask. A network over crops is a detector alone. A UserError for an ensemble.
+    """
+    from extract.backbones.networks import build_backbone
+    from train.end_to_end.cnn3d import load_cnn3d
+    from train.end_to_end.finetune import join
+    from train.runs.folder import ENSEMBLE, load_head, read_config, read_run
+
+    config, profile = read_config(folder)
+    if config.get("kind") == ENSEMBLE:
+        raise UserError(f"{folder} is an ensemble, which has no one network; name one of its members.")
+    if not isinstance(profile, FeatureProfile):
+        return {"detector": load_cnn3d(folder, config)}
+    run = read_run(folder)
+    backbone, head = build_backbone(profile.backbone, _weights(run, weights)), load_head(run, profile)
+    return {"detector": join(backbone, head), "backbone": backbone, "head": head}
+
+
+def _weights(run: "Run", given: str | None) -> str:
+    from extract.backbones.networks import require_weights
+
+    weights = given or run.weights
+    require_weights(weights, run.profile.weights, run.folder)
+    return weights
+
+
+def _feature_judge(run: "Run", weights: str | None) -> FeatureJudge:
+    from train.runs.folder import load_head
+
+    # Keras, which the head needs anyway: converting to a faster engine takes longer than a few clips do.
+    engine = _engine(run.profile.backbone, _weights(run, weights), run.profile.precision)
+    return FeatureJudge(engine, as_network(load_head(run, run.profile)), fingerprint(run.profile))
+
+
+@functools.lru_cache(maxsize=4)
+def _engine(backbone: str, weights: str, precision: str) -> Engine:
+    """Returns one engine for all members of an ensemble that need it."""
+    return make_engine(backbone, weights, 0, precision, "keras")
+
+
+def as_network(model: "keras.Model") -> Network:
+    """Returns `model` as a judge takes it; a single input goes by any name."""
+
+    def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        (first, *others) = inputs.values()
+        return np.asarray(model.predict_on_batch(dict(inputs) if others else first))
+
+    return run

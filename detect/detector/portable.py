@@ -1,0 +1,97 @@
+"""Exported networks at work, by ONNX Runtime, LiteRT or OpenVINO; nothing here, or imported here, loads TensorFlow."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cache.cli import quiet_stderr
+from cache.profile import fingerprint
+from cache.schema import FRAMES, UserError
+from detect.detector.contract import PORTABLE, read_contract
+from detect.detector.networks import CropJudge, FeatureJudge, Network
+from detect.detector.verdict import Detector
+from extract.backbones.engines import Engine
+
+
+def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
+    """Returns the detector that was exported to `folder`; a UserError says what keeps it from being one."""
+    contract = read_contract(folder)
+    if contract.format not in PORTABLE:
+        raise UserError(f"{folder} is in the format {contract.format}, which detection does not run; take FORMAT=onnx.")
+    loaded = {name: load_network(path, contract.format) for name, path in contract.files.items() if name != "detector"}
+    if "backbone" in loaded and "head" in loaded:
+        backbone = loaded["backbone"]
+        engine = Engine(lambda crops: backbone({"crops": crops}), FRAMES, contract.format)
+        judge = FeatureJudge(engine, loaded["head"], fingerprint(contract.profile))
+    else:
+        judge = CropJudge(load_network(contract.files["detector"], contract.format))
+    return Detector(contract.crops, judge, contract.temperature, detector_file or contract.detector_file)
+
+
+def load_network(path: Path, format: str) -> Network:
+    """Returns the network in the file `path`, which takes its inputs by name; a UserError if it holds none."""
+    try:
+        network = _LOADERS[format](path)
+    except ImportError as error:
+        raise UserError(f"{format} is not installed ({error}); pip install reelcheck[export,openvino].") from None
+    except Exception as error:  # noqa: BLE001 - each runtime has errors of its own
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"{path} cannot be loaded as {format} ({reason}); export it again.") from None
+
+    def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        try:
+            return network(inputs)
+        except Exception as error:  # noqa: BLE001 - as above
+            reason = str(error).strip().split("\n")[0]
+            raise UserError(f"{path} cannot judge {' and '.join(inputs)} ({reason}); export it again.") from None
+
+    return run
+
+
+def _onnx(path: Path) -> Network:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        return np.asarray(session.run(None, dict(inputs))[0])
+
+    return run
+
+
+def _litert(path: Path) -> Network:
+    from ai_edge_litert.interpreter import Interpreter
+
+    with quiet_stderr():  # which it uses to say that all is well
+        interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+        interpreter.allocate_tensors()
+        network = interpreter.get_signature_runner()
+
+    def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        # One row at a time: its buffers are laid out for that, and stay so.
+        rows = len(next(iter(inputs.values())))
+        found = [network(**{name: value[row : row + 1] for name, value in inputs.items()}) for row in range(rows)]
+        return np.concatenate([next(iter(outputs.values())) for outputs in found])
+
+    return run
+
+
+def _openvino(path: Path) -> Network:
+    import openvino
+
+    core = openvino.Core()
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    request = core.compile_model(core.read_model(path), "CPU", settings).create_infer_request()
+
+    def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        return np.array(request.infer(dict(inputs))[0])
+
+    return run
+
+
+_LOADERS: dict[str, Callable[[Path], Network]] = {"onnx": _onnx, "litert": _litert, "openvino": _openvino}

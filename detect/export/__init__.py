@@ -1,0 +1,1 @@
+"""The detector for other programs, in six formats: `python -m detect export`."""

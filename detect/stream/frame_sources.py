@@ -1,0 +1,136 @@
+"""Frames as they come, from a camera, an address or a file, and the few of them that are judged."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from cache.schema import FRAMES, UserError
+from extract.clips.decode import CONTAINERS, ClipError, Limits, choose, play, read_times
+
+Picture = Callable[[], np.ndarray]
+"""Returns a frame as uint8 RGB (H, W, 3); most frames are never asked for it."""
+
+TIMEOUT = 5.0
+"""Seconds without a frame after which a source counts as lost."""
+FORMATS = f"{CONTAINERS},rtsp,mpjpeg"
+
+
+class Lost(Exception):
+    """A live source that has ended or fails; its text says how."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One frame: seconds from the source's first one, and its picture."""
+
+    seconds: float
+    picture: Picture
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What is watched: `frames` opens it anew and yields its frames, raising Lost where it `lives` on elsewhere.
+
+    `moments` are the seconds at which frames are taken, for a file that is shorter than a window; None else.
+    """
+
+    name: str
+    lives: bool
+    frames: Callable[[], Iterator[Frame]]
+    moments: Sequence[float] | None = None
+
+
+def open_source(word: str, window: float) -> Source:
+    """Returns the source that `word` names: a camera's number, an address, or a file.
+
+    A file shorter than `window` seconds is sampled as a clip, so that its last verdict is that of detection on it.
+    A UserError says that `word` is none of these.
+    """
+    if word.isdecimal() and len(word) < 10:  # OpenCV counts in 32 bits
+        return Source(f"camera {word}", True, lambda: _camera(int(word)))
+    if "://" in word:
+        return Source(word, True, lambda: _address(word))
+    path = Path(word)
+    if not path.is_file():
+        raise UserError(f"{word} is no file, no camera's number and no address such as rtsp://host/path; name one.")
+    try:
+        times, end, scale = read_times(path)
+    except ClipError as error:
+        raise UserError(f"{word} cannot be watched ({error.reason}); give another source.") from None
+    seconds = [float((at - times[0]) * scale) for at in choose(times, end, "uniform")]
+    moments = seconds if times and (end - times[0]) * scale <= window else None
+    return Source(word, False, lambda: _file(path, scale), moments)
+
+
+def sampled(frames: Iterable[Frame], window: float, moments: Sequence[float] | None) -> Iterator[Frame]:
+    """Yields the frames on display at `moments`, or without end at the middles of spans of a twelfth of `window`."""
+    spacing = Fraction(window).limit_denominator(1000) / FRAMES
+    regular = (float((number + Fraction(1, 2)) * spacing) for number in count())
+    due = regular if moments is None else iter(moments)
+    moment, held = next(due, None), None
+    for frame in frames:
+        while held is not None and moment is not None and frame.seconds > moment:
+            yield held
+            moment = next(due, None)
+        held = frame
+    if held is not None and moments is not None:
+        while moment is not None:  # the last frame stays on display until the end
+            yield held
+            moment = next(due, None)
+
+
+def paced(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Passes `frames` on, none before its time."""
+    start: float | None = None
+    for frame in frames:
+        start = time.monotonic() - frame.seconds if start is None else start
+        time.sleep(max(0.0, start + frame.seconds - time.monotonic()))
+        yield frame
+
+
+def _file(path: Path, scale: float) -> Iterator[Frame]:
+    first: int | None = None
+    for at, picture in play(path, Limits(frames=10**9)):
+        first = at if first is None else first
+        yield Frame((at - first) * scale, picture)
+
+
+def _camera(number: int) -> Iterator[Frame]:
+    camera = cv2.VideoCapture(number)
+    try:
+        start = time.monotonic()
+        while True:
+            read, image = camera.read()
+            if not read:
+                raise Lost(f"camera {number} gives no picture")
+            yield Frame(time.monotonic() - start, lambda image=image: cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    finally:
+        camera.release()
+
+
+def _address(address: str) -> Iterator[Frame]:
+    """Yields frames at the time they arrive: clocks of senders begin anew whenever they like."""
+    options = {"rtsp_transport": "tcp", "format_whitelist": FORMATS, "rw_timeout": str(int(TIMEOUT * 1e6))}
+    try:
+        with av.open(address, options=options, timeout=TIMEOUT, metadata_errors="ignore") as container:
+            if not container.streams.video:
+                raise Lost("it has no video")
+            start = time.monotonic()
+            for frame in container.decode(container.streams.video[0]):
+                yield Frame(time.monotonic() - start, lambda frame=frame: _rgb(frame))
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        silent = f"it has sent nothing for {TIMEOUT:g} s" if isinstance(error, av.error.ExitError) else None
+        raise Lost(silent or getattr(error, "strerror", None) or str(error)) from None
+    raise Lost("it has ended")
+
+
+def _rgb(frame: Any) -> np.ndarray:
+    return frame.to_ndarray(format="rgb24")

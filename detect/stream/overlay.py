@@ -1,0 +1,118 @@
+"""The annotated video of a stream: each picture with the face's box and the verdict of the moment."""
+
+import queue
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from cache.schema import UserError
+from detect.detector.verdict import Verdict
+from detect.stream.frame_sources import Frame
+
+COLOURS = {"Fake": (213, 94, 0), "Real": (0, 114, 178), "Undecided": (120, 120, 120), "Failed": (120, 120, 120)}
+"""RGB; the verdict stands beside it in words."""
+WAITING = 8
+"""Pictures held for writing; where writing does not keep up, pictures are left out."""
+CLOCK = Fraction(1, 1000)
+
+
+class Overlay:
+    """Writes an MP4 in the background; `verdict` is what the pictures say from now on."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("wb").close()  # PyAV would only fail with the first picture
+            self._file = av.open(str(path), "w")
+        except OSError as error:  # as PyAV's errors of this kind are
+            raise _unwritten(path, error) from None
+        self._path = path
+        self._failure: UserError | None = None
+        self.verdict: Verdict | None = None
+        self.left_out = 0
+        self._stream: av.VideoStream | None = None
+        self._last = -1
+        self._waiting: queue.Queue[Frame | None] = queue.Queue(WAITING)
+        self._thread = threading.Thread(target=self._write_all, daemon=True)
+        self._thread.start()
+
+    def add(self, frame: Frame) -> None:
+        """Takes a frame, if there is room for it; a UserError says that the file can be written no more."""
+        if self._failure:
+            raise self._failure
+        try:
+            self._waiting.put_nowait(frame)
+        except queue.Full:
+            self.left_out += 1
+
+    def close(self) -> None:
+        """Writes what is waiting, and ends the file; a UserError as `add`."""
+        self._waiting.put(None)
+        self._thread.join()
+        try:
+            if self._stream is not None and not self._failure:
+                for packet in self._stream.encode(None):
+                    self._file.mux(packet)
+            self._file.close()
+        except Exception as error:  # noqa: BLE001 - encoders and OpenCV have errors of their own
+            self._failure = self._failure or _unwritten(self._path, error)
+        if self._failure:
+            raise self._failure
+
+    def _write_all(self) -> None:
+        while (frame := self._waiting.get()) is not None:
+            if self._failure:
+                continue  # goes on taking frames, or whoever gives them would wait for ever
+            try:
+                self._write(np.ascontiguousarray(frame.picture()), frame.seconds)
+            except Exception as error:  # noqa: BLE001 - encoders and OpenCV have errors of their own
+                self._failure = _unwritten(self._path, error)
+
+    def _write(self, picture: np.ndarray, seconds: float) -> None:
+        height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2  # H.264 halves its colours
+        if self._stream is None:
+            self._stream = self._add_stream(width, height)
+        if (self._stream.width, self._stream.height) != (width, height):
+            picture = cv2.resize(picture, (self._stream.width, self._stream.height))
+        image = av.VideoFrame.from_ndarray(annotated(picture[:height, :width], self.verdict), format="rgb24")
+        # A source that was lost begins at 0 again, a file goes on.
+        self._last = max(self._last + 1, round(seconds / CLOCK))
+        image.pts, image.time_base = self._last, CLOCK
+        for packet in self._stream.encode(image):
+            self._file.mux(packet)
+
+    def _add_stream(self, width: int, height: int) -> av.VideoStream:
+        stream = self._file.add_stream("h264", rate=30, options={"preset": "ultrafast", "crf": "26"})
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = CLOCK
+        return stream
+
+
+def _unwritten(path: Path, error: Exception) -> UserError:
+    reason = getattr(error, "strerror", None) or error
+    return UserError(f"{path} cannot be written ({reason}); choose another --overlay.")
+
+
+def annotated(picture: np.ndarray, verdict: Verdict | None) -> np.ndarray:
+    """Returns the uint8 RGB `picture` with the verdict written over it, and a box around the face it is about."""
+    picture = np.ascontiguousarray(picture).copy()
+    if verdict is None:
+        return picture
+    colour, scale = COLOURS[verdict.verdict], max(0.5, picture.shape[0] / 720)
+    thick = max(1, round(2 * scale))
+    if verdict.frames and (box := verdict.frames[-1].box):
+        x, y, width, height = box
+        cv2.rectangle(picture, (x, y), (x + width, y + height), colour, thick)
+    said = verdict.reason if verdict.probability is None else f"p(fake) {verdict.probability:.2f}"
+    text = f"{verdict.verdict}  {said}".encode("ascii", "replace").decode()  # OpenCV's letters are no more than that
+    width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)[0][0]
+    scale *= min(1.0, (picture.shape[1] - 20) / width)
+    size, below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
+    cv2.rectangle(picture, (0, 0), (size[0] + 20, size[1] + below + 20), colour, -1)
+    cv2.putText(picture, text, (10, size[1] + 10), cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), thick)
+    return picture

@@ -1,0 +1,169 @@
+"""The live part of the page: one thread watches the source, and whoever visits looks at what it shows now."""
+
+import base64
+import math
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from detect.detector.networks import Judge
+from detect.detector.verdict import Detector, Verdict
+from detect.stream.frame_sources import TIMEOUT, Frame, Lost, Source
+from detect.stream.overlay import annotated
+from detect.stream.stage import LONGEST_WAIT, StreamConfig, watch
+from detect.web import page as web_page
+from evaluate.page.markup import Html
+from extract.backbones.engines import Engine
+from extract.clips.decode import ClipError
+
+PICTURES = 4
+"""Pictures a second, at most: enough to see who it is about."""
+WIDEST, QUALITY = 960, 80
+"""Pixels and JPEG quality of a picture, at most: some 60 kB."""
+LAST_WORD = 10.0
+"""Seconds that the thread is given to end; it may be in the middle of a verdict."""
+
+
+class Live:
+    """Watches `source` while its block lasts: opens it again when it is lost, and plays a file over and over."""
+
+    def __init__(self, source: Source, detector: Detector, threshold: float, run: str) -> None:
+        """`detector` is used from a thread of its own (see `shared`); `run` is the name it goes by."""
+        self.latest = Latest(threshold, run)
+        self._source = source if source.lives else looped(source)
+        self._detector, self._config = detector, StreamConfig(threshold=threshold)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "Live":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join(LAST_WORD)
+
+    def _watch(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                for event in watch(self._source, self._detector, self._config, self.latest, self._stopped):
+                    self.latest.tell(event)
+            except Exception:  # noqa: BLE001 - the page stays, and a visitor shall see neither a path nor a traceback
+                traceback.print_exc(file=sys.stderr)
+                self.latest.tell({"event": "lost", "reason": "see above", "seconds_to_next_try": LONGEST_WAIT})
+                self._stopped.wait(LONGEST_WAIT)
+
+
+class Latest:
+    """What the source shows now, and nothing older; it stands where a stream has its overlay.
+
+    Frames come from one thread and events from another. Each attribute is replaced whole, so whoever looks needs no
+    lock.
+    """
+
+    def __init__(self, threshold: float, run: str) -> None:
+        self.verdict: Verdict | None = None
+        self.picture = web_page.no_picture_html()
+        self._threshold, self._run = threshold, run
+        self._said: tuple[Verdict, float, int] | None = None
+        self._lost, self._came, self._next = False, math.inf, 0.0
+
+    def add(self, frame: Frame) -> None:
+        """Takes a frame: it is the picture, if the last one has been for long enough."""
+        now = time.monotonic()
+        self._came, self._lost = now, False
+        if now >= self._next:
+            self._next = now + 1 / PICTURES
+            self.picture = web_page.picture_html(*jpeg(annotated(frame.picture(), self.verdict)))
+
+    def tell(self, event: dict) -> None:
+        """Takes an event of `detect.stream.stage.watch`; why a source is lost is for the terminal, once."""
+        if event["event"] == "verdict" and self.verdict is not None:
+            self._said = self.verdict, event["lag"], event["dropped"]
+        elif event["event"] == "lost":
+            if not self._lost:
+                print(f"The live source is lost ({event['reason']}); it is being opened again.", file=sys.stderr)
+            self._said, self._lost = None, True
+
+    def close(self) -> None:
+        """Nothing is written, so nothing is left to write."""
+
+    def words(self) -> Html:
+        """Returns what is said of the picture."""
+        if self._lost or time.monotonic() - self._came > TIMEOUT:
+            return web_page.lost_html()
+        said = self._said
+        return web_page.live_html(*said, self._threshold, self._run) if said else web_page.no_verdict_html()
+
+
+def jpeg(picture: np.ndarray) -> tuple[str, int, int]:
+    """Returns the uint8 RGB `picture` as a data address of a JPEG of at most `WIDEST` pixels, its width and height."""
+    height, width = picture.shape[:2]
+    if width > WIDEST:
+        height, width = max(1, round(height * WIDEST / width)), WIDEST
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    written = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    return f"data:image/jpeg;base64,{base64.b64encode(written.tobytes()).decode()}", width, height
+
+
+def looped(source: Source) -> Source:
+    """Returns a file's `source` as one that starts anew at its end, its seconds going on; Lost if it cannot be read."""
+
+    def frames() -> Iterator[Frame]:
+        seconds, gap, start = 0.0, 0.04, 0.0
+        while True:
+            count = 0
+            try:
+                for count, frame in enumerate(source.frames(), start=1):
+                    gap = start + frame.seconds - seconds if count > 1 else gap
+                    seconds = start + frame.seconds
+                    yield Frame(seconds, frame.picture)
+            except ClipError as error:
+                raise Lost(error.reason) from None
+            except OSError as error:  # it has gone since it was looked at
+                raise Lost(error.strerror or "it cannot be read") from None
+            if not count:
+                raise Lost("it holds no frame")
+            start = seconds + gap
+
+    return Source(source.name, False, frames)
+
+
+def shared(detector: Detector) -> Detector:
+    """Returns `detector` for several threads: whichever asks, its networks run one pass after another.
+
+    A thread waits for one batch of another's at most, not for its clip. Not every network may be run by two at once:
+    in LiteRT and OpenVINO they have one set of buffers.
+    """
+    return detector.judged_by(_OneAtATime)
+
+
+class _OneAtATime:
+    """A judge whose networks run one at a time, its engine's and its own."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge, self._lock = judge, threading.Lock()
+        self.judged = judge.judged
+        self.engine: Engine | None = _LockedEngine(judge.engine, self._lock) if judge.engine else None
+
+    def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """See `detect.detector.networks.Judge`."""
+        with self._lock:
+            return self._judge.probabilities(arrays, masks)
+
+
+class _LockedEngine(Engine):
+    """An engine with the lock of others in place of its own."""
+
+    def __init__(self, engine: Engine, lock: threading.Lock) -> None:
+        super().__init__(engine.features, engine.batch, engine.name)
+        self._engine, self._lock = engine, lock
+
+    def of_batch(self, batch: int) -> Engine:
+        """See `extract.backbones.engines.Engine`."""
+        return _LockedEngine(self._engine.of_batch(batch), self._lock)

@@ -1,0 +1,199 @@
+"""Runs that judged the same test clips, compared two by two: each measure with its interval, each difference tested."""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cache.schema import TEST, UserError
+from evaluate.results.measures import CHOSEN, HALF
+from evaluate.results.read import Results
+from evaluate.stats.bootstrap import CONFIDENCE, Measure
+from evaluate.stats.metrics import choose_threshold, difference_measures, evaluate
+from evaluate.stats.paired_tests import (
+    DeLong,
+    McNemar,
+    Wilcoxon,
+    accuracy_error,
+    clips_needed,
+    delong,
+    holm,
+    mcnemar,
+    wilcoxon,
+)
+from train.runs.predictions import Predictions
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A run on the test clips in the common order, and its measures with intervals over clips and over people."""
+
+    name: str
+    results: Results
+    clips: Predictions
+    threshold: float
+    over_clips: dict[str, Measure]
+    over_people: dict[str, Measure]
+
+    @property
+    def calls(self) -> np.ndarray:
+        """bool (N,): the clips called fake."""
+        return self.clips.probabilities >= self.threshold
+
+    @property
+    def epoch_seconds(self) -> float | None:
+        """How long an epoch of the training took on average, if the run tells."""
+        epochs = len(self.results.history.get("epoch", ()))
+        return self.results.seconds / epochs if self.results.seconds is not None and epochs else None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What two models differ in: each measure of `first` less that of `second`, and three tests.
+
+    `corrected` are the tests' p-values after Holm's correction over all pairs; `needed` the clips that would show a
+    difference in accuracy and in ROC AUC of the size seen.
+    """
+
+    first: str
+    second: str
+    over_clips: dict[str, Measure]
+    over_people: dict[str, Measure]
+    mcnemar: McNemar
+    delong: DeLong
+    wilcoxon: Wilcoxon
+    needed: dict[str, int | None]
+    corrected: dict[str, float | None] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """All of it. `calls` says where the thresholds come from, `people` how many are in the test clips."""
+
+    models: list[Model]
+    pairs: list[Pair]
+    calls: str
+    people: int
+    resamples: int
+    seed: int
+
+    @property
+    def clips(self) -> int:
+        """Test clips."""
+        return len(self.models[0].clips.ids)
+
+
+def compare_results(runs: Sequence[Results], chosen: bool, resamples: int, seed: int) -> Comparison:
+    """Returns the comparison of `runs` on their test part, which must hold the same clips in all of them.
+
+    Calls are made at 0.5, or if `chosen` at each run's own threshold from validation. A UserError says how the test
+    parts differ.
+    """
+    if len(runs) < 2:
+        raise UserError("a comparison needs two runs or more; name them as --runs A,B.")
+    names = _names(runs)
+    parts = [_ordered(run.head.of(TEST)) for run in runs]
+    for run, part in zip(runs[1:], parts[1:], strict=True):
+        _require_same_clips(runs[0], parts[0], run, part)
+    people = runs[0].people(parts[0])
+    models = [
+        _model(name, run, part, _threshold(run, chosen), people, resamples, seed)
+        for name, run, part in zip(names, runs, parts, strict=True)
+    ]
+    pairs = [_pair(one, two, people, resamples, seed) for one, two in itertools.combinations(models, 2)]
+    for test in ("mcnemar", "delong", "wilcoxon"):
+        for pair, value in zip(pairs, holm([getattr(pair, test).p for pair in pairs]), strict=True):
+            pair.corrected[test] = value
+    calls = CHOSEN if chosen else HALF
+    return Comparison(models, pairs, calls, len(np.unique(people)), resamples, seed)
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """Returns what `comparison.json` holds: every number of the page, None where one is undefined."""
+    return {
+        "clips": comparison.clips,
+        "fake": int(comparison.models[0].clips.labels.sum()),
+        "people": comparison.people,
+        "calls": comparison.calls,
+        "interval": {"kind": "bootstrap percentile", "confidence": CONFIDENCE}
+        | {"resamples": comparison.resamples, "seed": comparison.seed},
+        "models": {
+            model.name: {
+                "run": str(model.results.folder),
+                "fingerprint": model.results.config["fingerprint"],
+                "split": model.results.audit["split"],
+                "threshold": model.threshold,
+                "epoch_seconds": model.epoch_seconds,
+                "over_clips": {name: dataclasses.asdict(found) for name, found in model.over_clips.items()},
+                "over_people": {name: dataclasses.asdict(found) for name, found in model.over_people.items()},
+            }
+            for model in comparison.models
+        },
+        "pairs": [dataclasses.asdict(pair) for pair in comparison.pairs],
+    }
+
+
+def _names(runs: Sequence[Results]) -> list[str]:
+    names = [run.name for run in runs]
+    if len(set(names)) == len(names):
+        return names
+    paths = [str(run.folder.resolve()) for run in runs]
+    if twice := [path for path in paths if paths.count(path) > 1]:
+        raise UserError(f"{twice[0]} is named twice; compare different runs.")
+    return [str(run.folder) for run in runs]
+
+
+def _ordered(clips: Predictions) -> Predictions:
+    order = sorted(range(len(clips.ids)), key=lambda row: clips.ids[row])
+    columns = (clips.labels, clips.parts, clips.probabilities, clips.coverage)
+    return Predictions([clips.ids[row] for row in order], *(column[order] for column in columns))
+
+
+def _require_same_clips(one: Results, first: Predictions, other: Results, second: Predictions) -> None:
+    if not first.ids:
+        raise UserError(f"{one.folder} has no clip in its test part; train with a split that has one.")
+    for run, extra in ((one, set(first.ids) - set(second.ids)), (other, set(second.ids) - set(first.ids))):
+        if extra:
+            raise UserError(
+                f"{one.folder} and {other.folder} do not test on the same clips: {len(extra)} are in {run.folder} "
+                f"alone, {min(extra)!r} first; compare runs of one data set and one split."
+            )
+    if (wrong := np.flatnonzero(first.labels != second.labels)).size:
+        raise UserError(
+            f"{one.folder} and {other.folder} give {first.ids[wrong[0]]!r} different labels; one of them was changed: "
+            "train it again."
+        )
+
+
+def _threshold(run: Results, chosen: bool) -> float:
+    if not chosen:
+        return 0.5
+    validation = run.head.of("val")
+    found = choose_threshold(validation.labels, validation.probabilities) if validation.ids else None
+    if found is None:
+        raise UserError(f"{run.folder} has no validation part with both classes to choose a threshold on; use 0.5.")
+    return found
+
+
+def _model(
+    name: str, run: Results, clips: Predictions, threshold: float, people: np.ndarray, resamples: int, seed: int
+) -> Model:
+    given = (clips.labels, clips.probabilities, threshold, resamples, seed)
+    return Model(name, run, clips, threshold, evaluate(*given), evaluate(*given, groups=people))
+
+
+def _pair(one: Model, two: Model, people: np.ndarray, resamples: int, seed: int) -> Pair:
+    labels, clips = one.clips.labels, len(one.clips.ids)
+    first, second = one.clips.probabilities, two.clips.probabilities
+    given = (labels, (first, one.threshold), (second, two.threshold), resamples, seed)
+    over_clips, over_people = difference_measures(*given), difference_measures(*given, groups=people)
+    calls, area = mcnemar(labels, one.calls, two.calls), delong(labels, first, second)
+    error = accuracy_error(calls.first, calls.second, clips)
+    needed = {
+        "accuracy": clips_needed((calls.first - calls.second) / clips, error, clips),
+        "roc_auc": clips_needed(area.difference or 0.0, area.error or 0.0, clips),
+    }
+    return Pair(one.name, two.name, over_clips, over_people, calls, area, wilcoxon(labels, first, second), needed)

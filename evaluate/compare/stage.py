@@ -1,0 +1,118 @@
+"""The stage: runs that judged the same test clips -> which is better, how sure that is, and a page that says so."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cache.cli import option, required
+from cache.files import write_text
+from cache.schema import UserError
+from cache.store import MANIFEST
+from evaluate.compare.comparison_page import comparison_page, comparison_tables
+from evaluate.compare.conclusions import sentences, warnings
+from evaluate.compare.numbers import Comparison, as_json, compare_results
+from evaluate.page.figures import Interval, Scores, inline_svg, intervals_figure, roc_figure, save
+from evaluate.page.markup import Html
+from evaluate.page.tables import readable, write_tables
+from evaluate.report.stage import require_resamples
+from evaluate.results.read import read_results
+from evaluate.stats.bootstrap import ends
+from train.data.split import SplitConfig, SplitKind
+from train.fit import FitConfig, fit
+from train.heads.architectures import HeadConfig
+
+MOST_CURVES = 4
+PAGE, NUMBERS = "compare.html", "comparison.json"
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """What to compare, and how finely the uncertainty is drawn."""
+
+    runs: tuple[Path, ...] = required(
+        "run folders that tested on the same clips; a features folder stands for a head that is trained on it first"
+    )
+    out: Path | None = option(None, "folder to write (default: comparisons/ and the names of the runs)")
+    chosen: bool = option(False, "call at the thresholds chosen on validation instead of at 0.5")
+    resamples: int = option(2000, "bootstrap resamples behind each 95 % interval")
+    seed: int = option(0, "seed of the bootstrap, and of the first head that is trained")
+    seeds: int = option(1, "for features folders: heads to train on each, joined as an ensemble")
+    head: str = option(HeadConfig.head, "for features folders: the temporal head")
+    split: SplitKind = option(SplitConfig.kind, "for features folders: the split")
+    runs_folder: Path = option(Path("runs"), "where the runs trained on features folders go")
+
+
+def compare(config: CompareConfig) -> Path:
+    """Compares as `config` says and returns the path of the page; tables, figures and numbers lie beside it.
+
+    A UserError says where the runs do not fit together.
+    """
+    require_resamples(config.resamples, config.seed)
+    folders = [_trained(folder, config) for folder in config.runs]
+    comparison = compare_results(list(map(read_results, folders)), config.chosen, config.resamples, config.seed)
+    folder = config.out or Path("comparisons") / _name([model.name for model in comparison.models])
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        told = as_json(comparison) | {
+            "sentences": [line for pair in comparison.pairs for line in sentences(pair, comparison)],
+            "warnings": list(warnings(comparison)),
+        }
+        write_text(folder / NUMBERS, json.dumps(told, indent=1, allow_nan=False) + "\n")
+        write_tables(folder / "tables", comparison_tables(comparison))
+        drawn = {}
+        for name, caption, figure in _figures(comparison):
+            save(figure, folder / "figures" / name)
+            drawn[name] = caption, Html(inline_svg(figure, name, caption))
+        return write_text(folder / PAGE, readable(comparison_page(comparison, drawn, _command(config, folders))))
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}); free it, or give another --out.") from None
+
+
+def _trained(folder: Path, config: CompareConfig) -> Path:
+    """Returns `folder` if it is a run's, else the run of a head trained on the features in it."""
+    if not (folder / MANIFEST).is_file():
+        return folder
+    return fit(
+        FitConfig(
+            features=folder,
+            runs=config.runs_folder,
+            head=config.head,
+            split=config.split,
+            seed=config.seed,
+            seeds=config.seeds,
+        )
+    )
+
+
+def _name(names: list[str]) -> str:
+    joined = "-vs-".join(re.sub(r"[^\w.-]+", "-", name).strip("-.") for name in names)
+    return joined if len(joined) <= 120 else f"{joined[:100]}-and-{len(names)}-runs"
+
+
+def _command(config: CompareConfig, folders: list[Path]) -> dict[str, Any]:
+    """Returns the flags that repeat the comparison, of the runs that were trained for it too."""
+    flags: dict[str, Any] = {"runs": folders, "resamples": config.resamples, "seed": config.seed}
+    return flags | ({"chosen": True} if config.chosen else {})
+
+
+def _figures(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:
+    """Yields name, caption and figure."""
+    labels = comparison.models[0].clips.labels
+    if labels.min() == labels.max():
+        return
+    first = comparison.models[:MOST_CURVES]
+    curves = [Scores(model.name, labels, model.clips.probabilities) for model in first]
+    more = f" The first {MOST_CURVES} of {len(comparison.models)}." if len(comparison.models) > MOST_CURVES else ""
+    yield "roc", f"ROC curves on the common test clips.{more}", roc_figure(curves)
+    for name, title in (("roc_auc", "ROC AUC"), ("accuracy", "accuracy")):
+        rows = [
+            Interval(f"{pair.first}\nless {pair.second}", found.value, ends(found), ends(pair.over_people[name]))
+            for pair in comparison.pairs
+            if (found := pair.over_clips[name]).value is not None
+        ]
+        caption = f"Differences in {title}. An interval that crosses the dotted line leaves open which is better."
+        figure = intervals_figure(f"Difference in {title}", rows, 0.0, "difference (0: equally good)")
+        yield f"difference-{name.replace('_', '-')}", caption, figure

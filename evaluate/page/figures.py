@@ -1,0 +1,282 @@
+"""Figures of a run: each function returns a matplotlib Figure, `save` writes it, `inline_svg` puts it into a page.
+
+Colours are Okabe & Ito's, which people with any colour vision tell apart ("Color Universal Design", 2008); what they
+say is also said by line style or position.
+"""
+
+import base64
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from cache.files import replace_with
+from evaluate.stats.calibration import Bin
+from evaluate.stats.metrics import Confusion, pr_points, roc_points
+
+COLOURS = {
+    "ink": "#24292f",
+    "grid": "#d0d7de",
+    "one": "#0072b2",
+    "two": "#d55e00",
+    "three": "#009e73",
+    "four": "#cc79a7",
+}
+"""Colours by role. In a page each becomes the CSS variable of its name, so that figures follow light and dark."""
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.edgecolor": COLOURS["ink"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": COLOURS["grid"],
+    "grid.linewidth": 0.6,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), COLOURS["ink"]),
+    "legend.frameon": False,
+    "svg.fonttype": "none",  # text stays text: it can be found, copied and read aloud
+    "svg.hashsalt": "reelcheck",  # the same run gives the same bytes
+}
+_SIZE = (4.6, 3.6)
+_HEADROOM = 1.3
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What one model said of N clips: `labels` (N,) of 0 and 1, `probabilities` (N,) of fake."""
+
+    name: str
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+
+@mpl.rc_context(STYLE)
+def roc_figure(models: Sequence[Scores]) -> Figure:
+    """Returns the ROC curves of `models` (the first four), each with real and fake clips."""
+    figure, axes = _square("ROC curve")
+    axes.plot([0, 1], [0, 1], ":", color=COLOURS["ink"], linewidth=1, label="chance")
+    for model, style in zip(models, _line_styles(), strict=False):
+        axes.plot(*roc_points(model.labels, model.probabilities), **style, label=model.name)
+    axes.set(xlabel="share of real called fake (false positive rate)", ylabel="share of fake called fake (recall)")
+    axes.legend(loc="lower right")
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def pr_figure(models: Sequence[Scores]) -> Figure:
+    """Returns the precision-recall curves of `models` (at most two), as the steps whose area is the PR AUC."""
+    figure, axes = _square("Precision and recall of fake")
+    share = float(np.mean(models[0].labels))
+    axes.axhline(share, linestyle=":", color=COLOURS["ink"], linewidth=1, label=f"chance: {share:.2f} of the clips")
+    for model, style in zip(models, _line_styles(), strict=False):
+        recall, precision = pr_points(model.labels, model.probabilities)
+        axes.plot(
+            np.append(0, recall), np.append(precision[0], precision), drawstyle="steps-pre", **style, label=model.name
+        )
+    axes.set(xlabel="share of fake called fake (recall)", ylabel="share of fake calls that are right (precision)")
+    axes.legend(loc="lower left")
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def confusion_figure(counts: Confusion, title: str) -> Figure:
+    """Returns the confusion matrix with clips and the share of each true class, which also is the shade."""
+    figure, axes = _panel(title)
+    rows = ((counts.true_real, counts.false_fake), (counts.false_real, counts.true_fake))
+    for row, cells in enumerate(rows):
+        for column, clips in enumerate(cells):
+            share = clips / sum(cells) if sum(cells) else 0.0
+            axes.add_patch(Rectangle((column, row), 1, 1, facecolor=COLOURS["one"], alpha=0.06 + 0.5 * share))
+            axes.text(column + 0.5, row + 0.45, f"{clips:,}", ha="center", va="center", fontsize=17)
+            axes.text(column + 0.5, row + 0.68, f"{share:.0%} of {sum(cells):,}", ha="center", va="center")
+    names = ["real", "fake"]
+    axes.set(xlim=(0, 2), ylim=(2, 0), xlabel="called (clips)", ylabel="is (clips)")
+    axes.set_xticks([0.5, 1.5], names)
+    axes.set_yticks([0.5, 1.5], names, rotation=90, va="center")
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def training_figure(history: dict[str, np.ndarray]) -> Figure:
+    """Returns training and validation loss by epoch, and the epoch with the lowest validation loss if there is one."""
+    figure, axes = _panel("Training")
+    epochs = history["epoch"]
+    for name, label, style in zip(("loss", "val_loss"), ("training", "validation"), _line_styles(), strict=False):
+        values = history.get(name, np.full(epochs.shape, np.nan))
+        if np.isfinite(values).any():
+            axes.plot(epochs, values, **style, marker="." if len(epochs) < 2 else "", label=label)
+    validation = history.get("val_loss", np.full(epochs.shape, np.nan))
+    if np.isfinite(validation).any():
+        best = epochs[np.nanargmin(validation)]
+        _mark(axes, best, ":", f"lowest: epoch {best:.0f}")
+    axes.set(xlabel="epoch", ylabel="binary cross-entropy (nats)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend_above(axes, columns=3)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def histogram_figure(scores: Scores, thresholds: Sequence[float]) -> Figure:
+    """Returns the histograms of the probabilities of real and fake clips, with at most two `thresholds` as lines."""
+    figure, axes = _panel(f"Probabilities of the {scores.name}")
+    bins = np.linspace(0, 1, 21).tolist()
+    real, fake = (scores.probabilities[scores.labels == label] for label in (0, 1))
+    # A filled shape and an outline stay apart where they overlap, and in any colours.
+    axes.hist(real, bins, color=(*to_rgb(COLOURS["one"]), 0.4), label=f"real, {real.size:,} clips")
+    axes.hist(fake, bins, histtype="step", color=COLOURS["two"], linewidth=2, label=f"fake, {fake.size:,} clips")
+    for threshold, style in zip(thresholds, (":", "-."), strict=False):
+        _mark(axes, threshold, style, f"threshold {threshold:.2f}")
+    axes.set(xlim=(0, 1), xlabel="probability of fake", ylabel="clips")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend_above(axes, columns=2)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def reliability_figure(models: Mapping[str, Sequence[Bin]]) -> Figure:
+    """Returns the share of fakes by probability, with 95 % intervals, of at most two sets of bins by name."""
+    figure, axes = _square("Reliability")
+    axes.plot([0, 1], [0, 1], ":", color=COLOURS["ink"], linewidth=1, label="perfect")
+    for (name, bins), style, marker, aside in zip(models.items(), _line_styles(), "os", (-0.006, 0.006), strict=False):
+        # A little apart, or intervals of the same bins would hide each other.
+        means = np.array([one.probability for one in bins]) + aside
+        ends = np.array([(one.share.low, one.share.high) for one in bins], float).T
+        axes.vlines(means, *ends, color=style["color"], linewidth=1, alpha=0.7)
+        axes.plot(
+            means, np.array([one.share.value for one in bins], float), **style, marker=marker, markersize=5, label=name
+        )
+    axes.set(xlabel="probability of fake, mean of the bin", ylabel="share of fakes in the bin")
+    axes.legend(loc="upper left")
+    return figure
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A row of `intervals_figure`: a value, and its intervals over clips and over people where there are any."""
+
+    name: str
+    value: float
+    over_clips: tuple[float, float] | None
+    over_people: tuple[float, float] | None
+
+
+@mpl.rc_context(STYLE)
+def intervals_figure(title: str, rows: Sequence[Interval], line: float, label: str) -> Figure:
+    """Returns values with their intervals beside a dotted `line`, the first row on top; `label` is the axis's."""
+    figure = Figure(figsize=(_SIZE[0] * 1.15, 1.3 + 0.55 * len(rows)), layout="constrained")
+    axes = figure.add_subplot(title=title)
+    axes.axvline(line, color=COLOURS["ink"], linewidth=1, linestyle=":")
+    for place, row in enumerate(rows):
+        for interval, height, role, style in (
+            (row.over_clips, -0.1, "one", "-"),
+            (row.over_people, 0.1, "two", "--"),
+        ):
+            if interval:
+                axes.plot(interval, [place + height] * 2, style, color=COLOURS[role], linewidth=2, marker="|")
+        axes.plot(row.value, place, "o", color=COLOURS["ink"], markersize=5)
+    for role, style, name in (("one", "-", "over clips"), ("two", "--", "over people")):
+        axes.plot([], [], style, color=COLOURS[role], linewidth=2, label=f"95 % interval {name}")
+    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel=label)
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def clips_figure(clips: Sequence[tuple[str, np.ndarray]]) -> Figure:
+    """Returns a contact sheet: the twelve crops uint8 (12, H, W, 3) of each clip in a row, its caption above."""
+    figure = Figure(figsize=(10, 1.15 * len(clips)), layout="constrained")
+    for axes, (caption, crops) in zip(np.atleast_1d(figure.subplots(len(clips), 1)), clips, strict=True):
+        axes.imshow(strip(crops, columns=len(crops)))
+        axes.set_title(caption, fontsize=8)
+        axes.set_axis_off()
+    return figure
+
+
+def strip(crops: np.ndarray, columns: int) -> np.ndarray:
+    """Returns crops uint8 (N, H, W, 3) at half their size, `columns` beside each other, as one picture."""
+    count, height, width, _ = crops.shape
+    halves = crops.reshape(count, height // 2, 2, width // 2, 2, 3).mean(axis=(2, 4)).astype(np.uint8)
+    rows = [np.concatenate(list(halves[start : start + columns]), axis=1) for start in range(0, count, columns)]
+    return np.concatenate(rows, axis=0)
+
+
+def inline_jpeg(picture: np.ndarray) -> str:
+    """Returns a picture uint8 (H, W, 3) as a data address for an HTML page."""
+    buffer = io.BytesIO()
+    imsave(buffer, picture, format="jpg")
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+@mpl.rc_context(STYLE)
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Writes `figure` as `path`.png (160 dots an inch) and `path`.svg; returns both paths."""
+    png = replace_with(path.with_name(path.name + ".png"), lambda file: figure.savefig(file, dpi=160))
+    svg = replace_with(path.with_name(path.name + ".svg"), lambda file: figure.savefig(file, metadata={"Date": None}))
+    return [png, svg]
+
+
+@mpl.rc_context(STYLE)
+def inline_svg(figure: Figure, name: str, text: str) -> str:
+    """Returns `figure` as an SVG element for an HTML page: no background, colours from the page, described by `text`.
+
+    `name` (letters, digits, -) keeps its ids apart from those of other figures; `text` is HTML already escaped.
+    """
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    # A style element would apply to the whole page, which sets the same line joins itself.
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    opening = r'<svg [^>]*?viewBox="([^"]*)"[^>]*>'
+    svg = re.sub(opening, lambda tag: f'<svg viewBox="{tag[1]}" role="img" aria-label="{text}">', svg, count=1)
+    svg = svg.replace('id="', f'id="{name}-').replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
+    for role, colour in COLOURS.items():
+        svg = svg.replace(colour, f"var(--{role})")
+    return svg
+
+
+def _line_styles() -> tuple[dict[str, Any], ...]:
+    return (
+        {"color": COLOURS["one"], "linewidth": 2},
+        {"color": COLOURS["two"], "linewidth": 1.6, "linestyle": "--"},
+        {"color": COLOURS["three"], "linewidth": 1.6, "linestyle": "-."},
+        {"color": COLOURS["four"], "linewidth": 1.6, "linestyle": (0, (1, 1))},
+    )
+
+
+def _mark(axes: Axes, place: float, style: str, label: str) -> None:
+    axes.axvline(place, ymax=1 / _HEADROOM, linestyle=style, color=COLOURS["ink"], linewidth=1, label=label)
+
+
+def _legend_above(axes: Axes, columns: int) -> None:
+    """Puts the legend into room made for it above what is drawn."""
+    axes.set_ylim(0, axes.get_ylim()[1] * _HEADROOM)
+    axes.legend(loc="upper center", ncols=columns, columnspacing=1.2)
+
+
+def _panel(title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    return figure, figure.add_subplot(title=title)
+
+
+def _square(title: str) -> tuple[Figure, Axes]:
+    """A panel whose axes are shares."""
+    figure, axes = _panel(title)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    return figure, axes

@@ -1,0 +1,253 @@
+"""The sections of a run's report, from its numbers to HTML."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from evaluate.page.figures import inline_jpeg, strip
+from evaluate.page.markup import Html, details, element, items, measured, page, section, table
+from evaluate.page.tables import Table
+from evaluate.report.caveats import notes
+from evaluate.report.model_card import model_card
+from evaluate.report.report_tables import failure_tables, uncertainty_tables, value_of, wrong_caption
+from evaluate.results.measures import (
+    BASELINE,
+    CHOSEN,
+    DECISION_NAMES,
+    HALF,
+    HEAD,
+    SCORE_NAMES,
+    Decisions,
+    Evaluated,
+    Evaluation,
+    PartCounts,
+    shown,
+)
+from evaluate.results.slices import Failures
+from evaluate.stats.bootstrap import Measure
+from evaluate.stats.calibration import HOTTEST
+
+MANY = 12
+"""Findings of one kind from which they are folded."""
+_HEADLINES = {"roc_auc": "scores", "balanced_accuracy": "calls", "accuracy": "calls", "eer": "scores"}
+_KINDS = {
+    "identity": "People in more than one part",
+    "source": "Source videos in more than one part",
+    "duplicate": "Clips with equal content",
+}
+
+
+def report_page(evaluation: Evaluation, failures: Failures, figures: Mapping[str, tuple[str, Html]]) -> str:
+    """Returns the report as one HTML document; `figures` holds a caption and an SVG element for each figure."""
+    name, counts = evaluation.results.name, evaluation.counts["test"]
+    found = list(notes(evaluation))
+    drawn = (element("figure", svg, element("figcaption", caption)) for caption, svg in figures.values())
+    return page(
+        f"Reelcheck report: {name}",
+        element("h1", name),
+        element("p", _about(evaluation, counts), class_="lead"),
+        element("div", *_cards(evaluation), class_="cards"),
+        element("div", items(found), class_="notes", role="note") if found else "",
+        section("Head beside baseline", _tables(evaluation, "test")),
+        section("How sure this is", *map(_html, uncertainty_tables(evaluation).values())),
+        section("Where it fails", *_failures(failures)),
+        section("Calibration", *_calibration(evaluation)),
+        section("Figures", element("div", *drawn, class_="figures")),
+        section("Leak audit", *_audit(evaluation)),
+        section("Data", *_data(evaluation)),
+        *([section("Validation", *_validation(evaluation))] if "val" in evaluation.evaluated else []),
+        section("Model card", *_card(evaluation)),
+        section("How to repeat this", *_recipe(evaluation)),
+    )
+
+
+def _about(evaluation: Evaluation, counts: PartCounts) -> str:
+    config = evaluation.results.config
+    head = f"{config['config'].get('head', 'head')} on {config['profile'].get('backbone', 'unknown')} features"
+    return (
+        f"{config.get('about', head)}, "
+        f"{evaluation.results.audit['split']} split. {counts.real + counts.fake:,} test clips: {counts.real:,} real, "
+        f"{counts.fake:,} fake. Brackets are 95 % bootstrap intervals. Fake is the positive class."
+    )
+
+
+def _cards(evaluation: Evaluation) -> Iterator[Html]:
+    models = evaluation.evaluated["test"]
+    for measure, kind in _HEADLINES.items():
+        head, baseline = (
+            (model.scores if kind == "scores" else model.decisions[HALF].measures)[measure]
+            for model in (models[HEAD], models[BASELINE])
+        )
+        name = SCORE_NAMES[measure] if kind == "scores" else f"{DECISION_NAMES[measure]} at 0.5"
+        beside = f"baseline {value_of(baseline)}"
+        yield element("div", name, element("b", value_of(head)), _small(_interval(head)), _small(beside), class_="card")
+
+
+def _html(one: Table) -> Html:
+    return table(one.caption, one.columns, [list(map(measured, row)) for row in one.rows])
+
+
+def _failures(failures: Failures) -> Iterator[Html]:
+    tables = failure_tables(failures)
+    if len(tables) < 4:
+        yield element("p", "The features are not where they were, so size of face and length of clip are not known.")
+    for one in tables.values():
+        yield _html(one) if len(one.rows) <= MANY else details(one.caption, _html(one))
+    if not failures.wrong:
+        return
+    yield element("p", f"The {len(failures.wrong)} clips that it gets most confidently wrong, the worst first:")
+    yield element("div", *(_wrong(failures, row) for row in failures.wrong), class_="figures")
+
+
+def _wrong(failures: Failures, row: int) -> Html:
+    name, crops = failures.clips.ids[row], failures.footage.pictures(failures.clips.ids[row])
+    image = Html()
+    if crops is not None:
+        image = Html(f'<img src="{inline_jpeg(strip(crops, 6))}" alt="twelve crops of this clip">')
+    return element("figure", image, element("figcaption", wrong_caption(failures, row), " ", element("small", name)))
+
+
+def _calibration(evaluation: Evaluation) -> Iterator[Html]:
+    found = evaluation.temperature
+    if found is None:
+        yield element("p", "There is no validation part with both classes, so the probabilities are not calibrated.")
+    else:
+        side = "too sure of themselves" if found.value > 1 else "too timid"
+        if found.value > 0.99 * HOTTEST:
+            side += ", and say next to nothing"
+        yield element(
+            "p",
+            f"On {found.clips} validation clips the logits are {side}: they are best divided by {found.value:.2f} (the "
+            "temperature). Detection shows the probability so calibrated, beside the raw one; calls do not change.",
+        )
+    yield table(
+        "Expected calibration error on the test part, ten bins: how far the probability of fake is from the share of "
+        "fakes, on average. The interval holds the truth at least 95 times in 100.",
+        ["probabilities", "error"],
+        [[name, measured(shown(one.error))] for name, one in evaluation.reliability.items()],
+    )
+
+
+def _card(evaluation: Evaluation) -> Iterator[Html]:
+    for heading, sentences in model_card(evaluation).items():
+        yield element("h3", heading)
+        yield items(sentences)
+
+
+def _small(text: str) -> Html:
+    return element("small", text)
+
+
+def _interval(measure: Measure) -> str:
+    if measure.value is None:
+        return "undefined here"
+    return "no interval" if measure.low is None else f"{measure.low:.3f} to {measure.high:.3f}"
+
+
+def _tables(evaluation: Evaluation, part: str) -> Html:
+    models = evaluation.evaluated[part]
+    tables = [_score_table(models)]
+    for kind in (HALF, CHOSEN):
+        calls = {name: model.decisions[kind] for name, model in models.items() if kind in model.decisions}
+        if calls:
+            tables.append(_call_table(f"Calls at the threshold {kind}.", calls))
+    return element("div", *tables, class_="tables")
+
+
+def _score_table(models: Mapping[str, Evaluated]) -> Html:
+    caption = "Measures of the probabilities, without a threshold. ↓: lower is better."
+    scores = [model.scores for model in models.values()]
+    return table(caption, ["", *models], _measure_rows(SCORE_NAMES, scores))
+
+
+def _call_table(caption: str, calls: Mapping[str, Decisions]) -> Html:
+    measures = [call.measures for call in calls.values()]
+    thresholds = ["threshold", *(f"{call.threshold:.3f}" for call in calls.values())]
+    return table(caption, ["", *calls], [thresholds, *_measure_rows(DECISION_NAMES, measures)])
+
+
+def _measure_rows(names: Mapping[str, str], models: list[dict[str, Measure]]) -> Iterator[list[object]]:
+    for name, label in names.items():
+        yield [label, *(measured(shown(model[name])) for model in models)]
+
+
+def _validation(evaluation: Evaluation) -> Iterator[Html]:
+    chosen = ", and the threshold was chosen," if CHOSEN in evaluation.evaluated["test"][HEAD].decisions else ""
+    yield element("p", f"Training stopped{chosen} on these clips: they flatter the head.")
+    yield details("Measures on the validation part", _tables(evaluation, "val"))
+
+
+def _audit(evaluation: Evaluation) -> Iterator[Html]:
+    audit = evaluation.results.audit
+    if not audit["findings"]:
+        yield element("p", "No person, source video or content is shared between parts.")
+    for kind in dict.fromkeys([*_KINDS, *(finding["kind"] for finding in audit["findings"])]):
+        found = [finding for finding in audit["findings"] if finding["kind"] == kind]
+        if found:
+            title = f"{_KINDS.get(kind, kind)} ({len(found):,})"
+            listed = element("div", *map(_finding, found), class_="findings")
+            yield details(title, listed) if len(found) > MANY else element("div", element("p", title), listed)
+    if audit["dropped"]:
+        yield element("p", f"Clips in no part: {audit['dropped']:,}.")
+
+
+def _finding(finding: dict[str, Any]) -> Html:
+    videos = finding["videos"].items()
+    counts = ", ".join(f"{len(names):,} in {part}" for part, names in videos)
+    clips = (element("li", part, ": ", ", ".join(map(str, names))) for part, names in videos)
+    return details(element("span", element("b", finding["name"]), f": {counts}"), element("ul", *clips))
+
+
+def _data(evaluation: Evaluation) -> Iterator[Html]:
+    yield table(
+        "Clips by part. Coverage is the share of a clip's frames in which a face was detected.",
+        ["part", "real", "fake", "mean coverage", "coverage under 0.5"],
+        ([part, *_row(counts)] for part, counts in evaluation.counts.items()),
+    )
+
+
+def _row(counts: PartCounts) -> Iterator[str]:
+    yield f"{counts.real:,}"
+    yield f"{counts.fake:,}"
+    yield "–" if counts.coverage is None else f"{counts.coverage:.3f}"
+    yield "–" if counts.coverage is None else f"{counts.few_faces:,}"
+
+
+def _recipe(evaluation: Evaluation) -> Iterator[Html]:
+    results = evaluation.results
+    yield element("pre", "\n".join(_commands(evaluation)))
+    yield _settings("Configuration of the head", results.config["config"])
+    yield _settings(f"Profile of the features, fingerprint {results.config['fingerprint']}", results.config["profile"])
+    yield _settings("Where the features come from", results.config.get("origin", {}))
+    yield _settings("Versions", results.config["versions"])
+
+
+def _commands(evaluation: Evaluation) -> Iterator[str]:
+    results = evaluation.results
+    # The name is left out: the run of that name is there already.
+    config = {**results.config["config"], "name": None}
+    if "features" in config:
+        config["features"] = results.config.get("features")
+    flags = (_flag(name, value) for name, value in config.items() if value is not None)
+    yield " ".join([f"python -m train {results.config.get('command', 'fit')}", *flags])
+    run = shlex.quote(str(results.folder))
+    yield f"python -m evaluate report --run {run} --resamples {evaluation.resamples} --seed {evaluation.seed}"
+
+
+def _flag(name: str, value: object) -> str:
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{flag}" if value else f"--no-{flag}"
+    return f"--{flag} {shlex.quote(','.join(map(str, value)) if isinstance(value, list) else str(value))}"
+
+
+def _settings(caption: str, values: Mapping[str, Any]) -> Html:
+    return details(caption, table("", ["setting", "value"], _flat(values))) if values else Html()
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", "–" if value in (None, "") else str(value)

@@ -1,0 +1,126 @@
+"""The stage: a run folder -> `report/metrics.json`, `report/figures/` and one self-contained `report/report.html`."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cache.cli import option
+from cache.files import replace_with, write_text
+from cache.schema import UserError, printable
+from evaluate.page.figures import (
+    Scores,
+    clips_figure,
+    confusion_figure,
+    histogram_figure,
+    inline_svg,
+    pr_figure,
+    reliability_figure,
+    roc_figure,
+    save,
+    training_figure,
+)
+from evaluate.page.markup import Html
+from evaluate.page.tables import readable, write_tables
+from evaluate.report.caveats import notes
+from evaluate.report.model_card import as_markdown, model_card
+from evaluate.report.report_tables import report_tables, wrong_caption
+from evaluate.report.sections import report_page
+from evaluate.results.footage import find_footage
+from evaluate.results.measures import BASELINE, CHOSEN, HALF, HEAD, Evaluation, as_json, evaluate_results
+from evaluate.results.read import read_results
+from evaluate.results.slices import Failures, find_failures
+from train.runs.folder import latest
+from train.runs.predictions import Predictions
+
+METRICS = "metrics.json"
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """What to report on, and how finely its uncertainty is drawn."""
+
+    run: Path | None = option(None, "run folder (default: the newest finished one below runs/)")
+    resamples: int = option(2000, "bootstrap resamples behind each 95 % interval")
+    seed: int = option(0, "seed of the bootstrap")
+
+
+def write_report(config: ReportConfig) -> Path:
+    """Writes the report of a finished run into its folder `report`, the page last; returns the page's path.
+
+    A UserError says what the run folder lacks, or which line of it does not fit.
+    """
+    require_resamples(config.resamples, config.seed)
+    evaluation = evaluate_results(read_results(config.run or latest(Path("runs"))), config.resamples, config.seed)
+    folder = evaluation.results.folder / "report"
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        write_text(
+            folder / METRICS,
+            json.dumps(as_json(evaluation) | {"notes": list(notes(evaluation))}, indent=1, allow_nan=False) + "\n",
+        )
+        failures = find_failures(evaluation.results, find_footage(evaluation.results), config.seed)
+        drawn = dict(_draw(evaluation, folder / "figures"))
+        _save_sheet(failures, folder / "figures")
+        write_tables(folder / "tables", report_tables(evaluation, failures))
+        card = as_markdown(evaluation.results.name, model_card(evaluation))
+        write_text(folder / "model-card.md", readable(card))
+        return write_text(folder / "report.html", readable(report_page(evaluation, failures, drawn)))
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}); free it or its disk and run again.") from None
+
+
+def require_resamples(resamples: int, seed: int) -> None:
+    """Raises a UserError for numbers that no bootstrap can be drawn with."""
+    if resamples < 1:
+        raise UserError(f"--resamples {resamples} draws no interval; give 1 or more, such as 2000.")
+    if seed < 0:
+        raise UserError(f"--seed {seed} is below 0; give 0 or above.")
+
+
+def _save_sheet(failures: Failures, folder: Path) -> None:
+    """Saves the contact sheet of the most wrong clips, if their crops were kept."""
+    ids = failures.clips.ids
+    pictures = [(row, failures.footage.pictures(ids[row])) for row in failures.wrong]
+    kept = [
+        (f"{wrong_caption(failures, row)} {printable(ids[row])}", crops) for row, crops in pictures if crops is not None
+    ]
+    if kept:
+        replace_with(folder / "most-wrong.png", lambda file: clips_figure(kept).savefig(file, dpi=100, format="png"))
+
+
+def _draw(evaluation: Evaluation, folder: Path) -> Iterator[tuple[str, tuple[str, Html]]]:
+    """Saves each figure and yields its name with its caption and SVG element."""
+    for name, caption, figure in _figures(evaluation):
+        save(figure, folder / name)
+        yield name, (caption, Html(inline_svg(figure, name, caption)))
+
+
+def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str, Figure]]:
+    """Yields name, caption (plain text without markup) and figure."""
+    results, head = evaluation.results, evaluation.evaluated["test"][HEAD]
+    models = [_scores(HEAD, results.head.of("test")), _scores(BASELINE, results.baseline.of("test"))]
+    if evaluation.counts["test"].real and evaluation.counts["test"].fake:
+        yield "roc", "ROC curves of head and baseline on the test part.", roc_figure(models)
+        yield "pr", "Precision and recall of head and baseline on the test part.", pr_figure(models)
+    for kind, name in ((HALF, "confusion"), (CHOSEN, "confusion-chosen")):
+        if calls := head.decisions.get(kind):
+            title = f"Threshold {calls.threshold:.2f}" + (", chosen on validation" if kind == CHOSEN else "")
+            caption = f"Confusion matrix of the head on the test part. {title}."
+            yield name, caption, confusion_figure(calls.confusion, title)
+    thresholds = sorted({calls.threshold for calls in head.decisions.values()})
+    caption = "Probabilities that the head gives to real and to fake test clips."
+    yield "histogram", caption, histogram_figure(models[0], thresholds)
+    bins = {name: found.bins for name, found in evaluation.reliability.items()}
+    caption = "Share of fakes by probability, with 95 % intervals: on the dotted line a probability is what it says."
+    yield "reliability", caption, reliability_figure(bins)
+    if any(np.isfinite(results.history.get(loss, ())).any() for loss in ("loss", "val_loss")):
+        caption = "Loss by epoch, and the epoch of the lowest validation loss where there is one."
+        yield "training", caption, training_figure(results.history)
+
+
+def _scores(name: str, clips: Predictions) -> Scores:
+    return Scores(name, clips.labels, clips.probabilities)

@@ -1,0 +1,1 @@
+"""Measures, intervals and tests: pure functions over arrays that import nothing else of ours."""

@@ -1,0 +1,128 @@
+"""Calibration: whether a probability of 0.8 means four fakes in five, and one number that makes it so.
+
+Pure functions over arrays; labels and probabilities as in evaluate.stats.metrics.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluate.stats.bootstrap import CONFIDENCE, Measure, in_stacks, weigher
+from evaluate.stats.metrics import checked
+
+BINS = 10
+"""Bins of equal width over [0, 1]."""
+LOGIT = 12.0
+"""Logits beyond this count as this: a probability written as 1 would have none."""
+COLDEST, HOTTEST = 0.1, 10.0
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """What logits are divided by: above 1 the probabilities are too sure of themselves, below 1 too timid."""
+
+    value: float
+    clips: int
+    """Validation clips that it was fitted on."""
+
+    def __call__(self, probabilities: np.ndarray) -> np.ndarray:
+        """Returns `probabilities` calibrated, float64 of the same shape; their order and the side of 0.5 stay."""
+        return 1 / (1 + np.exp(-_logits(probabilities) / self.value))
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Clips whose probability lies in [low, high): their mean probability, and the share of fakes with its interval."""
+
+    low: float
+    high: float
+    clips: int
+    probability: float
+    share: Measure
+
+
+def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> Temperature | None:
+    """Returns the temperature with the least log-loss, or None where one class is missing. Raises as `checked`.
+
+    Guo et al., "On calibration of modern neural networks", ICML 2017. The targets are Platt's, (fakes + 1) / (fakes +
+    2) and 1 / (reals + 2), so that a few validation clips without an error do not make every probability certain.
+    """
+    from scipy.optimize import minimize_scalar  # here, because detection calibrates too and starts without SciPy
+
+    labels, probabilities = checked(labels, probabilities)
+    fakes, reals = int(labels.sum()), int((1 - labels).sum())
+    if not (fakes and reals):
+        return None
+    targets = np.where(labels == 1, (fakes + 1) / (fakes + 2), 1 / (reals + 2))
+    logits = _logits(probabilities)
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        return float(np.mean(np.logaddexp(0, scaled) - targets * scaled))
+
+    found = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded")
+    return Temperature(float(np.exp(found.x)), len(labels))
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray, resamples: int, seed: int) -> Measure:
+    """Returns the expected calibration error with an interval that holds the truth at least 95 times in 100.
+
+    Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015, on the probability of
+    fake. A finite sample shows an error even of perfect probabilities, and its bootstrap twice that; so the lower end
+    takes off what perfect probabilities would show (Bröcker & Smith, Weather and Forecasting 22(3), 2007), and the
+    upper end adds the spread of the resamples without their bias. Raises as `checked`.
+    """
+    labels, probabilities = checked(labels, probabilities)
+    clips, bins, gaps = len(labels), _bins(probabilities), labels - probabilities
+
+    def error(gaps: np.ndarray) -> float:
+        return float(np.abs(np.bincount(bins, gaps, BINS)).sum() / clips)
+
+    def drawn(generator: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
+        perfect = (generator.random((rows, clips)) < probabilities) - probabilities
+        sampled = draw(generator, rows) * gaps
+        return {"sampled": np.array(list(map(error, sampled))), "perfect": np.array(list(map(error, perfect)))}
+
+    draw = weigher(np.arange(clips))
+    errors, value = in_stacks(drawn, clips, resamples, seed), error(gaps)
+    tail = (1 + CONFIDENCE) / 2
+    low = max(0.0, value - float(np.quantile(errors["perfect"], tail)))
+    return Measure(value, low, min(1.0, value + float(np.quantile(errors["sampled"], tail) - errors["sampled"].mean())))
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[Bin]:
+    """Returns the bins that hold a clip, with Wilson's intervals of their shares of fakes. Raises as `checked`.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22(158), 1927.
+    """
+    labels, probabilities = checked(labels, probabilities)
+    bins = _bins(probabilities)
+    return [
+        Bin(
+            number / BINS,
+            (number + 1) / BINS,
+            int(inside.sum()),
+            float(probabilities[inside].mean()),
+            _share(int(labels[inside].sum()), int(inside.sum())),
+        )
+        for number in range(BINS)
+        if (inside := bins == number).any()
+    ]
+
+
+def _share(fakes: int, clips: int) -> Measure:
+    from scipy.stats import binomtest
+
+    interval = binomtest(fakes, clips).proportion_ci(CONFIDENCE, method="wilson")
+    return Measure(fakes / clips, float(interval.low), float(interval.high))
+
+
+def _bins(probabilities: np.ndarray) -> np.ndarray:
+    """The bin of each probability; 1 belongs to the last."""
+    return np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    edge = 1 / (1 + np.exp(LOGIT))
+    inside = np.clip(np.asarray(probabilities, np.float64), edge, 1 - edge)
+    return np.log(inside / (1 - inside))

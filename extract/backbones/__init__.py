@@ -1,0 +1,1 @@
+"""Frozen networks that turn crops into features, and the engines that run them."""

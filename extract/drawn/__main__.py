@@ -1,0 +1,16 @@
+"""python -m extract.drawn: draws the demo data set, clips of drawn people, real and fake."""
+
+from collections.abc import Sequence
+
+from cache.cli import parse_flags, run
+from extract.drawn.dataset import DrawnConfig, draw_dataset
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draws the set and prints its folder."""
+    print(draw_dataset(parse_flags("python -m extract.drawn.dataset", __doc__ or "", DrawnConfig, argv)))
+
+
+# Workers import this module again under another name.
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,158 @@
+"""The drawn demo data set: clips of drawn people, real and fake, in folders named like Celeb-DF v2.
+
+Only the face tells the classes apart: length, brightness, contrast, noise, flicker and compression come for both from
+the same stratified distribution, and both go through the same encoder.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from cache.cli import option
+from cache.files import remove_temporaries, write_text
+from cache.schema import UserError
+from extract.drawn.clip import Capture, Scene, Swap, draw_clip
+from extract.drawn.look import Look, make_look
+from extract.readers.celeb_df import CELEB_DF, TEST_LIST
+
+SHORTEST, LONGEST = 40, 60
+"""Frames of a clip."""
+TEST_SHARE = 0.25
+"""Share of each folder that the list names as test, as a draw that does not look at people, like the original's."""
+
+
+@dataclass(frozen=True)
+class DrawnConfig:
+    """The size of the drawn set. The clips, byte for byte, follow from all of it but `out` and `workers`."""
+
+    out: Path = option(Path("demo/celeb-df-drawn"), "the folder to write")
+    people: int = option(12, "people with real clips; each two of them are each other's first donor")
+    clips: int = option(3, "real clips of each of them")
+    youtube: int = option(4, "real clips of people who are seen once")
+    fakes: int = option(40, "fakes: one of each real clip, then with further donors")
+    seed: int = option(0, "what the dice start from")
+    workers: int = option(2, "processes that draw")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One clip of the set."""
+
+    name: str
+    scene: Scene
+    capture: Capture
+    swap: Swap | None = None
+
+
+def draw_dataset(config: DrawnConfig) -> Path:
+    """Draws the whole set into the folder `config.out` and returns it; clips that are there are drawn again, the same.
+
+    A UserError says which sizes cannot be, or which file is in the way.
+    """
+    _check(config)
+    jobs = plan_dataset(config)
+    _make_folders(config.out, jobs)
+    tasks = (delayed(draw_clip)(config.out / job.name, job.scene, job.capture, job.swap) for job in jobs)
+    drawn = Parallel(n_jobs=config.workers, return_as="generator")(tasks)
+    for _ in tqdm(drawn, total=len(jobs), unit="clip", desc="draw"):
+        pass
+    write_text(config.out / TEST_LIST, _test_list(jobs, config.seed))
+    return config.out
+
+
+def _check(config: DrawnConfig) -> None:
+    most = config.people * (config.people - 1) * config.clips
+    if min(config.people, config.clips, config.workers) < 1 or min(config.youtube, config.fakes, config.seed) < 0:
+        raise UserError("people, clips and workers have to be 1 or above, youtube, fakes and seed 0 or above.")
+    if config.fakes > most:
+        raise UserError(
+            f"{config.people} people with {config.clips} clips each give at most {most} fakes, not {config.fakes}; "
+            "lower --fakes or raise --people."
+        )
+
+
+def _make_folders(out: Path, jobs: Sequence[Job]) -> None:
+    """Makes the three folders; refuses one with clips that this set does not have, so that no other set is mixed in."""
+    names = {job.name for job in jobs}
+    for folder in (out / name for name in CELEB_DF):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{folder} cannot be written ({error.strerror}); choose another folder with --out."
+            ) from None
+        remove_temporaries(folder)
+        for path in sorted(folder.iterdir()):
+            if f"{folder.name}/{path.name}" not in names:
+                raise UserError(f"{path} is not part of this drawn set; choose an empty folder with --out.")
+
+
+def plan_dataset(config: DrawnConfig) -> list[Job]:
+    """Returns the clips of the set: real ones, those of people seen once, fakes."""
+    looks = [make_look(config.seed, number) for number in range(config.people + config.youtube)]
+    shots = [(person, clip) for clip in range(config.clips) for person in range(config.people)]
+    scenes = {shot: Scene(looks[shot[0]], (config.seed, 1, *shot)) for shot in shots}
+    real = {f"Celeb-real/id{person}_{clip:04}.mp4": scene for (person, clip), scene in scenes.items()}
+    for number, look in enumerate(looks[config.people :]):
+        real[f"YouTube-real/{number:05}.mp4"] = Scene(look, (config.seed, 2, number))
+    captures = _captures(len(real), (config.seed, 3))
+    jobs = [Job(name, scene, capture) for (name, scene), capture in zip(real.items(), captures, strict=True)]
+    return jobs + _plan_fakes(config, looks, scenes)
+
+
+def _plan_fakes(config: DrawnConfig, looks: list[Look], scenes: dict[tuple[int, int], Scene]) -> list[Job]:
+    captures = _captures(config.fakes, (config.seed, 4))
+    difficulty = _stratified(np.random.default_rng([config.seed, 5]), config.fakes, 1)[:, 0]
+    jobs, shots = [], list(scenes)
+    for number, capture in enumerate(captures):
+        target, clip = shots[number % len(shots)]
+        donor = _donors(target, config.people)[number // len(shots)]
+        swap = Swap(looks[donor], float(difficulty[number]), (config.seed, 6, number))
+        jobs.append(Job(f"Celeb-synthesis/id{target}_id{donor}_{clip:04}.mp4", scenes[target, clip], capture, swap))
+    return jobs
+
+
+def _donors(target: int, people: int) -> list[int]:
+    """Returns everyone but `target`, the other of their pair first: so an identity split can keep most fakes."""
+    others = [person for person in range(people) if person != target]
+    return sorted(others, key=lambda person: (person != target ^ 1, (person - target) % people))
+
+
+def _captures(count: int, seed: tuple[int, ...]) -> list[Capture]:
+    """Returns `count` captures that cover the range of every setting evenly, in independent orders."""
+    rolls = _stratified(np.random.default_rng(seed), count, 6)
+    return [
+        Capture(
+            frames=int(SHORTEST + length * (LONGEST - SHORTEST + 1)),
+            crf=int(20 + quality * 12),
+            brightness=44 * brightness - 22,
+            contrast=0.85 + 0.3 * contrast,
+            noise=1 + 4 * noise,
+            flicker=0.5 + 2.5 * flicker,
+            seed=(*seed, number),
+        )
+        for number, (length, quality, brightness, contrast, noise, flicker) in enumerate(rolls.tolist())
+    ]
+
+
+def _stratified(rng: np.random.Generator, count: int, settings: int) -> np.ndarray:
+    """Returns float64 (count, settings) in [0, 1): each column has one value in each of `count` equal steps.
+
+    McKay et al., "A Comparison of Three Methods for Selecting Values of Input Variables", Technometrics 1979.
+    """
+    steps = rng.permuted(np.tile(np.arange(count)[:, None], settings), axis=0)
+    return (steps + rng.random(steps.shape)) / max(count, 1)
+
+
+def _test_list(jobs: Sequence[Job], seed: int) -> str:
+    """Returns the text of the test list: 1 for real, 0 for fake, and no newline at its end."""
+    rng, lines = np.random.default_rng([seed, 7]), []
+    for folder in CELEB_DF:
+        names = [job.name for job in jobs if job.name.startswith(folder)]
+        chosen = sorted(rng.permutation(len(names))[: round(TEST_SHARE * len(names))].tolist())
+        lines += [f"{1 - CELEB_DF[folder]} {names[i]}" for i in chosen]
+    return "\n".join(lines)

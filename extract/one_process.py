@@ -1,0 +1,98 @@
+"""Some videos, from their files to complete shards: what one process does, alone or as one of many.
+
+Workers decode and find faces; this process runs the backbone over whole batches meanwhile and writes. Rows gather into
+a shard until there are 64 of them or some seconds have passed: 1 at first, later up to 20, so that a crash costs about
+half of what a call has done, and no more than 20 seconds.
+"""
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from cache.cli import start_keras
+from cache.schema import OK, Row, VideoRecord
+from cache.store import Place, Store, Writer, find_rows, read_indexes
+from extract.backbones.engines import Engine, make_engine
+from extract.config import ExtractConfig
+from extract.steps import Clock, rows_from_store, rows_from_videos, rows_with_features
+
+SHARD_ROWS = 64
+FIRST_SECONDS, SHARD_SECONDS = 1.0, 20.0
+
+
+def extract_videos(
+    videos: Sequence[tuple[VideoRecord, Path]],
+    config: ExtractConfig,
+    engine: Callable[[], Engine],
+    crops: Writer | None,
+    features: Writer,
+    clock: Clock,
+) -> Iterator[Row]:
+    """Yields the row of features of each (record, file) on its way into `features`; its crops go into `crops`."""
+    kept = _kept_crops(crops, config.retry_failed)
+    stored = rows_from_store([kept[record.key] for record, _ in videos if record.key in kept])
+    files = [(record, path) for record, path in videos if record.key not in kept]
+    workers = config.workers or os.cpu_count() or 1
+    decoded = rows_from_videos(files, config.crop_profile, config.limits, workers, clock, config.detector_file)
+    # Asking for the first clip sets the workers going: they decode while Keras starts.
+    decoded = itertools.chain(list(itertools.islice(decoded, 1)), decoded)
+    shards = None if crops is None else Shards(crops, clock)
+    cropped = decoded if shards is None else shards.keep(decoded)
+    rows = rows_with_features(itertools.chain(stored, cropped), engine(), clock)
+    yield from Shards(features, clock, shards).keep(rows)
+
+
+def start_engine(config: ExtractConfig) -> Engine:
+    """Returns the engine that `config` asks for, having started Keras."""
+    start_keras()
+    return make_engine(config.backbone, config.weights, config.batch, config.precision, config.engine)
+
+
+def not_done(store: Store, records: Sequence[VideoRecord], retry_failed: bool) -> list[VideoRecord]:
+    """Returns the `records` that have no row in `store` yet; with `retry_failed`, those too that failed."""
+    rows = find_rows(read_indexes(store, checked=False))
+    return [
+        record
+        for record in records
+        if record.key not in rows or (retry_failed and rows[record.key][0].outcome[rows[record.key][1]] != OK)
+    ]
+
+
+def _kept_crops(crops: Writer | None, retry_failed: bool) -> dict[tuple[str, int, int], Place]:
+    if crops is None:
+        return {}
+    rows = find_rows(read_indexes(crops.store, checked=False))
+    return {key: place for key, place in rows.items() if not retry_failed or place[0].outcome[place[1]] == OK}
+
+
+class Shards:
+    """Writes the rows that pass through as shards of `writer`; what `earlier` holds goes to disk before them.
+
+    So a video whose features are on disk has its crops there too, wherever a crash falls.
+    """
+
+    def __init__(self, writer: Writer, clock: Clock, earlier: "Shards | None" = None) -> None:
+        self._writer, self._clock, self._earlier = writer, clock, earlier
+        self._held: list[Row] = []
+        self._since, self._longest = time.perf_counter(), FIRST_SECONDS
+
+    def keep(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Passes `rows` on and writes them on the way."""
+        for row in rows:
+            self._held.append(row)
+            if len(self._held) == SHARD_ROWS or time.perf_counter() - self._since > self._longest:
+                self.flush()
+                self._longest = min(2 * self._longest, SHARD_SECONDS)
+            yield row
+        self.flush()
+
+    def flush(self) -> None:
+        """Writes what is held."""
+        if self._earlier is not None:
+            self._earlier.flush()
+        if self._held:
+            with self._clock.timed("write"):
+                self._writer.append(self._held)
+        self._held, self._since = [], time.perf_counter()

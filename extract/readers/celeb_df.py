@@ -1,0 +1,97 @@
+"""Reads Celeb-DF: labels by folder, identities from names, the official test part from its list."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from cache.schema import FAKE, REAL, UserError, VideoRecord, safe_relative_path
+from extract.readers.dataset import Dataset, clips_in, link_sources, make_dataset, make_record, require_folder
+
+TEST_LIST = "List_of_testing_videos.txt"
+CELEB_DF = {"Celeb-real": REAL, "YouTube-real": REAL, "Celeb-synthesis": FAKE}
+
+
+def is_celeb_df(root: Path) -> bool:
+    """Tells whether `root` has one of the three folders."""
+    return any((root / name).is_dir() for name in CELEB_DF)
+
+
+def read_celeb_df(root: Path) -> Dataset:
+    """Returns the videos of a Celeb-DF folder (v1 or v2); a UserError says what keeps it from being one.
+
+    Each of `Celeb-real`, `YouTube-real` and `Celeb-synthesis` may hold its clips itself or in a sub-folder `videos`.
+    Li et al., "Celeb-DF: A Large-scale Challenging Dataset for DeepFake Forensics", CVPR 2020.
+    """
+    folders = _folders(root)
+    records = [_record(root, folder, path) for folder in folders for path in clips_in(root / folder)]
+    if not records:
+        raise UserError(f"{root} holds no videos in {' or '.join(folders)}; unpack the data set there.")
+    tested = _read_test_list(root / TEST_LIST, {record.id: record.label for record in records})
+    return make_dataset(root, _with_parts(link_sources(records), tested))
+
+
+def _folders(root: Path) -> list[str]:
+    require_folder(root)
+    folders = [name for name in CELEB_DF if (root / name).is_dir()]
+    if not folders:
+        raise UserError(f"{root} has none of the folders {', '.join(CELEB_DF)}; give the folder that holds them.")
+    return folders
+
+
+def _record(root: Path, folder: str, path: Path) -> VideoRecord:
+    target, donor, source = _people(folder, path.stem)
+    name = f"{folder}/{path.name}"
+    return make_record(root, path, CELEB_DF[folder], name, target=target, donor=donor, source=source)
+
+
+def _people(folder: str, stem: str) -> tuple[str, str, str]:
+    """Returns target, donor and the source video's id without suffix, as far as the name tells."""
+    if folder == "YouTube-real":
+        return f"youtube-{stem}", "", ""
+    if match := re.fullmatch(r"(id\d+)_(id\d+)_(\d+)", stem):
+        return match[1], match[2], f"Celeb-real/{match[1]}_{match[3]}"
+    if match := re.fullmatch(r"(id\d+)_\d+", stem):
+        return match[1], "", ""
+    return "", "", ""
+
+
+def _read_test_list(path: Path, labels: dict[str, int]) -> set[str]:
+    """Returns the ids on the official test list; the list says 1 for real, the reverse of our labels."""
+    if not path.is_file():
+        return set()
+    lines = [(number, line.split()) for number, line in enumerate(_lines(path), 1) if line.strip()]
+    listed = {_listed_id(words, f"{path}, line {number}", labels): number for number, words in lines}
+    absent = [name for name in listed if name not in labels]
+    if absent:
+        raise UserError(
+            f"{path} names {len(absent)} of {len(listed)} videos that are not there, the first {absent[0]}; "
+            "complete the data set, or take these lines out."
+        )
+    return set(listed)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not a text file; restore the list that came with the data set.") from None
+
+
+def _listed_id(words: list[str], where: str, labels: dict[str, int]) -> str:
+    if len(words) != 2 or words[0] not in ("0", "1"):
+        raise UserError(f"{where} is not `1 folder/name` (real) or `0 folder/name` (fake); mend the line.")
+    try:
+        parts = [part for part in safe_relative_path(words[1]).parts if part != "videos"]
+    except ValueError:
+        raise UserError(f"{where} names {words[1]}, which leaves the data set; take the line out.") from None
+    name = "/".join(parts)
+    if labels.get(name, 1 - int(words[0])) != 1 - int(words[0]):
+        raise UserError(f"{where} calls {name} {'real' if words[0] == '1' else 'fake'}, but its folder says otherwise.")
+    return name
+
+
+def _with_parts(records: Iterable[VideoRecord], tested: set[str]) -> list[VideoRecord]:
+    if not tested:
+        return list(records)
+    return [replace(record, part="test" if record.id in tested else "train") for record in records]

@@ -1,0 +1,108 @@
+"""Reads a CSV list of videos: the user's own labels, and as much of people, sources and parts as they know."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, printable, safe_relative_path
+from extract.readers.dataset import Dataset, make_dataset, make_record
+
+LIST = "videos.csv"
+NEEDED, OPTIONAL = ("path", "label"), ("target", "donor", "source", "part")
+LABELS = {"0": REAL, "real": REAL, "1": FAKE, "fake": FAKE}
+
+
+def has_csv_list(root: Path) -> bool:
+    """Tells whether `root` has a `videos.csv`."""
+    return (root / LIST).is_file()
+
+
+def read_csv_list(path: Path) -> Dataset:
+    """Returns the videos that the CSV file `path` names, or the `videos.csv` in the folder `path`.
+
+    Its columns are path (from the file's folder), label (0 or real, 1 or fake) and, as wished, target, donor, source
+    (the path of another line) and part (train, val, test). A UserError names the line that cannot be used.
+    """
+    file = path / LIST if path.is_dir() else path
+    try:
+        columns, lines = _read(file)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{file} cannot be read as CSV ({error}); give a file with the columns path, label.") from None
+    if not lines:
+        raise UserError(f"{file} names no videos; add a line for each.")
+    name = "" if path.is_dir() else file.stem
+    return make_dataset(file.parent, _share_targets(_records(file, lines)), name, _notes(file, columns))
+
+
+def _read(file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Returns the columns, and the values of each line by column with the line's number."""
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        reader = csv.DictReader(text, strict=True, skipinitialspace=True)
+        columns = list(reader.fieldnames or ())
+        if missing := [name for name in NEEDED if name not in columns]:
+            raise UserError(f"{file} has no column {missing[0]}; it needs the columns path and label.")
+        if twice := [name for name in columns if columns.count(name) > 1]:
+            raise UserError(f"{file} has the column {twice[0]} twice; keep one of them.")
+        return columns, [(reader.line_num, values) for values in reader]
+
+
+def _notes(file: Path, columns: list[str]) -> list[str]:
+    unused = [name for name in columns if name not in NEEDED + OPTIONAL]
+    return [f"{file}: nothing is read from the column {', '.join(unused)}."] if unused else []
+
+
+def _records(file: Path, lines: Sequence[tuple[int, dict[str, str]]]) -> list[VideoRecord]:
+    records: dict[str, VideoRecord] = {}
+    for number, values in lines:
+        where = f"{file}, line {number}"
+        record = _record(file, where, values)
+        if record.id in records:
+            raise UserError(f"{where}: {record.id} is there a second time; keep one of the two lines.")
+        records[record.id] = record
+    return list(records.values())
+
+
+def _share_targets(records: Sequence[VideoRecord]) -> list[VideoRecord]:
+    """Returns `records` with each target that a line gives taken over to the others of the same footage."""
+    known = {record.source or record.id: record.target for record in records if record.target}
+    return [replace(record, target=record.target or known.get(record.source or record.id, "")) for record in records]
+
+
+def _record(file: Path, where: str, values: dict[str, str]) -> VideoRecord:
+    if None in values:
+        raise UserError(f"{where} has more values than the file has columns; put quotes around a value with a comma.")
+    texts = {name: (values.get(name) or "").strip() for name in (*NEEDED, *OPTIONAL)}
+    name = _existing(file, where, texts.pop("path"))
+    label = _label(where, texts)
+    texts["source"] = _normal(texts["source"]) if texts["source"] else ""
+    return make_record(file.parent, file.parent / name, label, name, **texts)
+
+
+def _existing(file: Path, where: str, text: str) -> str:
+    try:
+        name = safe_relative_path(text).as_posix()
+    except ValueError:
+        raise UserError(f"{where} names {text!r}, which is no path inside {file.parent}; give one that is.") from None
+    if not (file.parent / name).is_file():
+        raise UserError(f"{where}: {file.parent / name} is not there; add the video, or take the line out.")
+    return name
+
+
+def _label(where: str, texts: dict[str, str]) -> int:
+    """Takes the label out of `texts` and returns it; a UserError where it, or what comes with it, cannot be."""
+    text = texts.pop("label")
+    label = LABELS.get(text.lower())
+    if label is None:
+        raise UserError(f"{where}: the label {text!r} is neither 0 or real nor 1 or fake; mend the line.")
+    if texts["part"] not in (*PARTS, ""):
+        raise UserError(f"{where}: the part {texts['part']!r} is none of train, val, test; mend the line.")
+    if label == REAL and (texts["donor"] or texts["source"]):
+        raise UserError(f"{where}: a real video has neither donor nor source; empty them, or mend the label.")
+    if any(printable(text) != text for text in texts.values()):
+        raise UserError(f"{where} has a control character in one of its values; take it out.")
+    return label
+
+
+def _normal(source: str) -> str:
+    return PurePosixPath(source.replace("\\", "/")).as_posix()

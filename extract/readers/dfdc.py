@@ -1,0 +1,105 @@
+"""Reads DFDC: labels, parts and sources from the `metadata.json` in each of its folders."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, safe_relative_path
+from extract.readers.dataset import Dataset, is_video, make_dataset, make_record, read_json, require_folder
+
+METADATA = "metadata.json"
+LABELS = {"REAL": REAL, "FAKE": FAKE}
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """What `metadata.json` says of the video `path`: `original` is the file name of the video it was made from."""
+
+    path: Path
+    label: int
+    original: str
+    part: str
+
+
+def is_dfdc(root: Path) -> bool:
+    """Tells whether `root` or a folder in it has a `metadata.json`."""
+    return bool(_folders(root))
+
+
+def read_dfdc(root: Path) -> Dataset:
+    """Returns the videos of a DFDC folder, or of a folder of these; a UserError says what keeps it from being one.
+
+    Who is in a video is not published. Listed videos that are not there are left out with a note, since single folders
+    are often downloaded in part; a video that is not listed has no label and is refused.
+    Dolhansky et al., "The DeepFake Detection Challenge (DFDC) Dataset", arXiv:2006.07397, 2020.
+    """
+    require_folder(root)
+    listed = {folder: list(_read_metadata(folder)) for folder in _require_folders(root)}
+    here = [video for videos in listed.values() for video in videos if video.path.is_file()]
+    ids = {video.path: video.path.relative_to(root).as_posix() for video in here}
+    names = {path.name: name for path, name in ids.items()}
+    notes = [note for folder, videos in listed.items() for note in _notes(folder, videos, ids)]
+    return make_dataset(root, [_record(root, video, ids, names) for video in here], notes=notes)
+
+
+def _folders(root: Path) -> list[Path]:
+    return [path.parent for path in (root / METADATA, *sorted(root.glob(f"*/{METADATA}"))) if path.is_file()]
+
+
+def _require_folders(root: Path) -> list[Path]:
+    folders = _folders(root)
+    bare = [path for path in sorted(root.glob("dfdc_*")) if path.is_dir() and path not in folders]
+    if bare or not folders:
+        raise UserError(f"{bare[0] if bare else root} has no {METADATA}; add the one that came with its videos.")
+    return folders
+
+
+def _read_metadata(folder: Path) -> Iterator[_Listed]:
+    path = folder / METADATA
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise UserError(f"{path} does not map names of videos to what is known of them; restore it.")
+    for name, values in found.items():
+        yield _listed(path, name, values)
+    for video in sorted(folder.iterdir()):
+        if video.name not in found and is_video(video):
+            raise UserError(f"{video} is not in {path}, so its label is unknown; move it away, or add it to the list.")
+
+
+def _listed(path: Path, name: str, values: Any) -> _Listed:
+    known: dict[str, Any] = values if isinstance(values, dict) else {}
+    label, part, original = known.get("label"), known.get("split") or "", known.get("original") or ""
+    if not isinstance(label, str) or label not in LABELS:
+        raise UserError(f"{path} gives {name} the label {label!r}, which is neither REAL nor FAKE; mend the entry.")
+    if part not in (*PARTS, ""):
+        raise UserError(f"{path} gives {name} the split {part!r}, which is none of train, val, test; mend the entry.")
+    for text in (name, original) if original else (name,):
+        if not _is_file_name(text):
+            raise UserError(f"{path} names {text!r}, which is not a video beside it; take the entry out.")
+    return _Listed(path.parent / name, LABELS[label], original, part)
+
+
+def _is_file_name(text: Any) -> bool:
+    try:
+        return len(safe_relative_path(text).parts) == 1
+    except (ValueError, AttributeError):
+        return False
+
+
+def _notes(folder: Path, videos: list[_Listed], ids: dict[Path, str]) -> Iterator[str]:
+    absent = [video.path.name for video in videos if video.path not in ids]
+    if absent:
+        yield (
+            f"{folder / METADATA} lists {len(absent)} of {len(videos)} videos that are not there, the first "
+            f"{absent[0]}; they are left out."
+        )
+
+
+def _record(root: Path, video: _Listed, ids: dict[Path, str], names: dict[str, str]) -> VideoRecord:
+    """Returns the record; its source is an id if the original is there, in this folder or another, else its name."""
+    source = ""
+    if video.label == FAKE and video.original:
+        beside = ids.get(video.path.with_name(video.original))
+        source = beside or names.get(video.original, video.original)
+    return make_record(root, video.path, video.label, ids[video.path], source=source, part=video.part)

@@ -1,0 +1,158 @@
+"""Reads FaceForensics++: one compression level of its two trees, people from names, parts from its three lists."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord
+from extract.readers.dataset import (
+    Dataset,
+    clips_in,
+    link_sources,
+    make_dataset,
+    make_record,
+    read_json,
+    require_folder,
+)
+
+Compression = Literal["auto", "raw", "c0", "c23", "c40"]
+LEVELS = get_args(Compression)[1:]
+TREES = {"original_sequences": REAL, "manipulated_sequences": FAKE}
+CONVERSION = "conversion_dict.json"
+
+
+def is_faceforensics(root: Path) -> bool:
+    """Tells whether `root` has one of the two trees."""
+    return any((root / tree).is_dir() for tree in TREES)
+
+
+def read_faceforensics(root: Path, compression: Compression = "auto") -> Dataset:
+    """Returns the videos of one compression level of FaceForensics++; a UserError says what keeps it from being one.
+
+    An id is `method/name`, without tree and level, so that the same video has the same id at every level; the level is
+    in the set's name, so that each has a store of its own. `auto` takes the level that is there, if it is one only.
+    Rössler et al., "FaceForensics++: Learning to Detect Manipulated Facial Images", ICCV 2019.
+    """
+    require_folder(root)
+    folders = {folder: label for tree, label in TREES.items() for folder in _folders(root / tree)}
+    level = _choose_level(root, list(folders), compression)
+    people, parts = _read_people(root), _read_parts(root)
+    records = [
+        _record(root, folder, path, label, people, parts)
+        for folder, label in folders.items()
+        for path in clips_in(folder / level)
+    ]
+    name = f"{root.resolve().name}-{level}"
+    return make_dataset(root, link_sources(records), name, list(_notes(list(folders), level)))
+
+
+def _folders(tree: Path) -> list[Path]:
+    return sorted(folder for folder in tree.iterdir() if folder.is_dir()) if tree.is_dir() else []
+
+
+def _choose_level(root: Path, folders: Sequence[Path], wished: Compression) -> str:
+    there = [level for level in LEVELS if any(_has_clips(folder / level) for folder in folders)]
+    if not there:
+        raise UserError(
+            f"{root} holds no videos such as original_sequences/youtube/c23/videos/000.mp4; unpack the data set there."
+        )
+    if wished == "auto" and len(there) > 1:
+        raise UserError(
+            f"{root} has the compression levels {', '.join(there)}; choose one with COMPRESSION={there[0]} "
+            f"(--compression {there[0]})."
+        )
+    if wished != "auto" and wished not in there:
+        raise UserError(f"{root} has no videos of compression {wished}, only of {', '.join(there)}; choose from these.")
+    return there[0] if wished == "auto" else wished
+
+
+def _has_clips(folder: Path) -> bool:
+    return next(clips_in(folder), None) is not None
+
+
+def _notes(folders: Sequence[Path], level: str) -> Iterator[str]:
+    for folder in folders:
+        if not _has_clips(folder / level):
+            yield f"{folder} has no videos of compression {level}; it is left out."
+
+
+def _record(
+    root: Path, folder: Path, path: Path, label: int, people: dict[str, str], parts: dict[str, str]
+) -> VideoRecord:
+    target, donor, source = _people(path.stem, people)
+    return make_record(
+        root,
+        path,
+        label,
+        f"{folder.name}/{path.name}",
+        target=target,
+        donor=donor,
+        source=source if label == FAKE else "",
+        part=parts.get(path.stem, ""),
+    )
+
+
+def _people(stem: str, people: dict[str, str]) -> tuple[str, str, str]:
+    """Returns target, donor and the source video's id without suffix, as far as the name tells.
+
+    Names are `target_donor` of three digits each for YouTube sequences, `target_donor__scene__experiment` for actors.
+    """
+    if match := re.fullmatch(r"(\d{3})(?:_(\d{3}))?", stem):
+        target, donor = (f"ff-{people.get(number, number)}" if number else "" for number in match.groups())
+        return target, donor, f"youtube/{match[1]}"
+    if match := re.fullmatch(r"(\d{2})_(\d{2})__(.+)__\w+", stem):
+        return f"actor-{match[1]}", f"actor-{match[2]}", f"actors/{match[1]}__{match[3]}"
+    if match := re.fullmatch(r"(\d{2})__.+", stem):
+        return f"actor-{match[1]}", "", ""
+    return "", "", ""
+
+
+def _read_people(root: Path) -> dict[str, str]:
+    """Returns for each sequence the first one cut from the same YouTube video, if the set's list of these is there.
+
+    The 1000 sequences come from 977 videos. Without the list each sequence counts as a person of its own.
+    """
+    path = root / CONVERSION
+    if not path.is_file():
+        return {}
+    found = read_json(path)
+    if not isinstance(found, dict) or not all(isinstance(video, str) and video.split() for video in found.values()):
+        raise UserError(f'{path} does not map sequences to videos, as in "000": "--b1Ua-kWJE 0"; restore it.')
+    first: dict[str, str] = {}
+    return {number: first.setdefault(found[number].split()[0], number) for number in sorted(found)}
+
+
+def _read_parts(root: Path) -> dict[str, str]:
+    """Returns the official part of each name, original or manipulated, that the three lists give one."""
+    lists = {part: _find_list(root, part) for part in PARTS}
+    absent = [f"{part}.json" for part, path in lists.items() if path is None]
+    if len(absent) == len(PARTS):
+        return {}
+    if absent:
+        raise UserError(f"{root} has lists of official parts but no {absent[0]}; add it, or take the others away.")
+    parts: dict[str, str] = {}
+    for part, path in lists.items():
+        assert path is not None
+        for one, other in _read_pairs(path):
+            for name in (one, other, f"{one}_{other}", f"{other}_{one}"):
+                if parts.setdefault(name, part) != part:
+                    raise UserError(f"{path} names {name}, which is in {parts[name]}.json too; restore the lists.")
+    return parts
+
+
+def _find_list(root: Path, part: str) -> Path | None:
+    return next((path for path in (root / f"{part}.json", root / "splits" / f"{part}.json") if path.is_file()), None)
+
+
+def _read_pairs(path: Path) -> list[Any]:
+    pairs = read_json(path)
+    if not isinstance(pairs, list) or not all(map(_is_pair, pairs)):
+        raise UserError(f'{path} is not a list of pairs such as ["071", "054"]; restore the list of the data set.')
+    return pairs
+
+
+def _is_pair(pair: Any) -> bool:
+    if not isinstance(pair, list) or len(pair) != 2:
+        return False
+    return all(isinstance(name, str) and re.fullmatch(r"\d{3}", name) for name in pair)

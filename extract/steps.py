@@ -1,0 +1,126 @@
+"""Rows on their way through stage 1: from videos or kept crops, through the backbone, as generators.
+
+Extraction and detection are compositions of these, so that a clip is treated the same wherever it comes from.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cache.profile import CropProfile
+from cache.schema import CROP_SIZE, FRAMES, OK, Row, VideoRecord, failed_row, mask_of
+from cache.shard import ShardIndex, read_arrays
+from cache.store import Place
+from extract.backbones.engines import Engine
+from extract.clip_workers import map_clips
+from extract.clips.crops import ClipCrops, crop_clip
+from extract.clips.decode import ClipError, Limits
+
+READ_AHEAD = 8
+"""Clips read from kept crops before they are asked for."""
+
+
+@dataclass
+class Clock:
+    """Seconds spent, by kind of work; decode and faces are summed over the workers."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, kind: str, seconds: float) -> None:
+        """Adds `seconds` to `kind`."""
+        self.seconds[kind] = self.seconds.get(kind, 0.0) + seconds
+
+    @contextmanager
+    def timed(self, kind: str) -> Iterator[None]:
+        """Adds the time that the block takes to `kind`."""
+        start = time.perf_counter()
+        yield
+        self.add(kind, time.perf_counter() - start)
+
+
+def rows_from_videos(
+    videos: Sequence[tuple[VideoRecord, Path]],
+    profile: CropProfile,
+    limits: Limits,
+    workers: int,
+    clock: Clock,
+    detector_file: Path | None = None,
+) -> Iterator[Row]:
+    """Yields the row of crops, or of the failure, of each (record, file), in the order in which they are finished."""
+    if not videos:
+        return
+    tasks = ((record, (path, profile, limits, detector_file)) for record, path in videos)
+    for record, found in map_clips(crop_clip, tasks, min(workers, len(videos)), limits.seconds):
+        if isinstance(found, ClipCrops):
+            for kind, seconds in found.seconds.items():
+                clock.add(kind, seconds)
+        yield crop_row(record, found)
+
+
+def crop_row(record: VideoRecord, found: ClipCrops | ClipError) -> Row:
+    """Returns the row of crops, or of the failure, that belongs to `record`."""
+    if isinstance(found, ClipError):
+        return failed_row(record, found.outcome, found.reason)
+    return Row(*record.key, OK, "", found.status, found.times, found.boxes, found.crops)
+
+
+def rows_from_store(places: Sequence[Place]) -> Iterator[Row]:
+    """Yields rows of crops that were kept, shard by shard; a thread reads ahead of whoever asks for them."""
+    by_shard: dict[Path, tuple[ShardIndex, list[int]]] = {}
+    for index, row in places:
+        by_shard.setdefault(index.path, (index, []))[1].append(row)
+    return _ahead(row for path in sorted(by_shard) for row in _stored_rows(*by_shard[path]))
+
+
+def _stored_rows(index: ShardIndex, rows: Sequence[int]) -> Iterator[Row]:
+    done = [row for row in sorted(rows) if index.outcome[row] == OK]
+    arrays = read_arrays(index, done, (FRAMES, CROP_SIZE, CROP_SIZE, 3), np.dtype(np.uint8))
+    for row in sorted(rows):
+        columns = (index.status[row], index.times[row], index.boxes[row])
+        array = next(arrays) if index.outcome[row] == OK else None
+        yield Row(*index.keys[row], index.outcome[row], index.reason[row], *columns, array)
+
+
+def _ahead(rows: Iterator[Row]) -> Iterator[Row]:
+    """Passes `rows` on, READ_AHEAD of them already made."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = deque(thread.submit(next, rows, None) for _ in range(READ_AHEAD))
+        while (row := waiting.popleft().result()) is not None:
+            waiting.append(thread.submit(next, rows, None))
+            yield row
+
+
+def rows_with_features(rows: Iterable[Row], engine: Engine, clock: Clock) -> Iterator[Row]:
+    """Turns rows of crops into rows of features float16 (12, D), in batches that fill across videos."""
+    held: list[Row] = []
+    for row in rows:
+        held.append(row)
+        if sum(row.array is not None for row in held) * FRAMES >= engine.batch:
+            yield from _features_of(held, engine, clock)
+            held = []
+    yield from _features_of(held, engine, clock)
+
+
+def _features_of(rows: Sequence[Row], engine: Engine, clock: Clock) -> Iterator[Row]:
+    read = [row for row in rows if row.array is not None]
+    features = iter(())
+    if read:
+        with clock.timed("backbone"):
+            crops = np.stack([row.array for row in read])  # pyright: ignore[reportCallIssue, reportArgumentType]
+            features = iter(features_of(crops, mask_of(np.stack([row.status for row in read])), engine))
+    for row in rows:
+        array = None if row.array is None else next(features)
+        yield Row(*row.key, row.outcome, row.reason, row.status, row.times, row.boxes, array)
+
+
+def features_of(crops: np.ndarray, masks: np.ndarray, engine: Engine) -> np.ndarray:
+    """Returns the features float16 (N, 12, D) of crops uint8 (N, 12, 160, 160, 3) with masks bool (N, 12)."""
+    flat = engine.features(crops.reshape(-1, *crops.shape[2:])).astype(np.float16)
+    # A padded frame has no features, whatever the network makes of black.
+    return flat.reshape(*crops.shape[:2], -1) * masks[:, :, None]

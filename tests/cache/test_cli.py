@@ -1,0 +1,146 @@
+"""python -m cache, and how commands read flags, report what is wrong and end."""
+
+import csv
+import dataclasses
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import h5py
+import numpy as np
+import pytest
+
+from cache.__main__ import main
+from cache.cli import option, parse_flags, required, run
+from cache.profile import CropProfile
+from cache.schema import UserError
+from cache.store import create_store, load
+from tests import ROOT
+from tests.stores import WIDTH, pairs, write_features
+
+
+@pytest.fixture
+def store(tmp_path):
+    return write_features(tmp_path, pairs(4, 1))
+
+
+def test_info_tells_what_is_in_a_folder(store, capsys):
+    assert main(["info", str(store.folder)]) == 0
+    said = capsys.readouterr().out
+    assert "8 ok (4 real, 4 fake), 0 failed, 0 not extracted yet" in said
+    assert f"float16 (8, 12, {WIDTH})" in said
+    assert '"margin":0.3' in said
+
+
+def test_verify_finds_one_changed_byte(store, capsys):
+    assert main(["verify", str(store.folder)]) == 0
+    (shard,) = store.shards
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    assert main(["verify", str(store.folder)]) == 1
+    said = capsys.readouterr().out
+    assert f"damaged: {shard}" in said
+    assert "1 of 1 shards are damaged; make features" in said
+
+
+def test_an_export_is_read_without_reelcheck(store, tmp_path, capsys):
+    main(["export", str(store.folder), "--out", str(tmp_path / "to" / "others")])
+    assert capsys.readouterr().out == f"{tmp_path / 'to' / 'others.h5'}\n"
+    contents = load(store)
+    with (tmp_path / "to" / "others.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["id"], int(row["label"])) for row in rows] == [(r.id, r.label) for r in contents.records]
+    expected = {"features": contents.arrays, "label": contents.labels, "mask": contents.mask, "status": contents.status,
+                "times": contents.times, "boxes": contents.boxes}  # fmt: skip
+    with (
+        np.load(tmp_path / "to" / "others.npz", allow_pickle=False) as arrays,
+        h5py.File(tmp_path / "to" / "others.h5") as file,
+    ):
+        assert set(arrays) == set(expected)
+        assert list(file["id"].asstr()) == [row["id"] for row in rows]  # pyright: ignore
+        for name, array in expected.items():
+            np.testing.assert_array_equal(arrays[name], array)
+            np.testing.assert_array_equal(file[name][()], array)  # pyright: ignore
+
+
+@pytest.mark.parametrize("command", ["info", "verify", "export"])
+def test_folders_that_hold_nothing_are_refused(tmp_path, command):
+    with pytest.raises(UserError, match="holds no features or crops"):
+        main([command, str(tmp_path)])
+
+
+def test_an_empty_store_cannot_be_exported(tmp_path):
+    store = create_store(tmp_path / "set", CropProfile())
+    (store.manifest).write_text((write_features(tmp_path / "other", pairs(2, 1)).manifest).read_text())
+    with pytest.raises(UserError, match="holds no extracted video"):
+        main(["export", str(store.folder)])
+
+
+@dataclass(frozen=True)
+class Config:
+    folder: Path = required("where")
+    kind: Literal["one", "two"] = option("one", "which")
+    share: float = option(0.5, "in 100% of the cases, a share")
+    files: tuple[Path, ...] = option((), "some files")
+    loud: bool = option(True, "say more")
+    much: int | None = option(None, "how much")
+
+
+def test_flags_follow_from_the_dataclass():
+    given = ["--folder", "x", "--kind", "two", "--files", "a,b", "--no-loud", "--much", "3"]
+    assert parse_flags("p", "", Config, given) == Config(Path("x"), "two", 0.5, (Path("a"), Path("b")), False, 3)
+    assert parse_flags("p", "", Config, ["--folder", "x"]) == Config(Path("x"))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config(Path("x")).kind = "two"  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    "wrong", [[], ["--folder", "x", "--bogus"], ["--folder", "x", "--kind", "three"], ["--folder", "x", "--sha", "1"]]
+)
+def test_wrong_flags_are_one_sentence(wrong):
+    with pytest.raises(UserError, match="p --help lists the flags"):
+        parse_flags("p", "", Config, wrong)
+
+
+def test_help_says_defaults(capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse_flags("p", "", Config, ["--help"])
+    assert ended.value.code == 0
+    assert "in 100% of the cases, a share (default: 0.5)" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (UserError("x is wrong; mend it."), 2, "error: x is wrong; mend it.\n"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_how_commands_end(capsys, error, status, said):
+    def fail():
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        run(fail)
+    assert ended.value.code == status
+    assert capsys.readouterr().err.startswith(said)
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run(lambda: 1 // 0)
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly(store):
+    program = f"import sys, cache.__main__ as m\nfor _ in range(9999): m.info(m.Path({str(store.folder)!r}))"
+    command = [sys.executable, "-c", f"from cache.cli import run\ndef f():\n exec({program!r})\nrun(f)"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=60) == 141
+        assert process.stderr.read() == b""

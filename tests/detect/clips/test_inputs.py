@@ -1,0 +1,119 @@
+"""What is judged: files, folders, patterns, lists, and addresses only where they are allowed."""
+
+import functools
+import io
+import socketserver
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from cache.schema import UserError
+from detect.clips import inputs as sources
+from detect.clips.inputs import open_clips
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("b.mp4", "a.MP4", "deep/c.mov", "notes.txt", "odd[1].mp4"):
+        path = tmp_path / "set" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"clip")
+    return tmp_path / "set"
+
+
+def names(words, **options):
+    with open_clips([str(word) for word in words], **options) as clips:
+        return [Path(clip.name).name for clip in clips]
+
+
+def test_files_folders_and_patterns(folder):
+    assert names([folder]) == ["a.MP4", "b.mp4", "c.mov", "odd[1].mp4"]
+    assert names([folder / "*.mp4"]) == ["b.mp4", "odd[1].mp4"]
+    assert names([folder / "**/*.mov"]) == ["c.mov"]
+    assert names([folder / "d*"]) == ["c.mov"]
+    assert names([folder / "notes.txt", folder / "absent.mp4"]) == ["notes.txt", "absent.mp4"]
+    assert names([folder / "odd[1].mp4"]) == ["odd[1].mp4"]
+
+
+def test_what_cannot_be_looked_at_is_a_clip_that_fails_and_a_folder_is_none(folder):
+    long = "x" * 300 + ".mp4"
+    (folder / "deep.mp4").mkdir()
+    assert names([folder / long]) == [long]
+    assert "deep.mp4" not in names([folder])
+
+
+def test_a_clip_named_twice_is_judged_once(folder):
+    assert names([folder / "b.mp4", folder, folder / "b.mp4"]) == ["b.mp4", "a.MP4", "c.mov", "odd[1].mp4"]
+
+
+def test_a_list_on_standard_input(folder, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{folder / 'b.mp4'}\n\n{folder / 'deep'}\r\n"))
+    assert names(["-"]) == ["b.mp4", "c.mov"]
+
+
+@pytest.mark.parametrize(
+    ("word", "what"),
+    [
+        ("{}/empty", "holds no video"),
+        ("{}/*.avi", "no file fits"),
+        ("https://example.org/a.mp4", "say --allow-url"),
+        ("rtsp://example.org/a", "python -m detect stream rtsp://example.org/a"),
+        ("file:///etc/passwd", "detect stream"),
+        ("-", "there is no clip to judge"),
+        ("", "an empty name is no clip"),
+    ],
+)
+def test_what_cannot_be_is_refused(folder, monkeypatch, word, what):
+    (folder / "empty").mkdir()
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    with pytest.raises(UserError, match=what), open_clips([word.format(folder)]):
+        pass
+
+
+@pytest.fixture
+def server(folder):
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "broke off 5 bytes before the end"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf", "cannot be downloaded"),
+        (b"\0\1\2 no HTTP\r\n\r\n", "cannot be downloaded"),
+    ],
+)
+def test_a_download_that_breaks_off_or_is_garbage_fails_alone(answer, what):
+    class Broken(socketserver.StreamRequestHandler):
+        def handle(self):
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Broken) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        with open_clips([f"{address}/a", f"{address}/a b"], allow_url=True) as (broken, spaced):
+            assert what in broken.reason
+            assert "cannot be downloaded" in spaced.reason
+        server.shutdown()
+
+
+def test_an_address_is_downloaded_and_deleted_again(server, monkeypatch):
+    with open_clips([f"{server}/b.mp4", f"{server}/absent.mp4"], allow_url=True) as clips:
+        good, absent = clips
+        assert (good.name, good.path.read_bytes(), good.reason) == (f"{server}/b.mp4", b"clip", "")
+        assert "it cannot be downloaded" in absent.reason
+    assert not good.path.exists()
+    monkeypatch.setattr(sources, "LARGEST_DOWNLOAD", 3)
+    with open_clips([f"{server}/b.mp4"], allow_url=True) as (large,):
+        assert "larger than" in large.reason

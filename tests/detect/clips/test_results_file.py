@@ -1,0 +1,128 @@
+"""Verdicts in files: what is written is read again, half a line is not, and other things are refused."""
+
+import csv
+import errno
+import json
+import os
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+
+from cache.schema import UserError
+from detect.clips.results_file import COLUMNS, ResultFile, fake_spans, header, lines
+from detect.detector.verdict import Moment, Verdict
+
+JUDGE = "run at 0.5"
+
+
+def verdict(clip: str, kind: Literal["Real", "Fake"] = "Real", face=1, timeline=()):
+    return Verdict(clip, kind, 0.25, 0.125, 1.0, "", (), face, tuple(timeline))
+
+
+def several(clip):
+    return [verdict(clip), verdict(clip, "Fake", 2), verdict(clip, "Real", 3)]
+
+
+NAMES = ["a.mp4", 'with, "quotes".mp4', "line\nbreak\r.mp4", "ünï ☃.mp4", "bad\udce9.mp4", "\x85\u2028.mp4", ""]
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_what_is_written_is_gone_on_with(tmp_path, name):
+    path = tmp_path / "deep" / name
+    for clip in NAMES:
+        file = ResultFile(path, JUDGE)
+        assert file.of(clip) == []
+        file.add(several(clip) if clip == "a.mp4" else [verdict(clip, "Fake")], 0.5)
+        file.close()
+    file = ResultFile(path, JUDGE)
+    file.close()
+    assert all(clip in file for clip in NAMES)
+    assert file.of("a.mp4") == ["Real", "Fake", "Real"]
+    assert "b.mp4" not in file
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_a_file_cut_anywhere_loses_the_cut_clip_alone(tmp_path, name):
+    path = tmp_path / name
+    file = ResultFile(path, JUDGE)
+    for clip in ("a", "b"):
+        file.add(several(clip), 0.5)
+    file.close()
+    whole = path.read_bytes()
+    for length in range(len(whole) + 1):
+        path.write_bytes(whole[:length])
+        file = ResultFile(path, JUDGE)
+        for clip in ("a", "b"):
+            if clip not in file:
+                file.add(several(clip), 0.5)
+        file.close()
+        assert path.read_bytes() == whole, length
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("out.csv", b"something else\n", "no file of verdicts"),
+        ("out.csv", header("csv").encode() + b"1,2\n", "which is no verdict"),
+        ("out.jsonl", b"[1]\n", "which is no verdict"),
+        ("out.jsonl", b"\xff\xfe\n", "which is no verdict"),
+        ("out.jsonl", b"[" * 100_000 + b"\n", "which is no verdict"),
+        ("out.jsonl", lines([verdict("a")], "jsonl", "other at 0.5", 0.5).encode(), "holds verdicts by 'other at 0.5'"),
+        (
+            "out.jsonl",
+            lines([verdict("a")], "jsonl", JUDGE, 0.5).replace('"faces": 1', '"faces": 0').encode(),
+            "no verdict",
+        ),
+        ("out.txt", b"", "neither .csv nor .jsonl"),
+    ],
+)
+def test_another_file_is_refused_and_left_as_it_is(tmp_path, name, content, what):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=what):
+        ResultFile(path, JUDGE)
+    assert path.read_bytes() == content
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        ResultFile(tmp_path / "file" / "out.csv", JUDGE)
+
+
+def test_two_calls_do_not_write_one_file_at_once(tmp_path):
+    file = ResultFile(tmp_path / "out.csv", JUDGE)
+    with pytest.raises(UserError, match="is being written by another call"):
+        ResultFile(tmp_path / "out.csv", JUDGE)
+    file.close()
+    ResultFile(tmp_path / "out.csv", JUDGE).close()
+
+
+def test_a_full_disk_is_told(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = ResultFile(tmp_path / "out.csv", JUDGE)
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(UserError, match="No space left"):
+        file.add([verdict("a")], 0.5)
+    file.close()
+
+
+def test_a_reason_is_one_line():
+    failed = replace(verdict("x.mp4"), verdict="Failed", probability=None, reason="two\nlines")
+    assert lines([failed], "table", JUDGE, 0.5).count("\n") == 1
+
+
+def test_the_same_is_said_in_each_style():
+    windows = [Moment(0, 6, 0.7, 1.0), Moment(3, 9, 0.5, 1.0), Moment(6, 12, None, 0.0), Moment(9, 15, 0.9, 1.0)]
+    said = [verdict("x.mp4", "Fake", timeline=[*windows, Moment(12, 18, 0.1, 1.0)])]
+    assert fake_spans(said[0], 0.5) == [(0, 15)]
+    assert "looks fake at 0.0-15.0 s" in lines(said, "table", JUDGE, 0.5)
+    (row,) = csv.DictReader((header("csv") + lines(said, "csv", JUDGE, 0.5)).splitlines())
+    assert tuple(row) == COLUMNS
+    assert (row["probability"], row["looks_fake_seconds"]) == ("0.25", "0.0-15.0")
+    values = json.loads(lines(said, "jsonl", JUDGE, 0.5))
+    assert len(values["timeline"]) == 5
+    assert values["judge"] == JUDGE

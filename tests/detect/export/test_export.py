@@ -1,0 +1,270 @@
+"""Exports say what the run says, to 1e-4, of every head and backbone; what is damaged is refused by name."""
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cache.schema import FRAMES, UserError
+from detect.detector.contract import CONTRACT, PORTABLE, SUFFIXES
+from detect.detector.load import as_network, build_networks, open_detector
+from detect.detector.portable import load_network
+from detect.export import stage as module
+from detect.export.stage import TOLERANCE, ExportConfig, export
+from evaluate.results.read import read_results
+from extract.backbones.networks import build_backbone
+from tests import ROOT
+from tests.crops import mask_with, write_source
+from train.end_to_end.cnn3d import Cnn3dConfig, train_cnn3d
+from train.end_to_end.finetune import join
+from train.heads.architectures import HEADS, HeadConfig, build_head
+from train.runs.ensemble import EnsembleConfig, ensemble
+
+SIZE = 24
+MOST_MEMORY = 6e9
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    return write_source(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="module")
+def exported(run) -> Path:
+    """An ONNX export, for tests that leave it as it is."""
+    return export(ExportConfig(run=run, format="onnx"))
+
+
+def randomised(network):
+    """Gives every weight of `network` a value of its own: a head that has learnt nothing hides mistakes."""
+    random = np.random.default_rng(0)
+    for weight in network.weights:
+        spread = 2 / np.sqrt(weight.shape[-2]) if len(weight.shape) > 1 else 0.3
+        value = random.normal(0, spread, weight.shape)
+        weight.assign(np.abs(value) + 0.5 if "variance" in weight.name else value)
+    return network
+
+
+def assert_same(network, path: Path, format: str, inputs: list[dict]) -> None:
+    own, loaded = as_network(network), load_network(path, format)
+    for given in inputs:
+        expected = own(given)
+        scale = max(1.0, float(np.abs(expected).max()))
+        assert np.abs(loaded(given) - expected).max() / scale <= TOLERANCE
+
+
+def clips_of_features(size: int) -> list[dict]:
+    random = np.random.default_rng(1)
+    return [
+        {"features": random.normal(0, 1, (1, FRAMES, size)).astype(np.float32), "mask": mask_with(frames)[None]}
+        for frames in (12, 12, 5, 1)
+    ]
+
+
+@pytest.mark.parametrize("format", ["onnx", pytest.param("litert", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("head", [HeadConfig(name, 8, 0.3, 8) for name in HEADS] + [HeadConfig("gru", 8, 0.3, 8, True)])
+def test_every_head_is_the_same_in(head, format, tmp_path):
+    network = randomised(build_head(head, SIZE))
+    inputs = clips_of_features(SIZE)
+    said = [float(as_network(network)(given)[0, 0]) for given in inputs]
+    assert np.ptp(said) > 0.01  # or nothing could be told apart
+    path = module._write(network, tmp_path, "head", ExportConfig(format=format), None)  # pyright: ignore
+    assert_same(network, path, format, inputs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", PORTABLE)
+@pytest.mark.parametrize("backbone", ["resnet50", "resnet50-conv4", "mobilenetv2"])
+def test_every_backbone_is_the_same_in(backbone, format, tmp_path):
+    network = build_backbone(backbone, "random")
+    crops = {"crops": np.random.default_rng(0).integers(0, 256, (3, 160, 160, 3), np.uint8)}
+    as_network(network)(crops)
+    path = module._write(network, tmp_path, "backbone", ExportConfig(format=format), None)  # pyright: ignore
+    assert_same(network, path, format, [crops])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "litert", "openvino"])
+def test_a_resnet50_is_exported_in_little_memory(format, tmp_path):
+    """In a process of its own, whose memory nobody else's is."""
+    program = f"""
+import sys
+from pathlib import Path
+import numpy as np
+from detect.export import stage as export
+from detect.detector.load import as_network
+from extract.backbones.networks import build_backbone
+from train.end_to_end.finetune import join
+from train.heads.architectures import HeadConfig, build_head
+network = join(build_backbone("resnet50", "random"), build_head(HeadConfig(), 2048))
+as_network(network)({{"crops": np.zeros((1, 12, 160, 160, 3), np.uint8), "mask": np.ones((1, 12), bool)}})
+export._write(network, Path(sys.argv[1]), "detector", export.ExportConfig(format={format!r}), None)
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < MOST_MEMORY
+
+
+def test_the_contract_says_what_is_there_and_how_near_it_comes(exported, run):
+    said = json.loads((exported / CONTRACT).read_text())
+    assert exported == run / "export" / "onnx"
+    assert set(said["networks"]) == {"detector", "backbone", "head"}
+    for name, entry in said["networks"].items():
+        assert (exported / entry["file"]).is_file()
+        assert 0 <= entry["largest_difference"] <= TOLERANCE, name
+    assert said["checked_on"].startswith("kept crops")
+    assert said["classes"] == {"real": 0, "fake": 1}
+    assert "twelve equal spans" in said["preprocessing"]["sampling"]
+    assert "0.3 of it on each edge" in said["preprocessing"]["crop"]
+    assert said["temperature"]["value"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["h5", "keras", "savedmodel"])
+def test_what_is_for_tensorflow_loads_without_us(run, tmp_path, format):
+    folder = export(ExportConfig(run=run, format=format, out=tmp_path / "out"))
+    entries = json.loads((folder / CONTRACT).read_text())["networks"]
+    assert all(entry["largest_difference"] <= TOLERANCE for entry in entries.values())
+    with pytest.raises(UserError, match=f"is in the format {format}, which detection does not run"):
+        open_detector(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["h5", "keras"])
+def test_plain_keras_loads_the_file_where_we_are_not(run, tmp_path, format):
+    folder = export(ExportConfig(run=run, format=format, out=tmp_path / "out"))
+    program = "import sys, keras; print(keras.models.load_model(sys.argv[1]).input['mask'].shape)"
+    command = [sys.executable, "-c", program, str(folder / f"detector{SUFFIXES[format]}")]
+    found = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert found.stdout == "(None, 12)\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_fewer_bits_are_smaller_and_their_cost_is_measured(run, tmp_path, precision):
+    folder = export(ExportConfig(run=run, format="litert", precision=precision, out=tmp_path / "out"))
+    said = json.loads((folder / CONTRACT).read_text())
+    assert said["cost"]["clips"] > 0
+    assert 0 <= said["cost"]["reduced"]["accuracy"] <= 1
+    assert said["cost"]["mean_difference"] < 0.1
+    limit = {"float16": 6e6, "int8": 3.5e6}[precision]
+    assert sum(path.stat().st_size for path in folder.glob("backbone*")) < limit
+    assert open_detector(folder).engine is not None
+
+
+@pytest.mark.slow
+def test_a_network_over_crops_is_exported_as_one(run, tmp_path):
+    config = Cnn3dConfig(run=run, runs=tmp_path, width=4, warmup_epochs=0, epochs=1)
+    folder = export(ExportConfig(run=train_cnn3d(config), format="onnx"))
+    assert set(json.loads((folder / CONTRACT).read_text())["networks"]) == {"detector"}
+    detector = open_detector(folder)
+    crops = np.random.default_rng(0).integers(0, 256, (FRAMES, 160, 160, 3), np.uint8)
+    (expected,) = as_network(build_networks(folder.parents[1])["detector"])(
+        {"crops": crops[None], "mask": mask_with(12)[None]}
+    )
+    assert detector.probability(crops, np.ones(FRAMES, np.uint8)) == pytest.approx(float(expected[0]), abs=TOLERANCE)
+
+
+def test_an_export_that_is_off_is_not_written(run, exported, tmp_path, monkeypatch):
+    true = module.load_network
+
+    def off(path, format):
+        network = true(path, format)
+        return lambda inputs: network(inputs) + 0.01
+
+    monkeypatch.setattr(module, "load_network", off)
+    monkeypatch.setattr(module, "_write", lambda _, __, name, *___: exported / f"{name}.onnx")
+    with pytest.raises(UserError, match=r"onnx is off by .*over 0\.0001; nothing was exported"):
+        export(ExportConfig(run=run, format="onnx", out=tmp_path / "off"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def copied(exported, tmp_path) -> Path:
+    return Path(shutil.copytree(exported, tmp_path / "copied"))
+
+
+def test_an_export_is_run_wherever_it_went(copied, run):
+    assert open_detector(copied).profile == open_detector(run, engine="onnx").profile
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda said: said.pop("profile"), "does not describe an exported detector"),
+        (lambda said: said["networks"].clear(), "names neither a detector nor"),
+        (lambda said: said["networks"]["head"].update(file="../onnx/head.onnx"), "lacks '../onnx/head.onnx'"),
+        (lambda said: said["networks"]["head"].update(file="absent.onnx"), r"lacks 'absent\.onnx'"),
+        (lambda said: said.update(temperature={"value": "hot", "clips": 3}), "does not describe"),
+        (lambda said: said.update(networks=[]), "does not describe"),
+    ],
+)
+def test_a_contract_that_does_not_hold_is_refused(copied, change, what):
+    said = json.loads((copied / CONTRACT).read_text())
+    change(said)
+    (copied / CONTRACT).write_text(json.dumps(said))
+    with pytest.raises(UserError, match=what):
+        open_detector(copied)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "nonsense", "[" * 100_000])
+def test_a_contract_that_is_none_is_refused(copied, content):
+    (copied / CONTRACT).write_text(content)
+    with pytest.raises(UserError, match="does not describe an exported detector"):
+        open_detector(copied)
+
+
+@pytest.mark.parametrize("format", PORTABLE)
+def test_a_file_that_holds_no_network_is_refused(tmp_path, format):
+    path = tmp_path / f"backbone{SUFFIXES[format]}"
+    path.write_bytes(b"no network")
+    with pytest.raises(UserError, match="cannot be loaded as"):
+        load_network(path, format)
+
+
+def test_what_cannot_be_exported_is_told(run, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="for litert alone"):
+        export(ExportConfig(run=run, format="onnx", precision="int8"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match="holds, something else than an export"):
+        export(ExportConfig(run=run, out=tmp_path / "mine"))
+    with pytest.raises(UserError, match="has no export for litert; run make export"):
+        open_detector(run, engine="litert")
+    with pytest.raises(UserError, match="has its weights inside"):
+        open_detector(run, weights="random", engine="onnx")
+    joined = ensemble(EnsembleConfig((run, Path(shutil.copytree(run, tmp_path / "other"))), runs=tmp_path / "runs"))
+    with pytest.raises(UserError, match="is an ensemble, which has no one network"):
+        export(ExportConfig(run=joined))
+
+
+def test_without_kept_crops_noise_is_checked_and_said(run, monkeypatch):
+    nothing = None, np.zeros((0, FRAMES), bool), np.zeros(0, np.int64)
+    monkeypatch.setattr(module, "_crops", lambda *_: nothing)
+    network = join(build_backbone("mobilenetv2", "random"), build_head(HeadConfig(units=8, dense=8), 1280))
+    checks = module._checks({"detector": as_network(network)}, *module._noise())
+    assert [int(inputs["mask"].sum()) for inputs, _ in checks["detector"]] == [12, 12, 5]
+    with pytest.raises(UserError, match="int8 has to see real crops"):
+        module._reduced(ExportConfig(precision="int8", format="litert"), read_results(run), "backbone")
+
+
+def test_tensorflow_is_not_imported_by_an_exported_engine(exported, tmp_path):
+    from tests.clips import counting_images, write_clip
+
+    clip = write_clip(tmp_path / "clip.mp4", counting_images(20))
+    program = """
+import sys
+from detect.__main__ import main
+status = main(sys.argv[1:])
+loaded = {"tensorflow", "keras", "scipy", "sklearn", "matplotlib"} & sys.modules.keys()
+assert not loaded, loaded
+sys.exit(status)
+"""
+    command = [sys.executable, "-c", program, str(clip), "--run", str(exported.parents[1]), "--engine", "onnx"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (2, "")
+    assert found.stdout.splitlines()[1].startswith("Undecided")

@@ -1,0 +1,623 @@
+"""The page: what it takes and keeps, what it says, what it lets out; and all of it in a browser where there is one."""
+
+import asyncio
+import gc
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cache.schema import FRAMES, UserError
+from detect.detector.verdict import Detector, Moment, SeenFrame, Verdict
+from detect.web import page as web_page
+from detect.web.config import WebConfig, check, is_loopback
+from detect.web.stage import main, private_folder
+from detect.web.uploads import Uploads, clip_seconds, copy_examples, draw_examples, what_is_too_much
+from evaluate.stats.calibration import Temperature
+from extract.backbones.engines import Engine
+from extract.config import ExtractConfig
+from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
+from extract.drawn.dataset import DrawnConfig, draw_dataset
+from extract.drawn.look import make_look
+from extract.pipeline import extract
+from tests import ROOT
+from tests.clips import counting_images, write_clip, write_sound
+from train.fit import FitConfig, fit
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# Gradio, when it ends a server and when it counts who waited.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed event loop:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
+    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
+]
+CROPS = np.zeros((FRAMES, 160, 160, 3), np.uint8)
+
+
+class Brightness:
+    """Judges crops by how bright they are, so that no network has to be trained."""
+
+    judged = "crops"
+    engine: Engine | None = None
+
+    def probabilities(self, arrays, masks):
+        return arrays.mean(axis=(1, 2, 3, 4)) / 255
+
+
+@pytest.fixture(scope="module")
+def face(tmp_path_factory):
+    return draw_clip(tmp_path_factory.mktemp("face") / "face.mp4", Scene(make_look(7, 1), (7,)))
+
+
+def detector() -> Detector:
+    return Detector(ExtractConfig(Path()).crop_profile, Brightness(), Temperature(1.5, 40), None)
+
+
+def uploads(tmp_path) -> Uploads:
+    return Uploads(tmp_path / "page")
+
+
+def upload(where: Uploads, name: str = "clip.mp4", content: bytes = b"clip") -> Path:
+    path = where.served / "0123" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def verdict(**values) -> Verdict:
+    frames = tuple(SeenFrame(k / 2, "face", (80, 40, 96, 96)) for k in range(FRAMES))
+    return replace(Verdict("/secret/x/clip.mp4", "Fake", 0.93, 0.87, 1.0, "", frames), **values)
+
+
+def text(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
+
+
+def said(one: Verdict) -> str:
+    return text(web_page.verdict_html(one, CROPS, 0.5, "my-run"))
+
+
+# What it keeps
+
+
+def test_each_clip_is_held_under_a_name_of_its_own_and_deleted_with_its_upload(tmp_path):
+    where = uploads(tmp_path)
+    first, second = where.hold(upload(where)), where.hold(upload(where))
+    assert first is not None
+    assert second is not None
+    assert first != second
+    where.release(first)
+    assert second.read_bytes() == b"clip"
+    where.release(second)
+    where.release(second)
+    where.release(None)
+    assert files(tmp_path) == []
+
+
+def test_what_a_file_is_called_goes_no_further(tmp_path):
+    where = uploads(tmp_path)
+    for name in ("..;rm -rf.mp4", "<script>.MP4", "a b.exe"):
+        held = where.hold(upload(where, name))
+        assert held is not None
+        assert held.name == ("clip" if name.endswith("exe") else "clip.mp4")
+
+
+def test_an_upload_that_is_gone_is_held_no_more(tmp_path):
+    where = uploads(tmp_path)
+    assert where.hold(where.served / "absent.mp4") is None
+    assert files(tmp_path) == []
+
+
+def test_examples_stay_and_what_was_broken_off_goes(tmp_path, monkeypatch):
+    where = uploads(tmp_path)
+    example = where.examples / "1.mp4"
+    example.write_bytes(b"example")
+    upload(where, "broken-off")
+    monkeypatch.setattr("detect.web.uploads.KEPT", -1)
+    where.release(where.hold(example))
+    assert files(tmp_path) == ["1.mp4"]
+
+
+def test_without_links_a_clip_is_copied(tmp_path, monkeypatch):
+    def no_links(source, target):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", no_links)
+    where = uploads(tmp_path)
+    held = where.hold(upload(where))
+    assert held is not None
+    assert held.read_bytes() == b"clip"
+
+
+def test_examples_are_drawn_or_copied_under_names_of_ours(tmp_path, face):
+    assert [name for name, _ in draw_examples(tmp_path)] == ["A drawn face", "A room without a face"]
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    target.mkdir()
+    with pytest.raises(UserError, match="holds no clip"):
+        copy_examples(source, target)
+    shutil.copyfile(face, source / "../source/..Ada.MP4")
+    shutil.copyfile(face, source / "Ada\n.mp4")
+    assert [(name, path.name) for name, path in copy_examples(source, target)] == [("Ada\\n", "1.mp4")]
+    with pytest.raises(UserError, match="is not a folder"):
+        copy_examples(source / "absent", target)
+
+
+# What it takes
+
+
+def test_how_long_a_clip_is(tmp_path, face):
+    assert clip_seconds(face) == pytest.approx(2, abs=0.1)
+    slow = write_clip(tmp_path / "slow.mp4", counting_images(5), times=[0, 1000, 2000, 3000, 7500])
+    assert clip_seconds(slow) == pytest.approx(300)
+    (tmp_path / "text.mp4").write_text("no video")
+    write_sound(tmp_path / "sound.mp4")
+    assert clip_seconds(tmp_path / "text.mp4") == clip_seconds(tmp_path / "sound.mp4") == 0
+
+
+def test_what_is_too_large_or_too_long_is_refused_in_a_sentence(tmp_path, face):
+    large = tmp_path / "large.mp4"
+    with large.open("wb") as file:
+        file.truncate(200 << 20)
+    assert what_is_too_much(large, 100 << 20, 120) == "it has 200 MB; this page takes clips of up to 100 MB."
+    slow = write_clip(tmp_path / "slow.mp4", counting_images(5), times=[0, 1000, 2000, 3000, 7500])
+    assert "it plays for 300 s; this page takes clips of up to 120 s" in what_is_too_much(slow, 1 << 30, 120)
+    assert "no more" in what_is_too_much(tmp_path / "absent.mp4", 1 << 30, 120)
+    assert what_is_too_much(face, 1 << 30, 120) == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"threshold": 2.0}, "is not a probability"),
+        ({"port": 0}, "is no port"),
+        ({"most_megabytes": 0}, "--most-megabytes 0 lets nothing in"),
+        ({"most_seconds": float("nan")}, "lets nothing in"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(values, message):
+    with pytest.raises(UserError, match=message):
+        check(WebConfig(**values))
+
+
+def test_without_gradio_the_way_out_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install reelcheck\[web\]"):
+        main([])
+
+
+def test_who_can_reach_a_host():
+    assert all(map(is_loopback, ("127.0.0.1", "localhost", "::1")))
+    assert not any(map(is_loopback, ("0.0.0.0", "192.168.0.1", "example.org", "::")))
+
+
+# What it says
+
+
+def test_a_verdict_in_plain_words():
+    words = said(verdict())
+    assert "The face looks fake" in words
+    assert "Probability of fake, calibrated 87 %" in words
+    assert "The raw score is 0.930; from 0.5 on" in words
+    assert "A face was found in 12 of 12 frames (coverage 100 %)" in words
+    assert "5.50 s face 96x96 at 80, 40" in words
+    assert "The face looks real" in said(verdict(verdict="Real"))
+
+
+def test_without_calibration_it_says_so():
+    words = said(verdict(calibrated=None))
+    assert "Score of fake, from 0 to 1 0.930" in words
+    assert "“my-run” has no calibration" in words
+    assert "%" not in words.replace("(coverage 100 %)", "")
+
+
+def test_no_probability_is_certain():
+    assert [web_page.percent(p) for p in (0, 0.004, 0.5, 0.997, 1)] == ["under 1 %"] * 2 + ["50 %"] + ["over 99 %"] * 2
+
+
+def test_undecided_is_no_hint():
+    frames = tuple(SeenFrame(k / 2, "full_frame", None) for k in range(FRAMES))
+    words = said(verdict(verdict="Undecided", probability=None, calibrated=None, coverage=0.0, frames=frames))
+    assert "Undecided A face was found in 0 of 12 frames (coverage 0 %); half of them are needed." in words
+    assert "hints neither at real nor at fake" in words
+    assert "whole frame: no frame of the clip shows a face" in words
+    assert "Probability" not in words
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (
+            "unreadable: clip.mp4 cannot be decoded (Invalid data)",
+            "The clip cannot be decoded (Invalid data). Try a file",
+        ),
+        ("timeout: was not finished after 300 s", "The clip was not finished after 300 s. Try a file"),
+    ],
+)
+def test_a_failure_is_a_sentence_without_names(reason, words):
+    found = said(verdict(verdict="Failed", probability=None, reason=reason, frames=()))
+    assert f"This clip cannot be judged {words}" in found
+    assert "secret" not in found
+
+
+def test_what_a_run_is_called_is_escaped():
+    html = web_page.verdict_html(verdict(calibrated=None), CROPS, 0.5, "<img src=x>")
+    assert "<img src=x>" not in html
+    assert "&lt;img src=x&gt;" in html
+
+
+def test_the_timeline_says_when():
+    moments = (Moment(0, 6, 0.2, 1), Moment(3, 9, 0.8, 1), Moment(6, 12, None, 0), Moment(9, 15, 0.5, 1))
+    one = verdict(timeline=moments)
+    assert web_page.timeline_sentence(one, 0.5) == "Stretch by stretch, the clip looks fake at 3.0-15.0 s."
+    html = web_page.verdict_html(one, CROPS, 0.5, "run")
+    assert "<svg" in html
+    assert "<svg" not in web_page.verdict_html(verdict(), CROPS, 0.5, "run")
+    assert "No stretch" in web_page.timeline_sentence(one, 0.9)
+    nobody = verdict(timeline=(Moment(0, 6, None, 0), Moment(3, 9, None, 0)))
+    assert "enough of a face" in web_page.timeline_sentence(nobody, 0.5)
+
+
+def test_what_a_verdict_does_not_mean_is_said():
+    words = text(web_page.limits_html())
+    for limit in (
+        "no evidence about a person",
+        "frozen",
+        "Subtle swaps",
+        "compression",
+        "another data set",
+        "Undecided",
+    ):
+        assert limit in words
+
+
+# The page, served
+
+
+@pytest.fixture(scope="module")
+def app():
+    """The module that needs Gradio."""
+    with private_folder():
+        pytest.importorskip("gradio", reason="the page needs the extra web")
+        from detect.web import app as web_app
+
+        yield web_app
+    gc.collect()  # while this module's warnings are still looked past
+
+
+def judge(app):
+    return app.Judge(detector(), "drawn")
+
+
+def silent(share, what):
+    pass
+
+
+def test_a_clip_is_judged_or_the_reason_said(app, face, tmp_path, capfd):
+    config, one = WebConfig(), judge(app)
+    words = text(one.answer(face, config, silent))
+    assert re.search(r"The face looks (real|fake) Probability of fake, calibrated \d+ %", words)
+    assert "Undecided" in one.answer(draw_empty_clip(tmp_path / "empty.mp4"), config, silent)
+    assert "No clip yet" in one.answer(None, config, silent)
+    (tmp_path / "clip.mp4").write_text("no video")
+    refused = one.answer(tmp_path / "clip.mp4", config, silent)
+    assert "The clip cannot be decoded" in refused
+    assert str(tmp_path) not in refused
+    assert capfd.readouterr().err == ""
+
+
+def test_a_bug_is_told_to_the_terminal_and_not_to_the_visitor(app, face, monkeypatch, capsys):
+    def fail(*arguments, **named):
+        raise RuntimeError(f"in {face}")
+
+    monkeypatch.setattr(Detector, "judge", fail)
+    html = judge(app).answer(face, WebConfig(), silent)
+    assert "Try again in a minute" in html
+    assert str(face) not in html
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_the_server_fetches_nothing_for_a_visitor(app, tmp_path):
+    where = uploads(tmp_path)
+    page = app.make_page(judge(app), WebConfig(), where, [("clip", upload(where))])
+    (video,) = (part for part in page.blocks.values() if part.get_block_name() == "video")
+    with pytest.raises(ValueError, match="an address"):
+        asyncio.run(video.async_move_resource_to_block_cache("https://example.org/clip.mp4"))
+
+
+def test_who_lets_the_network_in_is_warned(app, monkeypatch, capsys):
+    def end(*arguments):
+        raise KeyboardInterrupt
+
+    for name, stand_in in (("newest", lambda: Path("drawn")), ("open_detector", lambda *arguments: detector())):
+        monkeypatch.setattr(f"detect.detector.load.{name}", stand_in)
+    monkeypatch.setattr(app, "open_page", end)
+    monkeypatch.setattr("signal.signal", lambda *arguments: None)
+    assert main(["--host", "0.0.0.0"]) == 0
+    assert "asks for no password" in capsys.readouterr().err
+    assert main(["--host", "0.0.0.0", "--live", "0"]) == 0
+    assert "can use this page and is shown the picture of the live source; it asks" in capsys.readouterr().err
+    assert main(["--live", "0"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@contextmanager
+def served(app, **values):
+    config = WebConfig(port=free_port(), **values)
+    with private_folder() as folder, app.open_page(judge(app), config, folder) as address:
+        yield address.rstrip("/"), folder
+
+
+@pytest.fixture(scope="module")
+def site(app):
+    with served(app) as found:
+        yield found
+
+
+def ask(address: str, data: bytes | None = None, **headers: str) -> tuple[int, str, dict]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, data, named), timeout=20) as found:
+            return found.status, found.read().decode(errors="replace"), dict(found.headers)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode(errors="replace"), dict(error.headers)
+
+
+def send(address: str, name: str, content: bytes) -> tuple[int, str]:
+    head = f'--b\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
+    body = head.encode() + content + b"\r\n--b--\r\n"
+    return ask(f"{address}/gradio_api/upload", body, Content_Type="multipart/form-data; boundary=b")[:2]
+
+
+def test_the_page_keeps_browsers_from_asking_elsewhere(site):
+    status, page, headers = ask(site[0])
+    assert status == 200
+    assert "connect-src 'self'" in headers["content-security-policy"]
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "fonts.googleapis" not in page
+
+
+def test_what_the_page_does_not_use_is_closed(site):
+    for path in ("info", "openapi.json", "file=https://example.org", "proxy=https://example.org", "process_recording"):
+        assert ask(f"{site[0]}/gradio_api/{path}")[0] == 404, path
+    assert ask(site[0], Host="evil.example")[0] == 400
+
+
+def test_no_other_file_is_handed_out(site, tmp_path):
+    secret = tmp_path / "secret.mp4"
+    secret.write_text("secret")
+    for path in (secret, ROOT / "pyproject.toml", Path("/etc/passwd"), f"{site[1]}/served/../held"):
+        assert ask(f"{site[0]}/gradio_api/file={path}")[0] == 403
+
+
+def test_a_name_that_leaves_the_folder_and_a_file_that_is_too_large(site):
+    address, folder = site
+    status, answer = send(address, "../../../x.mp4", b"clip")
+    assert status == 200
+    assert re.fullmatch(rf'\["{re.escape(str(folder))}/served/[0-9a-f]+/x\.mp4"\]', answer)
+    assert not (folder / "x.mp4").exists()
+    before = files(folder)
+    with served_small(site) as small:
+        assert send(small[0], "x.mp4", bytes(2 << 20))[0] == 413
+        assert "x.mp4" not in files(small[1])
+    assert files(folder) == before
+
+
+@contextmanager
+def served_small(site):
+    from detect.web import app as web_app
+
+    with served(web_app, most_megabytes=1) as found:
+        yield found
+
+
+def test_a_port_that_is_taken_is_one_sentence(app, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        config = WebConfig(port=taken.getsockname()[1])
+        with pytest.raises(UserError, match="choose another --port"), app.open_page(judge(app), config, tmp_path):
+            pass
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="the page is tried in a browser where playwright is")
+    if CHROMIUM is None:
+        pytest.skip("no chromium is installed to try the page in")
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    with api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *camera])
+        yield found
+        found.close()
+
+
+class Visitor:
+    """Somebody with a browser of their own; `asked` is all that it asked for."""
+
+    def __init__(self, browser, address: str, **options) -> None:
+        self.asked: list[str] = []
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(address)
+        self.page.wait_for_selector("#verdict [aria-live]")
+
+    def drop(self, clip) -> None:
+        self.page.locator("input[type=file]").first.set_input_files(clip)
+
+    def judge(self) -> None:
+        self.page.locator("button:not([disabled])", has_text="Judge this clip").click()
+
+    def read(self) -> str:
+        self.page.wait_for_selector("#verdict h2", timeout=60_000)
+        return re.sub(r"\s+", " ", self.page.locator("#verdict").inner_text())
+
+
+@pytest.fixture
+def visit(browser, site):
+    """Gives visitors, and makes sure that none was sent elsewhere or left anything behind."""
+    address, folder = site
+    visitors: list[Visitor] = []
+
+    def come(**options) -> Visitor:
+        visitors.append(Visitor(browser, address, **options))
+        return visitors[-1]
+
+    before = files(folder)
+    yield come
+    for one in visitors:
+        assert all(url.startswith((f"{address}/", "data:", "blob:")) for url in one.asked)
+        assert str(folder) not in one.page.locator("body").inner_text()
+        one.context.close()
+    assert files(folder) == before
+
+
+def test_a_visitor_drops_a_clip_and_reads_a_verdict(visit, face):
+    one = visit()
+    one.drop(face)
+    one.judge()
+    words = one.read()
+    assert re.match(r"The face looks (real|fake) Probability of fake, calibrated \d+ %", words)
+    assert one.page.locator(".crops img").count() == FRAMES
+    assert one.page.locator(".crops img").first.get_attribute("alt") == "Frame 1, 0.08 s: face"
+    assert one.page.locator("button[disabled]", has_text="Judge this clip").is_visible()
+
+
+def test_an_example_has_a_timeline_and_fits_a_phone(visit):
+    one = visit(viewport={"width": 390, "height": 800}, color_scheme="dark")
+    one.page.get_by_role("button", name="A drawn face").click()
+    one.judge()
+    assert "Over time" in one.read()
+    assert one.page.locator(".timeline svg").get_attribute("aria-label")
+    assert one.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_what_cannot_be_judged_is_said_in_the_browser(visit, tmp_path):
+    one = visit()
+    one.drop(draw_empty_clip(tmp_path / "empty.mp4"))
+    one.judge()
+    assert one.read().startswith("Undecided A face was found in 0 of 12 frames")
+    other = visit()
+    other.drop({"name": "../../<b>x.mp4", "mimeType": "video/mp4", "buffer": b"no video"})
+    other.judge()
+    assert other.read().startswith("This clip cannot be judged The clip cannot be decoded")
+    assert "x.mp4" not in other.page.locator("body").inner_text()
+
+
+def test_a_file_of_200_mb_is_refused_before_it_is_sent(visit, tmp_path):
+    one, large = visit(), tmp_path / "large.mp4"
+    with large.open("wb") as file:
+        file.truncate(200 << 20)
+    one.drop(large)
+    one.page.get_by_text("This file is larger than 100 MB.").wait_for()
+    assert not any("/upload" in url for url in one.asked)
+
+
+def test_two_visitors_with_one_clip_both_get_a_verdict(visit, face):
+    one, other = visit(), visit()
+    for each in (one, other):
+        each.drop(face)
+    for each in (one, other):
+        each.page.locator("button:not([disabled])", has_text="Judge this clip").wait_for()
+    one.judge()
+    other.judge()
+    assert other.read() == one.read()
+
+
+def test_the_camera(visit):
+    one = visit(permissions=["camera", "microphone"])
+    for name in ("Capture from camera", "Click to Access Webcam", "start recording"):
+        one.page.get_by_role("button", name=name).click()
+    time.sleep(2.5)  # a camera needs a moment
+    one.page.locator("button", has_text="Stop").click()
+    one.judge()
+    assert one.read().startswith("Undecided")
+
+
+@pytest.fixture(scope="module")
+def live_site(app, tmp_path_factory):
+    clip = tmp_path_factory.mktemp("live") / "secret.mp4"
+    draw_clip(clip, Scene(make_look(7, 1), (7,)), Capture(frames=200))
+    with served(app, live=str(clip)) as found:
+        yield found
+
+
+def test_a_live_source_is_shown_beside_the_clips(browser, live_site, face):
+    address, _ = live_site
+    one, other = (Visitor(browser, address, viewport={"width": width, "height": 900}) for width in (1200, 390))
+    other.drop(face)
+    one.page.get_by_role("tab", name="Live").click()
+    shown = one.page.locator("#live img")
+    shown.wait_for()
+    first = shown.get_attribute("src")
+    one.page.wait_for_function("first => document.querySelector('#live img').src !== first", arg=first)
+    one.page.get_by_role("heading", name=re.compile("The face looks (real|fake)")).wait_for(timeout=30_000)
+    words = re.sub(r"\s+", " ", one.page.locator(".verdict.moment").inner_text())
+    assert re.search(r"Probability of fake, calibrated \d+ %.* Coverage \d+ % Lag \d\.\d s Dropped frames \d+", words)
+    other.judge()
+    assert re.match("The face looks (real|fake)", other.read())
+    other.page.get_by_role("tab", name="Live").click()
+    other.page.locator("#live img").wait_for()
+    assert other.page.evaluate("document.documentElement.scrollWidth") <= 390
+    one.page.get_by_role("tab", name="Clips").click()
+    time.sleep(0.5)  # what is under way
+    before = len(one.asked)
+    time.sleep(0.6)
+    assert len(one.asked) == before  # who does not look asks for nothing
+    for each in (one, other):
+        assert "secret" not in each.page.content()
+        assert all(url.startswith((f"{address}/", "data:", "blob:")) for url in each.asked)
+        each.context.close()
+
+
+# The command
+
+
+@pytest.mark.slow
+def test_the_command_serves_a_real_run_until_it_is_interrupted(ctrl_c, browser, face, tmp_path):
+    sizes = DrawnConfig(tmp_path / "drawn", people=4, clips=2, youtube=0, fakes=8, workers=1)
+    features = extract(ExtractConfig(draw_dataset(sizes), tmp_path / "data", "mobilenetv2", "random"))
+    run, port = fit(FitConfig(features=features, runs=tmp_path / "runs", epochs=2, name="drawn")), free_port()
+    command = [sys.executable, "-m", "detect", "web", "--run", str(run), "--port", str(port), "--live", str(face)]
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"The page is at http://127.0.0.1:{port}/ until you press Ctrl-C.\n"
+        one = Visitor(browser, f"http://127.0.0.1:{port}")
+        one.page.get_by_role("button", name="A drawn face").click()
+        one.judge()
+        assert "calibrated" in one.read()
+        one.page.get_by_role("tab", name="Live").click()
+        one.page.get_by_role("heading", name="The face looks").wait_for(timeout=30_000)
+        one.context.close()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    assert list(tmp_path.glob("reelcheck-*")) == []

@@ -1,0 +1,112 @@
+"""Temperature, calibration error and reliability against other ways to the same numbers."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import expit, logit
+from sklearn.calibration import calibration_curve
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from evaluate.stats.calibration import BINS, LOGIT, Temperature, calibration_error, fit_temperature, reliability
+
+
+def simulated(generator, clips, heat):
+    """Probabilities that are perfect at heat 1, too sure above it."""
+    labels = (generator.random(clips) < 0.66).astype(int)
+    scores = 1.2 * (labels - 0.5) + generator.normal(size=clips)
+    return labels, expit(heat * (1.2 * scores + logit(0.66)))
+
+
+@pytest.mark.parametrize("heat", [0.5, 1.0, 3.0])
+def test_the_temperature_is_found_again(heat):
+    labels, probabilities = simulated(np.random.default_rng(0), 20_000, heat)
+    found = fit_temperature(labels, probabilities)
+    assert found is not None
+    assert found.value == pytest.approx(heat, rel=0.05)
+    assert found.clips == 20_000
+
+
+def test_the_temperature_is_that_of_a_logistic_regression_without_intercept():
+    labels, probabilities = simulated(np.random.default_rng(1), 3_000, 2.0)
+    slope = LogisticRegression(C=1e9, fit_intercept=False).fit(logit(probabilities)[:, None], labels).coef_[0, 0]
+    found = fit_temperature(labels, probabilities)
+    assert found is not None
+    assert 1 / found.value == pytest.approx(slope, rel=0.01)
+    assert log_loss(labels, found(probabilities)) < log_loss(labels, probabilities)
+
+
+def test_calibrated_probabilities_keep_their_order_and_their_side():
+    probabilities = np.array([0.0, 1e-12, 0.2, 0.5, 0.500001, 0.9, 1.0])
+    for value in (0.1, 1.0, 10.0):
+        calibrated = Temperature(value, 10)(probabilities)
+        assert (np.diff(calibrated) >= 0).all()
+        assert ((calibrated >= 0.5) == (probabilities >= 0.5)).all()
+        assert ((calibrated >= 0) & (calibrated <= 1)).all()
+    assert Temperature(1.0, 10)(np.array([0.2])) == pytest.approx(0.2)
+    assert Temperature(1.0, 10)(np.array([1.0])) == pytest.approx(expit(LOGIT))
+
+
+def test_a_few_clips_without_an_error_make_nothing_certain():
+    labels, probabilities = np.array([0, 0, 0, 1, 1, 1]), np.array([0.4, 0.3, 0.45, 0.6, 0.7, 0.65])
+    found = fit_temperature(labels, probabilities)
+    assert found is not None
+    assert found(np.array([0.65]))[0] < 0.9
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_class_has_no_temperature(label):
+    assert fit_temperature(np.full(9, label), np.linspace(0, 1, 9)) is None
+
+
+def test_constant_scores_have_a_temperature_that_changes_no_call():
+    found = fit_temperature(np.array([0, 1, 1]), np.full(3, 0.5))
+    assert found is not None
+    assert found(np.array([0.5])) == pytest.approx(0.5)
+
+
+def test_the_error_is_that_of_its_definition():
+    labels, probabilities = simulated(np.random.default_rng(2), 500, 2.0)
+    shares, means = calibration_curve(labels, probabilities, n_bins=BINS)
+    sizes = np.histogram(probabilities, np.linspace(0, 1, BINS + 1))[0]
+    expected = np.abs(shares - means) @ sizes[sizes > 0] / 500
+    found = calibration_error(labels, probabilities, 200, 0)
+    assert found.value == pytest.approx(expected)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < expected < found.high
+
+
+def test_the_bins_are_those_of_scikit_learn_with_wilsons_intervals():
+    labels, probabilities = simulated(np.random.default_rng(3), 300, 1.0)
+    bins = reliability(labels, probabilities)
+    shares, means = calibration_curve(labels, probabilities, n_bins=BINS)
+    assert [one.share.value for one in bins] == pytest.approx(shares)
+    assert [one.probability for one in bins] == pytest.approx(means)
+    assert sum(one.clips for one in bins) == 300
+    for one in bins:
+        z, n, share = stats.norm.ppf(0.975), one.clips, one.share.value or 0.0
+        centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+        reach = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+        assert (one.share.low, one.share.high) == pytest.approx((centre - reach, centre + reach))
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.5, 1.0])
+def test_one_clip_has_an_error_and_a_bin(probability):
+    found = calibration_error(np.array([1]), np.array([probability]), 50, 0)
+    assert found.value == pytest.approx(1 - probability)
+    assert 0 <= (found.low or 0.0) <= (found.value or 0.0) <= (found.high or 1.0) <= 1
+    (one,) = reliability(np.array([1]), np.array([probability]))
+    assert one.clips == 1
+
+
+@pytest.mark.parametrize("heat", [1.0, 2.0])
+def test_the_interval_of_the_error_holds_the_truth(heat):
+    generator = np.random.default_rng(4)
+    labels, probabilities = simulated(generator, 2_000_000, heat)
+    truth = calibration_error(labels, probabilities, 1, 0).value or 0.0
+    held = 0
+    for _ in range(150):
+        found = calibration_error(*simulated(generator, 518, heat), 200, 0)
+        held += (found.low or 0.0) <= truth <= (found.high or 1.0)
+    assert held >= 0.93 * 150

@@ -1,0 +1,94 @@
+"""Engines: the same numbers from each, whatever the batch and whatever a crop shares it with."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from cache.schema import UserError
+from extract.backbones.engines import CPU_BATCH, EngineName, make_engine
+
+has_openvino = pytest.mark.skipif(not importlib.util.find_spec("openvino"), reason="OpenVINO is not installed")
+
+
+@pytest.fixture(scope="module")
+def crops():
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 256, (30, 10, 10, 3)).repeat(16, 1).repeat(16, 2)
+    return (coarse // 2 + random.integers(0, 128, coarse.shape)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def engines():
+    kinds: list[EngineName] = ["keras"]
+    if importlib.util.find_spec("openvino"):
+        kinds.append("openvino")
+    return {kind: make_engine("mobilenetv2", "random", 24, name=kind) for kind in kinds}
+
+
+@has_openvino
+@pytest.mark.parametrize("name", [pytest.param("resnet50", marks=pytest.mark.slow), "mobilenetv2"])
+def test_openvino_agrees_with_keras_to_a_hundred_thousandth(name, crops):
+    one, other = (make_engine(name, "random", 4, name=kind).features(crops[:4]) for kind in ("keras", "openvino"))
+    assert np.abs(one - other).max() <= 1e-5 * np.abs(one).max()
+
+
+def test_a_clip_has_the_same_bytes_in_whatever_batch_and_place(engines, crops):
+    clip = crops[3:15]
+    for engine in engines.values():
+        alone = engine.features(clip)
+        assert alone.dtype == np.float32
+        np.testing.assert_array_equal(engine.features(np.concatenate([crops[:12], clip]))[12:], alone)
+        np.testing.assert_array_equal(engine.features(np.concatenate([clip, crops[:12], clip]))[24:], alone)
+
+
+def test_features_are_copies_that_the_next_batch_leaves_alone(engines, crops):
+    for engine in engines.values():
+        first = engine.features(crops[:4])
+        kept = first.copy()
+        engine.features(crops[3:])
+        np.testing.assert_array_equal(first, kept)
+
+
+def test_bfloat16_is_near_float32_and_not_the_same(engines, crops):
+    exact = engines["keras"].features(crops[:4])
+    rounded = make_engine("mobilenetv2", "random", 4, "bfloat16", "keras").features(crops[:4])
+    assert rounded.dtype == np.float32
+    cosine = (exact * rounded).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(rounded, axis=1)
+    assert 0.99 < cosine.min() < 0.9999999
+
+
+@has_openvino
+def test_bfloat16_on_a_processor_without_it_is_refused(monkeypatch):
+    import openvino
+
+    monkeypatch.setattr(openvino.Core, "get_property", lambda self, *names: ["FP32"])
+    with pytest.raises(UserError, match="does not compute in bfloat16; take PRECISION=float32"):
+        make_engine("mobilenetv2", "random", 4, "bfloat16", "openvino")
+
+
+def test_auto_takes_openvino_on_a_cpu_where_it_is_installed(monkeypatch):
+    monkeypatch.setattr("extract.backbones.engines._openvino_run", lambda *arguments: None)
+    monkeypatch.setattr("extract.backbones.engines._keras_run", lambda *arguments: None)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if name == "openvino" else found(name))
+    assert make_engine("mobilenetv2", "random").name == "openvino"
+    assert make_engine("mobilenetv2", "random").batch == CPU_BATCH
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "openvino" else found(name))
+    assert make_engine("mobilenetv2", "random").name == "keras"
+    monkeypatch.setattr("keras.distribution.list_devices", lambda kind: ["gpu:0"])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    assert make_engine("mobilenetv2", "random").name == "keras"
+    assert make_engine("mobilenetv2", "random").batch > CPU_BATCH
+
+
+@pytest.mark.parametrize(("asked", "used"), [(1, 12), (24, 24), (30, 24)])
+def test_a_batch_is_a_whole_number_of_clips(monkeypatch, asked, used):
+    monkeypatch.setattr("extract.backbones.engines._keras_run", lambda *arguments: None)
+    assert make_engine("mobilenetv2", "random", asked, name="keras").batch == used
+
+
+def test_an_engine_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    with pytest.raises(UserError, match="openvino is not installed; pip install openvino, or take ENGINE=keras"):
+        make_engine("mobilenetv2", "random", name="openvino")

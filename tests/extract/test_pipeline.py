@@ -1,0 +1,174 @@
+"""Stage 1 from folder to store: bad clips cost their row, nothing is done twice, a kill at any moment loses nothing."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cache.schema import FRAMES, FrameStatus, UserError
+from cache.store import Writer, load, open_store, open_writer
+from extract import one_process as unit
+from extract import pipeline
+from extract.config import ExtractConfig
+from tests import ROOT
+from tests.clips import counting_images, write_clip, write_sound
+from tests.fakes import FakeEngine
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    FakeEngine.crops = 0
+    monkeypatch.setattr(unit, "make_engine", FakeEngine)
+    return FakeEngine
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Eleven videos: eight good ones of 4 to 40 frames, a text file, an empty file, a sound."""
+    root = tmp_path_factory.mktemp("set")
+    for folder in ("Celeb-real", "Celeb-synthesis"):
+        (root / folder).mkdir()
+    for i, count in enumerate((40, 30, 20, 13)):
+        write_clip(root / f"Celeb-real/id{i}_0000.mp4", counting_images(count))
+        write_clip(root / f"Celeb-synthesis/id{i}_id{i + 1}_0000.mp4", counting_images(4 * i + 4)[::-1])
+    (root / "Celeb-real/id7_0000.mp4").write_text("no video")
+    (root / "Celeb-real/id8_0000.mp4").touch()
+    write_sound(root / "Celeb-real/id9_0000.mp4")
+    return root
+
+
+@pytest.fixture
+def config(clips, tmp_path):
+    return ExtractConfig(clips, tmp_path, "mobilenetv2", "random", detector="none")
+
+
+def test_every_video_ends_as_a_row(config, engine, capsys):
+    contents = load(open_store(pipeline.extract(config)))
+    assert contents.arrays.shape == (8, FRAMES, 1280)
+    assert contents.arrays.dtype == np.float16
+    assert {(record.id, outcome) for record, outcome, _ in contents.failures} == {
+        ("Celeb-real/id7_0000.mp4", "unreadable"),
+        ("Celeb-real/id8_0000.mp4", "empty"),
+        ("Celeb-real/id9_0000.mp4", "no_video"),
+    }
+    assert contents.missing == []
+    said = capsys.readouterr().out
+    assert "8 ok, 3 failed of 11 videos" in said
+    assert "id7_0000.mp4: unreadable" in said
+    short = next(i for i, record in enumerate(contents.records) if record.id.endswith("id0_id1_0000.mp4"))
+    assert (contents.status[short] == FrameStatus.PAD).tolist() == [False] * 4 + [True] * 8
+    assert not contents.arrays[short, 4:].any()
+    assert contents.arrays[short, :4].any()
+
+
+def test_a_second_call_extracts_nothing_and_a_touched_clip_itself_only(config, engine):
+    folder = pipeline.extract(config)
+    before, seen = load(open_store(folder)), engine.crops
+    pipeline.extract(config)
+    assert engine.crops == seen
+    os.utime(config.data / "Celeb-real/id1_0000.mp4")
+    pipeline.extract(config)
+    assert engine.crops == seen + FRAMES
+    np.testing.assert_array_equal(load(open_store(folder)).arrays, before.arrays)
+
+
+def test_failures_are_tried_again_only_when_asked(config, engine, tmp_path):
+    data = tmp_path / "small"
+    (data / "Celeb-real").mkdir(parents=True)
+    write_clip(data / "Celeb-real/id0_0000.mp4", counting_images(12))
+    slow = write_clip(data / "Celeb-real/id1_0000.mp4", counting_images(12), pixels="yuv420p")
+    config = replace(config, data=data, clip_pixels=64)
+    with pytest.raises(UserError, match="none of the 2 videos"):
+        pipeline.extract(config)
+    config = replace(config, clip_pixels=10_000)
+    with pytest.raises(UserError, match="none of the 2 videos"):
+        pipeline.extract(config)
+    folder = pipeline.extract(replace(config, retry_failed=True))
+    assert len(load(open_store(folder)).records) == 2
+    assert slow.is_file()
+
+
+def test_a_second_backbone_reads_no_video(config, engine, monkeypatch):
+    pipeline.extract(config)
+    direct = load(open_store(pipeline.extract(replace(config, backbone="resnet50", keep_crops=False))))
+
+    def refuse(videos, *arguments):
+        assert not videos, "a video was decoded again"
+        return iter(())
+
+    monkeypatch.setattr(unit, "rows_from_videos", refuse)
+    kept = load(open_store(pipeline.extract(replace(config, backbone="resnet50-conv4"))))
+    np.testing.assert_array_equal(kept.arrays, direct.arrays[:, :, :1024])
+    np.testing.assert_array_equal(kept.times, direct.times)
+    assert len(kept.failures) == 3
+
+
+def test_a_damaged_shard_is_set_aside_and_redone(config, engine, capsys):
+    folder = pipeline.extract(config)
+    before = load(open_store(folder))
+    shard = open_store(folder).shards[0]
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(UserError, match="make features again"):
+        load(open_store(folder))
+    pipeline.extract(config)
+    assert "set aside" in capsys.readouterr().out
+    np.testing.assert_array_equal(load(open_store(folder)).arrays, before.arrays)
+    assert [path.suffix for path in folder.glob("*.damaged")] == [".damaged"]
+
+
+def test_settings_that_change_the_numbers_go_to_another_folder(config, engine):
+    folders = {
+        pipeline.extract(changed)
+        for changed in (config, replace(config, margin=0.1), replace(config, sampling="first"))
+    }
+    assert len(folders) == 3
+    assert pipeline.extract(replace(config, batch=12, workers=1)) in folders
+
+
+def test_a_second_writer_is_refused(config, engine):
+    store = open_store(pipeline.extract(config))
+    with open_writer(store), pytest.raises(UserError, match="another process"):
+        pipeline.extract(config)
+
+
+def test_crops_are_on_disk_before_the_features_made_of_them(config, engine, monkeypatch):
+    written, append = {"crops": set(), "features": set()}, Writer.append
+
+    def watch(writer, rows):
+        kind = writer.store.folder.name.split("-")[0]
+        written[kind] |= {row.key for row in rows}
+        assert written["features"] <= written["crops"]
+        return append(writer, rows)
+
+    keep = unit.Shards.keep
+    monkeypatch.setattr(unit, "FIRST_SECONDS", 1e9)
+    monkeypatch.setattr(Writer, "append", watch)
+
+    def keep_few(shards, rows):
+        for row in keep(shards, rows):
+            if shards._earlier:  # features: a shard a row, while crops wait for 64 of them
+                shards.flush()
+            yield row
+
+    monkeypatch.setattr(unit.Shards, "keep", keep_few)
+    pipeline.extract(config)
+    assert len(written["features"]) == len(written["crops"]) == 11
+
+
+@pytest.mark.parametrize("change", [{"margin": -1.0}, {"workers": -1}, {"batch": -1}])
+def test_settings_out_of_range_are_refused(config, change):
+    with pytest.raises(UserError, match="mend the flag"):
+        pipeline.extract(replace(config, **change))
+
+
+def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
+    found = subprocess.run(
+        [sys.executable, "-m", "extract", "--data", str(tmp_path / "absent"), "--weights", "random"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 2
+    assert found.stderr.startswith("error: ")
+    assert found.stderr.count("\n") == 1

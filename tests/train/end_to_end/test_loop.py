@@ -1,0 +1,200 @@
+"""The end-to-end loop on a network small enough to try everything: resuming, keeping the best, refusing."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from cache.schema import CROP_SIZE, FRAMES, TEST, UserError
+from tests.crops import PROFILE, RECORDS, write_crops
+from train.end_to_end.augment import Augmentation
+from train.end_to_end.config import EndToEndConfig, require_sensible
+from train.end_to_end.crops import CropClips, CropSequence, find_crops
+from train.end_to_end.loop import learning_rate_schedule, train_on_crops
+
+CONFIG = EndToEndConfig(learning_rate=0.05, warmup_epochs=1, epochs=4, patience=4, batch=3, accumulate=2)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory) -> CropClips:
+    root = tmp_path_factory.mktemp("crops")
+    store = write_crops(root)
+    split = root / "split.csv"
+    parts = ["train"] * 6 + ["val"] * 3 + ["dropped"] + ["test"] * 2
+    split.write_text("id,part\n" + "".join(f"{record.id},{part}\n" for record, part in zip(RECORDS, parts)))  # noqa: B905
+    return find_crops(store.folder, PROFILE.crops, split)
+
+
+def small_network() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    crops = keras.Input((FRAMES, CROP_SIZE, CROP_SIZE, 3), dtype="uint8", name="crops")
+    mask: Any = keras.Input((FRAMES,), dtype="bool", name="mask")
+    means = keras.layers.AveragePooling3D((1, CROP_SIZE, CROP_SIZE))(keras.layers.Rescaling(1 / 127.5, -1)(crops))
+    clip = keras.layers.GlobalAveragePooling1D()(keras.layers.Reshape((FRAMES, 3))(means), mask=mask)
+    clip = keras.layers.Dropout(0.5)(keras.layers.Dense(8, activation="relu")(clip))
+    return keras.Model({"crops": crops, "mask": mask}, keras.layers.Dense(1, activation="sigmoid")(clip))
+
+
+def train(clips: CropClips, folder: Path, **changes: Any):
+    config = replace(CONFIG, **changes)
+    network = small_network()
+    return network, train_on_crops(network, clips, config, folder / "state.npz")
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_after(epoch: int, monkeypatch) -> None:
+    from train.end_to_end.loop import write_checkpoint
+
+    def write(path, settings, found):
+        write_checkpoint(path, settings, found)
+        if found.progress.epoch == epoch:
+            raise Stop
+
+    monkeypatch.setattr("train.end_to_end.loop.write_checkpoint", write)
+
+
+def equal(first: keras.Model, second: keras.Model) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
+
+
+def test_a_sequence_reads_what_was_written_with_labels_weights_and_mask(clips):
+    sequence = CropSequence(clips, np.arange(11), 4, np.array([0.5, 2.0]))
+    batches: list[Any] = [sequence[i] for i in range(len(sequence))]
+    assert [len(labels) for _, labels, _ in batches] == [4, 4, 3]
+    crops = np.concatenate([inputs["crops"] for inputs, _, _ in batches])
+    mask = np.concatenate([inputs["mask"] for inputs, _, _ in batches])
+    labels, weights = (np.concatenate([batch[i] for batch in batches]) for i in (1, 2))
+    assert (crops.dtype, mask.dtype, labels.dtype, weights.dtype) == (np.uint8, np.bool_, np.float32, np.float32)
+    np.testing.assert_array_equal(labels[:, 0], clips.labels)
+    np.testing.assert_array_equal(weights, np.where(clips.labels, 2.0, 0.5))
+    assert mask.sum(axis=1).tolist() == [5 if number % 4 == 3 else 12 for number in (*range(9), 10, 11)]
+    # Fakes are striped: it is the crops of this very clip that were read.
+    striped = crops[:, 0, 0].astype(int).sum(axis=(1, 2)) < crops[:, 0, 1].astype(int).sum(axis=(1, 2)) - 160 * 100
+    np.testing.assert_array_equal(striped, clips.labels == 1)
+    assert not crops[~mask].any()
+
+
+def test_order_and_augmentation_follow_from_seed_and_epoch(clips):
+    def epoch(seed: int, number: int, earlier: int = 0) -> np.ndarray:
+        sequence = CropSequence(clips, np.arange(11), 11, None, seed, Augmentation())
+        for before in range(earlier):
+            sequence.start_epoch(before)
+        sequence.start_epoch(number)
+        return sequence[0][0]["crops"]
+
+    first = epoch(0, 2)
+    np.testing.assert_array_equal(epoch(0, 2, earlier=2), first)
+    assert (epoch(0, 3) != first).any()
+    assert (epoch(1, 2) != first).any()
+    plain = CropSequence(clips, np.arange(11), 11, None, None, Augmentation())
+    np.testing.assert_array_equal(plain[0][0]["crops"][0], clips.read(0))
+
+
+# Of two batches an epoch, three a step leave a gradient waiting at the end of the first.
+@pytest.mark.parametrize(("epoch", "accumulate"), [(1, 3), (3, 2), (4, 1)])
+def test_interrupted_and_resumed_is_uninterrupted(clips, tmp_path, monkeypatch, capsys, epoch, accumulate):
+    whole, expected = train(clips, tmp_path / "whole", accumulate=accumulate)
+    with monkeypatch.context() as patch:
+        stop_after(epoch, patch)
+        with pytest.raises(Stop):
+            train(clips, tmp_path, accumulate=accumulate)
+    capsys.readouterr()
+    resumed, found = train(clips, tmp_path, accumulate=accumulate)
+    assert f"Going on after epoch {epoch}" in capsys.readouterr().out
+    np.testing.assert_array_equal(found.losses, expected.losses)
+    assert found.best == expected.best
+    assert equal(resumed, whole)
+
+
+def test_each_epoch_has_its_own_order_also_after_an_interruption(clips, tmp_path, monkeypatch):
+    epochs, start = [], CropSequence.start_epoch
+
+    def record(self, epoch):
+        epochs.append(epoch)
+        start(self, epoch)
+
+    monkeypatch.setattr(CropSequence, "start_epoch", record)
+    with monkeypatch.context() as patch:
+        stop_after(2, patch)
+        with pytest.raises(Stop):
+            train(clips, tmp_path)
+    train(clips, tmp_path)
+    made = [0, 0]  # by the two sequences themselves
+    assert epochs == [*made, 0, 1, *made, 2, 3]
+
+
+def test_training_lowers_the_loss_and_the_best_epoch_is_kept(clips, tmp_path):
+    network, progress = train(clips, tmp_path, epochs=12, patience=12, accumulate=1)
+    losses = np.array(progress.losses)
+    assert losses.shape == (13, 2)
+    assert np.isnan(losses[0, 0])
+    assert losses[-1, 0] < losses[1, 0]
+    assert progress.best == np.argmin(losses[:, 1])
+    model = keras.Model(network.input, network.output)
+    model.compile(loss=keras.losses.BinaryCrossentropy())
+    weights = 6 / (2 * np.bincount(clips.labels[clips.rows("train")]))
+    found = model.evaluate(CropSequence(clips, clips.rows("val"), 3, weights), verbose=0)  # pyright: ignore
+    assert found == pytest.approx(losses[progress.best, 1], abs=1e-6)
+
+
+def test_training_that_only_harms_keeps_the_start_and_stops(clips, tmp_path, monkeypatch):
+    start = small_network()
+    values = iter([0.5, 0.6, 0.7, 0.8])
+    monkeypatch.setattr("train.end_to_end.loop._measure", lambda model, batches: next(values))
+    network, progress = train(clips, tmp_path, patience=2)
+    assert progress.best == 0
+    assert progress.epoch == 2
+    assert equal(network, start)
+
+
+def test_without_validation_all_epochs_are_run_and_the_last_kept(clips, tmp_path):
+    parts = np.where(clips.parts == "val", TEST, clips.parts)
+    _, progress = train(replace(clips, parts=parts), tmp_path, patience=1)
+    assert progress.best == progress.epoch == 4
+    assert np.isnan(np.array(progress.losses)[:, 1]).all()
+
+
+def test_a_loss_that_is_no_number_is_refused_and_leaves_nothing(clips, tmp_path, monkeypatch):
+    monkeypatch.setattr("train.end_to_end.loop._run_epoch", lambda *_: float("nan"))
+    with pytest.raises(UserError, match=r"loss was nan, .* in epoch 1; try again with a --learning-rate below 0\.05"):
+        train(clips, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_settings_and_damaged_files_are_refused(clips, tmp_path):
+    train(clips, tmp_path, epochs=2)
+    path = tmp_path / "state.npz"
+    with pytest.raises(UserError, match="with batch=3 instead of batch=2, epochs=2 instead of epochs=4"):
+        train(clips, tmp_path, batch=2)
+    whole = path.read_bytes()
+    for content in (b"", b"no archive", whole[:-100], whole[:2000] + b"x" + whole[2001:]):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="is no interrupted training"):
+            train(clips, tmp_path, epochs=2)
+
+
+def test_the_learning_rate_rises_and_falls_to_zero(clips):
+    schedule = learning_rate_schedule(replace(CONFIG, warmup_epochs=2, epochs=6), 10)
+    rates = np.array([float(schedule(step)) for step in range(61)])
+    assert rates.argmax() == 20
+    assert rates.max() == pytest.approx(CONFIG.learning_rate)
+    assert rates[10] == pytest.approx(CONFIG.learning_rate / 2)
+    assert rates[40] == pytest.approx(CONFIG.learning_rate / 2)
+    assert rates[60] == pytest.approx(0, abs=1e-9)
+    plain = learning_rate_schedule(replace(CONFIG, warmup_epochs=0), 10)
+    assert float(plain(0)) == pytest.approx(CONFIG.learning_rate)
+
+
+@pytest.mark.parametrize("wrong", [
+    {"batch": 0}, {"epochs": 0}, {"patience": 0}, {"accumulate": 0}, {"learning_rate": float("nan")}, {"seed": -1},
+    {"warmup_epochs": 4}, {"warmup_epochs": -1},
+])  # fmt: skip
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(UserError, match="mend the flag"):
+        require_sensible(replace(CONFIG, **wrong))

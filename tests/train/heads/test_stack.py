@@ -1,0 +1,162 @@
+"""Heads in a stack: the same numbers as the plain head, and as the head trained alone."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from cache.schema import FRAMES
+from tests.stores import WIDTH
+from tests.train.heads.test_architectures import clips_of
+from train.data.batches import Clips
+from train.data.inputs import prepare
+from train.heads.architectures import HEADS, HeadConfig, build_head
+from train.heads.stack import draw_weights
+from train.heads.stacked_layers import STACKED, forward
+from train.heads.training import Job, LearnConfig, finished_head, learn_many, predict, roc_auc
+
+ROWS = np.arange(96)
+TRAIN, VAL = ROWS[:60], ROWS[60:]
+QUICK = LearnConfig(1e-2, 16, 6, 6, 6, True, 0)
+EVERY = pytest.mark.parametrize("name", HEADS)
+TRAINED = pytest.mark.parametrize(
+    "name", [name if name in ("lstm", "mean") else pytest.param(name, marks=pytest.mark.slow) for name in HEADS]
+)
+"""All of them, too, most of them among the slow tests: training compiles each."""
+
+
+def small(name: str, **changes) -> HeadConfig:
+    return replace(HeadConfig(name, units=6, dense=5), **changes)
+
+
+def test_every_head_has_its_stacked_form():
+    assert list(STACKED) == list(HEADS)
+
+
+@EVERY
+@pytest.mark.parametrize("differences", [False, True])
+def test_a_stack_says_what_the_plain_heads_say(name, differences):
+    config, clips = small(name, differences=differences), clips_of(10)
+    heads, drawn = [], []
+    for seed in range(3):
+        head = build_head(config, WIDTH)
+        head.get_layer("normalise").set_weights([np.zeros(WIDTH), np.ones(WIDTH)])
+        weights = draw_weights(head, np.random.default_rng(seed))
+        random = np.random.default_rng(seed)
+        weights = {key: value + random.normal(0, 0.1, value.shape).astype("float32") for key, value in weights.items()}
+        for weight in head.weights:
+            if weight.path in weights:
+                weight.assign(weights[weight.path])
+        heads.append(head)
+        drawn.append(weights)
+    stacked = {key: keras.ops.stack([weights[key] for weights in drawn]) for key in drawn[0]}
+    frames = np.stack([clips.features.astype(np.float32)] * 3)
+    logits, moved = forward(config, stacked, frames, np.stack([clips.mask] * 3), np.ones(1), training=False)
+    inputs = {"features": clips.features.astype(np.float32), "mask": clips.mask}
+    plain = [np.asarray(head(inputs))[:, 0] for head in heads]
+    np.testing.assert_allclose(1 / (1 + np.exp(-np.asarray(logits))), plain, rtol=1e-5, atol=1e-6)
+    assert not moved
+    assert np.std(plain) > 1e-3
+
+
+@TRAINED
+def test_a_trial_in_a_stack_learns_what_it_learns_alone(name):
+    clips = clips_of(strength=0.3)
+    inputs = prepare(clips, TRAIN, 0)
+    jobs = [
+        Job(small(name, dropout=share), replace(QUICK, learning_rate=rate, weight_decay=decay, seed=seed))
+        for share, rate, decay, seed in ((0.0, 1e-2, 0.0, 3), (0.5, 3e-3, 0.1, 4), (0.3, 2e-2, 1.0, 5))
+    ]
+    together = dict(learn_many(jobs, inputs, TRAIN, VAL, 3))
+    alone = dict(learn_many(jobs, inputs, TRAIN, VAL, 1))  # one place: one after the other
+    for job in jobs:
+        for column in ("loss", "val_loss"):
+            found, expected = together[job].history[column], alone[job].history[column]
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        found, expected = (
+            predict(finished_head(job.head, progress[job], inputs), clips, VAL) for progress in (together, alone)
+        )
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    losses = [together[job].history["loss"] for job in jobs]
+    assert np.abs(np.diff(losses, axis=0)).min() > 1e-4
+
+
+@TRAINED
+def test_training_takes_the_steps_that_keras_takes(name):
+    """One epoch without dropout, against the plain head under keras.optimizers.Adam on the same batches."""
+    clips, config = clips_of(strength=0.3), small(name, dropout=0.0)
+    inputs = prepare(clips, TRAIN, 0)
+    job = Job(config, replace(QUICK, epochs=1, patience=1, class_weights=False))
+    ((_, progress),) = learn_many([job], inputs, TRAIN, VAL, 1)
+    head = build_head(config, WIDTH)
+    head.get_layer("normalise").set_weights([inputs.mean, inputs.variance])
+    drawn = draw_weights(head, np.random.default_rng([0, 0]))
+    for weight in head.weights:
+        if weight.path in drawn:
+            weight.assign(drawn[weight.path])
+    head.compile(keras.optimizers.Adam(1e-2), keras.losses.BinaryCrossentropy())
+    for rows in np.random.default_rng([0, 0]).permutation(TRAIN).reshape(-1, 15):
+        given = {"features": clips.features[rows].astype(np.float32), "mask": clips.mask[rows]}
+        head.train_on_batch(given, clips.labels[rows, None].astype(np.float32))
+    for weight in head.weights:
+        if weight.path in progress.weights:
+            np.testing.assert_allclose(np.asarray(weight), progress.weights[weight.path], rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "differences"), [*((name, False) for name in HEADS if name != "mean"), ("lstm", True), ("tcn", True)]
+)
+def test_a_head_learnt_from_components_takes_all_features(name, differences):
+    clips, config = clips_of(), small(name, differences=differences)
+    inputs = prepare(clips, TRAIN, 5)
+    assert inputs.frames.shape == (96, FRAMES, 5)
+    ((_, progress),) = learn_many([Job(config, QUICK)], inputs, TRAIN, VAL, 1)
+    head = build_head(config, 5)
+    head.get_layer("normalise").set_weights([np.zeros(5), np.ones(5)])
+    for weight in head.weights:
+        if weight.path in progress.weights:
+            weight.assign(progress.weights[weight.path])
+    projected = np.asarray(head({"features": inputs.frames, "mask": clips.mask}))[:, 0]
+    folded = finished_head(config, progress, inputs)
+    np.testing.assert_allclose(predict(folded, clips, ROWS), projected, atol=1e-5)
+
+
+def test_components_are_those_of_train_and_carry_most_of_what_varies():
+    clips = clips_of()
+    inputs = prepare(clips, TRAIN, 5)
+    other = Clips(clips.features.copy(), clips.mask, clips.labels)
+    other.features[60:] = 9
+    np.testing.assert_array_equal(prepare(other, TRAIN, 5).basis, inputs.basis)
+    everything = prepare(clips, TRAIN, 0)
+    frames = everything.frames[TRAIN][clips.mask[TRAIN]].astype(np.float64)
+    reference = np.linalg.svd(frames, full_matrices=False)[2][:5]
+    np.testing.assert_allclose(np.abs(reference @ inputs.basis), np.eye(5), atol=1e-3)
+
+
+def test_a_loss_that_is_no_number_ends_one_head_and_not_the_others():
+    clips = clips_of()
+    inputs = prepare(clips, TRAIN, 0)
+    jobs = [Job(small("lstm"), replace(QUICK, learning_rate=rate, seed=1)) for rate in (1e-2, 1e38)]
+    found = dict(learn_many(jobs, inputs, TRAIN, VAL, 2))
+    assert "was nan" in found[jobs[1]].broken
+    assert found[jobs[1]].epochs < 6
+    ((_, alone),) = learn_many(jobs[:1], inputs, TRAIN, VAL, 1)
+    np.testing.assert_allclose(found[jobs[0]].history["loss"], alone.history["loss"], rtol=1e-4)
+
+
+def test_whoever_watches_a_head_can_end_it():
+    clips = clips_of()
+    inputs = prepare(clips, TRAIN, 0)
+    jobs = [Job(small("mean"), QUICK, lambda progress, last=last: progress.epochs < last) for last in (2, 9)]
+    found = dict(learn_many(iter(jobs), inputs, TRAIN, VAL, 1))
+    assert [found[job].epochs for job in jobs] == [2, 6]
+
+
+def test_auc_is_that_of_scikit_learn_with_ties_and_none_for_one_class():
+    from sklearn.metrics import roc_auc_score
+
+    random = np.random.default_rng(0)
+    scores, labels = random.integers(0, 5, (7, 40)).astype(float), random.integers(0, 2, 40)
+    np.testing.assert_allclose(roc_auc(scores, labels), [roc_auc_score(labels, row) for row in scores])
+    assert np.isnan(roc_auc(scores, np.zeros(40, int))).all()

@@ -1,0 +1,255 @@
+"""Sweeps: every trial once whatever kills them, chosen by validation alone, and bad input told in a sentence."""
+
+import contextlib
+import csv
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cache.schema import UserError
+from evaluate.results.read import read_results
+from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
+from tests import ROOT
+from tests.stores import pairs, write_features
+from train.heads.memory import bytes_each, out_of_memory, places_that_fit
+from train.heads.stack import Stack
+from train.runs.folder import latest
+from train.sweep.leaderboard import auc_error
+from train.sweep.stage import SweepConfig, _material, sweep
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write_features(tmp_path_factory.mktemp("data"), pairs())
+
+
+def quick(store, folder: Path, **changes) -> SweepConfig:
+    small = SweepConfig(
+        features=store.folder, sweeps=folder / "sweeps", runs=folder / "runs", trials=10, heads=("mean", "lstm"),
+        units=(4,), dense=4, components=8, epochs=8, patience=4, first_rung=2, factor=2, best=2, places=4,
+    )  # fmt: skip
+    return replace(small, **changes)
+
+
+def board(folder: Path) -> list[dict[str, str]]:
+    with (folder / "leaderboard.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def swept(store, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("swept")
+    return sweep(quick(store, folder))
+
+
+def test_every_trial_is_on_the_leaderboard_best_first(swept):
+    rows = board(swept)
+    assert sorted(int(row["trial"]) for row in rows) == list(range(10))
+    assert Counter(row["head"] for row in rows) == {"mean": 5, "lstm": 5}
+    complete = [row for row in rows if row["state"] == "complete"]
+    values = [float(row["val_auc"]) for row in complete]
+    assert rows[: len(complete)] == complete
+    assert values == sorted(values, reverse=True)
+    assert all(row["state"] in ("complete", "pruned") for row in rows)
+
+
+def test_the_best_are_runs_with_what_the_leaderboard_says(swept):
+    runs = swept.parents[1] / "runs"
+    complete = [row for row in board(swept) if row["state"] == "complete"]
+    folders = [runs / f"sweep-trial{row['trial']}" for row in complete[:2]]
+    assert (runs / "best").resolve() == folders[0].resolve()
+    for folder, row in zip(folders, complete, strict=False):
+        found = read_results(folder)
+        losses, best = found.history["val_loss"], int(row["best_epoch"])
+        assert losses[best - 1] == pytest.approx(float(row["val_loss"]), rel=1e-4)
+        assert np.nanargmin(losses) == best - 1
+        assert found.history["val_auc"][best - 1] == pytest.approx(float(row["val_auc"]), abs=1e-6)
+        assert found.config["config"]["seed"] == int(row["trial"])
+    assert latest(runs) in folders
+
+
+def test_the_page_shows_every_trial_and_what_made_the_difference(swept):
+    path = write_leaderboard_page(LeaderboardConfig(swept))
+    text = path.read_text()
+    assert text.count("<tr>") == 11
+    assert text.count("<svg") == 2
+    assert not re.findall(r"https?://(?!www\.w3\.org)|src=", text), "the page asks for something outside itself"
+    for name in ("importance", "parallel"):
+        assert (swept / f"{name}.png").stat().st_size > 4000
+    (swept.parent / "other").mkdir()
+    with pytest.raises(UserError, match=r"leaderboard\.csv is missing"):
+        write_leaderboard_page(LeaderboardConfig(swept.parent / "other"))
+
+
+def test_the_test_part_is_never_read(store, tmp_path, swept):
+    """With the features of the test clips replaced by other numbers, every trial is what it was."""
+    changed = write_features(tmp_path / "other", pairs())
+    config = quick(changed, tmp_path)
+    material = _material(config)
+    tested = material.rows("test")
+    assert len(tested)
+    material.contents.arrays[tested] = 9
+    sweep(config)
+    names = ("trial", "state", "val_auc", "val_loss", "learning_rate")
+    assert [[row[name] for name in names] for row in board(config.folder)] == [
+        [row[name] for name in names] for row in board(swept)
+    ]
+
+
+def test_a_sweep_that_is_done_does_nothing_again_and_goes_on_when_asked_for_more(store, tmp_path):
+    config = quick(store, tmp_path, trials=4, best=1, sampler="random")
+    folder = sweep(config)
+    run = (config.runs / "best" / "run.json").stat().st_mtime_ns
+    sweep(config)
+    (folder_of_best,) = config.runs.glob("sweep-*")
+    assert (config.runs / "best" / "run.json").stat().st_mtime_ns == run
+    learnt = read_results(folder_of_best).head.probabilities
+    shutil.rmtree(folder_of_best)
+    sweep(config)  # trains it once more
+    assert read_results(folder_of_best).head.probabilities == pytest.approx(learnt, abs=1e-4)
+    first = {row["trial"]: row["learning_rate"] for row in board(folder)}
+    sweep(replace(config, trials=6))
+    rows = board(folder)
+    assert len(rows) == 6
+    assert {row["trial"]: row["learning_rate"] for row in rows if row["trial"] in first} == first
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_goes_on_and_has_every_trial_once(store, tmp_path):
+    flags = [f"--features={store.folder}", f"--sweeps={tmp_path / 'sweeps'}", f"--runs={tmp_path / 'runs'}"]
+    flags += ["--heads=lstm", "--units=4", "--trials=24", "--components=8", "--places=3", "--best=1"]
+    command = [sys.executable, "-m", "train", "sweep", *flags]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    database, ended = tmp_path / "sweeps" / "sweep" / "study.db", 0
+    for _ in range(600):
+        ended = _ended(database)
+        if ended >= 5:
+            break
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert 5 <= ended < 24
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    rows = board(database.parent)
+    assert sorted(int(row["trial"]) for row in rows) == list(range(24))
+    assert _ended(database) == 24
+    assert len({row["learning_rate"] for row in rows}) == 24
+
+
+def _ended(database: Path) -> int:
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            (count,) = connection.execute("SELECT COUNT(*) FROM trials WHERE state != 'RUNNING'").fetchone()
+            return count
+    except sqlite3.OperationalError:  # it is just being made
+        return 0
+
+
+def test_two_sweeps_of_one_name_do_not_run_at_once(store, tmp_path):
+    from train.sweep.study import alone
+
+    config = quick(store, tmp_path)
+    config.folder.mkdir(parents=True)
+    with alone(config.folder), pytest.raises(UserError, match="in use by another sweep"):
+        sweep(config)
+
+
+def test_a_study_of_other_features_or_another_space_is_refused(store, swept, tmp_path):
+    config = quick(store, swept.parents[1])
+    with pytest.raises(UserError, match=r"was made for units \[4\], and this sweep has \[5\]; choose another --name"):
+        sweep(replace(config, units=(5,)))
+    other = write_features(tmp_path, pairs(people=14))
+    with pytest.raises(UserError, match="was made for videos and parts"):
+        sweep(replace(config, features=other.folder))
+
+
+def test_a_trial_gone_astray_fails_and_the_others_go_on(store, tmp_path, monkeypatch):
+    put = Stack.put
+    monkeypatch.setattr(
+        Stack, "put", lambda self, place, rate, decay, seed: put(self, place, 1e38 if seed == 2 else rate, decay, seed)
+    )
+    rows = board(sweep(quick(store, tmp_path, heads=("lstm",), trials=4, best=1)))
+    failed = [row for row in rows if row["state"] == "fail"]
+    assert [row["trial"] for row in failed] == ["2"]
+    assert "was nan" in failed[0]["reason"]
+    assert len(rows) == 4
+
+
+def test_where_memory_is_short_fewer_are_trained_at_once(store, tmp_path, monkeypatch, capsys):
+    step, seen = Stack.step, []
+
+    def limited(self, *arguments):
+        seen.append(self.places)
+        if self.places > 1:
+            raise MemoryError
+        step(self, *arguments)
+
+    monkeypatch.setattr(Stack, "step", limited)
+    rows = board(sweep(quick(store, tmp_path, heads=("mean",), trials=4, best=1)))
+    assert sorted(set(seen), reverse=True) == [4, 2, 1]
+    assert sorted(row["trial"] for row in rows) == ["0", "1", "2", "3"]
+    assert "memory is short: going on with 2 trials" in capsys.readouterr().out
+
+
+def test_places_are_halved_until_they_fit(store, tmp_path, monkeypatch, capsys):
+    config = quick(store, tmp_path, heads=("lstm",))
+    inputs, shape = _material(config).inputs(8), config.fit_config(config.space.groups[0], 0).head_config
+    each = bytes_each(shape, inputs, 32)
+    monkeypatch.setattr("train.heads.memory.free_memory", lambda: 10 * each)
+    assert places_that_fit(16, shape, inputs, 32) == 4
+    assert "going on with 4" in capsys.readouterr().out
+    assert out_of_memory(RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"))
+    assert not out_of_memory(ValueError("shapes differ"))
+
+
+def test_a_grid_holds_every_combination_once(store, tmp_path):
+    config = quick(store, tmp_path, heads=("mean",), sampler="grid", points=2, trials=8, dropout=(0.3, 0.3), best=1)
+    with pytest.raises(UserError, match="has 4 trials, not 8; give --trials 4"):
+        sweep(config)
+    rows = board(sweep(replace(config, trials=4)))
+    found = {(float(row["learning_rate"]), float(row["weight_decay"])) for row in rows}
+    assert found == {(rate, decay) for rate in (3e-4, 1e-2) for decay in (1e-6, 1e-1)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learning_rate": (1e-2, 1e-3)}, r"--learning-rate 0\.01,0\.001 is no range"),
+        ({"dropout": (0.5,)}, "--dropout 0.5 is no range"),
+        ({"heads": ()}, "need a value each"),
+        ({"heads": ("transformer",)}, "is no head"),
+        ({"differences": (2,)}, "differences of 0 and 1"),
+        ({"trials": 0}, "have to be 1 or above"),
+        ({"name": "../x"}, "not the name of a folder"),
+        ({"val": 0.0}, "0 validation videos, which a sweep needs"),
+        ({"storage": "sqlite:////nowhere/at/all.db"}, "cannot be opened"),
+    ],
+)
+def test_what_cannot_be_swept_is_told_in_a_sentence(store, tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        sweep(quick(store, tmp_path, **changes))
+
+
+def test_one_value_is_a_range_too(store, tmp_path):
+    config = quick(store, tmp_path, heads=("mean",), trials=2, best=1, learning_rate=(1e-3, 1e-3))
+    assert {row["learning_rate"] for row in board(sweep(config))} == {"0.001"}
+
+
+def test_the_error_of_an_auc_is_that_of_repeated_samples():
+    random = np.random.default_rng(0)
+    reals, fakes, shift = 40, 60, 0.8
+    scores = random.normal(0, 1, (4000, reals)), random.normal(shift, 1, (4000, fakes))
+    wins = (scores[1][:, :, None] > scores[0][:, None, :]).mean(axis=(1, 2))
+    assert auc_error(float(wins.mean()), reals, fakes) == pytest.approx(wins.std(), rel=0.1)
+    assert auc_error(1.0, 3, 4) == 0

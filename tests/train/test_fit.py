@@ -1,0 +1,220 @@
+"""From a features folder to a run folder that says everything, and back to a head."""
+
+import csv
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from cache.profile import CropProfile, FeatureProfile
+from cache.schema import UserError, coverage_of
+from cache.store import create_store, load
+from evaluate.results.read import read_results
+from tests import ROOT
+from tests.stores import PROFILE, pairs, real, write_features
+from train.data.baseline import baseline_probabilities
+from train.data.batches import Clips
+from train.data.training_set import newest_features
+from train.fit import FitConfig, fit
+from train.heads.architectures import HEADS
+from train.runs.folder import CONFIG, WEIGHTS, latest, load_head, read_run
+
+
+def quick(store, runs, **changes) -> FitConfig:
+    return FitConfig(**{"features": store.folder, "runs": runs, "epochs": 3, "units": 8, "dense": 8} | changes)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write_features(tmp_path_factory.mktemp("data"), pairs())
+
+
+@pytest.fixture(scope="module")
+def run_folder(store, tmp_path_factory):
+    return fit(quick(store, tmp_path_factory.mktemp("runs"), split="official"))
+
+
+def test_a_run_folder_has_everything_and_evaluation_accepts_it(run_folder, store):
+    found = read_results(run_folder)
+    assert run_folder.name == "lstm-mobilenetv2-official"
+    assert {path.name for path in run_folder.iterdir()} == {
+        "config.json", "split.csv", "audit.json", "history.csv", "head.weights.h5", "model.keras", "model.h5",
+        "predictions.csv", "baseline.csv", "run.json",
+    }  # fmt: skip
+    assert list(found.history) == ["epoch", "loss", "val_loss", "val_auc"]
+    assert found.config["fingerprint"] == store.fingerprint
+    assert found.config["versions"]["keras"] == keras.__version__
+    assert {finding["kind"] for finding in found.audit["findings"]} <= {"identity", "source"}
+    assert len(found.head.ids) == len(pairs())
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_saved_networks_give_the_stored_probabilities_with_plain_keras(store, tmp_path, name):
+    folder = fit(quick(store, tmp_path, head=name))
+    contents = load(store)
+    stored = np.array([float(row["probability"]) for row in rows_of(folder / "predictions.csv")])
+    run = read_run(folder)
+    networks: list[Any] = [keras.models.load_model(folder / file) for file in ("model.h5", "model.keras")]
+    for network in (*networks, load_head(run, run.profile)):
+        inputs = {"features": contents.arrays.astype(np.float32), "mask": contents.mask}
+        np.testing.assert_allclose(np.asarray(network.predict_on_batch(inputs))[:, 0], stored, atol=1e-6)
+
+
+def test_both_models_are_written_row_by_row_with_coverage(run_folder, store):
+    contents, rows = load(store), rows_of(run_folder / "split.csv")
+    clips = Clips(contents.arrays, contents.mask, contents.labels)
+    used = np.flatnonzero([row["part"] != "dropped" for row in rows])
+    train = np.flatnonzero([row["part"] == "train" for row in rows])
+    expected = baseline_probabilities(clips, train, used)
+    written = rows_of(run_folder / "baseline.csv")
+    np.testing.assert_allclose([float(row["probability"]) for row in written], expected, atol=1e-12)
+    for name in ("baseline.csv", "predictions.csv"):
+        found = [(row["id"], float(row["coverage"])) for row in rows_of(run_folder / name)]
+        assert found == [(contents.records[i].id, coverage_of(contents.status)[i]) for i in used]
+    assert len({coverage for _, coverage in found}) > 3
+
+
+def test_the_same_config_gives_the_same_files(store, tmp_path, run_folder):
+    again = fit(quick(store, tmp_path, split="official"))
+    for name in ("history.csv", "predictions.csv", "baseline.csv", "split.csv", "audit.json"):
+        assert (again / name).read_bytes() == (run_folder / name).read_bytes(), name
+
+
+def test_the_same_in_another_process(store, tmp_path, run_folder):
+    flags = ["--features", str(store.folder), "--runs", str(tmp_path), "--epochs=3", "--units=8", "--dense=8"]
+    command = [sys.executable, "-m", "train", "fit", *flags]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == str(tmp_path / run_folder.name)
+    assert "leak audit" in found.stdout
+    assert (tmp_path / run_folder.name / "predictions.csv").read_bytes() == (
+        run_folder / "predictions.csv"
+    ).read_bytes()
+
+
+def test_a_head_learns_to_tell_unseen_people_apart(store, tmp_path):
+    folder = fit(quick(store, tmp_path, split="identity", epochs=30, learning_rate=1e-2, patience=30))
+    tested = [row for row in rows_of(folder / "predictions.csv") if row["part"] == "test"]
+    assert tested
+    assert np.mean([(float(row["probability"]) > 0.5) == (row["label"] == "1") for row in tested]) >= 0.8
+
+
+def test_names_are_free_or_refused(store, tmp_path):
+    folders = [fit(quick(store, tmp_path, epochs=1)).name for _ in range(2)]
+    assert folders == ["lstm-mobilenetv2-official", "lstm-mobilenetv2-official-2"]
+    for name, message in (
+        (folders[0], "is there already"),
+        ("../x", "not the name of a folder"),
+        (".x", "not the name"),
+    ):
+        with pytest.raises(UserError, match=message):
+            fit(quick(store, tmp_path, name=name))
+    os.utime(tmp_path / folders[0] / "run.json")
+    assert latest(tmp_path).name == folders[0]
+    assert {path.name for path in tmp_path.iterdir()} == set(folders)
+
+
+def test_a_run_that_breaks_off_leaves_nothing(store, tmp_path, monkeypatch):
+    def fail(head, folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("train.runs.write.save_head", fail)
+    with pytest.raises(UserError, match="No space left on device"):
+        fit(quick(store, tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UserError, match="no finished run"):
+        latest(tmp_path)
+
+
+def test_a_head_refuses_features_of_another_profile(run_folder):
+    run = read_run(run_folder)
+    other = replace(PROFILE, crops=CropProfile(margin=0.0))
+    with pytest.raises(UserError, match=r"crops\.margin=0\.3 instead of crops\.margin=0\.0"):
+        load_head(run, other)
+
+
+def copy_with(run_folder, tmp_path, name, content) -> Path:
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for path in run_folder.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("change", [
+    {"profile": {"backbone": "resnet50"}}, {"fingerprint": "0"}, {"size": "16"}, {"size": -1}, {"head": {"head": "x"}},
+    {"head": {"units": 3, "code": "import os"}}, {"head": None},
+])  # fmt: skip
+def test_a_changed_config_is_refused(run_folder, tmp_path, change):
+    config = json.loads((run_folder / CONFIG).read_text())
+    folder = copy_with(run_folder, tmp_path, CONFIG, json.dumps(config | change).encode())
+    with pytest.raises(UserError, match="train the run again"):
+        read_run(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+def test_a_config_that_is_none_is_refused(run_folder, tmp_path, content):
+    with pytest.raises(UserError, match="train the run again"):
+        read_run(copy_with(run_folder, tmp_path, CONFIG, content))
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", b"\x89HDF\r\n\x1a\n" + bytes(100)])
+def test_damaged_weights_are_refused(run_folder, tmp_path, content):
+    run = read_run(copy_with(run_folder, tmp_path, WEIGHTS, content))
+    with pytest.raises(UserError, match="does not hold the weights"):
+        load_head(run, run.profile)
+
+
+def test_weights_of_another_head_are_refused(store, run_folder, tmp_path):
+    other = fit(quick(store, tmp_path, units=4, epochs=1))
+    run = read_run(copy_with(run_folder, tmp_path, WEIGHTS, (other / WEIGHTS).read_bytes()))
+    with pytest.raises(UserError, match="does not hold the weights"):
+        load_head(run, run.profile)
+
+
+def test_features_that_cannot_be_trained_on(tmp_path):
+    crops = create_store(tmp_path / "set", CropProfile())
+    with pytest.raises(UserError, match="holds crops, not features"):
+        fit(FitConfig(features=crops.folder))
+    with pytest.raises(UserError, match="holds no features or crops"):
+        fit(FitConfig(features=tmp_path))
+    one = write_features(tmp_path, [real(person, 0) for person in range(9)])
+    with pytest.raises(UserError, match="9 real and 0 fake"):
+        fit(FitConfig(features=one.folder, runs=tmp_path / "runs", split="random"))
+    with pytest.raises(UserError, match="there are no features below"):
+        newest_features(tmp_path / "absent")
+
+
+def test_the_newest_features_are_those_looked_at_last(tmp_path):
+    stores = [
+        write_features(tmp_path, pairs(4), profile=FeatureProfile(CropProfile(margin=margin), "mobilenetv2"))
+        for margin in (0.1, 0.2)
+    ]
+    os.utime(stores[0].manifest)
+    assert newest_features(tmp_path) == stores[0].folder
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"batch": 0}, {"epochs": 0}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"seed": -1}]
+)
+def test_settings_out_of_range_are_refused(store, tmp_path, wrong):
+    with pytest.raises(UserError, match="mend the flag"):
+        fit(quick(store, tmp_path, **wrong))
+
+
+def test_every_setting_is_in_the_recipe(run_folder):
+    recipe = json.loads((run_folder / CONFIG).read_text())["config"]
+    assert set(recipe) == {field.name for field in dataclasses.fields(FitConfig)}

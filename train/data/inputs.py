@@ -1,0 +1,87 @@
+"""What heads learn from: features normalised on train, optionally projected to their principal components."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from train.data.batches import Clips
+
+LEAST_VARIANCE = 1e-3
+"""Floor of a feature's variance, in means of all features' variances: what hardly moves is not blown up."""
+PART = 256
+"""Clips handled at once, so that only these are float32 or float64 beside the result."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The clips, and their frames as heads see them: float32 (N, 12, P), normalised by `mean` and `variance` (D,).
+
+    `basis` float32 (D, P) made them out of D normalised features; None where they were not projected, and P = D.
+    """
+
+    clips: Clips
+    frames: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+    basis: np.ndarray | None
+
+
+def prepare(clips: Clips, train: np.ndarray, components: int) -> Inputs:
+    """Returns the inputs of `clips`, normalised and projected to `components` as the clips `train` say; 0 keeps all."""
+    mean, variance = frame_statistics(clips.features, clips.mask, train)
+    basis = None
+    if 0 < components < clips.features.shape[2]:
+        basis = principal_components(clips, train, mean, variance, components)
+    width = clips.features.shape[2] if basis is None else components
+    frames = np.zeros((*clips.features.shape[:2], width), np.float32)
+    for start in range(0, len(frames), PART):
+        part = slice(start, start + PART)
+        normalised = (clips.features[part].astype(np.float32) - mean) / np.sqrt(variance)
+        frames[part] = normalised if basis is None else normalised @ basis
+    return Inputs(clips, frames, mean, variance, basis)
+
+
+def frame_statistics(features: np.ndarray, mask: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns mean and variance, float32 (D,), over the frames of the clips `rows` that are not padding.
+
+    `features` is (N, 12, D), `mask` bool (N, 12). Sums are kept in float64: float16 ends at 65,504.
+    """
+    count, total, squares = 0, np.zeros(features.shape[2]), np.zeros(features.shape[2])
+    for start in range(0, len(rows), PART):
+        part = rows[start : start + PART]
+        frames = features[part][mask[part]].astype(np.float64)
+        count, total, squares = count + len(frames), total + frames.sum(0), squares + np.square(frames).sum(0)
+    mean = total / count
+    variance = np.maximum(squares / count - np.square(mean), 0)
+    return mean.astype(np.float32), np.maximum(variance, LEAST_VARIANCE * variance.mean()).astype(np.float32)
+
+
+def principal_components(
+    clips: Clips, rows: np.ndarray, mean: np.ndarray, variance: np.ndarray, components: int
+) -> np.ndarray:
+    """Returns float32 (D, P): the directions in which normalised frames of the clips `rows` vary most.
+
+    Pearson, "On lines and planes of closest fit to systems of points in space", Philosophical Magazine 1901.
+    """
+    from scipy.linalg import eigh
+
+    size = len(mean)
+    covariance = np.zeros((size, size), np.float32)
+    for start in range(0, len(rows), PART):
+        part = rows[start : start + PART]
+        frames = (clips.features[part][clips.mask[part]].astype(np.float32) - mean) / np.sqrt(variance)
+        covariance += frames.T @ frames
+    _, directions = eigh(covariance, subset_by_index=(size - components, size - 1), overwrite_a=True)
+    return np.ascontiguousarray(directions[:, ::-1].astype(np.float32))
+
+
+def unproject(values: np.ndarray, shape: tuple[int, ...], basis: np.ndarray | None) -> np.ndarray:
+    """Returns a weight of `shape` that makes of D features what `values` makes of their P components.
+
+    The axis that sees the features is the one in which the two differ; with differences it sees them twice.
+    """
+    if basis is None or values.shape == shape:
+        return values
+    axis = next(i for i, (one, other) in enumerate(zip(values.shape, shape, strict=True)) if one != other)
+    blocks = np.split(values, shape[axis] // len(basis), axis)
+    return np.concatenate([np.moveaxis(np.tensordot(basis, block, (1, axis)), 0, axis) for block in blocks], axis)

@@ -1,0 +1,123 @@
+"""What a head is trained on: the videos of a features folder, each with its part, audited."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cache.profile import FeatureProfile
+from cache.schema import PARTS, TEST, TRAIN, VAL, UserError
+from cache.store import MANIFEST, Contents, load, open_store
+from train.data.audit import Finding, audit, summary
+from train.data.split import DROPPED, Split, SplitConfig, split
+
+if TYPE_CHECKING:
+    from train.data.batches import Clips
+    from train.data.inputs import Inputs
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The videos that were extracted, the part of each, and what the parts have in common."""
+
+    contents: Contents
+    split: Split
+    findings: list[Finding]
+
+    @property
+    def profile(self) -> FeatureProfile:
+        """How the features were made."""
+        profile = self.contents.store.profile
+        assert isinstance(profile, FeatureProfile)
+        return profile
+
+    @functools.cached_property
+    def clips(self) -> "Clips":
+        """The videos as batches are made of them."""
+        from train.data.batches import Clips
+
+        return Clips(self.contents.arrays, self.contents.mask, self.contents.labels)
+
+    @functools.cached_property
+    def baseline(self) -> np.ndarray:
+        """What the baseline says of the videos that are in any part: the probability of fake, float64 (R,)."""
+        from train.data.baseline import baseline_probabilities
+
+        return baseline_probabilities(self.clips, self.train, self.used)
+
+    @functools.cache  # noqa: B019 - a process has one material or two
+    def inputs(self, components: int) -> "Inputs":
+        """Returns what heads learn from, fitted on train: see `train.data.inputs.prepare`."""
+        from train.data.inputs import prepare
+
+        return prepare(self.clips, self.train, components)
+
+    @property
+    def parts(self) -> np.ndarray:
+        """The part of each video, as text (N,)."""
+        return np.array(self.split.parts)
+
+    def rows(self, *parts: str) -> np.ndarray:
+        """Returns int64 (R,): the videos that are in one of `parts`."""
+        return np.flatnonzero(np.isin(self.parts, parts))
+
+    @property
+    def train(self) -> np.ndarray:
+        """The videos to learn from."""
+        return self.rows(TRAIN)
+
+    @property
+    def val(self) -> np.ndarray:
+        """The videos to choose by; there may be none."""
+        return self.rows(VAL)
+
+    @property
+    def used(self) -> np.ndarray:
+        """The videos that are in any part."""
+        return self.rows(TRAIN, VAL, TEST)
+
+
+def gather(features: Path | None, config: SplitConfig) -> Material:
+    """Loads the features folder (by default the newest), splits, audits, and prints what came of it.
+
+    A UserError says what cannot be trained on.
+    """
+    contents = _load(features or newest_features(Path("data")))
+    parted = split(contents.records, config)
+    material = Material(contents, parted, audit(contents.records, parted.parts, contents.checksums))
+    _describe(material)
+    return material
+
+
+def newest_features(data: Path) -> Path:
+    """Returns the features folder below `data` that extraction looked at last; a UserError if there is none."""
+    found = list(data.glob(f"*/features-*/{MANIFEST}"))
+    if not found:
+        raise UserError(f"there are no features below {data}/; run make features DATA=..., or give FEATURES=folder.")
+    return max(found, key=lambda path: path.stat().st_mtime_ns).parent
+
+
+def _load(folder: Path) -> Contents:
+    store = open_store(folder)
+    if not isinstance(store.profile, FeatureProfile):
+        raise UserError(f"{folder} holds crops, not features; give a features folder as FEATURES=....")
+    contents = load(store)
+    if not contents.records:
+        raise UserError(f"{folder} holds no extracted video; run make features DATA=... first.")
+    if contents.missing:
+        print(f"{len(contents.missing)} videos of the manifest are not extracted yet; this run goes without them.")
+    return contents
+
+
+def _describe(material: Material) -> None:
+    print(f"{material.contents.store.folder}: {len(material.contents.records)} videos")
+    print(f"  {'part':<8}{'real':>6}{'fake':>6}")
+    for part in (*PARTS, DROPPED):
+        labels = material.contents.labels[material.rows(part)]
+        if labels.size or part != DROPPED:
+            print(f"  {part:<8}{(labels == 0).sum():>6}{(labels == 1).sum():>6}")
+    print(summary(material.findings))
+    for note in material.split.notes:
+        print(note)

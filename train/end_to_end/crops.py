@@ -1,0 +1,127 @@
+"""Batches of kept crops for Keras: read clip by clip from their store, never all in memory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from cache.manifest import read_manifest
+from cache.profile import CropProfile
+from cache.schema import CROP_SIZE, FRAMES, OK, PARTS, UserError, VideoRecord, mask_of
+from cache.shard import DamagedShard, read_arrays
+from cache.store import MANIFEST, Place, damaged, find_rows, open_store, read_indexes, store_folder
+from train.data.split import SplitConfig, split
+from train.end_to_end.augment import Augmentation, augment, clip_random
+
+SHAPE = (FRAMES, CROP_SIZE, CROP_SIZE, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class CropClips:
+    """N clips, in manifest order: `places` says where their crops are, `parts` (N,) is train, val or test."""
+
+    records: list[VideoRecord]
+    places: list[Place]
+    parts: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 (N,): 0 real, 1 fake."""
+        return np.array([record.label for record in self.records], np.int64)
+
+    @property
+    def status(self) -> np.ndarray:
+        """uint8 (N, 12) frame status."""
+        return np.array([index.status[row] for index, row in self.places])
+
+    def rows(self, part: str) -> np.ndarray:
+        """Returns the rows of the clips in `part`."""
+        return np.flatnonzero(self.parts == part)
+
+    def read(self, row: int) -> np.ndarray:
+        """Returns the crops of one clip, uint8 (12, 160, 160, 3) RGB; a UserError if they are damaged."""
+        index, place = self.places[row]
+        try:
+            (crops,) = read_arrays(index, [place], SHAPE, np.dtype(np.uint8))
+        except DamagedShard as error:
+            raise damaged(index.path, error) from None
+        return crops
+
+
+def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropClips:
+    """Returns the clips of the manifest in the folder `features` that `split_csv` gives a part, with their crops.
+
+    The crops were kept beside that folder, made with `profile`. A UserError says how to make those that are missing.
+    """
+    records = read_manifest(features / MANIFEST)
+    parts = split(records, SplitConfig("csv", val=0.0, csv=split_csv)).parts
+    used = [(record, part) for record, part in zip(records, parts, strict=True) if part in PARTS]
+    folder = store_folder(features.parent, profile)
+    places = _places(folder)
+    if missing := [record.id for record, _ in used if record.key not in places]:
+        raise UserError(
+            f"{folder} lacks the crops of {len(missing)} of {len(used)} clips, {missing[0]!r} first; "
+            "make them with make features DATA=..., without --no-keep-crops."
+        )
+    return CropClips(
+        [record for record, _ in used],
+        [places[record.key] for record, _ in used],
+        np.array([part for _, part in used]),
+    )
+
+
+def _places(folder: Path) -> dict[tuple[str, int, int], Place]:
+    """Returns where each video's crops are in the store `folder`, by key; nothing if there is no such store."""
+    if not folder.exists():
+        return {}
+    places = find_rows(read_indexes(open_store(folder)))
+    return {key: (index, row) for key, (index, row) in places.items() if index.outcome[row] == OK}
+
+
+class CropSequence(keras.utils.PyDataset):
+    """The clips `rows` of `clips` in batches: inputs of a network, labels float32 (B, 1), weights float32 (B,).
+
+    Inputs are `crops` uint8 (B, 12, 160, 160, 3) and `mask` bool (B, 12). `class_weights` float (2,) are those of real
+    and fake. With a `seed`, order and `augmentation` of an epoch follow from seed and epoch alone; without one the
+    order is that of `rows` and nothing is augmented.
+    """
+
+    def __init__(
+        self,
+        clips: CropClips,
+        rows: np.ndarray,
+        batch: int,
+        class_weights: np.ndarray | None = None,
+        seed: int | None = None,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        super().__init__()
+        self._clips, self._rows, self._seed, self._augmentation = clips, rows, seed, augmentation
+        self._labels, self._mask = clips.labels, mask_of(clips.status)
+        self._class_weights = np.ones(2) if class_weights is None else class_weights
+        # Batches of nearly one size: batch normalisation cannot learn from a last batch of one clip.
+        self._count = -(-len(rows) // batch)
+        self.start_epoch(0)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def start_epoch(self, epoch: int) -> None:
+        """Puts the clips into the order of `epoch`, and draws its augmentation from now on."""
+        rows = self._rows
+        if self._seed is not None:
+            rows = np.random.default_rng([self._seed, epoch]).permutation(rows)
+        self._epoch, self._batches = epoch, np.array_split(rows, self._count)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        rows = self._batches[index]
+        labels = self._labels[rows]
+        inputs = {"crops": np.stack([self._crops(row) for row in rows]), "mask": self._mask[rows]}
+        return inputs, labels[:, None].astype(np.float32), self._class_weights[labels].astype(np.float32)
+
+    def _crops(self, row: int) -> np.ndarray:
+        crops = self._clips.read(row)
+        if self._augmentation is None or self._seed is None:
+            return crops
+        return augment(crops, self._mask[row], self._augmentation, clip_random(self._seed, self._epoch, row))

@@ -1,0 +1,210 @@
+"""K heads of one shape trained side by side as one Keras model: every weight has a leading axis of K places.
+
+A place has its own batches, dropout, learning rate and weight decay and shares nothing with the others but the resident
+frames and the compiled step, so its head learns what it would learn alone. When it is done, another takes its place.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from train.data.inputs import Inputs
+from train.heads.architectures import HeadConfig, build_head
+from train.heads.stacked_layers import forward
+
+ops: Any = keras.ops  # whose types allow None everywhere
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
+"""Those of keras.optimizers.Adam."""
+
+
+class Stack:
+    """`places` heads of the shape `config` on `inputs`; each step takes `batch` clips a head."""
+
+    def __init__(self, config: HeadConfig, inputs: Inputs, places: int, batch: int) -> None:
+        self.places, self.batch = places, batch
+        self._plain = build_head(config, inputs.frames.shape[2])
+        self._network = _Network(config, inputs, self._plain, places)
+        self._adam = _StackedAdam(places)
+        self._losses = _Losses(places)
+        # XLA on a CPU takes longer to compile than most sweeps to run.
+        compiled: Any = "auto" if keras.backend.backend() != "tensorflow" or _sees_gpu() else False
+        self._network.compile(self._adam, metrics=[], jit_compile=compiled)
+        self._network.losses_by_place = self._losses
+        self._adam.build(self._network.trainable_variables)
+
+    @property
+    def vector(self) -> int:
+        """Numbers in a clip's vector, which dropout drops."""
+        return self._plain.get_layer("batch_norm").gamma.shape[0]
+
+    def put(self, place: int, rate: float, decay: float, seed: int) -> None:
+        """Begins a head anew at `place`, with weights that follow from `seed`."""
+        drawn = draw_weights(self._plain, np.random.default_rng([seed, 0]))
+        for name, variable in self._network.stacked.items():
+            _set(variable, place, drawn[name])
+        self._adam.begin(place, rate, decay)
+
+    def step(self, rows: np.ndarray, keep: np.ndarray, weights: np.ndarray) -> None:
+        """Trains each head on its clips `rows` int32 (K, B) for one step.
+
+        `keep` float32 (K, B, U) multiplies the clips' vectors, `weights` float32 (K, B) their losses.
+        """
+        self._network.train_on_batch({"rows": rows, "keep": keep}, weights)
+
+    def take_losses(self) -> np.ndarray:
+        """Returns float64 (K,): the mean loss of the steps since this was last asked."""
+        return self._losses.take()
+
+    def logits(self, rows: np.ndarray) -> np.ndarray:
+        """Returns float64 (K, R): what each head says of the clips `rows`."""
+        keep = np.ones((self.places, self.batch, self.vector), np.float32)
+        found = []
+        for start in range(0, len(rows), self.batch):
+            some = np.resize(rows[start : start + self.batch], self.batch)
+            given = {"rows": np.tile(some.astype(np.int32), (self.places, 1)), "keep": keep}
+            found.append(np.asarray(self._network.predict_on_batch(given), np.float64))
+        return np.concatenate(found, axis=1)[:, : len(rows)]
+
+    def weights(self, places: Sequence[int]) -> list[dict[str, np.ndarray]]:
+        """Returns a copy of the weights of the heads at `places`, by name."""
+        values = {name: ops.convert_to_numpy(variable) for name, variable in self._network.stacked.items()}
+        return [{name: value[place].copy() for name, value in values.items()} for place in places]
+
+
+class _Network(keras.Model):
+    """K heads at once, on clips that are given by their rows."""
+
+    def __init__(self, config: HeadConfig, inputs: Inputs, plain: keras.Model, places: int) -> None:
+        super().__init__(name="stack")
+        self._config = config
+        self.losses_by_place: Any = None
+        self.stacked = {}
+        for weight in plain.weights:
+            if not weight.path.startswith("normalise/"):
+                options = {"name": weight.path.replace("/", "."), "trainable": weight.trainable}
+                self.stacked[weight.path] = self.add_weight((places, *weight.shape), "zeros", **options)
+        labels = inputs.clips.labels.astype(np.float32)
+        for name, values in {"frames": inputs.frames, "mask": inputs.clips.mask, "labels": labels}.items():
+            kept = self.add_weight(values.shape, "zeros", values.dtype.name, trainable=False, name=name)
+            kept.assign(values)
+            setattr(self, f"resident_{name}", kept)
+        self.built = True
+
+    def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
+        """Returns logits (K, B)."""
+        rows, keep = inputs["rows"], inputs["keep"]
+        frames, mask = ops.take(self.resident_frames, rows, axis=0), ops.take(self.resident_mask, rows, axis=0)
+        logits, moved = forward(self._config, self.stacked, frames, mask, keep, training=training)
+        for name, value in moved.items():
+            self.stacked[name].assign(value)
+        return logits
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> Any:
+        """Returns the sum over heads of the mean weighted binary cross-entropy; `y` holds the weights (K, B)."""
+        del sample_weight, training
+        labels = ops.take(self.resident_labels, x["rows"], axis=0)  # pyright: ignore[reportOptionalSubscript]
+        losses = ops.mean(y * (ops.softplus(y_pred) - labels * y_pred), axis=1)
+        self.losses_by_place.update_state(losses)
+        return ops.sum(losses)
+
+
+class _Losses(keras.metrics.Metric):
+    """The sum of each head's losses, and how many there are."""
+
+    def __init__(self, places: int) -> None:
+        super().__init__(name="losses_by_place")
+        self._total = self.add_variable((places,), "zeros", name="total")
+        self._count = self.add_variable((), "zeros", name="count")
+
+    def update_state(self, losses: Any) -> None:
+        """Adds the losses (K,) of one step."""
+        self._total.assign(self._total + losses)
+        self._count.assign(self._count + 1)
+
+    def result(self) -> Any:
+        """Returns the mean losses (K,)."""
+        return self._total / ops.maximum(self._count, 1)
+
+    def take(self) -> np.ndarray:
+        """Returns the mean losses and begins anew."""
+        found = np.asarray(self.result(), np.float64)
+        self.reset_state()
+        return found
+
+
+class _StackedAdam(keras.optimizers.Optimizer):
+    """Adam with decoupled weight decay (Loshchilov & Hutter, ICLR 2019), with rate, decay and steps of each place."""
+
+    def __init__(self, places: int) -> None:
+        super().__init__(learning_rate=1.0, name="stacked_adam")
+        self._rates = self.add_variable((places,), name="rates")
+        self._decays = self.add_variable((places,), name="decays")
+        self._steps = self.add_variable((places,), name="steps")
+
+    def build(self, variables: Any) -> None:
+        """Makes the moments of `variables`."""
+        if not self.built:
+            super().build(variables)
+            self._moments = [
+                [self.add_variable_from_reference(variable, name) for name in ("momentum", "velocity")]
+                for variable in variables
+            ]
+
+    def begin(self, place: int, rate: float, decay: float) -> None:
+        """Forgets what was learnt at `place`."""
+        for variable, value in ((self._rates, rate), (self._decays, decay), (self._steps, 0.0)):
+            _set(variable, place, value)
+        for moment in (moment for pair in self._moments for moment in pair):
+            _set(moment, place, 0.0)
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
+        """Takes one step at every place."""
+        self._steps.assign(self._steps + 1)
+        return super().apply(grads, trainable_variables)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Moves `variable` (K, ...) against its `gradient`."""
+        del learning_rate
+        shape = (-1, *([1] * (len(variable.shape) - 1)))
+        momentum, velocity = self._moments[self._get_variable_index(variable)]
+        momentum.assign(momentum + (gradient - momentum) * (1 - BETA_1))
+        velocity.assign(velocity + (ops.square(gradient) - velocity) * (1 - BETA_2))
+        correction = ops.sqrt(1 - ops.power(BETA_2, self._steps)) / (1 - ops.power(BETA_1, self._steps))
+        rate, shrink = (ops.reshape(value, shape) for value in (self._rates * correction, self._rates * self._decays))
+        variable.assign(variable * (1 - shrink) - rate * momentum / (ops.sqrt(velocity) + EPSILON))
+
+
+def draw_weights(head: keras.Model, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns starting weights of `head` by name, drawn by numpy as Keras' layers would: the same on any backend."""
+    return {
+        weight.path: _draw(weight.path, tuple(weight.shape), random)
+        for weight in head.weights
+        if not weight.path.startswith("normalise/")
+    }
+
+
+def _draw(name: str, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+    kind = name.rsplit("/", 1)[-1]
+    if kind == "recurrent_kernel":  # orthogonal: Saxe et al., ICLR 2014
+        across, _ = np.linalg.qr(random.normal(size=shape[::-1]))
+        return np.ascontiguousarray(across.T, np.float32)
+    if kind == "kernel":  # uniform: Glorot & Bengio, AISTATS 2010
+        field = np.prod(shape[:-2])
+        limit = np.sqrt(6 / (field * (shape[-2] + shape[-1])))
+        return random.uniform(-limit, limit, shape).astype(np.float32)
+    values = np.full(shape, 1.0 if kind in ("gamma", "moving_variance") else 0.0, np.float32)
+    if name.endswith("lstm_cell/bias"):  # remember at first: Jozefowicz et al., ICML 2015
+        values[shape[0] // 4 : shape[0] // 2] = 1
+    return values
+
+
+def _set(variable: Any, place: int, value: Any) -> None:
+    values = np.array(ops.convert_to_numpy(variable))
+    values[place] = value
+    variable.assign(values)
+
+
+def _sees_gpu() -> bool:
+    return bool(keras.distribution.list_devices("gpu"))

@@ -1,0 +1,265 @@
+"""Heads trained on resident features, many at a time: a few seeds for `fit`, hundreds of trials for a sweep."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+from scipy.special import expit
+from scipy.stats import rankdata
+
+from cache.schema import UserError
+from train.data.batches import Clips, FeatureBatches, balanced_weights
+from train.data.inputs import Inputs, prepare, unproject
+from train.heads.architectures import HeadConfig, build_head
+from train.heads.stack import Stack
+
+PREDICTION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class LearnConfig:
+    """How a head is trained; `train.fit.FitConfig` says what each field means."""
+
+    learning_rate: float
+    batch: int
+    epochs: int
+    patience: int
+    fixed_epochs: int
+    class_weights: bool
+    seed: int
+    weight_decay: float = 0.0
+    components: int = 0
+
+
+History = dict[str, list[float]]
+"""By epoch: `loss`, and with validation `val_loss`, binary cross-entropy in nats a clip, weighted, and `val_auc`."""
+
+Watch = Callable[["Progress"], bool]
+"""Looks at a head after each epoch; False ends it."""
+
+
+@dataclass
+class Progress:
+    """A head in training: its losses so far, and the epoch (from 1) and weights that are best on validation."""
+
+    history: History = field(default_factory=lambda: {"loss": []})
+    best: int = 0
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+    broken: str = ""
+    """What is wrong with the loss, where training had to end."""
+    seconds: float = 0.0
+    """How long its epochs took, with whatever was trained beside it."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs done."""
+        return len(self.history["loss"])
+
+    def best_value(self, name: str) -> float:
+        """Returns `name` of the history in the epoch whose weights are kept."""
+        return self.history[name][self.best - 1]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A head to be trained, and who watches it."""
+
+    head: HeadConfig
+    learn: LearnConfig
+    watch: Watch = lambda _: True
+
+
+def learn(
+    shape: HeadConfig, config: LearnConfig, clips: Clips, train: np.ndarray, val: np.ndarray
+) -> tuple[keras.Model, History]:
+    """Returns one head trained on the clips `train`, with the weights of the epoch best on `val`, and the losses.
+
+    `train` and `val` are rows of `clips`; without `val` all `fixed_epochs` are run and the last weights kept. Both
+    losses carry the class weights of `train`. The same arguments give the same head on a CPU. Raises a UserError if
+    the loss stops being a number.
+    """
+    inputs = prepare(clips, train, usable_components(shape, config.components))
+    ((_, progress),) = learn_many([Job(shape, config)], inputs, train, val, places=1)
+    require_numbers(progress, config)
+    return finished_head(shape, progress, inputs), progress.history
+
+
+def learn_many(
+    jobs: Iterable[Job], inputs: Inputs, train: np.ndarray, val: np.ndarray, places: int
+) -> Iterator[tuple[Job, Progress]]:
+    """Yields each job, all of one shape, with how it went, as they end; at most `places` are trained at once.
+
+    A job is taken from `jobs` when there is a place for it, so `jobs` may decide on it by what the earlier ones gave.
+    What a head learns does not depend on the others.
+    """
+    jobs = iter(jobs)
+    first = next(jobs, None)
+    if first is None:
+        return
+    jobs = itertools.chain([first], jobs)
+    steps = -(-len(train) // first.learn.batch)
+    stack = Stack(first.head, inputs, places, len(train) // steps)
+    course = _Course(stack, inputs.clips.labels, train, val)
+    while True:
+        while course.free and (job := next(jobs, None)) is not None:
+            course.begin(job)
+        if not course.running:
+            return
+        yield from course.epoch()
+
+
+def predict(head: keras.Model, clips: Clips, rows: np.ndarray) -> np.ndarray:
+    """Returns the probability of fake, float32 (R,), of each of the clips `rows`."""
+    return head.predict(FeatureBatches(clips, rows, PREDICTION_BATCH), verbose=0)[:, 0]  # pyright: ignore[reportArgumentType]
+
+
+def usable_components(head: HeadConfig, components: int) -> int:
+    """Returns `components`, or 0 for a head whose first layer has no kernel that a projection could go into."""
+    return 0 if head.head == "mean" else components
+
+
+def finished_head(shape: HeadConfig, progress: Progress, inputs: Inputs) -> keras.Model:
+    """Returns the head of `progress` as a plain Keras model that takes features (B, 12, D) as they are stored."""
+    head = build_head(shape, inputs.clips.features.shape[2])
+    head.get_layer("normalise").set_weights([inputs.mean, inputs.variance])
+    for weight in head.weights:
+        if weight.path in progress.weights:
+            weight.assign(unproject(progress.weights[weight.path], tuple(weight.shape), inputs.basis))
+    return head
+
+
+def require_numbers(progress: Progress, config: LearnConfig) -> None:
+    """Raises a UserError if the loss stopped being a number."""
+    if progress.broken:
+        raise UserError(f"{progress.broken}; try again with a --learning-rate below {config.learning_rate:g}.")
+
+
+class _Runner:
+    """A job at its place in the stack."""
+
+    def __init__(self, job: Job, weights: np.ndarray, epochs: int) -> None:
+        self.job, self.weights, self.epochs = job, weights, epochs
+        self.progress, self._start = Progress(), time.perf_counter()
+
+    def batches(self, train: np.ndarray, size: int) -> np.ndarray:
+        """Returns int32 (steps, size): the epoch's clips in an order that follows from seed and epoch.
+
+        Batches have one size, so that one compiled step serves them; an epoch leaves out fewer clips than it has steps.
+        """
+        order = np.random.default_rng([self.job.learn.seed, self.progress.epochs]).permutation(train)
+        return order[: len(order) // size * size].reshape(-1, size).astype(np.int32)
+
+    def keeps(self, steps: int, shape: tuple[int, int]) -> Iterator[np.ndarray]:
+        """Yields for each step what dropout makes of the clips' vectors, float32 of `shape`."""
+        random, share = np.random.default_rng([self.job.learn.seed, self.progress.epochs, 1]), self.job.head.dropout
+        for _ in range(steps):
+            yield (random.random(shape, np.float32) >= share) / np.float32(1 - share)
+
+    def note(self, loss: float, validation: tuple[float, float] | None) -> None:
+        """Adds an epoch to the history; `validation` is its loss and AUC."""
+        history = self.progress.history
+        self.progress.seconds = time.perf_counter() - self._start
+        history["loss"].append(loss)
+        if validation is not None:
+            for name, value in zip(("val_loss", "val_auc"), validation, strict=True):
+                history.setdefault(name, []).append(value)
+        for name in ("loss", "val_loss"):
+            if name in history and not np.isfinite(history[name][-1]):
+                self.progress.broken = f"{name} was {history[name][-1]} in epoch {self.progress.epochs}"
+
+    @property
+    def improved(self) -> bool:
+        """Whether the epoch just noted is the best so far; without validation the last one is."""
+        losses = self.progress.history.get("val_loss")
+        return not self.progress.broken and (losses is None or losses[-1] < min(losses[:-1], default=np.inf))
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has had its epochs, its patience, or a loss that is no number."""
+        waited = self.progress.epochs - self.progress.best
+        return bool(self.progress.broken) or self.progress.epochs >= self.epochs or waited >= self.job.learn.patience
+
+
+class _Course:
+    """Jobs in a stack, epoch by epoch."""
+
+    def __init__(self, stack: Stack, labels: np.ndarray, train: np.ndarray, val: np.ndarray) -> None:
+        self._stack, self._labels, self._train, self._val = stack, labels, train, val
+        self._places: list[_Runner | None] = [None] * stack.places
+
+    @property
+    def free(self) -> bool:
+        """Whether a job can begin."""
+        return None in self._places
+
+    @property
+    def running(self) -> list[tuple[int, _Runner]]:
+        """The places in use, and what runs there."""
+        return [(place, runner) for place, runner in enumerate(self._places) if runner is not None]
+
+    def begin(self, job: Job) -> None:
+        """Gives `job` a place."""
+        place, config = self._places.index(None), job.learn
+        weights = balanced_weights(self._labels[self._train]) if config.class_weights else np.ones(2)
+        self._places[place] = _Runner(job, weights, config.epochs if len(self._val) else config.fixed_epochs)
+        self._stack.put(place, config.learning_rate, config.weight_decay, config.seed)
+
+    def epoch(self) -> Iterator[tuple[Job, Progress]]:
+        """Trains each running head for an epoch and yields those that have ended, which leave their places."""
+        self._train_once()
+        losses, validation = self._stack.take_losses(), self._validate()
+        for place, runner in self.running:
+            runner.note(float(losses[place]), None if validation is None else validation[place])
+        improved = [(place, runner.progress) for place, runner in self.running if runner.improved]
+        kept = self._stack.weights([place for place, _ in improved]) if improved else []
+        for (_, progress), weights in zip(improved, kept, strict=True):
+            progress.best, progress.weights = progress.epochs, weights
+        for place, runner in self.running:
+            if runner.ended or not runner.job.watch(runner.progress):
+                self._places[place] = None
+                yield runner.job, runner.progress
+
+    def _train_once(self) -> None:
+        stack = self._stack
+        steps = len(self._train) // stack.batch
+        rows = np.zeros((steps, stack.places, stack.batch), np.int32)
+        keep = np.zeros((stack.places, stack.batch, stack.vector), np.float32)
+        weights = np.zeros((stack.places, stack.batch), np.float32)
+        keeps = {}
+        for place, runner in self.running:
+            rows[:, place] = runner.batches(self._train, stack.batch)
+            keeps[place] = runner.keeps(steps, keep.shape[1:])
+        for step in range(steps):
+            for place, runner in self.running:
+                keep[place] = next(keeps[place])
+                weights[place] = runner.weights[self._labels[rows[step, place]]]
+            stack.step(rows[step], keep, weights)
+
+    def _validate(self) -> list[tuple[float, float]] | None:
+        """Returns for each place the weighted loss and the ROC AUC on validation."""
+        if not len(self._val):
+            return None
+        logits, labels = self._stack.logits(self._val), self._labels[self._val]
+        with np.errstate(invalid="ignore"):  # a head may have gone astray
+            losses, aucs = np.logaddexp(0, logits) - labels * logits, roc_auc(logits, labels)
+        weights = [np.ones(2) if runner is None else runner.weights for runner in self._places]
+        return [
+            (float((wide[labels] * row).mean()), float(auc))
+            for wide, row, auc in zip(weights, losses, aucs, strict=True)
+        ]
+
+
+def roc_auc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns float64 (K,): the ROC AUC of each row of `scores` (K, R), NaN where one class is absent.
+
+    Mann & Whitney, Annals of Mathematical Statistics 1947; ties count half.
+    """
+    fakes = labels.sum()
+    pairs = fakes * (len(labels) - fakes)
+    if not pairs:
+        return np.full(len(scores), np.nan)
+    ranks = rankdata(expit(np.nan_to_num(scores)), axis=1)
+    return (ranks[:, labels == 1].sum(axis=1) - fakes * (fakes + 1) / 2) / pairs

@@ -1,0 +1,205 @@
+"""Ensembles: finished runs that judge the same clips, joined into a run of their own."""
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from scipy.special import expit, logit
+
+from cache.cli import option, required
+from cache.files import write_csv
+from cache.profile import CropProfile, crops_of, differences, fingerprint
+from cache.schema import UserError
+from train.runs.folder import (
+    CONFIG,
+    ENSEMBLE,
+    PREDICTION_COLUMNS,
+    free_name,
+    read_config,
+    require_finished,
+    write_json,
+    write_run,
+)
+from train.runs.predictions import Predictions, read_predictions
+from train.runs.write import versions, write_done
+
+EnsembleKind = Literal["average", "weighted", "stacked"]
+
+SURE = 1e-6
+"""How near to 0 and 1 a probability is taken to be at most, so that its logit is a number."""
+ROUNDS = 500
+
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """Which runs to join, and how."""
+
+    members: tuple[Path, ...] = required("run folders to join, as A,B,...")
+    runs: Path = option(Path("runs"), "where the run folder goes")
+    name: str | None = option(None, "name of the run folder (default: ensemble and kind)")
+    kind: EnsembleKind = option(
+        "average",
+        "average: of probabilities; weighted: with the weights that are best on validation; stacked: a logistic "
+        "regression on the members' logits, fitted on validation",
+    )
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """How members' probabilities become one: `weights` by member, and for `stacked` an `intercept` on the logits."""
+
+    kind: EnsembleKind
+    weights: tuple[float, ...]
+    intercept: float = 0.0
+
+    def __call__(self, probabilities: np.ndarray) -> np.ndarray:
+        """Returns float64 (R,) from the members' probabilities of fake, float (M, R)."""
+        if self.kind == "stacked":
+            return expit(np.asarray(self.weights) @ _logits(probabilities) + self.intercept)
+        return np.asarray(self.weights) @ probabilities
+
+
+def ensemble(config: EnsembleConfig) -> Path:
+    """Joins the members and returns the run folder; a UserError says where they do not fit together."""
+    start = time.perf_counter()
+    members = [_read(folder) for folder in config.members]
+    if len(members) < 2:
+        raise UserError("an ensemble needs two runs or more; name them as --members A,B.")
+    for folder, member in zip(config.members[1:], members[1:], strict=True):
+        _require_same_clips(config.members[0], members[0], folder, member)
+    crops, first = crops_of_all(config.members), members[0]
+    mixture = fit_mixture(config.kind, np.array([member.probabilities for member in members]), first)
+    probabilities = mixture(np.array([member.probabilities for member in members]))
+    name = free_name(config.runs, config.name, f"ensemble-{config.kind}")
+    print(_described(config, members, mixture, probabilities))
+
+    def fill(into: Path) -> None:
+        for file in ("split.csv", "audit.json", "baseline.csv"):
+            shutil.copyfile(config.members[0] / file, into / file)
+        write_csv(into / "history.csv", ["epoch", "loss"], [])
+        columns = (
+            first.ids,
+            first.labels.tolist(),
+            first.parts.tolist(),
+            probabilities.tolist(),
+            first.coverage.tolist(),
+        )
+        write_csv(into / "predictions.csv", PREDICTION_COLUMNS, list(zip(*columns, strict=True)))
+        write_json(into / CONFIG, _recipe(config, mixture, crops))
+        write_done(into, time.perf_counter() - start)
+
+    return write_run(config.runs / name, fill)
+
+
+def fit_mixture(kind: EnsembleKind, probabilities: np.ndarray, clips: Predictions) -> Mixture:
+    """Returns the mixture of `kind` for the members' `probabilities` (M, R) of `clips`, fitted on their validation."""
+    count = len(probabilities)
+    if kind == "average":
+        return Mixture(kind, (1 / count,) * count)
+    rows = np.flatnonzero(clips.parts == "val")
+    labels = clips.labels[rows]
+    if len(set(labels.tolist())) < 2:
+        raise UserError(f"the runs have no validation part with both classes, which {kind} needs; take --kind average.")
+    if kind == "weighted":
+        return Mixture(kind, tuple(mixture_weights(probabilities[:, rows], labels).tolist()))
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression().fit(_logits(probabilities[:, rows]).T, labels)
+    return Mixture(kind, tuple(model.coef_[0].tolist()), float(model.intercept_[0]))
+
+
+def mixture_weights(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns float64 (M,), a sum of 1: the weights with which the mean of `probabilities` (M, R) has least log-loss.
+
+    Dempster, Laird & Rubin, "Maximum likelihood from incomplete data via the EM algorithm", JRSS B 1977.
+    """
+    right = np.clip(np.where(labels == 1, probabilities, 1 - probabilities), SURE, None)
+    weights = np.full(len(probabilities), 1 / len(probabilities))
+    for _ in range(ROUNDS):
+        shares = weights[:, None] * right
+        weights = (shares / shares.sum(axis=0)).mean(axis=1)
+    return weights
+
+
+def read_mixture(values: Any, where: Path) -> tuple[list[Path], Mixture]:
+    """Returns the members and the mixture that `ensemble` wrote into config.json; a UserError if they are not there."""
+    try:
+        mixture = Mixture(values["kind"], tuple(map(float, values["weights"])), float(values["intercept"]))
+        return [Path(member) for member in values["members"]], mixture
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{where} does not describe an ensemble ({error}); join the runs again.") from None
+
+
+def _read(folder: Path) -> Predictions:
+    require_finished(folder)
+    return read_predictions(folder / "predictions.csv")
+
+
+def _require_same_clips(one: Path, first: Predictions, other: Path, second: Predictions) -> None:
+    if only := sorted(set(first.ids) ^ set(second.ids)):
+        raise UserError(
+            f"{one} and {other} do not judge the same clips: {len(only)} are in one of them alone, {only[0]!r} first; "
+            "join runs of one data set and split."
+        )
+    if first.ids != second.ids or (first.labels != second.labels).any() or (first.parts != second.parts).any():
+        raise UserError(f"{one} and {other} give their clips other labels, parts or order; join runs of one split.")
+
+
+def crops_of_all(members: Sequence[Path]) -> CropProfile:
+    """Returns how the crops are made that all `members` judge, a UserError where they differ."""
+    profiles = [crops_of(read_config(folder)[1]) for folder in members]
+    for folder, profile in zip(members[1:], profiles[1:], strict=True):
+        if profile != profiles[0]:
+            raise UserError(
+                f"{members[0]} and {folder} judge crops that were made with {differences(profiles[0], profile)}; "
+                "join runs of one set of crops."
+            )
+    return profiles[0]
+
+
+def _recipe(config: EnsembleConfig, mixture: Mixture, crops: CropProfile) -> dict[str, Any]:
+    sources = [read_config(folder)[0] for folder in config.members]
+    return {
+        "kind": ENSEMBLE,
+        "config": dataclasses.asdict(config) | {"members": [str(folder) for folder in config.members]},
+        "ensemble": dataclasses.asdict(mixture) | {"members": [str(folder.resolve()) for folder in config.members]},
+        "profile": dataclasses.asdict(crops),
+        "fingerprint": fingerprint(crops),
+        "features": " and ".join(sorted({str(source.get("features", "")) for source in sources})),
+        "origin": sources[0].get("origin", {}),
+        "about": f"An ensemble, {config.kind}, of {len(sources)} runs",
+        "versions": versions(),
+    }
+
+
+def _described(
+    config: EnsembleConfig, members: Sequence[Predictions], mixture: Mixture, probabilities: np.ndarray
+) -> str:
+    """Returns a line a member, then mean and spread, and the ensemble, by log-loss and ROC AUC on validation."""
+    rows = np.flatnonzero(members[0].parts == "val")
+    labels = members[0].labels[rows]
+    if not len(rows):
+        return f"{len(members)} runs joined; there is no validation part to compare them on."
+    from train.heads.training import roc_auc
+
+    said = np.array([*(member.probabilities[rows] for member in members), probabilities[rows]])
+    right = np.clip(np.where(labels == 1, said, 1 - said), SURE, None)
+    losses, aucs = -np.log(right).mean(axis=1), roc_auc(_logits(said), labels)
+    names = [folder.name for folder in config.members]
+    lines = [f"{'on validation':<40}{'log-loss':>10}{'ROC AUC':>10}{'weight':>10}"]
+    for name, loss, auc, weight in zip(names, losses, aucs, mixture.weights, strict=False):
+        lines.append(f"{name:<40}{loss:>10.4f}{auc:>10.3f}{weight:>10.3f}")
+    alone = slice(0, len(names))
+    lines.append(f"{'mean':<40}{losses[alone].mean():>10.4f}{aucs[alone].mean():>10.3f}")
+    lines.append(f"{'standard deviation':<40}{losses[alone].std(ddof=1):>10.4f}{aucs[alone].std(ddof=1):>10.3f}")
+    lines.append(f"{config.kind + ' of all':<40}{losses[-1]:>10.4f}{aucs[-1]:>10.3f}")
+    return "\n".join(lines)
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    return logit(np.clip(probabilities, SURE, 1 - SURE))

@@ -1,0 +1,132 @@
+"""Predictions files: one CSV row a clip, read strictly, because a number one row off looks like any other."""
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cache.schema import FAKE, PARTS, REAL, UserError
+from train.data.split import DROPPED
+from train.runs.folder import PREDICTION_COLUMNS
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a model says of N clips: `labels` int64 (N,), `probabilities` of fake and `coverage` float64 (N,) in [0, 1].
+
+    `parts` holds train, val or test for each clip; `coverage` the share of the clip's frames with a detected face.
+    """
+
+    ids: list[str]
+    labels: np.ndarray
+    parts: np.ndarray
+    probabilities: np.ndarray
+    coverage: np.ndarray
+
+    def of(self, part: str) -> "Predictions":
+        """Returns the clips of `part`, in the same order."""
+        rows = np.flatnonzero(self.parts == part)
+        columns = (self.labels, self.parts, self.probabilities, self.coverage)
+        return Predictions([self.ids[row] for row in rows], *(column[rows] for column in columns))
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Returns the rows of the predictions file `path`; a UserError names the line that cannot be one."""
+    rows: dict[str, tuple[int, str, float, float]] = {}
+    for line, values in read_rows(path, PREDICTION_COLUMNS):
+        where = f"{path}, line {line}"
+        _refuse_twice(values["id"], rows, where)
+        label, part = _label_and_part(values, where, PARTS)
+        rows[values["id"]] = (label, part, _share(values, "probability", where), _share(values, "coverage", where))
+    labels, parts, probabilities, coverage = zip(*rows.values(), strict=True) if rows else ((), (), (), ())
+    return Predictions(
+        list(rows),
+        np.array(labels, np.int64),
+        np.array(parts, str),
+        np.array(probabilities, np.float64),
+        np.array(coverage, np.float64),
+    )
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """What a split file says of a clip: `part` is train, val, test or dropped.
+
+    `owner` is whose footage it is, its target; where that is not known, what it was made from, or the clip itself.
+    """
+
+    label: int
+    part: str
+    owner: str
+
+
+def read_split(path: Path) -> dict[str, SplitRow]:
+    """Returns the clips of the split file `path` by id; a UserError names the line that cannot be one."""
+    rows: dict[str, SplitRow] = {}
+    for line, values in read_rows(path, ("id", "label", "part")):
+        where = f"{path}, line {line}"
+        _refuse_twice(values["id"], rows, where)
+        owner = values.get("target") or values.get("source") or values["id"]
+        rows[values["id"]] = SplitRow(*_label_and_part(values, where, (*PARTS, DROPPED)), owner)
+    return rows
+
+
+def require_split(predictions: Predictions, split: Mapping[str, SplitRow], path: Path) -> None:
+    """Raises a UserError if the predictions in the file `path` are not those of the clips of `split`, one each."""
+    expected = {name: (row.label, row.part) for name, row in split.items() if row.part != DROPPED}
+    found = zip(predictions.ids, predictions.labels.tolist(), predictions.parts.tolist(), strict=True)
+    for name, label, part in found:
+        if name not in expected:
+            raise UserError(f"{path} has the clip {name!r}, which the run's split does not use; train the run again.")
+        if (label, part) != expected[name]:
+            raise UserError(
+                f"{path} has {name!r} with label {label} in {part}, but the run's split has label {expected[name][0]} "
+                f"in {expected[name][1]}; one of the two was changed: train the run again."
+            )
+    if missing := sorted(expected.keys() - set(predictions.ids)):
+        raise UserError(f"{path} lacks {len(missing)} clips of the run's split, {missing[0]!r} first; train again.")
+
+
+def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yields line number and values of each row of the CSV file `path`, which must have `columns`."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            if missing := [name for name in columns if name not in (reader.fieldnames or ())]:
+                raise UserError(f"{path} has no column {missing[0]!r}; it needs {', '.join(columns)}.")
+            for values in reader:
+                if None in values or None in values.values():
+                    raise UserError(f"{path}, line {reader.line_num}: it has not as many values as there are columns.")
+                yield reader.line_num, values
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; train the run again to write it.") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as CSV ({error}); train the run again to write it.") from None
+
+
+def _refuse_twice(name: str, seen: Mapping[str, object], where: str) -> None:
+    if name in seen:
+        raise UserError(f"{where}: the clip {name!r} is there a second time; each clip counts once, remove one row.")
+
+
+def _label_and_part(values: dict[str, str], where: str, parts: tuple[str, ...]) -> tuple[int, str]:
+    if values["label"] not in (str(REAL), str(FAKE)):
+        raise UserError(f"{where}: the label {values['label']!r} is neither 0 (real) nor 1 (fake).")
+    if values["part"] not in parts:
+        raise UserError(f"{where}: the part {values['part']!r} is none of {', '.join(parts)}.")
+    return int(values["label"]), values["part"]
+
+
+def _share(values: dict[str, str], name: str, where: str) -> float:
+    share = float(values[name]) if _NUMBER.fullmatch(values[name]) else math.nan
+    if not 0 <= share <= 1:
+        raise UserError(f"{where}: the {name} {values[name]!r} is not a number in [0, 1].")
+    return share
+
+
+_NUMBER = re.compile(r"\d*\.?\d+(e[+-]?\d+)?|\d+\.", re.ASCII)
+"""What a share looks like; float() alone would take "0_1.0" and spaces too."""

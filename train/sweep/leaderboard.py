@@ -1,0 +1,55 @@
+"""What a sweep found, best first: leaderboard.csv, sweep.json, and a table for the terminal."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cache.files import write_csv
+from train.runs.folder import write_json
+
+LEADERBOARD, SUMMARY = "leaderboard.csv", "sweep.json"
+COLUMNS = (
+    "rank", "trial", "state", "val_auc", "val_auc_error", "val_loss", "head", "units", "differences", "learning_rate",
+    "dropout", "weight_decay", "epochs", "best_epoch", "seed", "reason",
+)  # fmt: skip
+SHOWN = 10
+"""Trials that the terminal gets; the CSV has them all."""
+
+
+def write_leaderboard(folder: Path, ranked: Sequence[Mapping[str, Any]], told: Mapping[str, Any]) -> None:
+    """Writes the trials `ranked`, best first, and what is `told` of the sweep into `folder`; prints the best."""
+    rows = [tuple({"rank": rank, **row}.get(column, "") for column in COLUMNS) for rank, row in enumerate(ranked, 1)]
+    write_csv(folder / LEADERBOARD, COLUMNS, rows)
+    write_json(folder / SUMMARY, told)
+    print("\n".join([*_table(ranked), _ended(ranked, told["seconds"])]))
+    print("The best of many looks better on validation than it is; only the test part says how good it is.")
+
+
+def _table(ranked: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [f"{'rank':>4} {'trial':>5} {'val AUC':>8} {'± s.e.':>7} {'val loss':>8}  values"]
+    for rank, row in enumerate(ranked[:SHOWN], 1):
+        if row["state"] == "complete":
+            numbers = f"{row['val_auc']:>8.3f} {row['val_auc_error']:>7.3f} {row['val_loss']:>8.4f}"
+            lines.append(f"{rank:>4} {row['trial']:>5} {numbers}  {_values(row)}")
+    return lines
+
+
+def _values(row: Mapping[str, Any]) -> str:
+    shape = f"{row['head']} units {row['units']}" + (" differences" if row["differences"] else "")
+    rates = f"rate {row['learning_rate']:.2g}, dropout {row['dropout']:.2f}, decay {row['weight_decay']:.1g}"
+    return f"{shape}, {rates}, {row['epochs']} epochs"
+
+
+def _ended(ranked: Sequence[Mapping[str, Any]], seconds: float) -> str:
+    states = [row["state"] for row in ranked]
+    ended = ", ".join(f"{states.count(state)} {state}" for state in ("complete", "pruned", "fail"))
+    return f"{len(ranked)} trials ({ended}) in {seconds:.1f} s."
+
+
+def auc_error(auc: float, reals: int, fakes: int) -> float:
+    """Returns the standard error of a ROC AUC. Hanley & McNeil, Radiology 1982."""
+    more_fake, more_real = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    spread = auc * (1 - auc) + (fakes - 1) * (more_fake - auc**2) + (reals - 1) * (more_real - auc**2)
+    return float(np.sqrt(max(spread, 0.0) / (reals * fakes)))
