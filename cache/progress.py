@@ -1,0 +1,32 @@
+"""What a stage tells while it works: sentences and progress bars. A command prints them, the Python API does not."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from tqdm import tqdm
+
+_SINK: ContextVar[Callable[[str], object]] = ContextVar("sink", default=print)
+_BARS: ContextVar[bool] = ContextVar("bars", default=True)
+
+
+def say(text: str) -> None:
+    """Prints the sentence `text`, or hands it to whoever asked for quiet."""
+    _SINK.get()(text)
+
+
+def bar(**options: Any) -> tqdm:
+    """Returns a progress bar with tqdm's `options`; a hidden one where bars were asked away."""
+    return tqdm(**options, mininterval=0.5, disable=not _BARS.get())
+
+
+@contextmanager
+def quiet(sink: Callable[[str], object], bars: bool) -> Iterator[None]:
+    """Hands each sentence of the block to `sink` instead of printing it; without `bars` shows no progress bar."""
+    tokens = _SINK.set(sink), _BARS.set(bars)
+    try:
+        yield
+    finally:
+        _SINK.reset(tokens[0])
+        _BARS.reset(tokens[1])

@@ -1,0 +1,135 @@
+"""The Python API: the stages by the names of their commands, and a detector that judges clips and frames.
+
+Each function takes the flags of its command by name, with the same defaults, and paths as `Path` or text. Nothing is
+printed: sentences go to the logger "reelcheck", progress bars are shown unless `show_progress(False)`.
+"""
+
+import json
+import logging
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from cache.progress import quiet
+from detect.detector.verdict import Detector, Verdict
+from evaluate.report.stage import METRICS, ReportConfig
+from evaluate.results.measures import HALF, HEAD
+from evaluate.stats.bootstrap import Measure
+from extract.config import ExtractConfig
+from train.fit import FitConfig
+
+Settings = ParamSpec("Settings")
+Config = TypeVar("Config")
+Result = TypeVar("Result")
+
+_LOG = logging.getLogger("reelcheck")
+_bars = True
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A run on its test part: the `page` with everything, and the main measures with their 95 % intervals.
+
+    Accuracy, F1 and kappa are those of calls at 0.5.
+    """
+
+    page: Path
+    roc_auc: Measure
+    accuracy: Measure
+    f1_fake: Measure
+    kappa: Measure
+
+
+def show_progress(show: bool) -> None:
+    """Shows or hides the progress bars of what is called from now on."""
+    global _bars  # noqa: PLW0603 - a switch of the whole API
+    _bars = show
+
+
+def _stage(config: Callable[Settings, Config], run: Callable[[Config], Result]) -> Callable[Settings, Result]:
+    """Returns `run` as a function of the fields of its dataclass `config`, silent but for progress bars."""
+    paths = _path_fields(config)
+
+    @wraps(run)
+    def call(*args: Settings.args, **kwargs: Settings.kwargs) -> Result:
+        settings: dict[str, Any] = {
+            name: Path(value) if name in paths and isinstance(value, str) else value for name, value in kwargs.items()
+        }
+        with quiet(_LOG.info, _bars):
+            return run(config(*args, **settings))  # pyright: ignore[reportCallIssue]
+
+    return call
+
+
+def _path_fields(config: Any) -> set[str]:
+    hints = typing.get_type_hints(config)
+    return {name for name, hint in hints.items() if Path in (hint, *typing.get_args(hint))}
+
+
+def _extract(config: ExtractConfig) -> Path:
+    """Extracts every video of a data set that is not in its store yet; returns the folder with the features.
+
+    >>> features = reelcheck.extract(data="clips", weights="random")  # doctest: +SKIP
+    """
+    from extract import pipeline
+
+    return pipeline.extract(config)
+
+
+def _train(config: FitConfig) -> Path:
+    """Trains a head on a features folder; returns the run folder.
+
+    >>> run = reelcheck.train(features=features, split="identity", head="gru")  # doctest: +SKIP
+    """
+    from train import fit
+
+    return fit.fit(config)
+
+
+def _evaluate(config: ReportConfig) -> Evaluation:
+    """Writes the report of a run; returns where its page is, and the main measures.
+
+    >>> reelcheck.evaluate(run=run).roc_auc.value  # doctest: +SKIP
+    0.87
+    """
+    from evaluate.report.stage import write_report
+
+    page = write_report(config)
+    head = json.loads(page.with_name(METRICS).read_text(encoding="utf-8"))["parts"]["test"][HEAD]
+    calls = head["decisions"][HALF]["measures"]
+    measures = {name: Measure(**calls[name]) for name in ("accuracy", "f1_fake", "kappa")}
+    return Evaluation(page, roc_auc=Measure(**head["scores"]["roc_auc"]), **measures)
+
+
+extract = _stage(ExtractConfig, _extract)
+train = _stage(FitConfig, _train)
+evaluate = _stage(ReportConfig, _evaluate)
+
+
+def load_detector(run: str | Path, engine: str = "keras", weights: str | None = None) -> Detector:
+    """Returns the detector of the run folder, or of the exported folder, `run`; `engine` is what runs its networks.
+
+    `weights` names the backbone's weights where they have moved since the features were made. A UserError says what is
+    missing.
+
+    >>> detector = reelcheck.load_detector("runs/my-gru")  # doctest: +SKIP
+    """
+    return open_detector(Path(run), weights, None, engine)
+
+
+def judge(clip: str | Path | np.ndarray, detector: Detector, seconds: np.ndarray | None = None) -> Verdict:
+    """Returns the verdict on `clip`: a file, or its frames, uint8 (T, H, W, 3) RGB.
+
+    `seconds` float (T,) says when each frame is shown; without it they are taken to be evenly spaced. A file that
+    cannot be used gives the verdict "Failed" with its reason.
+
+    >>> reelcheck.judge("clip.mp4", detector).probability  # doctest: +SKIP
+    0.93
+    """
+    if isinstance(clip, np.ndarray):
+        return detector.judge_frames(clip, seconds)
+    ((verdict, _),) = next(detector.judge([Path(clip)]))
+    return verdict

@@ -1,0 +1,85 @@
+"""python -m reelcheck.under_make VERB: what the Makefile calls; variables of make's command line are the flags.
+
+`make train HEAD=gru SEED=3` is `reelcheck train --head gru --seed 3`. The variables are read from MAKEFLAGS, where make
+passes them on as they were typed, and never go through a shell: a clip may be called anything. Variables of the
+environment are left alone: some systems set NAME or HEAD for purposes of their own.
+"""
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from cache.cli import run
+from cache.commands import POSITIONAL, UNDER_MAKE
+from cache.schema import UserError
+from reelcheck.cli import dispatch, require_verb
+
+OWN = ("ARGS", "PYTHON", "VENV")
+"""Variables of the Makefile itself; ARGS are further words."""
+NEEDED = {
+    "features": ("DATA", "/path/to/Celeb-DF-v2"),
+    "published": ("DATA", "/path/to/Celeb-DF-v2"),
+    "ensemble": ("MEMBERS", "runs/a,runs/b"),
+    "compare": ("A", "runs/x B=runs/y"),
+    "detect": ("VIDEO", "clip.mp4"),
+    "stream": ("SOURCE", "rtsp://host/path"),
+}
+"""The variable that a verb cannot do without, and an example of it."""
+COMPARED = ("A", "B", "C", "D")
+"""The runs that `make compare` takes by a variable each."""
+
+
+def main() -> None:
+    """Runs the verb that the Makefile names."""
+    os.environ[UNDER_MAKE] = "1"
+    verb = sys.argv[1]
+    run(lambda: _status(verb, dispatch(words(verb, variables(os.environ.get("MAKEFLAGS", ""))))),
+        error_status=require_verb(verb).error_status)  # fmt: skip
+
+
+def _status(verb: str, status: int | None) -> int | None:
+    """A clip that is fake is an answer, which make would report as an error."""
+    return 0 if verb == "detect" and status == 1 else status
+
+
+def variables(makeflags: str) -> dict[str, str]:
+    """Returns the variables of make's command line by name, from what MAKEFLAGS says of them."""
+    _, _, text = f" {makeflags}".partition(" -- ")
+    words = [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL) for word in re.findall(r"(?:\\.|[^\s\\])+", text)]
+    named = (re.match(r"(\w+)[:?+!]*=(.*)", word, re.DOTALL) for word in words)
+    # A dollar is doubled: make would take it for one of its own variables.
+    return {match[1]: match[2].replace("$$", "$") for match in named if match}
+
+
+def words(verb: str, given: Mapping[str, str]) -> list[str]:
+    """Returns the command line of `verb` for the variables `given`; a UserError names one that is needed."""
+    name, example = NEEDED.get(verb, ("", ""))
+    if name and not given.get(name):
+        raise UserError(f"{name} is missing; give it as in make {verb} {name}={example}.")
+    flags: list[str] = []
+    clip: list[str] = []
+    values = {name: value for name, value in given.items() if name not in OWN}
+    if verb == "compare":
+        values["RUNS"] = ",".join(_only_match(values.pop(name)) for name in COMPARED if values.get(name))
+    for name, value in values.items():
+        if name.lower() == POSITIONAL.get(verb):
+            clip = ["--", value]
+        else:
+            flags.append(f"--{name.lower().replace('_', '-')}={_only_match(value)}")
+    return [verb, *flags, *shlex.split(given.get("ARGS", "")), *clip]
+
+
+def _only_match(value: str) -> str:
+    """Returns the one path that the pattern `value` fits, if it is one: the shell left `A=data/x/features-*` alone."""
+    path = Path(value)
+    if "*" not in path.name:
+        return value
+    matches = list(path.parent.glob(path.name))
+    return str(matches[0]) if len(matches) == 1 else value
+
+
+if __name__ == "__main__":
+    main()
