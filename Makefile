@@ -65,7 +65,9 @@ format: $(READY) ## let ruff lay out the code
 	@$(PY) -m ruff format .
 
 wheel: $(READY) ## dist/reelcheck-*.whl, to install with pip or uv
+	@rm -rf build
 	$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@rm -rf build
 
 lock: ## write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --upgrade -o requirements.lock

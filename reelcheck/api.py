@@ -13,13 +13,30 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
+
 from cache.progress import quiet
+from cache.schema import UserError
+from detect.detector.load import open_detector
 from detect.detector.verdict import Detector, Verdict
 from evaluate.report.stage import METRICS, ReportConfig
 from evaluate.results.measures import HALF, HEAD
 from evaluate.stats.bootstrap import Measure
 from extract.config import ExtractConfig
 from train.fit import FitConfig
+
+__all__ = [
+    "Detector",
+    "Evaluation",
+    "UserError",
+    "Verdict",
+    "evaluate",
+    "extract",
+    "judge",
+    "load_detector",
+    "show_progress",
+    "train",
+]
 
 Settings = ParamSpec("Settings")
 Config = TypeVar("Config")
