@@ -1,15 +1,13 @@
 """Command lines from config dataclasses: a default and its help are written once, beside the stage they belong to."""
 
 import argparse
-import contextlib
 import dataclasses
 import io
 import os
 import sys
-import tempfile
 import types
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,32 +86,6 @@ def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoRetur
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
     sys.exit(status)
-
-
-def start_keras() -> None:
-    """Imports Keras and wakes its backend, so that what they have to say about the processor is not shown."""
-    with quiet_stderr():
-        import keras
-
-        keras.ops.zeros(())
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Keeps what C code prints to stderr off the terminal, and shows it after all if the block fails."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.lseek(file.fileno(), 0, os.SEEK_SET)
-            os.write(kept, file.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _shown(value: Any) -> str:

@@ -195,12 +195,12 @@ def damaged(path: Path, error: DamagedShard) -> UserError:
     return UserError(f"{path} is damaged: {error}; run make features again to set it aside and redo its videos.")
 
 
-Place = tuple[ShardIndex, int]
+StoredRow = tuple[ShardIndex, int]
 
 
-def find_rows(indexes: Sequence[ShardIndex]) -> dict[tuple[str, int, int], Place]:
+def find_rows(indexes: Sequence[ShardIndex]) -> dict[tuple[str, int, int], StoredRow]:
     """Returns where each video's row is, by key; a row with an array wins over a failure of the same file."""
-    found: dict[tuple[str, int, int], Place] = {}
+    found: dict[tuple[str, int, int], StoredRow] = {}
     for index in indexes:
         for row, key in enumerate(index.keys):
             if key not in found or index.outcome[row] == OK:
@@ -234,7 +234,7 @@ def _column(used: list[tuple[VideoRecord, ShardIndex, int]], name: str) -> np.nd
     return np.array([getattr(index, name)[row] for _, index, row in used])
 
 
-def _gather(places: list[Place]) -> np.ndarray:
+def _gather(places: list[StoredRow]) -> np.ndarray:
     """Returns the arrays at `places`, stacked, reading each shard once."""
     if not places:
         return np.zeros((0, 0, 0), np.float16)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cache.cli import option, start_keras
+from cache.cli import option
 from cache.files import write_csv, write_text
+from cache.keras_start import start_keras
 from cache.schema import TEST, TRAIN, UserError, coverage_of
 from cache.store import Contents, load, open_store, require_profile
 from evaluate.page.figures import Interval, inline_svg, intervals_figure, save

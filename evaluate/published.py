@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from cache.cli import option, parse_flags, required, run, start_keras
+from cache.cli import option, parse_flags, required, run
 from cache.files import write_csv
+from cache.keras_start import start_keras
 from cache.manifest import read_manifest
 from cache.profile import CropProfile, FeatureProfile, fingerprint
 from cache.schema import CROP_SIZE, FRAMES, TEST, TRAIN, VideoRecord

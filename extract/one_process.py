@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from cache.cli import start_keras
+from cache.keras_start import start_keras
 from cache.schema import OK, Row, VideoRecord
-from cache.store import Place, Store, Writer, find_rows, read_indexes
+from cache.store import Store, StoredRow, Writer, find_rows, read_indexes
 from extract.backbones.engines import Engine, make_engine
 from extract.config import ExtractConfig
 from extract.steps import Clock, rows_from_store, rows_from_videos, rows_with_features
@@ -60,7 +60,7 @@ def not_done(store: Store, records: Sequence[VideoRecord], retry_failed: bool) -
     ]
 
 
-def _kept_crops(crops: Writer | None, retry_failed: bool) -> dict[tuple[str, int, int], Place]:
+def _kept_crops(crops: Writer | None, retry_failed: bool) -> dict[tuple[str, int, int], StoredRow]:
     if crops is None:
         return {}
     rows = find_rows(read_indexes(crops.store, checked=False))

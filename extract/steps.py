@@ -16,7 +16,7 @@ import numpy as np
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, Row, VideoRecord, failed_row, mask_of
 from cache.shard import ShardIndex, read_arrays
-from cache.store import Place
+from cache.store import StoredRow
 from extract.backbones.engines import Engine
 from extract.clip_workers import map_clips
 from extract.clips.crops import ClipCrops, crop_clip
@@ -70,7 +70,7 @@ def crop_row(record: VideoRecord, found: ClipCrops | ClipError) -> Row:
     return Row(*record.key, OK, "", found.status, found.times, found.boxes, found.crops)
 
 
-def rows_from_store(places: Sequence[Place]) -> Iterator[Row]:
+def rows_from_store(places: Sequence[StoredRow]) -> Iterator[Row]:
     """Yields rows of crops that were kept, shard by shard; a thread reads ahead of whoever asks for them."""
     by_shard: dict[Path, tuple[ShardIndex, list[int]]] = {}
     for index, row in places:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cache.cli import start_keras
+from cache.keras_start import start_keras
 from cache.profile import FeatureProfile, crops_of, fingerprint
 from cache.schema import UserError
 from detect.detector.contract import CONTRACT, PORTABLE, exported_folder

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cache.cli import quiet_stderr
+from cache.keras_start import quiet_stderr
 from cache.profile import fingerprint
 from cache.schema import FRAMES, UserError
 from detect.detector.contract import PORTABLE, read_contract

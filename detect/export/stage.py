@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cache.cli import option, parse_flags, quiet_stderr, start_keras
+from cache.cli import option, parse_flags
+from cache.keras_start import quiet_stderr, start_keras
 from cache.profile import crops_of, fingerprint
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError, mask_of
 from detect.detector.contract import CONTRACT, EXPORTS, PORTABLE, SUFFIXES, Format, describe

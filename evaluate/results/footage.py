@@ -9,7 +9,7 @@ from cache.manifest import read_manifest
 from cache.profile import crops_of
 from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, UserError
 from cache.shard import DamagedShard, read_arrays
-from cache.store import MANIFEST, Place, find_rows, open_store, read_indexes, store_folder
+from cache.store import MANIFEST, StoredRow, find_rows, open_store, read_indexes, store_folder
 from evaluate.results.read import Results
 from train.runs.folder import read_config
 
@@ -18,7 +18,7 @@ from train.runs.folder import read_config
 class Footage:
     """Clips by id. `places` says where their rows are; `crops` whether these hold crops (or features)."""
 
-    places: dict[str, Place]
+    places: dict[str, StoredRow]
     crops: bool
 
     def face(self, name: str) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cache.cli import start_keras
+from cache.keras_start import start_keras
 from cache.schema import CROP_SIZE, UserError
 from cache.weights import WrongWeights, load_weights
 

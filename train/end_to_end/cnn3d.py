@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.cli import option, start_keras
+from cache.cli import option
+from cache.keras_start import start_keras
 from cache.profile import crops_of
 from cache.schema import CROP_SIZE, FRAMES, UserError
 from cache.weights import WrongWeights, load_weights

@@ -10,7 +10,7 @@ from cache.manifest import read_manifest
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, PARTS, UserError, VideoRecord, mask_of
 from cache.shard import DamagedShard, read_arrays
-from cache.store import MANIFEST, Place, damaged, find_rows, open_store, read_indexes, store_folder
+from cache.store import MANIFEST, StoredRow, damaged, find_rows, open_store, read_indexes, store_folder
 from train.data.split import SplitConfig, split
 from train.end_to_end.augment import Augmentation, augment, clip_random
 
@@ -22,7 +22,7 @@ class CropClips:
     """N clips, in manifest order: `places` says where their crops are, `parts` (N,) is train, val or test."""
 
     records: list[VideoRecord]
-    places: list[Place]
+    places: list[StoredRow]
     parts: np.ndarray
 
     @property
@@ -71,7 +71,7 @@ def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropCli
     )
 
 
-def _places(folder: Path) -> dict[tuple[str, int, int], Place]:
+def _places(folder: Path) -> dict[tuple[str, int, int], StoredRow]:
     """Returns where each video's crops are in the store `folder`, by key; nothing if there is no such store."""
     if not folder.exists():
         return {}

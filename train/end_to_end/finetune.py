@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.cli import option, start_keras
+from cache.cli import option
+from cache.keras_start import start_keras
 from cache.profile import FeatureProfile
 from cache.schema import CROP_SIZE, FRAMES, UserError, mask_of
 from train.end_to_end.config import EndToEndConfig, require_sensible

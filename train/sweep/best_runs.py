@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cache.cli import start_keras
+from cache.keras_start import start_keras
 from cache.schema import UserError
 from train.data.training_set import Material
 from train.fit import FitConfig, finish, train_all

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cache.cli import option, start_keras
+from cache.cli import option
+from cache.keras_start import start_keras
 from cache.schema import UserError
 from train.data.split import SplitConfig, SplitKind
 from train.data.training_set import Material, gather
