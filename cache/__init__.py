@@ -1,4 +1,4 @@
-"""The contract and the store: what every other package agrees on, and the HDF5 folders they pass to each other.
+"""The data contract and the store: the types that every package shares, and the HDF5 folders passed between them.
 
 Needs numpy, h5py and xxhash; imports nothing else of this project.
 """

@@ -1,4 +1,4 @@
-"""python -m cache: info | verify | export, for the folders that extraction writes."""
+"""python -m cache: info | verify | export, for folders of features or crops."""
 
 import errno
 import os
@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from cache.cli import Parser, run
+from cache.commands import command
 from cache.files import replace_with, write_csv, writing
 from cache.profile import canonical_json
 from cache.schema import UserError, coverage_of
@@ -18,18 +19,18 @@ from cache.store import Contents, load, open_store, verify
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one of the three commands; returns 1 if `verify` finds damage."""
+    """Runs one of the three commands; returns the exit status, 1 if `verify` finds damage."""
     parser = Parser(prog="python -m cache", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
-        ("info", "what a folder holds, and why videos failed"),
+        ("info", "show what a folder holds, and why videos failed"),
         ("verify", "read every byte and name the damaged shards"),
         ("export", "write FOLDER.npz, FOLDER.h5 and FOLDER.csv that other programs can read"),
     ):
-        command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("folder", type=Path, help="data/<data set>/features-... or crops-...")
+        subparser = commands.add_parser(name, help=text, description=text)
+        subparser.add_argument("folder", type=Path, help="data/<data set>/features-... or crops-...")
         if name == "export":
-            command.add_argument("--out", type=Path, help="where to write, without suffix (default: beside FOLDER)")
+            subparser.add_argument("--out", type=Path, help="where to write, without suffix (default: beside FOLDER)")
     arguments = parser.parse_args(argv)
     if arguments.command == "info":
         return info(arguments.folder)
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def info(folder: Path) -> int:
-    """Prints what the store in `folder` holds."""
+    """Prints what the store in `folder` holds; returns 0."""
     contents = load(open_store(folder))
     labels = Counter(record.label for record in contents.records)
     print(f"{folder}\n  profile   {canonical_json(contents.store.profile)}")
@@ -49,7 +50,7 @@ def info(folder: Path) -> int:
           f"{len(contents.failures)} failed, {len(contents.missing)} not extracted yet")  # fmt: skip
     print(f"  array     {contents.arrays.dtype} {contents.arrays.shape}")
     if contents.records:
-        print(f"  coverage  {coverage_of(contents.status).mean():.3f} of the frames have a detected face")
+        print(f"  coverage  a face was detected in {coverage_of(contents.status).mean():.3f} of the frames")
     for record, outcome, reason in contents.failures:
         print(f"  failed    {record.id}: {outcome}: {reason}")
     return 0
@@ -62,24 +63,25 @@ def _size(paths: list[Path]) -> int:
 def report_damage(folder: Path) -> int:
     """Prints the damaged shards of the store in `folder`; returns 1 if there are any, else 0."""
     store = open_store(folder)
-    found = verify(store)
-    for path, wrong in found:
-        print(f"damaged: {path}: {wrong}")
-    if found:
-        print(f"{len(found)} of {len(store.shards)} shards are damaged; make features sets them aside and redoes them.")
+    damage = verify(store)
+    for path, reason in damage:
+        print(f"damaged: {path}: {reason}")
+    if damage:
+        remedy = f"{command('features', data='...')} sets them aside and extracts their videos again"
+        print(f"{len(damage)} of {len(store.shards)} shards are damaged; {remedy}.")
         return 1
-    print(f"{len(store.shards)} shards, every byte as written.")
+    print(f"{len(store.shards)} shards; every byte is as it was written.")
     return 0
 
 
 def export(folder: Path, out: Path) -> Path:
-    """Writes the store in `folder` as `out`.npz, a plain `out`.h5 and `out`.csv (ids and labels); returns the `.h5`.
+    """Writes the store in `folder` as `out`.npz, a plain `out`.h5 and `out`.csv (ids and labels); returns `out`.h5.
 
-    Both hold `features` (or `crops`), `label`, `mask`, `status`, `times`, `boxes` in the order of the CSV's lines.
+    Both array files hold `features` (or `crops`), `label`, `mask`, `status`, `times` and `boxes`, one row per CSV line.
     """
     contents = load(open_store(folder))
     if not contents.records:
-        raise UserError(f"{folder} holds no extracted video; run make features DATA=... first.")
+        raise UserError(f"{folder} holds no extracted video; run {command('features', data='...')} first.")
     arrays = _columns(contents)
     ids_and_labels = ((record.id, record.label) for record in contents.records)
     with writing(out.parent):
@@ -102,7 +104,7 @@ def _columns(contents: Contents) -> dict[str, np.ndarray]:
 
 
 def _write_plain(path: Path, contents: Contents, arrays: dict[str, np.ndarray]) -> None:
-    # HDF5 brings the process down with SIGSEGV when the disk fills under an open file.
+    # When the disk fills under an open file, HDF5 crashes the process with SIGSEGV.
     if shutil.disk_usage(path.parent).free < sum(array.nbytes for array in arrays.values()):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with h5py.File(path, "w") as file:

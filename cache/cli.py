@@ -1,4 +1,4 @@
-"""Command lines from config dataclasses: a default and its help are written once, beside the stage they belong to."""
+"""Command lines made from config dataclasses, so that each default and help text is written once, beside its stage."""
 
 import argparse
 import dataclasses
@@ -15,12 +15,12 @@ from cache.schema import UserError
 
 
 def option(default: Any, text: str) -> Any:
-    """Returns a dataclass field with its `default` and the help `text` (units included) of its flag."""
+    """Returns a dataclass field with a `default`; `text` is the help of its flag and says the unit."""
     return dataclasses.field(default=default, metadata={"help": text})
 
 
 def required(text: str) -> Any:
-    """Returns a dataclass field without a default, and the help `text` of its flag."""
+    """Returns a dataclass field without a default; `text` is the help of its flag."""
     return dataclasses.field(metadata={"help": text})
 
 
@@ -28,13 +28,13 @@ def add_flags(parser: argparse.ArgumentParser, config: type) -> None:
     """Adds one `--flag` to `parser` for each field of the dataclass `config`."""
     hints = typing.get_type_hints(config)
     for field in dataclasses.fields(config):
-        needed = field.default is dataclasses.MISSING
+        is_required = field.default is dataclasses.MISSING
         text = field.metadata.get("help", "")
-        if not needed and field.default not in (None, ""):
-            text += f" (default: {_shown(field.default)})"
+        if not is_required and field.default not in (None, ""):
+            text += f" (default: {_as_typed(field.default)})"
         parser.add_argument(
             "--" + field.name.replace("_", "-"),
-            required=needed,
+            required=is_required,
             default=argparse.SUPPRESS,
             help=text.replace("%", "%%"),
             **_kind(hints[field.name]),
@@ -42,13 +42,13 @@ def add_flags(parser: argparse.ArgumentParser, config: type) -> None:
 
 
 def read_flags(arguments: argparse.Namespace, config: type) -> Any:
-    """Returns the `config` that the flags in `arguments` ask for; what they leave out keeps its default."""
+    """Returns a `config` with the flags in `arguments`; the other fields keep their defaults."""
     names = {field.name for field in dataclasses.fields(config)}
     return config(**{name: value for name, value in vars(arguments).items() if name in names})
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are UserErrors, so that each command decides its exit status in one place."""
+    """An argument parser that raises UserErrors, so that `run` alone decides the exit status."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options, allow_abbrev=False)
@@ -59,16 +59,16 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse_flags(program: str, about: str, config: type, argv: Sequence[str] | None = None) -> Any:
-    """Returns the `config` given by the command line `argv`; a UserError names an unknown flag."""
+    """Returns the `config` that the command line `argv` describes; a UserError names an unknown flag."""
     parser = Parser(prog=program, description=about)
     add_flags(parser, config)
     return read_flags(parser.parse_args(argv), config)
 
 
 def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoReturn:
-    """Runs a command: exits with its status, `error_status` and one line on a UserError, 130 on Ctrl-C."""
+    """Runs a command and exits: with its status, `error_status` and one line on a UserError, 130 on Ctrl-C."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Names of files come as any bytes, and go to terminals that do not know every letter.
+    # File names may hold any bytes, and a terminal may lack letters.
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=errors)
@@ -79,21 +79,21 @@ def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoRetur
         print(f"error: {error}", file=sys.stderr)
         status = error_status
     except KeyboardInterrupt:
-        print("interrupted; what was finished is kept.", file=sys.stderr)
+        print("interrupted; finished work is kept.", file=sys.stderr)
         status = 130
     except BrokenPipeError:
-        # The reader (head, less) has gone; let nothing more be flushed to it.
+        # The reader of our output (head, less) has closed it; flush nothing more into it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
     sys.exit(status)
 
 
-def _shown(value: Any) -> str:
+def _as_typed(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _kind(hint: Any) -> dict[str, Any]:
-    """The argparse arguments that read a value of the type `hint`."""
+    """Returns the argparse arguments that parse a value of the type `hint`."""
     if isinstance(hint, types.UnionType):
         (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
     if hint is bool:

@@ -36,5 +36,5 @@ def flag(name: str, value: object = "") -> str:
 
 def _quoted(value: object) -> str:
     text = str(value)
-    # Dots stand for what the user fills in.
+    # "..." is for the user to fill in.
     return text if not text or text.strip(".") == "" else shlex.quote(text)

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their final name, synced, renamed."""
+"""Files that are complete or absent: written under a temporary name, synced, then renamed."""
 
 import csv
 import io
@@ -10,27 +10,27 @@ from pathlib import Path
 from cache.schema import UserError
 
 TEMPORARY = ".tmp-"
-"""Prefix of a file that is being written; one that is left over belongs to a process that died."""
+"""Prefix of a file that is being written. A leftover one belongs to a process that died."""
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turns what goes wrong in the block into a UserError: `folder` is read-only, its disk is full or broken."""
+    """Turns an OSError in the block into a UserError: `folder` is read-only, or its disk is full or broken."""
     try:
         yield
     except OSError as error:
         raise UserError(
             f"{folder} cannot be written ({error.strerror or error}); "
-            "free some space or make it writable, and run again: what is written is kept."
+            "free some space or make it writable, and run again: finished work is kept."
         ) from None
 
 
 def replace_with(path: Path, write: Callable[[Path], object]) -> Path:
-    """Lets `write` fill a temporary file in the folder of `path`, then makes it `path` in one step; returns `path`.
+    """Lets `write` fill a temporary file beside `path`, then renames it to `path`; returns `path`.
 
-    After a crash at any moment `path` is the old file, the new one, or absent; never a part of one.
+    After a crash at any moment, `path` is the old file, the new one or absent, never a part of one.
     """
-    # The suffix stays: writers such as Keras go by it.
+    # The suffix stays, because Keras chooses the format by it.
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     try:
         write(temporary)
@@ -43,17 +43,17 @@ def replace_with(path: Path, write: Callable[[Path], object]) -> Path:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Writes `text` to `path` as UTF-8, whole or not at all; returns `path`."""
+    """Writes `text` to `path` as UTF-8, completely or not at all; returns `path`."""
     return write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> Path:
-    """Writes `content` to `path`, whole or not at all; returns `path`."""
+    """Writes `content` to `path`, completely or not at all; returns `path`."""
     return replace_with(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
-    """Writes a CSV file with a line of `columns` above its `rows`, whole or not at all; returns `path`."""
+    """Writes a CSV file, its header `columns` and then `rows`, completely or not at all; returns `path`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -62,7 +62,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
 
 
 def sync(path: Path) -> None:
-    """Makes what was written to the file or folder `path` survive a power cut."""
+    """Flushes the file or folder `path` to the disk, so that it survives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -71,6 +71,6 @@ def sync(path: Path) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Removes what writers that died left in `folder`. Only for whoever holds the folder's writer lock."""
+    """Removes the temporary files of dead writers from `folder`. The caller must hold the folder's writer lock."""
     for path in folder.glob(TEMPORARY + "*"):
         path.unlink()

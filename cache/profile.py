@@ -1,7 +1,8 @@
-"""Profiles: exactly the settings that change the numbers, and the fingerprint that keeps two of them apart.
+"""Profiles: exactly the settings that change the numbers, and the fingerprint made from them.
 
-Batch size, workers, paths and engine are not in a profile: they change how long extraction takes, not what it finds.
-Whoever changes code so that the same settings give other numbers raises the integer version beside it.
+Batch size, workers, paths and engine are not in a profile: they change the time that extraction takes, not its result.
+If a change of code makes the same settings give other numbers, raise that profile's `version`. The defaults here are
+also those of the flags.
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ from cache.schema import CROP_SIZE, FRAMES, UserError
 
 @dataclass(frozen=True)
 class CropProfile:
-    """How twelve crops are made from a video. `margin` is in sides of the face box, added on each of its edges."""
+    """How twelve crops are made from a video. `margin` is added on each edge of the face box, in sides of the box."""
 
     sampling: str = "uniform"
     detector: str = "haar"
@@ -42,22 +43,22 @@ Profile = CropProfile | FeatureProfile
 
 
 def crops_of(profile: Profile) -> CropProfile:
-    """Returns how the crops were made that `profile` is of, or is built on."""
+    """Returns the crop profile in `profile`, which may be one itself."""
     return profile.crops if isinstance(profile, FeatureProfile) else profile
 
 
 def canonical_json(profile: Profile) -> str:
-    """Returns the one JSON text of `profile`: sorted keys, no spaces, shortest floats."""
+    """Returns `profile` as JSON with sorted keys, no spaces and shortest floats: equal profiles give equal text."""
     return json.dumps(dataclasses.asdict(profile), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def fingerprint(profile: Profile) -> str:
-    """Returns the 12 hex digits that name `profile`."""
+    """Returns the 12 hex digits that identify `profile`."""
     return hashlib.sha256(canonical_json(profile).encode()).hexdigest()[:12]
 
 
 def parse_profile(text: str, where: str) -> Profile:
-    """Returns the profile whose canonical JSON is `text`; a UserError about anything else calls it `where`."""
+    """Returns the profile in the JSON `text`; a UserError says that `where` holds none."""
     try:
         values = json.loads(text)
         if "crops" in values:
@@ -67,9 +68,9 @@ def parse_profile(text: str, where: str) -> Profile:
         raise UserError(f"{where} holds no profile of this version ({error}); extract into a new folder.") from None
 
 
-def differences(found: Profile, asked: Profile) -> str:
-    """Returns the settings in which two profiles differ, as `margin=0.3 instead of margin=0.0, ...`."""
-    left, right = _flat(dataclasses.asdict(found)), _flat(dataclasses.asdict(asked))
+def differences(actual: Profile, wanted: Profile) -> str:
+    """Returns the settings that differ, as `margin=0.3 instead of margin=0.0, ...`."""
+    left, right = _flat(dataclasses.asdict(actual)), _flat(dataclasses.asdict(wanted))
     names = sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
     return ", ".join(f"{name}={left.get(name)} instead of {name}={right.get(name)}" for name in names)
 

@@ -1,4 +1,4 @@
-"""The constants and records that every stage agrees on."""
+"""The constants and records that all stages share."""
 
 import enum
 import unicodedata
@@ -16,36 +16,36 @@ REAL, FAKE = 0, 1
 
 
 class UserError(Exception):
-    """What the user can mend: one sentence of what was found, where, and the way out. Printed without a traceback."""
+    """An error that the user can fix: one sentence with what was found, where, and the way out. No traceback."""
 
 
 class FrameStatus(enum.IntEnum):
     """What one of a clip's twelve crops shows. Stored as uint8."""
 
     PAD = 0
-    """Nothing: the clip had fewer than twelve frames. Masked everywhere."""
+    """Nothing, because the clip has fewer than twelve frames. Masked everywhere."""
     FACE = 1
-    """A face detected in this frame."""
+    """A face that was detected in this frame."""
     TRACKED = 2
-    """No detection here; the box is borrowed from the nearest detection of the clip's track."""
+    """The box of the nearest frame with a detected face: none was detected here."""
     FULL_FRAME = 3
-    """No face anywhere in the clip; the whole frame, resized."""
+    """The whole frame, resized, because no face was detected anywhere in the clip."""
 
 
 TRAIN, VAL, TEST = "train", "val", "test"
 PARTS = (TRAIN, VAL, TEST)
-"""The parts of a split, a data set's own or ours."""
+"""The parts of a split, the data set's own or ours."""
 
 
 @dataclass(frozen=True)
 class VideoRecord:
-    """One row of a manifest: a video and what is known of it before anyone has looked inside.
+    """One row of a manifest: a video and what is known about it before it is decoded.
 
-    `id` names it for good (for Celeb-DF `folder/name.ext`, with any `videos/` sub-folder left out); `path` is relative
-    to the data set's root, with forward slashes. `target` is the person whose footage this is, `donor` the person
-    whose face was put in ("" where there is none), `source` the id of the real video that a fake was made from ("" if
-    real or unknown). `part` is the data set's own split: "train", "val", "test" or "". `size` (bytes) and `mtime_ns`
-    tell a changed file from the one that was extracted.
+    `id` is its permanent name (for Celeb-DF `folder/name.ext`, without any `videos/` sub-folder); `path` is relative to
+    the data set's root, with forward slashes. `target` is the person in the original footage, `donor` the person whose
+    face was inserted ("" if none), `source` the id of the real video from which a fake was made ("" if real or
+    unknown). `part` is the data set's own split: "train", "val", "test" or "". `size` (bytes) and `mtime_ns` show
+    whether a file has changed since it was extracted.
     """
 
     id: str
@@ -65,12 +65,12 @@ class VideoRecord:
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """Identity of the file's content as far as it can be told without reading it."""
+        """Identifies the file's content, as far as that is possible without reading it."""
         return (self.id, self.size, self.mtime_ns)
 
 
 def safe_relative_path(text: str) -> PurePosixPath:
-    """Returns `text` as a relative path that cannot leave its root; raises ValueError where it could."""
+    """Returns `text` as a relative path; raises ValueError if it could lead out of its root."""
     path = PurePosixPath(text.replace("\\", "/"))
     blank = not "".join(path.parts).strip()
     if blank or "\0" in text or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
@@ -79,18 +79,18 @@ def safe_relative_path(text: str) -> PurePosixPath:
 
 
 def printable(text: str) -> str:
-    """Returns `text` with control characters, and bytes that were no Unicode, written as escapes: one line of text."""
+    """Returns `text` on one line, with control characters and bytes outside Unicode written as escapes."""
     unsafe = ("Cc", "Cs", "Zl", "Zp")
     return "".join(ascii(sign)[1:-1] if unicodedata.category(sign) in unsafe else sign for sign in text)
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """How one video ended: its array, or a named failure with the reason.
+    """The result for one video: its array, or a named failure with the reason.
 
     `status` is uint8 (12,), `times` float64 (12,) seconds from the clip's first frame (NaN where padded), `boxes` int32
-    (12, 4) as x, y, width, height in pixels of the displayed frame (zeros where there is no face). `array` is the
-    clip's crops, uint8 (12, 160, 160, 3) RGB, or features, float16 (12, D); None for a failure.
+    (12, 4) as x, y, width, height in pixels of the displayed frame (zeros where there is no face). `array` holds the
+    clip's crops, uint8 (12, 160, 160, 3) RGB, or its features, float16 (12, D); None for a failure.
     """
 
     id: str
@@ -105,12 +105,12 @@ class Row:
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """Matches `VideoRecord.key` while the file is unchanged."""
+        """Equals `VideoRecord.key` as long as the file is unchanged."""
         return (self.id, self.size, self.mtime_ns)
 
 
 OK = "ok"
-"""The outcome of a row that holds an array; any other outcome names a failure."""
+"""The outcome of a row with an array. Any other outcome names a failure."""
 
 
 def failed_row(record: VideoRecord, outcome: str, reason: str) -> Row:
@@ -127,17 +127,17 @@ def failed_row(record: VideoRecord, outcome: str, reason: str) -> Row:
 
 
 def mask_of(status: np.ndarray) -> np.ndarray:
-    """Returns the boolean mask (..., 12) of the frames that are there: status (..., 12) is not `PAD`."""
+    """Returns the boolean mask (..., 12) of frames that exist: those whose status (..., 12) is not `PAD`."""
     return status != FrameStatus.PAD
 
 
 def coverage_of(status: np.ndarray) -> np.ndarray:
     """Returns, for status (..., 12), the share in [0, 1] of a clip's frames in which a face was detected.
 
-    A borrowed box counts for nothing: one false positive would make a whole clip of them. No frames means coverage 0.
+    Borrowed boxes do not count: one false positive could fill a whole clip with them. Without frames it is 0.
     """
     return (status == FrameStatus.FACE).sum(axis=-1) / np.maximum(mask_of(status).sum(axis=-1), 1)
 
 
 LEAST_COVERAGE = 0.5
-"""Coverage below which a clip shows too little face for its probability to mean anything."""
+"""A clip with less coverage shows too little face for its probability to mean anything."""

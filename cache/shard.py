@@ -1,8 +1,8 @@
-"""One shard: an immutable HDF5 file of rows, whole or absent, that nobody has to trust.
+"""A shard: an immutable HDF5 file of rows, complete or absent, safe to read whoever wrote it.
 
-The first 512 bytes are an HDF5 user block, which HDF5 skips; in it stands the XXH3 digest of everything after it, so
-that a flipped bit anywhere is found by reading the file once. (Collet, XXH3, xxhash.com: a checksum against accidents,
-not against forgery.) A reader follows no link out of the file and runs no code from it.
+The first 512 bytes are a user block, which HDF5 skips. It holds the XXH3 digest of all bytes after it, so one pass over
+the file finds any flipped bit. (Collet, XXH3, xxhash.com: protects against accidents, not against forgery.) Reading
+follows no link out of the file and runs no code from it.
 """
 
 import io
@@ -26,12 +26,12 @@ TEXT = h5py.string_dtype()
 
 
 class DamagedShard(Exception):
-    """A shard that is not what was written; the text says what is wrong with it."""
+    """A shard whose content is not what was written; the text says what is wrong."""
 
 
 @dataclass(frozen=True, eq=False)
 class ShardIndex:
-    """Everything of a shard but its arrays. `checksum` is the XXH3-64 of each array's bytes ("" for failures)."""
+    """All of a shard except its arrays. `checksum` is the XXH3-64 of each array's bytes ("" for failures)."""
 
     path: Path
     keys: list[tuple[str, int, int]]
@@ -46,10 +46,10 @@ class ShardIndex:
 def write_shard(folder: Path, profile: Profile, rows: Sequence[Row]) -> Path:
     """Writes `rows` as one shard in `folder` and returns its path.
 
-    The name comes from the rows' keys, so writing the same rows again replaces the same file.
+    Its name is a hash of the rows' keys, so writing the same rows again replaces the same file.
     """
     name = xxhash.xxh3_64_hexdigest(repr([(row.key, row.outcome) for row in rows]).encode())
-    # Through memory, because HDF5 brings the process down with SIGSEGV when the disk fills under an open file.
+    # In memory first: when the disk fills under an open file, HDF5 crashes the process with SIGSEGV.
     content = io.BytesIO()
     _write(content, profile, rows)
     seal(content.getbuffer())
@@ -74,20 +74,20 @@ def _write(content: io.BytesIO, profile: Profile, rows: Sequence[Row]) -> None:
 
 
 def _write_arrays(file: h5py.File, arrays: np.ndarray) -> None:
-    if arrays.dtype == np.uint8:  # crops: lossless, one chunk a clip so that a clip is read alone
+    if arrays.dtype == np.uint8:  # crops: lossless, one chunk per clip so that a clip can be read alone
         chunk = (1, *arrays.shape[1:])
         steps = _steps(arrays)
         file.create_dataset("array", data=steps, chunks=chunk, compression="gzip", compression_opts=1, shuffle=False)
-    else:  # features: contiguous, so that loading is a copy
+    else:  # features: contiguous, so that loading is one copy
         file.create_dataset("array", data=arrays)
 
 
 def _steps(crops: np.ndarray) -> np.ndarray:
-    """Returns by how much each pixel differs from the one above (PNG's filter "Up"), uint8 with wrap-around.
+    """Returns each pixel minus the one above it (PNG's filter "Up"), uint8 with wrap-around.
 
-    On clips of celeb-df-mini, a clip: 0.92 MB as they are; gzip 0.51 MB; this and gzip 0.33 MB in 9 ms, read back in
-    3.3 ms; left neighbours instead 0.36 MB and 5 ms; the frame before instead 0.48 MB; PNG 0.33 MB in 27 ms; lossless
-    WebP 0.19 MB in 300 ms.
+    Measured per clip of celeb-df-mini: raw 0.92 MB; gzip alone 0.51 MB; this with gzip 0.33 MB, written in 9 ms and
+    read in 3.3 ms; left neighbours instead 0.36 MB, read in 5 ms; the frame before instead 0.48 MB; PNG 0.33 MB in
+    27 ms; lossless WebP 0.19 MB in 300 ms.
     """
     steps = crops.copy()
     steps[..., 1:, :, :] -= crops[..., :-1, :, :]
@@ -95,7 +95,7 @@ def _steps(crops: np.ndarray) -> np.ndarray:
 
 
 def _crops(steps: np.ndarray) -> np.ndarray:
-    """Undoes `_steps` in place. Row by row, because np.cumsum takes five times as long."""
+    """Undoes `_steps` in place, row by row: np.cumsum takes five times as long."""
     for row in range(1, steps.shape[-3]):
         steps[..., row, :, :] += steps[..., row - 1, :, :]
     return steps
@@ -107,7 +107,7 @@ def seal(content: bytearray | memoryview) -> None:
 
 
 def _head(content: bytearray | memoryview | mmap.mmap) -> bytes:
-    """The user block that belongs to a shard's bytes."""
+    """Returns the user block for the bytes of a shard."""
     with memoryview(content) as view, view[BLOCK:] as body:
         return (MAGIC + xxhash.xxh3_128_hexdigest(body).encode() + b"\n").ljust(BLOCK, b"\0")
 
@@ -131,7 +131,7 @@ def array_checksum(array: np.ndarray) -> str:
 
 
 def read_index(path: Path, profile: Profile) -> ShardIndex:
-    """Returns everything of the shard but its arrays; raises DamagedShard if it is not a shard of `profile`."""
+    """Returns all of the shard except its arrays; raises DamagedShard if it is not a shard of `profile`."""
     with _open(path) as file:
         if file.attrs.get("fingerprint") != fingerprint(profile):
             raise DamagedShard(f"it was made with the profile {file.attrs.get('fingerprint')}")
@@ -160,7 +160,7 @@ def read_arrays(
 ) -> Iterator[np.ndarray]:
     """Yields the array of each of `rows`; raises DamagedShard if one is not of `shape` and `dtype`.
 
-    Features are views of the mapped file; crops are decompressed as they are asked for.
+    Features are views of the mapped file; crops are decompressed one by one.
     """
     position = np.cumsum([outcome == OK for outcome in index.outcome]) - 1
     with _open(index.path) as file:
@@ -187,12 +187,12 @@ def _open(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file
-    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:  # h5py has no one exception for bad bytes
+    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:  # what h5py raises for bad bytes
         raise DamagedShard(f"it is not readable HDF5 ({' '.join(str(error).split())})") from None
 
 
 def _member(file: h5py.File, name: str, shape: tuple[int, ...] = ()) -> h5py.Dataset:
-    """Returns the dataset `name` if all its bytes lie in this file, by a hard link, and its shape begins as `shape`."""
+    """Returns the dataset `name`: a hard link, all bytes inside this file, with a shape that begins with `shape`."""
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise DamagedShard(f"its {name} is missing or a link; only data inside the file is read")
     dataset = file[name]

@@ -1,9 +1,9 @@
-"""A store: one folder of shards that were all made with one profile.
+"""A store: one folder of shards that were all made with the same profile.
 
-Invariants. A file with a final name is complete (cache.files). A row is valid for a video while id, size and mtime
-match the manifest, so the order in which shards were written means nothing: resuming is a set difference, and a changed
-file is simply not found. One process writes at a time, holding a lock on the folder itself that dies with it. Nothing
-is deleted on bad input: a damaged shard is renamed to `*.damaged` and its videos count as not extracted.
+Invariants. A file with a final name is complete (cache.files). A row belongs to a video while id, size and mtime match
+the manifest. So the order of shards means nothing, resuming is a set difference, and a changed video simply has no row.
+One process writes at a time; it holds a lock on the folder, which the system releases when the process ends. Bad input
+is never deleted: a damaged shard is renamed to `*.damaged`, and its videos count as not extracted.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cache.commands import command, flag
 from cache.files import remove_temporaries, write_text, writing
 from cache.manifest import read_manifest
 from cache.profile import FeatureProfile, Profile, canonical_json, differences, fingerprint, parse_profile
@@ -23,38 +24,40 @@ from cache.shard import DamagedShard, ShardIndex, array_shape, check, read_array
 
 MANIFEST = "manifest.csv"
 PROFILE = "profile.json"
+ORIGIN = "origin.json"
+"""Says where videos and weights lay: a hint for detection, no part of the profile."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """A store's folder and its profile. Made by `create_store` or `open_store`, which check that the two agree."""
+    """A store's folder and profile. `create_store` and `open_store` make it and check that the two agree."""
 
     folder: Path
     profile: Profile
 
     @property
     def fingerprint(self) -> str:
-        """The 12 hex digits of the profile, which end the folder's name."""
+        """The 12 hex digits of the profile, with which the folder's name ends."""
         return fingerprint(self.profile)
 
     @property
     def manifest(self) -> Path:
-        """The CSV file with the store's videos, in order."""
+        """The path of the CSV file that lists the store's videos in order."""
         return self.folder / MANIFEST
 
     @property
     def shards(self) -> list[Path]:
-        """The shards' paths, by name."""
+        """The paths of the shards, sorted by name."""
         return sorted(self.folder.glob("shard-*.h5"))
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What a store holds, in manifest order; N videos are `ok`.
+    """All rows of a store as arrays in memory, in manifest order; N videos are `ok`.
 
-    `arrays` is float16 (N, 12, D) of features or uint8 (N, 12, 160, 160, 3) of RGB crops; `status` uint8 (N, 12),
-    `times` float64 (N, 12) seconds, `boxes` int32 (N, 12, 4) pixels, `checksums` one text a video. `failures` holds
-    the videos that could not be used, with outcome and reason; `missing` those not extracted yet.
+    `arrays` holds features, float16 (N, 12, D), or RGB crops, uint8 (N, 12, 160, 160, 3). `status` is uint8 (N, 12),
+    `times` float64 (N, 12) seconds, `boxes` int32 (N, 12, 4) pixels; `checksums` has one text per video. `failures`
+    lists the videos that could not be used, with outcome and reason; `missing` those not extracted yet.
     """
 
     store: Store
@@ -74,18 +77,18 @@ class Contents:
 
     @property
     def mask(self) -> np.ndarray:
-        """bool (N, 12): the frames that are there."""
+        """bool (N, 12): the frames that exist, which are not padding."""
         return mask_of(self.status)
 
 
 def store_folder(root: Path, profile: Profile) -> Path:
-    """Returns the folder below `root` (data/<data set>) that belongs to `profile`."""
+    """Returns the folder of the store of `profile` below `root` (data/<data set>)."""
     kind = f"features-{profile.backbone}" if isinstance(profile, FeatureProfile) else "crops"
     return root / f"{kind}-{fingerprint(profile)}"
 
 
 def create_store(root: Path, profile: Profile) -> Store:
-    """Returns the store of `profile` below `root`, made if it was not there."""
+    """Returns the store of `profile` below `root`, and creates it if it does not exist."""
     folder = store_folder(root, profile)
     if (folder / PROFILE).exists():
         return open_store(folder)
@@ -93,59 +96,63 @@ def create_store(root: Path, profile: Profile) -> Store:
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / PROFILE, canonical_json(profile) + "\n")
     except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}); choose another folder with OUT=....") from None
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}); choose another folder with {flag('out', '...')}."
+        ) from None
     return Store(folder, profile)
 
 
 def open_store(folder: Path) -> Store:
-    """Returns the store in `folder`; a UserError says what is missing or does not agree."""
+    """Returns the store in `folder`; a UserError says what is missing or contradictory."""
     path = folder / PROFILE
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        raise UserError(f"{folder} holds no features or crops; make them with make features DATA=....") from None
-    profile = parse_profile(text, str(path))
-    named = folder.resolve().name.rsplit("-", 1)[-1]
-    if named != fingerprint(profile):
         raise UserError(
-            f"{folder} is named {named} but its {PROFILE} gives {fingerprint(profile)}; "
+            f"{folder} holds no features or crops; make them with {command('features', data='...')}."
+        ) from None
+    profile = parse_profile(text, str(path))
+    name = folder.resolve().name.rsplit("-", 1)[-1]
+    if name != fingerprint(profile):
+        raise UserError(
+            f"the name of {folder} ends with {name}, but the fingerprint of its {PROFILE} is {fingerprint(profile)}; "
             "one of the two was changed by hand: extract again."
         )
     return Store(folder, profile)
 
 
-def require_profile(found: Store, asked: Profile) -> None:
-    """Raises a UserError with both values where the store was not made with the profile `asked`."""
-    if found.profile != asked:
+def require_profile(store: Store, wanted: Profile) -> None:
+    """Raises a UserError with both values if `store` was not made with the profile `wanted`."""
+    if store.profile != wanted:
         raise UserError(
-            f"{found.folder.name} was made with {differences(found.profile, asked)}; "
-            "features of two profiles never mix: extract again, or use the run that belongs to these."
+            f"{store.folder.name} was made with {differences(store.profile, wanted)}; "
+            "features of two profiles never mix: extract again, or use a run trained on these."
         )
 
 
 class Writer:
-    """The one process that may add to a store, while `open_writer` holds the lock."""
+    """Adds shards to a store. Only one process may do so, the one for which `open_writer` holds the lock."""
 
     def __init__(self, store: Store, set_aside: list[Path]) -> None:
         self.store = store
         self.set_aside = set_aside
-        """Damaged shards that were renamed on opening; their videos have to be extracted again."""
+        """The damaged shards that `open_writer` renamed; their videos have to be extracted again."""
 
     def append(self, rows: Sequence[Row]) -> Path:
-        """Writes `rows` as one new shard, complete when this returns; returns its path."""
+        """Writes `rows` as one new shard, which is on the disk when this returns; returns its path."""
         with writing(self.store.folder):
             return write_shard(self.store.folder, self.store.profile, rows)
 
 
 @contextlib.contextmanager
 def open_writer(store: Store) -> Iterator[Writer]:
-    """Locks `store` for writing, clears what a killed writer left, sets damaged shards aside."""
+    """Locks `store` for writing, removes leftovers of a killed writer and sets damaged shards aside."""
     descriptor = os.open(store.folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{store.folder} is being written by another process; wait until it has ended.") from None
+            raise UserError(f"{store.folder} is being written by another process; wait until that has ended.") from None
         with writing(store.folder):
             remove_temporaries(store.folder)
             set_aside = [_set_aside(path) for path, _ in verify(store)]
@@ -160,11 +167,11 @@ def _set_aside(path: Path) -> Path:
 
 
 def verify(store: Store) -> list[tuple[Path, str]]:
-    """Reads every byte of `store` and returns the damaged shards, each with what is wrong with it."""
-    return [(path, wrong) for path in store.shards if (wrong := _wrong_with(path, store.profile))]
+    """Reads every byte of `store` and returns each damaged shard with the reason."""
+    return [(path, reason) for path in store.shards if (reason := _damage(path, store.profile))]
 
 
-def _wrong_with(path: Path, profile: Profile) -> str:
+def _damage(path: Path, profile: Profile) -> str:
     try:
         check(path)
         read_index(path, profile)
@@ -174,9 +181,9 @@ def _wrong_with(path: Path, profile: Profile) -> str:
 
 
 def read_indexes(store: Store, *, checked: bool = True) -> list[ShardIndex]:
-    """Returns the index of every shard; a UserError names one that is damaged.
+    """Returns the index of every shard; a UserError names a damaged one.
 
-    `checked=False` leaves out reading every byte, for a caller that holds the writer's lock and has just done so.
+    `checked=False` skips the checksum of the whole file, for a caller that holds the writer's lock: opening it checked.
     """
     return [_index(path, store, checked=checked) for path in store.shards]
 
@@ -191,27 +198,29 @@ def _index(path: Path, store: Store, *, checked: bool) -> ShardIndex:
 
 
 def damaged(path: Path, error: DamagedShard) -> UserError:
-    """Returns the sentence for a damaged shard."""
-    return UserError(f"{path} is damaged: {error}; run make features again to set it aside and redo its videos.")
+    """Returns the UserError for a damaged shard."""
+    remedy = f"run {command('features', data='...')} again to set it aside and extract its videos anew"
+    return UserError(f"{path} is damaged: {error}; {remedy}.")
 
 
 StoredRow = tuple[ShardIndex, int]
+"""Where a row lies: the index of its shard, and its number in there."""
 
 
 def find_rows(indexes: Sequence[ShardIndex]) -> dict[tuple[str, int, int], StoredRow]:
-    """Returns where each video's row is, by key; a row with an array wins over a failure of the same file."""
-    found: dict[tuple[str, int, int], StoredRow] = {}
+    """Returns the row of each video by key; a row with an array wins over a failure of the same file."""
+    rows: dict[tuple[str, int, int], StoredRow] = {}
     for index in indexes:
         for row, key in enumerate(index.keys):
-            if key not in found or index.outcome[row] == OK:
-                found[key] = (index, row)
-    return found
+            if key not in rows or index.outcome[row] == OK:
+                rows[key] = (index, row)
+    return rows
 
 
 def load(store: Store, records: Sequence[VideoRecord] | None = None) -> Contents:
-    """Returns everything in `store` as resident arrays, in the order of `records` (by default its manifest).
+    """Returns all of `store` as arrays in memory, in the order of `records` (default: its manifest).
 
-    Every byte is checked on the way; a UserError names a shard that is damaged.
+    Checks every byte; a UserError names a damaged shard.
     """
     records = read_manifest(store.manifest) if records is None else records
     rows = find_rows(read_indexes(store))
@@ -234,20 +243,20 @@ def _column(used: list[tuple[VideoRecord, ShardIndex, int]], name: str) -> np.nd
     return np.array([getattr(index, name)[row] for _, index, row in used])
 
 
-def _gather(places: list[StoredRow]) -> np.ndarray:
-    """Returns the arrays at `places`, stacked, reading each shard once."""
-    if not places:
+def _gather(rows: list[StoredRow]) -> np.ndarray:
+    """Returns the arrays of `rows`, stacked, reading each shard once."""
+    if not rows:
         return np.zeros((0, 0, 0), np.float16)
-    shape, dtype = array_shape(places[0][0])
-    out = np.empty((len(places), *shape), dtype)
+    shape, dtype = array_shape(rows[0][0])
+    out = np.empty((len(rows), *shape), dtype)
     by_shard: dict[Path, tuple[ShardIndex, list[int], list[int]]] = {}
-    for place, (index, row) in enumerate(places):
-        _, rows, targets = by_shard.setdefault(index.path, (index, [], []))
-        rows.append(row)
-        targets.append(place)
-    for index, rows, targets in by_shard.values():
+    for target, (index, row) in enumerate(rows):
+        _, numbers, targets = by_shard.setdefault(index.path, (index, [], []))
+        numbers.append(row)
+        targets.append(target)
+    for index, numbers, targets in by_shard.values():
         try:
-            for target, array in zip(targets, read_arrays(index, rows, shape, dtype), strict=True):
+            for target, array in zip(targets, read_arrays(index, numbers, shape, dtype), strict=True):
                 out[target] = array
         except DamagedShard as error:
             raise damaged(index.path, error) from None

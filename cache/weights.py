@@ -1,4 +1,4 @@
-"""Numbers from an HDF5 file into a network that is already built: all of them, or an error."""
+"""Loading weights from an HDF5 file into a network that is already built: all of them, or an error."""
 
 import warnings
 from pathlib import Path
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 class WrongWeights(Exception):
-    """A file that does not hold the weights of the network; the text says what is wrong with it."""
+    """A file without the weights of this network; the text says what is wrong."""
 
 
 def load_weights(network: "keras.Model", path: Path) -> None:
-    """Loads the file `path` into `network`; raises WrongWeights unless every layer got its numbers from there."""
+    """Loads the weights in `path` into `network`; raises WrongWeights unless every layer got its own."""
     try:
         with warnings.catch_warnings():
-            # Keras only warns of a layer that the file lacks, and leaves it as it was drawn.
+            # Keras only warns about a layer that the file lacks, and keeps its initial weights.
             warnings.simplefilter("error", UserWarning)
             network.load_weights(path)
     except (ValueError, OSError, KeyError, TypeError, AttributeError, RuntimeError, UserWarning) as error:

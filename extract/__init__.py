@@ -1,6 +1,6 @@
 """Stage 1: videos -> twelve face crops -> features of a frozen backbone -> store. Run as `python -m extract`.
 
-`readers` find the videos of a data set, `clips` cut twelve face crops out of each, `backbones` turn these into
-features. `steps` joins the three; `one_process` writes what comes out as shards, `many_processes` spreads that over a
-cluster.
+`readers` list the videos of a data set, `clips` cuts twelve face crops out of each, `backbones` computes features of
+these. `steps` joins the three, `one_process` writes the results as shards, `many_processes` spreads that over a
+cluster. `pipeline` is the stage as a whole; `drawn` draws the demo's clips.
 """

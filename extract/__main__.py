@@ -6,13 +6,13 @@ from cache.cli import parse_flags, run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Extracts what is missing and prints the store's folder."""
+    """Extracts the videos that are not in the store yet; prints the store's folder."""
     from extract.config import ExtractConfig
     from extract.pipeline import extract
 
     print(extract(parse_flags("python -m extract", __doc__ or "", ExtractConfig, argv)))
 
 
-# Workers import this module again under another name.
+# Worker processes import this module again under another name.
 if __name__ == "__main__":
     run(main)

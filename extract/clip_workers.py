@@ -1,8 +1,8 @@
 """Decoding and face detection in worker processes: a clip that hangs or kills its process costs only its own row.
 
-Each thread of a pool talks to one process through a pipe of its own. A pool whose processes share a queue shares its
-lock too, and a process that is killed while it holds that takes all of them along: pebble's was seen to hang in
-one of 18 runs with a kill. Here nothing is shared, and a process that dies closes its pipe.
+Each thread talks to one process through a pipe of its own, so processes share nothing, and one that dies closes its
+pipe. A pool with a shared queue also shares the queue's lock, and a process killed while holding it blocks all others:
+pebble's pool hung in one of 18 runs with a kill.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from multiprocessing import connection, resource_tracker
 from typing import Any, TypeVar
 
+from cache.commands import flag
 from cache.schema import UserError
 from extract.clips.decode import ClipError
 
@@ -23,22 +24,22 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AHEAD = 8
-"""Tasks under way or done and not yet taken, per worker: bounds memory however slow the consumer is."""
+"""Most tasks per worker that are running, or finished and not yet consumed: bounds memory if the consumer is slow."""
 READY = "ready"
 STARTS = 3
-"""How often in a row a process may end before it is ready."""
+"""How many processes in a row may end before one is ready for work."""
 TRIES = 2
-"""How often a clip may lose its process: once may be the system's doing, which ends processes when memory is short."""
+"""How often a clip may lose its process. Once may be the system's fault, which kills processes when memory is short."""
 
 
 def map_clips(
     function: Callable[..., Result], tasks: Iterable[tuple[Item, tuple]], workers: int, seconds: float
 ) -> Iterator[tuple[Item, Result | ClipError]]:
-    """Yields each item with `function(*arguments)` or the ClipError that stands for it, as they are finished.
+    """Yields each item with the result of `function(*arguments)`, or with a ClipError, in the order of completion.
 
-    `tasks` gives (item, arguments). A call that takes over `seconds` or loses its process twice is given up and the
-    rest goes on. Workers start afresh (no fork of a process that runs TensorFlow) and end when this process does. A
-    UserError says that they cannot be started.
+    `tasks` yields (item, arguments). A call that takes longer than `seconds`, or twice loses its process, is given up;
+    the others go on. Workers are spawned, because a process that runs TensorFlow must not be forked, and end with this
+    process. A UserError says that they cannot be started.
     """
     pending: dict[Future, Item] = {}
     processes = _Processes(seconds)
@@ -61,11 +62,11 @@ def _take_finished(pending: dict[Future, Any]) -> Iterator[tuple[Any, Any]]:
 
 
 class _Died(Exception):
-    """A process ended in the middle of a call."""
+    """The process ended during a call."""
 
 
 class _Processes:
-    """Processes that wait for work: threads take one, or start one, and put it back if it is still alive."""
+    """The worker processes: a thread takes an idle one, or starts one, and puts it back if it is still alive."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -74,7 +75,7 @@ class _Processes:
         self._lock, self._ended = threading.Lock(), False
 
     def call(self, function: Callable[..., Any], arguments: tuple) -> Any:
-        """Returns `function(*arguments)`, or the ClipError that it raised or that stands for its end."""
+        """Returns the result of `function(*arguments)`, or the ClipError it raised, or one for the process it ended."""
         code = None
         for _ in range(TRIES):
             process = self._take()
@@ -98,20 +99,20 @@ class _Processes:
             if process.is_ready():
                 return process
         raise UserError(
-            f"processes that are to decode ended {STARTS} times as they started; see whether memory is short, or take "
-            "fewer with WORKERS=1."
+            f"{STARTS} worker processes in a row ended while starting; check whether memory is short, or start fewer "
+            f"with {flag('workers', 1)}."
         )
 
     def _start(self) -> "_Process":
         with self._lock:
             if self._ended:
-                raise UserError("the work was given up.")
+                raise UserError("the work was stopped.")
             process = _Process()
             self._all.append(process)
             return process
 
     def end(self) -> None:
-        """Kills every process; calls under way come back at once."""
+        """Kills every process; running calls return at once."""
         with self._lock:
             self._ended = True
             for process in self._all:
@@ -119,19 +120,19 @@ class _Processes:
 
 
 class _Process:
-    """A spawned process that does one call after another."""
+    """A spawned process that runs one call after another."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        with _deaf():
+        self._pipe, its_end = context.Pipe()
+        self.process = context.Process(target=_serve, args=(its_end,), daemon=True)
+        with _ignoring_ctrl_c():
             self.process.start()
-        theirs.close()  # or the pipe would stay open when the process dies
+        its_end.close()  # else the pipe would stay open when the process dies
         self.timed_out = False
 
     def is_ready(self) -> bool:
-        """Waits until the process takes calls; False if it ended instead."""
+        """Waits until the process accepts calls; returns False if it ended instead."""
         try:
             return self._pipe.recv() == READY
         except (EOFError, OSError):
@@ -139,12 +140,12 @@ class _Process:
             return False
 
     def call(self, function: Callable[..., Any], arguments: tuple, seconds: float) -> Any:
-        """Returns what the process answers; raises _Died, and lets no process live, if that is nothing in time."""
+        """Returns the process's answer; if none comes in time, kills the process and raises _Died."""
         try:
             self._pipe.send((function, arguments))
             self.timed_out = not self._pipe.poll(seconds)
             answer = None if self.timed_out else self._pipe.recv()
-        except (EOFError, OSError):  # it closed the pipe, maybe in the middle of its answer
+        except (EOFError, OSError):  # the pipe was closed, perhaps in the middle of an answer
             answer = None
         if answer is None:
             self.kill()
@@ -155,15 +156,15 @@ class _Process:
         raise value
 
     def kill(self) -> None:
-        """Ends the process, whatever it does."""
+        """Kills the process."""
         self.process.kill()
         self.process.join()
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """Starts processes that do not hear Ctrl-C, which a terminal sends to all of them: this process ends them."""
-    resource_tracker.ensure_running()  # or it would be started in the block, and undo what the block does
+def _ignoring_ctrl_c() -> Iterator[None]:
+    """Processes started in the block ignore Ctrl-C, which a terminal sends to all of them: this process ends them."""
+    resource_tracker.ensure_running()  # else it starts inside the block and unblocks the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -172,7 +173,7 @@ def _deaf() -> Iterator[None]:
 
 
 def _serve(pipe: connection.Connection) -> None:
-    """What a worker process does: answers calls until its parent is gone."""
+    """The main function of a worker process: answers calls until its parent is gone."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -187,14 +188,14 @@ def _serve(pipe: connection.Connection) -> None:
 
 
 def _answer(function: Callable[..., Any], arguments: tuple) -> tuple[bool, Any]:
-    """Returns whether the call came back, and with what; a bug as an exception that shows where it was."""
+    """Returns (True, result) or (False, exception); the exception for a bug holds its traceback."""
     try:
         return True, function(*arguments)
     except ClipError as error:
         return False, error
     except MemoryError:
         return False, ClipError("out_of_memory", "needs more memory than there is")
-    except Exception:  # noqa: BLE001 - it is raised again where the call came from
+    except Exception:  # noqa: BLE001 - the caller raises it again
         return False, RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 from cache.cli import option, required
+from cache.commands import flag
 from cache.profile import CropProfile, FeatureProfile
+from cache.schema import UserError
 from extract.backbones.engines import EngineName, Precision
 from extract.backbones.networks import BackboneName, identify_weights
 from extract.clips.decode import Limits, Sampling
@@ -13,42 +15,59 @@ from extract.clips.face_detectors import DetectorName, detector_hash
 from extract.readers.layouts import Compression, Layout
 
 BackendName = Literal["local", "loky", "ray", "dask"]
+MOST_MARGIN = 2.0
 
 
 @dataclass(frozen=True)
 class ExtractConfig:
-    """What to extract, and how. Fields that change the numbers go into the profile; the others only into the time."""
+    """What to extract, and how. Settings that change the numbers have the defaults of the profile."""
 
     data: Path = required("the data set's folder, or a CSV file that lists its videos")
     out: Path = option(Path("data"), "where the store goes: OUT/<name of the data set>/...")
-    backbone: BackboneName = option("resnet50", "the frozen network")
-    weights: str = option("imagenet", "imagenet (downloaded once), random, or the path of an .h5 file")
-    precision: Precision = option("float32", "what the backbone computes in; bfloat16 needs hardware to be faster")
-    sampling: Sampling = option("uniform", "uniform: twelve frames spread over the clip; first: its first twelve")
-    detector: DetectorName = option("haar", "face detector; none: the clips are face crops already")
-    detector_file: Path | None = option(None, "the ONNX file that the detector yunet reads")
-    margin: float = option(0.3, "what is kept around the face on each edge, in sides of its box")
-    layout: Layout = option("auto", "how the data set lies on disk; auto: as its folders tell")
-    compression: Compression = option("auto", "level of FaceForensics++ to read; auto: the one that is there")
-    keep_crops: bool = option(True, "keep the crops (about 0.4 MB a video), so that videos are decoded once")
-    retry_failed: bool = option(False, "try videos again that failed before")
+    backbone: BackboneName = option(FeatureProfile.backbone, "the frozen network")
+    weights: str = option(FeatureProfile.weights, "imagenet (downloaded once), random, or the path of an .h5 file")
+    precision: Precision = option(
+        FeatureProfile.precision, "number format of the backbone; bfloat16 is faster only on hardware made for it"
+    )
+    sampling: Sampling = option(
+        CropProfile.sampling, "uniform: twelve frames spread over the clip; first: its first twelve frames"
+    )
+    detector: DetectorName = option(CropProfile.detector, "face detector; none: the clips are face crops already")
+    detector_file: Path | None = option(None, "the ONNX file of the detector yunet")
+    margin: float = option(
+        CropProfile.margin, f"margin around the face on each edge, in sides of its box, 0 to {MOST_MARGIN:g}"
+    )
+    layout: Layout = option("auto", "the data set's layout on disk; auto: recognised by its folders")
+    compression: Compression = option("auto", "compression level of FaceForensics++; auto: the one on disk")
+    keep_crops: bool = option(True, "keep the crops (about 0.4 MB a video), so that each video is decoded only once")
+    retry_failed: bool = option(False, "try again the videos that failed before")
     engine: EngineName = option("auto", "what runs the backbone; auto: OpenVINO if installed and there is no GPU")
-    batch: int = option(0, "crops a batch of the backbone; 0: as suits the engine")
-    workers: int = option(0, "processes that decode and find faces; 0: one a core, one a unit of work on a cluster")
-    backend: BackendName = option("local", "where the work is done: in this process, or by joblib over units of videos")
-    address: str = option("", "the scheduler of an existing Ray or Dask cluster; empty: one is started here")
+    batch: int = option(0, "crops in a batch of the backbone; 0: chosen for the engine")
+    workers: int = option(
+        0, "processes that decode and find faces; 0: one per core, or one per unit of videos on a cluster"
+    )
+    backend: BackendName = option("local", "where the work runs: in this process, or by joblib over units of videos")
+    address: str = option("", "address of a running Ray or Dask cluster; empty: start one here")
     clip_seconds: float = option(300.0, "time limit for one clip, in seconds")
     clip_pixels: int = option(64_000_000, "size limit for one frame, in pixels")
+
+    def check(self) -> None:
+        """Raises a UserError that names a number out of range."""
+        if not 0 <= self.margin <= MOST_MARGIN:
+            raise UserError(f"{flag('margin', self.margin)} is out of range; give 0 to {MOST_MARGIN:g}.")
+        for name, number in (("workers", self.workers), ("batch", self.batch)):
+            if number < 0:
+                raise UserError(f"{flag(name, number)} is out of range; give 0 or more.")
 
     @property
     def crop_profile(self) -> CropProfile:
         """The part of the profile that decides the crops."""
-        used = detector_hash(self.detector, self.detector_file)
-        return CropProfile(self.sampling, self.detector, used, self.margin)
+        file_hash = detector_hash(self.detector, self.detector_file)
+        return CropProfile(self.sampling, self.detector, file_hash, self.margin)
 
     @property
     def profile(self) -> FeatureProfile:
-        """Exactly what changes the features."""
+        """Exactly the settings that change the features."""
         return FeatureProfile(self.crop_profile, self.backbone, identify_weights(self.weights), self.precision)
 
     @property

@@ -1,8 +1,8 @@
-"""Stage 1 on more than one process or machine: joblib over units of videos, each of which writes its own shards.
+"""Stage 1 on several processes or machines: joblib over units of videos, each of which writes its own shards.
 
-A unit can be done twice without harm, so a worker that is lost costs no more than its unit: what has no row in the
-store afterwards is done again. Every machine has to see videos, weights and store under the same paths, and to find
-this code; the one that hands out the work holds the store's lock.
+A lost worker costs no more than its unit: a unit may be done twice without harm, and videos without a row in the store
+are handed out again. Every machine must see this code, and videos, weights and store under the same paths. The process
+that hands out the work holds the store's lock.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import joblib
 
+from cache.commands import flag
 from cache.schema import UserError, VideoRecord
 from cache.store import Store, Writer, open_store
 from extract.backbones.engines import Engine
@@ -25,17 +26,18 @@ from extract.one_process import SHARD_ROWS, extract_videos, not_done, start_engi
 from extract.steps import Clock
 
 UNITS_A_WORKER = 4
-"""Units are made small enough for this many a worker, so that the last ones do not leave the others idle."""
+"""Each worker gets about this many units, so that none is idle for long while the last ones run."""
 LEAST_VIDEOS = 8
-PATIENCE = 3
-"""How often in a row all work may be lost before a run is given up."""
+"""Fewest videos in a unit."""
+MOST_LOSSES = 3
+"""How many times in a row workers may be lost before the run stops."""
 
 Video = tuple[VideoRecord, Path]
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Videos for one worker, and the stores' folders to write to."""
+    """Videos for one worker, and the folders of the stores that it writes to."""
 
     videos: Sequence[Video]
     config: ExtractConfig
@@ -44,8 +46,8 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Done:
-    """What became of a unit: one outcome a video, seconds of work by kind, and the error that ended it, if one did."""
+class UnitResult:
+    """The result of a unit: one outcome per video, seconds of work by kind, and the error that ended it, if any."""
 
     keys: Sequence[tuple[str, int, int]]
     outcomes: Sequence[str] = ()
@@ -56,33 +58,35 @@ class Done:
 def extract_units(
     videos: Sequence[Video], config: ExtractConfig, crops: Store | None, features: Store, clock: Clock
 ) -> Iterator[str]:
-    """Yields the outcome of each (record, file) as its unit is finished; a unit that is lost is done again."""
+    """Yields the outcome of each (record, file) when its unit is finished; a lost unit is done again."""
     left, lost = [(record, path.resolve()) for record, path in videos], 0
     with _backend(config):
         while left:
             try:
-                for done in _run_all(_units(left, _elsewhere(config), crops, features), config.backend):
+                for done in _run_all(_units(left, _for_workers(config), crops, features), config.backend):
                     left, lost = _without(left, done), 0
                     for kind, seconds in done.seconds.items():
                         clock.add(kind, seconds)
                     yield from done.outcomes
             except _Lost as error:
                 lost += 1
-                if lost == PATIENCE:
-                    raise UserError(f"{config.backend} lost its workers {lost} times ({error}); see to them.") from None
+                if lost == MOST_LOSSES:
+                    raise UserError(
+                        f"{config.backend} lost its workers {lost} times ({error}); check the cluster."
+                    ) from None
                 remaining = {record.key for record in not_done(features, [r for r, _ in left], config.retry_failed)}
                 left = [(record, path) for record, path in left if record.key in remaining]
                 print(f"a worker was lost ({error}); {len(left)} videos are handed out again.")
 
 
 class _Lost(Exception):
-    """A worker ended, or its answer was lost: nothing is wrong with the unit."""
+    """A worker ended, or its answer was lost; the unit itself is fine."""
 
 
-def _run_all(units: Sequence[Unit], backend: BackendName) -> Iterator[Done]:
+def _run_all(units: Sequence[Unit], backend: BackendName) -> Iterator[UnitResult]:
     work = [joblib.delayed(run_unit)(unit) for unit in units]
     try:
-        if backend == "ray":  # gives nothing back before all it was handed is done
+        if backend == "ray":  # returns nothing before all the work handed to it is done
             portion = UNITS_A_WORKER * joblib.effective_n_jobs(-1)
             for start in range(0, len(work), portion):
                 yield from joblib.Parallel(n_jobs=-1)(work[start : start + portion])  # pyright: ignore[reportReturnType]
@@ -92,40 +96,40 @@ def _run_all(units: Sequence[Unit], backend: BackendName) -> Iterator[Done]:
         raise _Lost(f"{type(error).__name__}: {str(error).strip().split(chr(10))[0]}") from error
 
 
-def run_unit(unit: Unit) -> Done:
-    """Extracts the videos of `unit` in this process and its workers. Errors are returned: what is raised, is a loss."""
+def run_unit(unit: Unit) -> UnitResult:
+    """Extracts the videos of `unit`. Returns errors, because an escaping exception means that the worker died."""
     clock, keys = Clock(), [record.key for record, _ in unit.videos]
     if multiprocessing.current_process().daemon:
-        what = "the workers may start no processes; set DASK_DISTRIBUTED__WORKER__DAEMON=False for them."
-        return Done(keys, error=UserError(what))
-    # Loky's workers have a start method of their own, which the processes that decode would not know.
+        message = "the workers may start no processes; set DASK_DISTRIBUTED__WORKER__DAEMON=False for them."
+        return UnitResult(keys, error=UserError(message))
+    # Loky's workers use a start method of their own, which our decoding processes would not know.
     multiprocessing.set_start_method("spawn", force=True)
     try:
         crops = None if unit.crops is None else Writer(open_store(unit.crops), [])
         features = Writer(open_store(unit.features), [])
         rows = extract_videos(unit.videos, unit.config, lambda: _engine(unit.config), crops, features, clock)
-        return Done(keys, [row.outcome for row in rows], clock.seconds)
+        return UnitResult(keys, [row.outcome for row in rows], clock.seconds)
     except UserError as error:
-        return Done(keys, error=error)
-    except Exception:  # noqa: BLE001 - a bug, shown with where it was: its own traceback would not survive the way back
-        return Done(keys, error=RuntimeError(f"in a unit elsewhere:\n{traceback.format_exc()}"))
+        return UnitResult(keys, error=error)
+    except Exception:  # noqa: BLE001 - a bug: as text, because its traceback would be lost on the way back
+        return UnitResult(keys, error=RuntimeError(f"in a unit on a worker:\n{traceback.format_exc()}"))
 
 
 @lru_cache(1)
 def _engine(config: ExtractConfig) -> Engine:
-    """The engine of this worker, started once for all its units."""
+    """Returns the engine of this worker, started once for all its units."""
     return start_engine(config)
 
 
-def _without(left: Sequence[Video], done: Done) -> list[Video]:
+def _without(left: Sequence[Video], done: UnitResult) -> list[Video]:
     if done.error is not None:
         raise done.error
     finished = set(done.keys)
     return [(record, path) for record, path in left if record.key not in finished]
 
 
-def _elsewhere(config: ExtractConfig) -> ExtractConfig:
-    """Returns `config` with what a worker in another folder needs: whole paths, and one decoder for each unit."""
+def _for_workers(config: ExtractConfig) -> ExtractConfig:
+    """Returns `config` for a worker in another folder: absolute paths, and one decoding process per unit."""
     weights = str(Path(config.weights).resolve()) if Path(config.weights).is_file() else config.weights
     file = config.detector_file and config.detector_file.resolve()
     return replace(config, weights=weights, detector_file=file, workers=config.workers or 1)
@@ -140,12 +144,14 @@ def _units(videos: Sequence[Video], config: ExtractConfig, crops: Store | None, 
 
 @contextlib.contextmanager
 def _backend(config: ExtractConfig) -> Iterator[None]:
-    """Makes joblib hand its work to the backend that `config` names, started here or at its address."""
+    """Makes joblib use the backend in `config`, started here or found at its address."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context({"loky": _loky, "ray": _ray, "dask": _dask}[config.backend](config.address))
         except ImportError as error:
-            raise UserError(f"{error.name} is not installed; pip install ray 'dask[distributed]'.") from None
+            raise UserError(
+                f"{error.name} is not installed; install it with pip install ray 'dask[distributed]'."
+            ) from None
         stack.enter_context(joblib.parallel_config(config.backend))
         yield
 
@@ -153,7 +159,9 @@ def _backend(config: ExtractConfig) -> Iterator[None]:
 @contextlib.contextmanager
 def _loky(address: str) -> Iterator[None]:
     if address:
-        raise UserError("loky runs on this machine only; leave --address out, or take BACKEND=ray or dask.")
+        raise UserError(
+            f"loky runs on this machine only; leave out {flag('address')}, or use {flag('backend', 'ray')} or dask."
+        )
     yield
 
 
@@ -176,7 +184,7 @@ def _dask(address: str) -> Iterator[None]:
     import dask.config
     from distributed import Client, LocalCluster
 
-    # A nanny's workers are daemons by default, and those may not start the processes that decode.
+    # By default, Dask's workers are daemons, which may not start our decoding processes.
     with dask.config.set({"distributed.worker.daemon": False}):
         here = {"n_workers": os.cpu_count(), "threads_per_worker": 1, "dashboard_address": None}
         with contextlib.nullcontext(address) if address else LocalCluster(**here) as cluster, Client(cluster):

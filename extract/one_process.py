@@ -1,8 +1,8 @@
-"""Some videos, from their files to complete shards: what one process does, alone or as one of many.
+"""Some videos, from their files to finished shards: the work of one process, alone or as one of many.
 
-Workers decode and find faces; this process runs the backbone over whole batches meanwhile and writes. Rows gather into
-a shard until there are 64 of them or some seconds have passed: 1 at first, later up to 20, so that a crash costs about
-half of what a call has done, and no more than 20 seconds.
+Workers decode and find faces while this process runs the backbone over full batches and writes. A shard is written
+when 64 rows have gathered or some seconds have passed: 1 at first, later up to 20. So a crash loses at most about half
+of the work so far, and no more than 20 seconds of it.
 """
 
 import itertools
@@ -19,7 +19,9 @@ from extract.config import ExtractConfig
 from extract.steps import Clock, rows_from_store, rows_from_videos, rows_with_features
 
 SHARD_ROWS = 64
+"""Most rows in a shard."""
 FIRST_SECONDS, SHARD_SECONDS = 1.0, 20.0
+"""Longest time before rows are written: of the first shard, and of the later ones."""
 
 
 def extract_videos(
@@ -30,13 +32,13 @@ def extract_videos(
     features: Writer,
     clock: Clock,
 ) -> Iterator[Row]:
-    """Yields the row of features of each (record, file) on its way into `features`; its crops go into `crops`."""
+    """Yields the row of features of each (record, file) and writes it into `features`, its crops into `crops`."""
     kept = _kept_crops(crops, config.retry_failed)
     stored = rows_from_store([kept[record.key] for record, _ in videos if record.key in kept])
     files = [(record, path) for record, path in videos if record.key not in kept]
     workers = config.workers or os.cpu_count() or 1
     decoded = rows_from_videos(files, config.crop_profile, config.limits, workers, clock, config.detector_file)
-    # Asking for the first clip sets the workers going: they decode while Keras starts.
+    # Asking for the first clip starts the workers, which then decode while Keras starts.
     decoded = itertools.chain(list(itertools.islice(decoded, 1)), decoded)
     shards = None if crops is None else Shards(crops, clock)
     cropped = decoded if shards is None else shards.keep(decoded)
@@ -45,13 +47,13 @@ def extract_videos(
 
 
 def start_engine(config: ExtractConfig) -> Engine:
-    """Returns the engine that `config` asks for, having started Keras."""
+    """Starts Keras and returns the engine that `config` names."""
     start_keras()
     return make_engine(config.backbone, config.weights, config.batch, config.precision, config.engine)
 
 
 def not_done(store: Store, records: Sequence[VideoRecord], retry_failed: bool) -> list[VideoRecord]:
-    """Returns the `records` that have no row in `store` yet; with `retry_failed`, those too that failed."""
+    """Returns the `records` without a row in `store`; with `retry_failed`, also those that failed."""
     rows = find_rows(read_indexes(store, checked=False))
     return [
         record
@@ -64,13 +66,13 @@ def _kept_crops(crops: Writer | None, retry_failed: bool) -> dict[tuple[str, int
     if crops is None:
         return {}
     rows = find_rows(read_indexes(crops.store, checked=False))
-    return {key: place for key, place in rows.items() if not retry_failed or place[0].outcome[place[1]] == OK}
+    return {key: (index, row) for key, (index, row) in rows.items() if not retry_failed or index.outcome[row] == OK}
 
 
 class Shards:
-    """Writes the rows that pass through as shards of `writer`; what `earlier` holds goes to disk before them.
+    """Writes the rows that pass through as shards of `writer`, after those still held by `earlier`.
 
-    So a video whose features are on disk has its crops there too, wherever a crash falls.
+    So a video whose features are on the disk has its crops there too, whenever a crash happens.
     """
 
     def __init__(self, writer: Writer, clock: Clock, earlier: "Shards | None" = None) -> None:
@@ -79,7 +81,7 @@ class Shards:
         self._since, self._longest = time.perf_counter(), FIRST_SECONDS
 
     def keep(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Passes `rows` on and writes them on the way."""
+        """Yields `rows` and writes them as shards."""
         for row in rows:
             self._held.append(row)
             if len(self._held) == SHARD_ROWS or time.perf_counter() - self._since > self._longest:
@@ -89,7 +91,7 @@ class Shards:
         self.flush()
 
     def flush(self) -> None:
-        """Writes what is held."""
+        """Writes the rows held so far."""
         if self._earlier is not None:
             self._earlier.flush()
         if self._held:

@@ -1,6 +1,6 @@
-"""Rows on their way through stage 1: from videos or kept crops, through the backbone, as generators.
+"""The steps of stage 1 as generators of rows: from videos or stored crops, through the backbone.
 
-Extraction and detection are compositions of these, so that a clip is treated the same wherever it comes from.
+Extraction and detection are both composed of these, so that both treat a clip alike.
 """
 
 import time
@@ -23,12 +23,12 @@ from extract.clips.crops import ClipCrops, crop_clip
 from extract.clips.decode import ClipError, Limits
 
 READ_AHEAD = 8
-"""Clips read from kept crops before they are asked for."""
+"""Clips that are read from stored crops in advance."""
 
 
 @dataclass
 class Clock:
-    """Seconds spent, by kind of work; decode and faces are summed over the workers."""
+    """Seconds of work by kind; decode and faces are sums over the workers."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -38,7 +38,7 @@ class Clock:
 
     @contextmanager
     def timed(self, kind: str) -> Iterator[None]:
-        """Adds the time that the block takes to `kind`."""
+        """Adds the duration of the block to `kind`."""
         start = time.perf_counter()
         yield
         self.add(kind, time.perf_counter() - start)
@@ -52,28 +52,28 @@ def rows_from_videos(
     clock: Clock,
     detector_file: Path | None = None,
 ) -> Iterator[Row]:
-    """Yields the row of crops, or of the failure, of each (record, file), in the order in which they are finished."""
+    """Yields the row of crops, or of the failure, of each (record, file), in the order of completion."""
     if not videos:
         return
     tasks = ((record, (path, profile, limits, detector_file)) for record, path in videos)
-    for record, found in map_clips(crop_clip, tasks, min(workers, len(videos)), limits.seconds):
-        if isinstance(found, ClipCrops):
-            for kind, seconds in found.seconds.items():
+    for record, result in map_clips(crop_clip, tasks, min(workers, len(videos)), limits.seconds):
+        if isinstance(result, ClipCrops):
+            for kind, seconds in result.seconds.items():
                 clock.add(kind, seconds)
-        yield crop_row(record, found)
+        yield crop_row(record, result)
 
 
-def crop_row(record: VideoRecord, found: ClipCrops | ClipError) -> Row:
-    """Returns the row of crops, or of the failure, that belongs to `record`."""
-    if isinstance(found, ClipError):
-        return failed_row(record, found.outcome, found.reason)
-    return Row(*record.key, OK, "", found.status, found.times, found.boxes, found.crops)
+def crop_row(record: VideoRecord, result: ClipCrops | ClipError) -> Row:
+    """Returns the row of `record` with its crops, or with its failure."""
+    if isinstance(result, ClipError):
+        return failed_row(record, result.outcome, result.reason)
+    return Row(*record.key, OK, "", result.status, result.times, result.boxes, result.crops)
 
 
-def rows_from_store(places: Sequence[StoredRow]) -> Iterator[Row]:
-    """Yields rows of crops that were kept, shard by shard; a thread reads ahead of whoever asks for them."""
+def rows_from_store(stored: Sequence[StoredRow]) -> Iterator[Row]:
+    """Yields the `stored` rows of crops, shard by shard; a thread reads them in advance."""
     by_shard: dict[Path, tuple[ShardIndex, list[int]]] = {}
-    for index, row in places:
+    for index, row in stored:
         by_shard.setdefault(index.path, (index, []))[1].append(row)
     return _ahead(row for path in sorted(by_shard) for row in _stored_rows(*by_shard[path]))
 
@@ -88,7 +88,7 @@ def _stored_rows(index: ShardIndex, rows: Sequence[int]) -> Iterator[Row]:
 
 
 def _ahead(rows: Iterator[Row]) -> Iterator[Row]:
-    """Passes `rows` on, READ_AHEAD of them already made."""
+    """Yields `rows`; a thread computes the next READ_AHEAD of them in advance."""
     with ThreadPoolExecutor(1) as thread:
         waiting = deque(thread.submit(next, rows, None) for _ in range(READ_AHEAD))
         while (row := waiting.popleft().result()) is not None:
@@ -97,7 +97,7 @@ def _ahead(rows: Iterator[Row]) -> Iterator[Row]:
 
 
 def rows_with_features(rows: Iterable[Row], engine: Engine, clock: Clock) -> Iterator[Row]:
-    """Turns rows of crops into rows of features float16 (12, D), in batches that fill across videos."""
+    """Turns rows of crops into rows of features, float16 (12, D); batches are filled across videos."""
     held: list[Row] = []
     for row in rows:
         held.append(row)
@@ -122,5 +122,5 @@ def _features_of(rows: Sequence[Row], engine: Engine, clock: Clock) -> Iterator[
 def features_of(crops: np.ndarray, masks: np.ndarray, engine: Engine) -> np.ndarray:
     """Returns the features float16 (N, 12, D) of crops uint8 (N, 12, 160, 160, 3) with masks bool (N, 12)."""
     flat = engine.features(crops.reshape(-1, *crops.shape[2:])).astype(np.float16)
-    # A padded frame has no features, whatever the network makes of black.
+    # A padded frame has no features, although the network gives some for black.
     return flat.reshape(*crops.shape[:2], -1) * masks[:, :, None]

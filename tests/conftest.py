@@ -1,9 +1,15 @@
 """What tests of several files need."""
 
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
+
+from cache.commands import UNDER_MAKE
+
+# Messages are quoted as they are outside make, also under `make test`.
+os.environ.pop(UNDER_MAKE, None)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""Engines: one backbone, run as fast as this machine can, behind one call.
+"""Engines: what runs a backbone, Keras or OpenVINO, behind one call.
 
-Keras runs anywhere, compiled by XLA where its backend sees a GPU; OpenVINO is faster on a CPU. Which of
-them ran is no part of a profile: in float32 they agree to 1e-5.
+Keras runs anywhere and compiles with XLA where its backend sees a GPU; OpenVINO is faster on a CPU. The engine is no
+part of a profile: in float32 the two agree to 1e-5.
 """
 
 import importlib.util
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from cache.commands import flag
 from cache.schema import CROP_SIZE, FRAMES, UserError
 from extract.backbones.networks import build_backbone
 
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 EngineName = Literal["auto", "keras", "openvino"]
 Precision = Literal["float32", "bfloat16"]
 CPU_BATCH, GPU_BATCH = 2 * FRAMES, 21 * FRAMES
+"""Default batches, in crops."""
 
 
 class Engine:
     """Runs a backbone over crops, always in batches of `batch`, so that it is compiled once.
 
-    A batch is a whole number of clips: then a clip's features are the same bytes whatever it shares a batch with
-    (measured for both engines with 1, 2 and 4 clips a batch; not so with a batch of 4 crops).
+    A batch is a whole number of clips. Then a clip's features are the same bytes whatever else is in its batch
+    (measured for both engines with 1, 2 and 4 clips per batch; false for a batch of 4 crops).
     """
 
     def __init__(self, run: Callable[[np.ndarray], np.ndarray], batch: int, name: str = "keras") -> None:
@@ -37,7 +39,7 @@ class Engine:
         self.name = name
 
     def of_batch(self, batch: int) -> "Engine":
-        """Returns the same network in batches of `batch` crops, for who has few at a time: equal to about 1e-4."""
+        """Returns the same network with batches of `batch` crops, for callers with few; results agree to about 1e-4."""
         return Engine(self._run, batch, self.name)
 
     def features(self, crops: np.ndarray) -> np.ndarray:
@@ -59,8 +61,8 @@ def make_engine(
 ) -> Engine:
     """Returns an engine for `backbone` with `weights` (see `build_backbone`).
 
-    `batch` is rounded to whole clips; 0 is what suits the machine. `auto` is OpenVINO where it is installed and Keras
-    sees no GPU.
+    `batch` is rounded down to whole clips; 0 is the default of the machine. `auto` is OpenVINO if it is installed and
+    Keras sees no GPU, else Keras.
     """
     gpu = _sees_gpu()
     batch = max(FRAMES, batch // FRAMES * FRAMES) if batch else GPU_BATCH if gpu else CPU_BATCH
@@ -74,7 +76,7 @@ def _sees_gpu() -> bool:
 
     try:
         return bool(keras.distribution.list_devices("gpu"))
-    except (RuntimeError, ValueError):  # JAX raises where it has no such platform
+    except (RuntimeError, ValueError):  # JAX raises if there is no such platform
         return False
 
 
@@ -87,15 +89,18 @@ def _openvino_run(backbone: str, weights: str, batch: int, precision: str) -> Ca
     try:
         import openvino
     except ImportError:
-        raise UserError("the engine openvino is not installed; pip install openvino, or take ENGINE=keras.") from None
+        raise UserError(
+            f"the engine openvino is not installed; pip install openvino, or use {flag('engine', 'keras')}."
+        ) from None
     core = openvino.Core()
     if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise UserError("this processor does not compute in bfloat16; take PRECISION=float32, or ENGINE=keras.")
+        remedy = f"use {flag('precision', 'float32')} or {flag('engine', 'keras')}"
+        raise UserError(f"this processor does not compute in bfloat16; {remedy}.")
     network = _converted(build_backbone(backbone, weights), core)
     network.reshape([batch, CROP_SIZE, CROP_SIZE, 3])
     settings = {
         "INFERENCE_PRECISION_HINT": "f32" if precision == "float32" else "bf16",
-        "PERFORMANCE_HINT": "LATENCY",  # all cores on one batch: batches come one after another
+        "PERFORMANCE_HINT": "LATENCY",  # all cores on one batch, because batches come one after another
     }
     request = core.compile_model(network, "CPU", settings).create_infer_request()
     return lambda crops: request.infer([crops])[0]
@@ -105,4 +110,4 @@ def _converted(model: "keras.Model", core: Any) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "backbone.xml")
         model.export(path, format="openvino", verbose=False)
-        return core.read_model(path)  # its weights are mapped, and stay so when the file's name is gone
+        return core.read_model(path)  # the weights stay mapped after the file is removed

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from cache.commands import flag
 from cache.keras_start import start_keras
 from cache.schema import CROP_SIZE, UserError
 from cache.weights import WrongWeights, load_weights
@@ -52,13 +53,13 @@ BACKBONES: dict[str, Backbone] = {
 
 RANDOM_SEED = 0
 DOWNLOAD_TIMEOUT = 20.0
-"""Seconds without an answer after which a download of weights is given up."""
+"""Seconds without an answer until a download of weights is given up."""
 
 
 def identify_weights(weights: str) -> str:
-    """Returns what stands for `weights` ("imagenet", "random" or a file's path) in a profile, without loading them.
+    """Returns the text for `weights` ("imagenet", "random" or a file's path) in a profile, without loading them.
 
-    Keras checks the download's hash, so the name "imagenet" says enough.
+    "imagenet" needs no hash: Keras checks that of the download.
     """
     if weights == "imagenet":
         return weights
@@ -66,15 +67,18 @@ def identify_weights(weights: str) -> str:
         return f"random:{RANDOM_SEED}"
     path = Path(weights)
     if not path.is_file():
-        raise UserError(f"{weights} is not a weights file; give WEIGHTS=imagenet, random, or the path of an .h5 file.")
+        raise UserError(
+            f"{weights} is not a weights file; give {flag('weights', 'imagenet')}, random, or the path of an .h5 file."
+        )
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def require_weights(weights: str, known: str, run: Path) -> None:
-    """Raises a UserError if `weights` are not those that a profile calls `known`, the ones that `run` was made with."""
+    """Raises a UserError unless `weights` are those of `run`, whose profile calls them `known`."""
     if identify_weights(weights) != known:
-        raise UserError(f"{weights} is not the weights file that {run} was trained with; give that one with --weights.")
+        remedy = f"give that file with {flag('weights', '...')}"
+        raise UserError(f"{weights} is not the weights file that {run} was trained with; {remedy}.")
 
 
 def build_backbone(name: str, weights: str, policy: str = "float32") -> "keras.Model":
@@ -113,7 +117,7 @@ def trunk_of(model: "keras.Model", name: str) -> "keras.Model":
 def save_backbone(model: "keras.Model", name: str, path: Path) -> Path:
     """Writes the weights of `model`, as `build_backbone` returns it for `name`, to `path`, which it takes as `weights`.
 
-    `path` ends in .weights.h5. Layers above the pooled one, which nobody asks, get the seeded random weights.
+    `path` ends in .weights.h5. Unused layers above the pooled one get the seeded random weights.
     """
     network = _load(BACKBONES[name].builder, "random")
     for layer in trunk_of(model, name).layers:
@@ -130,7 +134,7 @@ def _load(builder: str, weights: str) -> "keras.Model":
         return _download(builder)
     make = getattr(keras.applications, builder)
     shape = (CROP_SIZE, CROP_SIZE, 3)
-    # A name of its own, because files of weights hold it: one that Keras counts up would give each file another hash.
+    # A fixed name, because weight files contain it: Keras' counted names would give each file another hash.
     pixels = keras.Input(shape, name="pixels")
     network = make(include_top=False, weights=None, input_shape=shape, input_tensor=pixels)
     if weights == "random":
@@ -157,16 +161,16 @@ def _download(builder: str) -> "keras.Model":
         reason = str(error).strip().split("\n")[0]
         raise UserError(
             f"the ImageNet weights of {builder} are not in Keras' cache and cannot be downloaded ({reason}); "
-            "give a file as WEIGHTS=path.h5, or WEIGHTS=random to try the plumbing."
+            f"give a file with {flag('weights', 'path.h5')}, or {flag('weights', 'random')} to try the pipeline."
         ) from None
     finally:
         socket.setdefaulttimeout(before)
 
 
 def _randomise(network: "keras.Model") -> None:
-    """Fills `network` with seeded He-normal kernels (He et al., ICCV 2015), drawn by numpy: the same on any backend.
+    """Fills `network` with seeded He-normal kernels (He et al., ICCV 2015) from NumPy, the same on any Keras backend.
 
-    Whatever is added in a residual sum is damped, or the activations would double block by block and leave float16.
+    Terms of residual sums are damped. Otherwise activations would double block by block and overflow float16.
     """
     import keras
 
@@ -193,15 +197,18 @@ def _random_weight(random: np.random.Generator, name: str, shape: tuple[int, ...
 
 
 def obtainable_weights(name: str) -> str:
-    """Returns "imagenet" if those weights are here or can be downloaded, else "random", saying so on stderr."""
+    """Returns "imagenet" if those weights are in the cache or can be downloaded; else warns and returns "random"."""
     start_keras()
     try:
-        # Keras reports a download on stdout, which is for our answer.
+        # Keras reports a download on stdout, where our answer goes.
         with contextlib.redirect_stdout(sys.stderr):
             _download(BACKBONES[name].builder)
     except UserError as error:
         print(f"No ImageNet weights: {error}", file=sys.stderr)
-        print("Going on with RANDOM WEIGHTS: what follows shows the plumbing, its accuracy nothing.", file=sys.stderr)
+        print(
+            "Going on with RANDOM WEIGHTS: this shows that the pipeline works, not how accurate it can be.",
+            file=sys.stderr,
+        )
         return "random"
     return "imagenet"
 

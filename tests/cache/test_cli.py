@@ -43,7 +43,7 @@ def test_verify_finds_one_changed_byte(store, capsys):
     assert main(["verify", str(store.folder)]) == 1
     said = capsys.readouterr().out
     assert f"damaged: {shard}" in said
-    assert "1 of 1 shards are damaged; make features" in said
+    assert "1 of 1 shards are damaged; reelcheck features --data ... sets them aside" in said
 
 
 def test_an_export_is_read_without_reelcheck(store, tmp_path, capsys):

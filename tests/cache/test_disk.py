@@ -176,7 +176,7 @@ def test_a_read_only_store_is_read_and_not_written(tmp_path, config, capsys):
         is_the_same(load(open_store(folder)), before)
         with pytest.raises(UserError, match=f"{folder} cannot be written .*run again"):
             pipeline.extract(config)
-        with pytest.raises(UserError, match=r"cannot be written .*; choose another folder with OUT"):
+        with pytest.raises(UserError, match=r"cannot be written .*; choose another folder with --out"):
             pipeline.extract(replace(config, margin=0.1))
         with pytest.raises(UserError, match="cannot be written"):
             cache_command(["export", str(folder)])

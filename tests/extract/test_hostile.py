@@ -252,7 +252,7 @@ def test_a_data_set_with_nothing_in_it_to_use_ends_in_a_sentence(corpus, tmp_pat
         run(lambda: extract_command(["--data", str(data), "--out", str(tmp_path / "data"), "--weights", "random"]))
     assert ended.value.code == 2
     said = capsys.readouterr()
-    assert said.err.splitlines()[-1] == "error: none of the 3 videos could be used; the reasons stand above."
+    assert said.err.splitlines()[-1] == "error: none of the 3 videos could be used; the reasons are listed above."
     assert [said.out.count(f": {name}: ") for name in ("empty", "unreadable", "missing")] == [1, 1, 1]
 
 

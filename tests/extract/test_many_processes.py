@@ -20,7 +20,7 @@ from extract import many_processes as scale
 from extract import one_process as unit
 from extract import pipeline
 from extract.config import ExtractConfig
-from extract.many_processes import Done, run_unit
+from extract.many_processes import UnitResult, run_unit
 from tests import ROOT
 from tests.clips import counting_images, write_clip
 from tests.fakes import FakeEngine
@@ -66,7 +66,7 @@ class Elsewhere:
     def __init__(self, lost: list[str]) -> None:
         self.lost, self.handed_out = lost, []
 
-    def __call__(self, units, backend) -> Iterator[Done]:
+    def __call__(self, units, backend) -> Iterator[UnitResult]:
         self.handed_out.append([len(unit.videos) for unit in units])
         for part in units:
             when = self.lost.pop(0) if self.lost else ""

@@ -111,7 +111,7 @@ def test_a_damaged_shard_is_set_aside_and_redone(config, engine, capsys):
     before = load(open_store(folder))
     shard = open_store(folder).shards[0]
     shard.write_bytes(shard.read_bytes()[:-1])
-    with pytest.raises(UserError, match="make features again"):
+    with pytest.raises(UserError, match=r"run reelcheck features --data \.\.\. again"):
         load(open_store(folder))
     pipeline.extract(config)
     assert "set aside" in capsys.readouterr().out
@@ -160,7 +160,7 @@ def test_crops_are_on_disk_before_the_features_made_of_them(config, engine, monk
 
 @pytest.mark.parametrize("change", [{"margin": -1.0}, {"workers": -1}, {"batch": -1}])
 def test_settings_out_of_range_are_refused(config, change):
-    with pytest.raises(UserError, match="mend the flag"):
+    with pytest.raises(UserError, match="is out of range; give 0"):
         pipeline.extract(replace(config, **change))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from cache.files import write_csv
 from cache.schema import VideoRecord, coverage_of
+from cache.store import ORIGIN
 from train.data.split import DROPPED
 from train.data.training_set import Material
 from train.heads.architectures import HeadConfig
@@ -120,7 +121,7 @@ def versions() -> dict[str, str]:
 def _origin(folder: Path) -> dict[str, str]:
     """Returns where extraction found videos and weights; nothing where the features came without that."""
     try:
-        return json.loads((folder / "origin.json").read_text(encoding="utf-8"))
+        return json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 

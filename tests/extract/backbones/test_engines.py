@@ -63,7 +63,7 @@ def test_bfloat16_on_a_processor_without_it_is_refused(monkeypatch):
     import openvino
 
     monkeypatch.setattr(openvino.Core, "get_property", lambda self, *names: ["FP32"])
-    with pytest.raises(UserError, match="does not compute in bfloat16; take PRECISION=float32"):
+    with pytest.raises(UserError, match="does not compute in bfloat16; use --precision float32"):
         make_engine("mobilenetv2", "random", 4, "bfloat16", "openvino")
 
 
@@ -90,5 +90,5 @@ def test_a_batch_is_a_whole_number_of_clips(monkeypatch, asked, used):
 
 def test_an_engine_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
-    with pytest.raises(UserError, match="openvino is not installed; pip install openvino, or take ENGINE=keras"):
+    with pytest.raises(UserError, match="openvino is not installed; pip install openvino, or use --engine keras"):
         make_engine("mobilenetv2", "random", name="openvino")

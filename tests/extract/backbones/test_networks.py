@@ -97,5 +97,5 @@ def test_a_failing_download_is_one_sentence(monkeypatch):
         raise Exception("URL fetch failure on https://example.org: None -- unreachable")
 
     monkeypatch.setattr(keras.applications, "ResNet50", fail)
-    with pytest.raises(UserError, match=r"cannot be downloaded .URL fetch failure.* WEIGHTS=random"):
+    with pytest.raises(UserError, match=r"cannot be downloaded .URL fetch failure.* --weights random"):
         build_backbone("resnet50", "imagenet")
