@@ -124,7 +124,7 @@ def test_ctrl_c_at_a_terminal_is_one_line_and_ends_all_workers(ctrl_c, tmp_path,
             process.wait(wait)
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=20)
-    assert (process.returncode, errors) == (130, "interrupted; what was finished is kept.\n")
+    assert (process.returncode, errors) == (130, "interrupted; finished work is kept.\n")
 
 
 def test_names_go_in_and_out_of_any_terminal(tmp_path):
