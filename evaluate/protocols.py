@@ -1,4 +1,4 @@
-"""The stage: one head by every protocol -> a table of how good it looks by each, with what leaks into each test part."""
+"""The stage: one head by every protocol -> how good it looks by each, with what leaks into each test part."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -41,9 +41,7 @@ class ProtocolsConfig:
     """Which head on which features, and which other data sets to test it on."""
 
     features: Path | None = option(None, "features folder (default: the one below data/ that was extracted last)")
-    others: tuple[Path, ...] = option(
-        (), "features folders of other data sets to test on, made with the same profile, as A,B"
-    )
+    others: tuple[Path, ...] = option((), "features folders of other data sets to test on, of the same profile, as A,B")
     out: Path = option(Path("protocols"), "folder to write; the runs go below it")
     head: str = option(HeadConfig.head, "temporal head")
     seed: int = option(0, "seed of the first head and of the bootstrap")
@@ -214,7 +212,7 @@ def protocols_table(outcomes: Sequence[Protocol]) -> Table:
     """Returns a row per protocol."""
     names = SCORE_NAMES | DECISION_NAMES
     return Table(
-        f"One head by each protocol; calls at {HALF}; 95 % intervals over clips, and for the ROC AUC also over people.",
+        f"One head by each protocol; calls at {HALF}; 95 % intervals over clips, for ROC AUC also over people.",
         ["protocol", "trained on", "real", "fake", "people", *(names[name] for name in COLUMNS),
          "ROC AUC over people", "baseline's ROC AUC", "what the test clips share with train"],
         [list(_row(one)) for one in outcomes],
@@ -240,8 +238,8 @@ def _page(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol],
         element("h1", f"{config.head} by each protocol"),
         element(
             "p",
-            "The same head, trained and tested in different ways. If the test clips share people or footage with train, "
-            "the number is about known people. The identity split and another data set come closer to real use.",
+            "The same head, trained and tested in different ways. If the test clips share people or footage with "
+            "train, the number is about known people. The identity split and other data sets are closer to real use.",
             class_="lead",
         ),
         section("Side by side", page_table(protocols_table(outcomes))),

@@ -28,7 +28,7 @@ def warnings(comparison: Comparison) -> Iterator[str]:
         )
     for model in comparison.models:
         if str(model.results.config["profile"].get("weights", "")).startswith("random"):
-            yield f"{model.name} has a backbone with random weights: its numbers do not show how well fakes can be found."
+            yield f"{model.name} has a backbone with random weights: its numbers do not show how well it finds fakes."
     splits = {model.results.audit["split"] for model in comparison.models}
     if len(splits) > 1:
         ways = ", ".join(sorted(splits))

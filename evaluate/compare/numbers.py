@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cache.schema import TEST, UserError
+from evaluate.page.repeat import compare_command
 from evaluate.results.measures import CHOSEN, HALF, choose_on_validation
 from evaluate.results.read import Results
 from evaluate.stats.bootstrap import CONFIDENCE, Measure
@@ -93,9 +94,8 @@ def compare_results(runs: Sequence[Results], chosen: bool, resamples: int, seed:
     UserError that says how the test parts differ.
     """
     if len(runs) < 2:
-        raise UserError(
-            f"a comparison needs two runs or more; name them as in {command('compare', runs='runs/x,runs/y')}."
-        )
+        example = compare_command(["runs/x", "runs/y"], {})
+        raise UserError(f"a comparison needs two runs or more; name them as in {example}.")
     names = _names(runs)
     parts = [_ordered(run.head.of(TEST)) for run in runs]
     for run, part in zip(runs[1:], parts[1:], strict=True):

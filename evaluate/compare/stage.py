@@ -17,7 +17,7 @@ from evaluate.compare.conclusions import sentences, warnings
 from evaluate.compare.numbers import Comparison, as_json, compare_results
 from evaluate.page.figures import Interval, Scores, inline_svg, intervals_figure, roc_figure, save
 from evaluate.page.markup import Html
-from evaluate.page.repeat import repeat_command, under_make
+from evaluate.page.repeat import compare_command
 from evaluate.page.tables import readable, write_tables
 from evaluate.report.stage import require_resamples
 from evaluate.results.read import read_results
@@ -100,10 +100,7 @@ def _name(names: list[str]) -> str:
 def _repeat(config: CompareConfig, folders: list[Path]) -> str:
     """Returns the command that repeats the comparison, with the runs that were trained for it."""
     drawing = {"resamples": config.resamples, "seed": config.seed} | ({"chosen": True} if config.chosen else {})
-    if not under_make():
-        return repeat_command("compare", {"runs": folders} | drawing)
-    # Make joins A and B with a comma, so B may hold several.
-    return repeat_command("compare", {"a": folders[0], "b": folders[1:]} | drawing)
+    return compare_command(folders, drawing)
 
 
 def _figures(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:

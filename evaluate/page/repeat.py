@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cache.commands import UNDER_MAKE, command
@@ -20,12 +20,18 @@ def repeat_command(verb: str, values: Mapping[str, Any]) -> str:
     if not switches:
         return command(verb, **texts)
     # Make has no variables for switches; what stands in ARGS goes through as it is.
-    more = f"ARGS={shlex.quote(' '.join(switches))}" if under_make() else " ".join(switches)
+    more = f"ARGS={shlex.quote(' '.join(switches))}" if _under_make() else " ".join(switches)
     return f"{command(verb, **texts)} {more}"
 
 
-def under_make() -> bool:
-    """Returns whether the user types `make VERB` rather than `reelcheck VERB`."""
+def compare_command(runs: Sequence[object], values: Mapping[str, Any]) -> str:
+    """Returns what to type to compare `runs`; make names the first A and the rest B."""
+    names = {"a": runs[0], "b": list(runs[1:])} if _under_make() else {"runs": list(runs)}
+    return repeat_command("compare", names | dict(values))
+
+
+def _under_make() -> bool:
+    """Whether the user types `make VERB` rather than `reelcheck VERB`."""
     return bool(os.environ.get(UNDER_MAKE))
 
 

@@ -65,7 +65,7 @@ def _too_few(evaluation: Evaluation) -> Iterator[str]:
             f"true error rate may still be {min(1.0, 3 / clips):.0%} (the rule of three)."
         )
     if CHOSEN not in head.decisions:
-        yield f"There is no validation part with both classes, so no threshold was chosen; calls are made at {HALF} only."
+        yield f"There is no validation part with both classes, so no threshold was chosen; calls are at {HALF} only."
 
 
 def _baseline(evaluation: Evaluation) -> Iterator[str]:

@@ -11,7 +11,7 @@ from cache.manifest import read_manifest
 from cache.profile import crops_of
 from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, UserError
 from cache.shard import DamagedShard, read_arrays
-from cache.store import MANIFEST, StoredRow, find_rows, open_store, read_indexes, store_folder
+from cache.store import MANIFEST, Place, find_rows, open_store, read_indexes, store_folder
 from evaluate.results.read import Results
 from train.runs.folder import read_config
 
@@ -20,7 +20,7 @@ from train.runs.folder import read_config
 class Footage:
     """Clips in the cache. `rows` has each clip's row by id; `crops` is true if the rows hold crops, not features."""
 
-    rows: dict[str, StoredRow]
+    rows: dict[str, Place]
     crops: bool
 
     def face(self, name: str) -> float:
