@@ -1,26 +1,29 @@
-"""The stage: one head by every protocol -> a table of how much each flatters it, with what leaks beside each number."""
+"""The stage: one head by every protocol -> how good it looks by each, with what leaks into each test part."""
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cache.cli import option
+from cache.commands import flag
 from cache.files import write_csv, write_text
 from cache.keras_start import start_keras
 from cache.schema import TEST, TRAIN, UserError, coverage_of
 from cache.store import Contents, load, open_store, require_profile
 from evaluate.page.figures import Interval, inline_svg, intervals_figure, save
-from evaluate.page.markup import Html, element, items, measured, page, section, table
-from evaluate.page.tables import Table, readable, write_tables
+from evaluate.page.markup import Html, element, items, page, page_table, section
+from evaluate.page.repeat import repeat_command
+from evaluate.page.tables import NOTHING, Cell, Table, readable, write_tables
 from evaluate.report.caveats import leaks
 from evaluate.report.stage import require_resamples
-from evaluate.results.measures import DECISION_NAMES, SCORE_NAMES, shown
+from evaluate.results.measures import DECISION_NAMES, HALF, SCORE_NAMES
 from evaluate.results.read import read_results
 from evaluate.stats.bootstrap import Measure, ends
-from evaluate.stats.metrics import evaluate
+from evaluate.stats.metrics import RESAMPLES, THRESHOLD, evaluate
 from train.data.split import SplitConfig, SplitKind, owner
 from train.data.training_set import newest_features
 from train.fit import FitConfig, fit
@@ -29,26 +32,30 @@ from train.runs.folder import CONFIG, ENSEMBLE, PREDICTION_COLUMNS, load_head, r
 
 PAGE, NUMBERS = "protocols.html", "protocols.json"
 SPLITS: tuple[SplitKind, ...] = ("official", "identity", "random")
+CHANCE = 0.5
+"""The ROC AUC of a guess."""
 COLUMNS = ("roc_auc", "accuracy", "f1_fake", "f1_real", "kappa")
 
 
 @dataclass(frozen=True)
 class ProtocolsConfig:
-    """Which head on which features, and the data sets to cross to."""
+    """Which head on which features, and which other data sets to test it on."""
 
     features: Path | None = option(None, "features folder (default: the one below data/ that was extracted last)")
-    others: tuple[Path, ...] = option((), "features folders of other data sets, made with the same profile, as A,B")
-    out: Path = option(Path("protocols"), "folder to write; each protocol's run goes below it")
+    others: tuple[Path, ...] = option((), "features folders of other data sets to test on, of the same profile, as A,B")
+    out: Path = option(Path("protocols"), "folder to write; the runs go below it")
     head: str = option(HeadConfig.head, "temporal head")
     seed: int = option(0, "seed of the first head and of the bootstrap")
-    seeds: int = option(1, "heads to train by each protocol, joined as an ensemble")
+    seeds: int = option(1, "heads to train by each protocol; several are joined as an ensemble")
     split_seed: int = option(SplitConfig.seed, "seed of the splits")
-    resamples: int = option(2000, "bootstrap resamples behind each 95 % interval")
+    resamples: int = option(RESAMPLES, "bootstrap resamples behind each 95 % interval")
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a head did by one protocol; `reason` says why there are no numbers, `findings` what the test clips share."""
+    """A head's results by one protocol. `findings` says what the test clips share with train; if there are no numbers,
+    `reason` says why.
+    """
 
     name: str
     trained: int
@@ -63,41 +70,41 @@ class Protocol:
 
 
 def protocols(config: ProtocolsConfig) -> Path:
-    """Trains and tests by every protocol and returns the path of the page; tables and numbers lie beside it.
+    """Trains and tests by every protocol and returns the path of the page; tables and numbers are beside it.
 
-    A UserError says what cannot be trained on, or which data set was extracted in another way.
+    Raises a UserError if nothing can be trained, or if another data set was extracted with another profile.
     """
     require_resamples(config.resamples, config.seed)
     features = config.features or newest_features(Path("data"))
     others = [_other(folder, features) for folder in config.others]
-    found: list[Protocol] = []
+    outcomes: list[Protocol] = []
     runs: list[tuple[str, Path]] = []
     for split in SPLITS:
         try:
             run = fit(_fit_config(config, features, split))
         except UserError as error:
-            found.append(Protocol(split, 0, 0, 0, 0, {}, {}, None, [], str(error)))
+            outcomes.append(Protocol(split, 0, 0, 0, 0, {}, {}, None, [], str(error)))
             continue
         runs.append((split, run))
-        found.append(_within(split, run, config))
+        outcomes.append(_within(split, run, config))
     if runs:
         split, run = runs[0]
         trained = _trained_checksums(run, features)
         names = _names(others)
-        found += [_across(split, run, trained, *other, config) for other in zip(names, others, strict=True)]
+        outcomes += [_across(split, run, trained, *other, config) for other in zip(names, others, strict=True)]
     try:
-        return _write(config, features, found)
+        return _write(config, features, outcomes)
     except OSError as error:
-        raise UserError(f"{config.out} cannot be written ({error.strerror}); give another --out.") from None
+        raise UserError(f"{config.out} cannot be written ({error.strerror}); give another {flag('out')}.") from None
 
 
 def _fit_config(config: ProtocolsConfig, features: Path, split: SplitKind) -> FitConfig:
-    given = FitConfig(features=features, runs=config.out / "runs", head=config.head, split=split)
-    return replace(given, seed=config.seed, seeds=config.seeds, split_seed=config.split_seed)
+    fit_config = FitConfig(features=features, runs=config.out / "runs", head=config.head, split=split)
+    return replace(fit_config, seed=config.seed, seeds=config.seeds, split_seed=config.split_seed)
 
 
 def _other(folder: Path, features: Path) -> Contents:
-    """Returns the clips of another data set, refused where its features were made in another way."""
+    """Returns the clips of another data set; refuses features made with another profile."""
     store = open_store(folder)
     require_profile(store, open_store(features).profile)
     return load(store)
@@ -107,7 +114,7 @@ def _within(split: str, run: Path, config: ProtocolsConfig) -> Protocol:
     results = read_results(run)
     clips, baseline = results.head.of(TEST), results.baseline.of(TEST)
     people = results.people(clips)
-    given = (clips.labels, clips.probabilities, 0.5, config.resamples, config.seed)
+    scores = (clips.labels, clips.probabilities, THRESHOLD, config.resamples, config.seed)
     fakes = int(clips.labels.sum())
     return Protocol(
         split,
@@ -115,9 +122,9 @@ def _within(split: str, run: Path, config: ProtocolsConfig) -> Protocol:
         len(clips.ids) - fakes,
         fakes,
         len(np.unique(people)),
-        evaluate(*given),
-        evaluate(*given, groups=people),
-        evaluate(baseline.labels, baseline.probabilities, 0.5, config.resamples, config.seed)["roc_auc"],
+        evaluate(*scores),
+        evaluate(*scores, groups=people),
+        evaluate(baseline.labels, baseline.probabilities, THRESHOLD, config.resamples, config.seed)["roc_auc"],
         list(leaks(results)),
     )
 
@@ -132,7 +139,7 @@ def _trained_checksums(run: Path, features: Path) -> set[str]:
 
 
 def _names(others: Sequence[Contents]) -> list[str]:
-    """Returns a name for each data set, that of its folder, numbered where two have the same."""
+    """Returns the name of each data set's folder, numbered if two have the same."""
     names: list[str] = []
     for other in others:
         name, number = other.store.folder.resolve().parent.name, 1
@@ -143,31 +150,31 @@ def _names(others: Sequence[Contents]) -> list[str]:
 
 
 def _across(split: str, run: Path, trained: set[str], name: str, other: Contents, config: ProtocolsConfig) -> Protocol:
-    """Returns how `run` does on all clips of another data set, and writes what it says of them."""
+    """Returns the results of `run` on all clips of another data set, and writes its predictions."""
     start_keras()
     probabilities = _predict(run, other)
     rows = zip(other.records, probabilities.tolist(), coverage_of(other.status).tolist(), strict=True)
     lines = [(record.id, record.label, TEST, probability, coverage) for record, probability, coverage in rows]
     write_csv(config.out / f"on-{name}.csv", PREDICTION_COLUMNS, lines)
     people = np.unique([owner(record) for record in other.records], return_inverse=True)[1]
-    given = (other.labels, probabilities, 0.5, config.resamples, config.seed)
+    scores = (other.labels, probabilities, THRESHOLD, config.resamples, config.seed)
     fakes, same = int(other.labels.sum()), sum(checksum in trained for checksum in other.checksums)
-    findings = [f"{same} of {len(other.records)} test clips have the very content of a clip in train."] if same else []
+    findings = [f"{same} of {len(other.records)} test clips have the same content as a clip in train."] if same else []
     return Protocol(
         f"trained by {split}, tested on {name}",
         len(read_results(run).head.of(TRAIN).ids),
         len(other.records) - fakes,
         fakes,
         len(np.unique(people)),
-        evaluate(*given),
-        evaluate(*given, groups=people),
+        evaluate(*scores),
+        evaluate(*scores, groups=people),
         None,
         findings,
     )
 
 
 def _predict(run: Path, contents: Contents) -> np.ndarray:
-    """Returns the probability of fake, float64 (N,), that a run or an ensemble of runs on features gives each clip."""
+    """Returns each clip's probability of fake, float64 (N,), by a run on features or an ensemble of such runs."""
     from train.data.batches import Clips
     from train.heads.training import predict
     from train.runs.ensemble import read_mixture
@@ -181,72 +188,71 @@ def _predict(run: Path, contents: Contents) -> np.ndarray:
     return predict(head, clips, np.arange(len(contents.records))).astype(np.float64)
 
 
-def _write(config: ProtocolsConfig, features: Path, found: Sequence[Protocol]) -> Path:
+def _write(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol]) -> Path:
     config.out.mkdir(parents=True, exist_ok=True)
-    told = {"features": str(features), "head": config.head, "protocols": [asdict(one) for one in found]}
-    write_text(config.out / NUMBERS, json.dumps(told, indent=1, allow_nan=False) + "\n")
-    tables = {"protocols": protocols_table(found)}
+    numbers = {"features": str(features), "head": config.head, "protocols": [asdict(one) for one in outcomes]}
+    write_text(config.out / NUMBERS, json.dumps(numbers, indent=1, allow_nan=False) + "\n")
+    tables = {"protocols": protocols_table(outcomes)}
     write_tables(config.out / "tables", tables)
     figure = ""
     rows = [
         Interval(one.name, area.value, ends(area), ends(one.over_people["roc_auc"]))
-        for one in found
+        for one in outcomes
         if one.over_clips and (area := one.over_clips["roc_auc"]).value is not None
     ]
     if rows:
-        drawn = intervals_figure("ROC AUC by protocol", rows, 0.5, "ROC AUC (0.5: chance)")
+        drawing = intervals_figure("ROC AUC by protocol", rows, CHANCE, f"ROC AUC ({CHANCE}: chance)")
         (config.out / "figures").mkdir(exist_ok=True)
-        save(drawn, config.out / "figures" / "protocols")
+        save(drawing, config.out / "figures" / "protocols")
         caption = "The same head by each protocol."
-        figure = element("figure", Html(inline_svg(drawn, "protocols", caption)), element("figcaption", caption))
-    return write_text(config.out / PAGE, readable(_page(config, features, found, figure)))
+        figure = element("figure", Html(inline_svg(drawing, "protocols", caption)), element("figcaption", caption))
+    return write_text(config.out / PAGE, readable(_page(config, features, outcomes, figure)))
 
 
-def protocols_table(found: Sequence[Protocol]) -> Table:
-    """Returns the protocols side by side."""
+def protocols_table(outcomes: Sequence[Protocol]) -> Table:
+    """Returns a row per protocol."""
     names = SCORE_NAMES | DECISION_NAMES
     return Table(
-        "One head by each protocol; calls at 0.5, 95 % intervals over clips, for the ROC AUC over people as well.",
+        f"One head by each protocol; calls at {HALF}; 95 % intervals over clips, for ROC AUC also over people.",
         ["protocol", "trained on", "real", "fake", "people", *(names[name] for name in COLUMNS),
          "ROC AUC over people", "baseline's ROC AUC", "what the test clips share with train"],
-        [list(_row(one)) for one in found],
+        [list(_row(one)) for one in outcomes],
     )  # fmt: skip
 
 
-def _row(one: Protocol) -> Iterator[str]:
+def _row(one: Protocol) -> Iterator[Cell]:
     yield one.name
     if one.reason:
-        yield from ["–"] * (len(COLUMNS) + 6)
+        yield from [NOTHING] * (len(COLUMNS) + 6)
         yield one.reason
         return
     yield from (f"{count:,}" for count in (one.trained, one.real, one.fake, one.people))
-    yield from (shown(one.over_clips[name]) for name in COLUMNS)
-    yield shown(one.over_people["roc_auc"])
-    yield "–" if one.baseline is None else shown(one.baseline)
-    yield " ".join(one.findings) or "nothing that the audit knows of"
+    yield from (one.over_clips[name] for name in COLUMNS)
+    yield one.over_people["roc_auc"]
+    yield NOTHING if one.baseline is None else one.baseline
+    yield " ".join(one.findings) or "nothing, as far as the audit knows"
 
 
-def _page(config: ProtocolsConfig, features: Path, found: Sequence[Protocol], figure: object) -> str:
-    told = protocols_table(found)
+def _page(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol], figure: object) -> str:
     return page(
         "Reelcheck protocols",
         element("h1", f"{config.head} by each protocol"),
         element(
             "p",
-            "The same head, trained and tested in different ways. Where the test clips share people or footage with "
-            "train, the number is about known people; the identity split and another data set are nearer to use.",
+            "The same head, trained and tested in different ways. If the test clips share people or footage with "
+            "train, the number is about known people. The identity split and other data sets are closer to real use.",
             class_="lead",
         ),
-        section("Side by side", table(told.caption, told.columns, [list(map(measured, row)) for row in told.rows])),
-        section("What leaks", items(f"{one.name}: {text}" for one in found for text in one.findings or ["nothing."])),
+        section("Side by side", page_table(protocols_table(outcomes))),
+        section(
+            "What leaks", items(f"{one.name}: {text}" for one in outcomes for text in one.findings or ["nothing."])
+        ),
         section("Figure", figure),
-        section("How to repeat this", element("pre", _command(config, features))),
+        section("How to repeat this", element("pre", repeat_command("protocols", _settings(config, features)))),
     )
 
 
-def _command(config: ProtocolsConfig, features: Path) -> str:
-    others = f" --others {','.join(map(str, config.others))}" if config.others else ""
-    return (
-        f"python -m evaluate protocols --features {features}{others} --head {config.head} --seed {config.seed} "
-        f"--seeds {config.seeds} --split-seed {config.split_seed} --resamples {config.resamples}"
-    )
+def _settings(config: ProtocolsConfig, features: Path) -> dict[str, Any]:
+    """Returns the flags that repeat the protocols; the folder to write is left to the user."""
+    values = {field.name: getattr(config, field.name) for field in fields(config) if field.name != "out"}
+    return values | {"features": features, "others": config.others or None}

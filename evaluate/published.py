@@ -1,9 +1,9 @@
-"""python -m evaluate.published: the published recipe beside ours, on the same clips of one data set.
+"""The stage: a data set -> the published recipe beside ours, on the same clips.
 
-The recipe is that of the notebook that Reelcheck starts from, written from its description with its faults left in: the
-first twelve frames, the full-size Haar cascade without a margin, pixels / 255 for every backbone, everything trainable,
-videos decoded again in every epoch, and early stopping on the test part. Ours is make features and make train with the
-random split, whose test part is the same. Both become run folders, and the last step compares them all.
+The recipe is that of the notebook that Reelcheck starts from, written from its description with its faults: the first
+twelve frames, the full-size Haar cascade without a margin, pixels / 255 for every backbone, everything trainable,
+videos decoded again in every epoch, and early stopping on the test part. Ours is `features` and `train` with the random
+split, which has the same test part. Both become run folders, and the last step compares them all.
 """
 
 import csv
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from cache.cli import option, parse_flags, required, run
+from cache.cli import option, required
 from cache.files import write_csv
 from cache.keras_start import start_keras
 from cache.manifest import read_manifest
@@ -25,6 +25,7 @@ from cache.profile import CropProfile, FeatureProfile, fingerprint
 from cache.schema import CROP_SIZE, FRAMES, TEST, TRAIN, VideoRecord
 from cache.store import MANIFEST
 from evaluate.compare.stage import CompareConfig, compare
+from evaluate.results.read import PUBLISHED
 from extract.backbones.networks import BACKBONES, identify_weights
 from extract.config import ExtractConfig
 from extract.pipeline import extract
@@ -42,22 +43,24 @@ SIZE = (CROP_SIZE, CROP_SIZE)
 
 @dataclass(frozen=True)
 class PublishedConfig:
-    """On what, and how long."""
+    """Which data set and backbones, and how long to train by the published recipe."""
 
     data: Path = required("the data set's folder")
     out: Path = option(Path("published"), "folder for features, runs and the comparison")
     backbones: tuple[str, ...] = option(("resnet50", "mobilenetv2"), "backbones to train by both recipes")
     weights: tuple[str, ...] = option(("imagenet", "imagenet"), "weights of each: imagenet, random, or a file's path")
-    epochs: int = option(20, "epochs of the published recipe at most")
-    patience: int = option(5, "epochs without a lower loss on the test part after which it stops")
-    batch: int = option(4, "clips a batch of the published recipe")
-    learning_rate: float = option(1e-3, "Adam's learning rate in the published recipe; Keras' own default")
-    seed: int = option(0, "seed of both")
+    epochs: int = option(20, "published recipe: epochs at most")
+    patience: int = option(5, "published recipe: epochs without a lower loss on the test part after which it stops")
+    batch: int = option(4, "published recipe: clips per batch")
+    learning_rate: float = option(1e-3, "published recipe: Adam's learning rate; the default is that of Keras")
+    seed: int = option(0, "seed of both recipes")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Trains by both recipes, writes the comparison, and prints the path of its page."""
-    config: PublishedConfig = parse_flags("python -m evaluate.published", str(__doc__), PublishedConfig, argv)
+def published(config: PublishedConfig) -> Path:
+    """Trains by both recipes, compares the runs, and returns the path of the comparison's page.
+
+    Raises a UserError that says what cannot be read or trained on.
+    """
     folders: list[Path] = []
     for backbone, weights in zip(config.backbones, config.weights, strict=True):
         features = extract(
@@ -67,28 +70,28 @@ def main(argv: Sequence[str] | None = None) -> None:
         name = free_name(runs, None, f"ours-{backbone}")
         ours = fit(FitConfig(features=features, runs=runs, name=name, split="random", seed=config.seed))
         folders += [ours, train_published(config, backbone, weights, features, ours)]
-    print(compare(CompareConfig(runs=tuple(folders), out=config.out / "comparison")))
+    return compare(CompareConfig(runs=tuple(folders), out=config.out / "comparison"))
 
 
 def train_published(config: PublishedConfig, backbone: str, weights: str, features: Path, ours: Path) -> Path:
-    """Trains by the published recipe on the clips that the run `ours` uses, and returns the run folder."""
+    """Trains by the published recipe on the clips of the run `ours`, and returns the run folder."""
     start_keras()
     import keras
 
     root = read_dataset(config.data).root
     records = {record.id: record for record in read_manifest(features / MANIFEST)}
-    judged = read_predictions(ours / "predictions.csv")
-    clips = [records[name] for name in judged.ids]
-    tested = judged.parts == TEST
+    ours_predictions = read_predictions(ours / "predictions.csv")
+    clips = [records[name] for name in ours_predictions.ids]
+    in_test = ours_predictions.parts == TEST
     keras.utils.set_random_seed(config.seed)
     network = published_network(backbone, weights)
     network.compile(keras.optimizers.Adam(config.learning_rate), "binary_crossentropy")
     start = time.perf_counter()
     stop = keras.callbacks.EarlyStopping("val_loss", patience=config.patience, restore_best_weights=True)
-    learnt, unseen = ([clips[row] for row in np.flatnonzero(rows)] for rows in (~tested, tested))
-    train = published_batches(root, learnt, config.batch, config.seed)
-    test, every = (published_batches(root, some, config.batch, None) for some in (unseen, clips))
-    # The fault is the point: the recipe stops where the test part likes it best.
+    train_clips, test_clips = ([clips[row] for row in np.flatnonzero(rows)] for rows in (~in_test, in_test))
+    train = published_batches(root, train_clips, config.batch, config.seed)
+    test, every = (published_batches(root, some, config.batch, None) for some in (test_clips, clips))
+    # The recipe's fault: it stops at the epoch that is best on the test part.
     history = network.fit(
         train,  # pyright: ignore[reportArgumentType]
         validation_data=test,
@@ -97,21 +100,27 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
         verbose=2,  # pyright: ignore[reportArgumentType]
     ).history
     seconds = time.perf_counter() - start
-    said = network.predict(every, verbose=0)[:, 0]  # pyright: ignore[reportArgumentType]
-    parts = np.where(tested, TEST, TRAIN).tolist()
+    probabilities = network.predict(every, verbose=0)[:, 0]  # pyright: ignore[reportArgumentType]
+    parts = np.where(in_test, TEST, TRAIN).tolist()
     runs = config.out / "runs"
 
     def fill(folder: Path) -> None:
         columns = ("id", "label", "part", "target", "donor", "source")
         rows = [(r.id, r.label, part, r.target, r.donor, r.source) for r, part in zip(clips, parts, strict=True)]
         write_csv(folder / "split.csv", columns, rows)
-        write_csv(folder / "predictions.csv", PREDICTION_COLUMNS, list(_rows(clips, parts, said, judged.coverage)))
+        write_csv(
+            folder / "predictions.csv",
+            PREDICTION_COLUMNS,
+            list(_rows(clips, parts, probabilities, ours_predictions.coverage)),
+        )
         _copy_baseline(ours / "baseline.csv", folder / "baseline.csv")
         losses = zip(history["loss"], history["val_loss"], strict=True)
         write_csv(
             folder / "history.csv", ("epoch", "loss", "val_loss"), [(i, *pair) for i, pair in enumerate(losses, 1)]
         )
-        notes = ["The published recipe: training stopped where the test part liked it best, which flatters it."]
+        notes = [
+            "The published recipe: training stopped at the epoch that is best on the test part, which flatters it."
+        ]
         write_json(folder / "audit.json", {"split": "random", "dropped": 0, "notes": notes, "findings": []})
         write_json(folder / CONFIG, _recipe(config, backbone, weights))
         write_done(folder, seconds)
@@ -124,8 +133,8 @@ def published_network(backbone: str, weights: str) -> "keras.Model":
     import keras
 
     make: Any = getattr(keras.applications, BACKBONES[backbone].builder)
-    given = None if weights == "random" else weights
-    trunk = make(include_top=False, weights=given, input_shape=(*SIZE, 3), pooling="avg")
+    initial = None if weights == "random" else weights
+    trunk = make(include_top=False, weights=initial, input_shape=(*SIZE, 3), pooling="avg")
     crops: Any = keras.Input((FRAMES, *SIZE, 3))
     frames = keras.ops.reshape(crops, (-1, *SIZE, 3))
     x: Any = keras.ops.reshape(trunk(frames), (-1, FRAMES, trunk.output.shape[-1]))
@@ -137,7 +146,7 @@ def published_network(backbone: str, weights: str) -> "keras.Model":
 
 
 def published_batches(root: Path, clips: Sequence[VideoRecord], batch: int, seed: int | None) -> Any:
-    """Returns a `keras.utils.PyDataset` that decodes `clips` below `root` anew whenever a batch is asked for."""
+    """Returns a `keras.utils.PyDataset` that decodes `clips` below `root` again for every batch."""
     import keras
 
     class Batches(keras.utils.PyDataset):
@@ -151,7 +160,7 @@ def published_batches(root: Path, clips: Sequence[VideoRecord], batch: int, seed
             self.on_epoch_end()
 
         def __len__(self) -> int:
-            # Batches of nearly one size: batch normalisation cannot learn from a last batch of one clip.
+            # Batches of nearly equal size: batch normalisation cannot train on a last batch of one clip.
             return math.ceil(len(clips) / batch)
 
         def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -167,10 +176,13 @@ def published_batches(root: Path, clips: Sequence[VideoRecord], batch: int, seed
 
 
 def first_crops(path: Path, cascade: cv2.CascadeClassifier) -> np.ndarray:
-    """Returns the first twelve frames' largest faces / 255, float32 (12, 160, 160, 3), zeros without a frame."""
+    """Returns the largest face of each of the first twelve frames / 255, float32 (12, 160, 160, 3).
+
+    A frame without a face is taken whole; missing frames are zeros.
+    """
     video = cv2.VideoCapture(str(path))
     crops = np.zeros((FRAMES, *SIZE, 3), np.float32)
-    for place in range(FRAMES):
+    for number in range(FRAMES):
         read, frame = video.read()
         if not read:
             break
@@ -179,40 +191,35 @@ def first_crops(path: Path, cascade: cv2.CascadeClassifier) -> np.ndarray:
         if len(faces):
             x, y, width, height = max(faces, key=lambda face: face[2] * face[3])
             frame = frame[y : y + height, x : x + width]
-        crops[place] = cv2.resize(frame, SIZE) / 255.0
+        crops[number] = cv2.resize(frame, SIZE) / 255.0
     video.release()
     return crops
 
 
-def _rows(clips: Sequence[VideoRecord], parts: Sequence[str], said: np.ndarray, coverage: np.ndarray) -> Any:
-    for record, part, probability, share in zip(clips, parts, said, coverage, strict=True):
+def _rows(clips: Sequence[VideoRecord], parts: Sequence[str], probabilities: np.ndarray, coverage: np.ndarray) -> Any:
+    for record, part, probability, share in zip(clips, parts, probabilities, coverage, strict=True):
         yield record.id, record.label, part, float(probability), float(share)
 
 
 def _copy_baseline(source: Path, target: Path) -> None:
-    """Writes the baseline of ours, its validation clips counted as train, as they are here."""
+    """Copies the baseline of ours; its validation clips count as train, as in the published recipe."""
     with source.open(encoding="utf-8", newline="") as file:
         rows = [[*row.values()] for row in csv.DictReader(file)]
-    place = PREDICTION_COLUMNS.index("part")
+    column = PREDICTION_COLUMNS.index("part")
     write_csv(
         target,
         PREDICTION_COLUMNS,
-        [[*row[:place], TEST if row[place] == TEST else TRAIN, *row[place + 1 :]] for row in rows],
+        [[*row[:column], TEST if row[column] == TEST else TRAIN, *row[column + 1 :]] for row in rows],
     )
 
 
 def _recipe(config: PublishedConfig, backbone: str, weights: str) -> dict[str, Any]:
     profile = FeatureProfile(CropProfile(sampling="first", margin=0.0), backbone, identify_weights(weights))
     return {
-        "kind": "published",
+        "kind": PUBLISHED,
         "about": f"The published recipe with {backbone}: pixels / 255, end to end, early stopping on the test part",
-        "config": {name: str(value) for name, value in asdict(config).items()},
+        "config": asdict(config),
         "profile": asdict(profile),
         "fingerprint": fingerprint(profile),
         "versions": versions(),
     }
-
-
-# Workers import this module again under another name.
-if __name__ == "__main__":
-    run(main)

@@ -1,4 +1,4 @@
-"""A sweep's folder -> leaderboard.html and figures: which trials were best, and what made the difference."""
+"""A sweep's folder -> leaderboard.html and figures: which trials were best, and which values mattered."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cache.cli import option
+from cache.commands import command
 from cache.files import write_text
 from cache.schema import UserError
 from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
@@ -34,48 +35,50 @@ class LeaderboardConfig:
 def write_leaderboard_page(config: LeaderboardConfig) -> Path:
     """Writes the page and its figures into the sweep's folder; returns the page's path.
 
-    A UserError says what the folder lacks.
+    Raises a UserError that says what the folder lacks.
     """
     rows = [values for _, values in read_rows(config.sweep / LEADERBOARD, COLUMNS)]
-    told = _summary(config.sweep / SUMMARY)
+    summary = _summary(config.sweep / SUMMARY)
     complete = [row for row in rows if row["state"] == "complete"]
-    figures = {"importance": (importance_figure(told["importances"]), "How much each value accounts for")}
+    figures = {"importance": (importance_figure(summary["importances"]), "How much each value explains")}
     if complete:
         figures["parallel"] = (parallel_figure(complete), "Values of the complete trials, darker for a higher ROC AUC")
     for name, (figure, _) in figures.items():
         save(figure, config.sweep / name)
-    drawn = [Html(inline_svg(figure, name, safe(text))) for name, (figure, text) in figures.items()]
-    return write_text(config.sweep / PAGE, _page(config.sweep.resolve().name, rows, told, drawn))
+    svgs = [Html(inline_svg(figure, name, safe(text))) for name, (figure, text) in figures.items()]
+    return write_text(config.sweep / PAGE, _page(config.sweep.resolve().name, rows, summary, svgs))
 
 
 def _summary(path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        return told | {"importances": {str(name): float(share) for name, share in told["importances"].items()}}
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        return summary | {"importances": {str(name): float(share) for name, share in summary["importances"].items()}}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} does not describe a sweep ({error}); run make sweep again to write it.") from None
+        raise UserError(
+            f"{path} does not describe a sweep ({error}); run {command('sweep')} again to write it."
+        ) from None
 
 
-def _page(name: str, rows: Sequence[Mapping[str, str]], told: Mapping[str, Any], drawn: Sequence[Html]) -> str:
+def _page(name: str, rows: Sequence[Mapping[str, str]], summary: Mapping[str, Any], svgs: Sequence[Html]) -> str:
     states = [row["state"] for row in rows]
-    ended = ", ".join(f"{states.count(state)} {state}" for state in ("complete", "pruned", "fail"))
+    states_text = ", ".join(f"{states.count(state)} {state}" for state in ("complete", "pruned", "fail"))
     hint = (
-        "Trials are chosen on validation, and the best of many looks better there than it is: only the test part of "
-        "its run says how good it is. Differences within two standard errors mean little."
+        "Trials are ranked on validation, where the best of many looks better than it is. Only the test part of its "
+        "run says how good it is. Differences within two standard errors mean little."
     )
-    cells = [[_shown(row[column]) for column in COLUMNS] for row in rows]
-    runs = ", ".join(told.get("runs", []))
+    cells = [[_rounded(row[column]) for column in COLUMNS] for row in rows]
+    runs = ", ".join(summary.get("runs", []))
     return page(
         f"Sweep {name}",
         element("h1", f"Sweep {name}"),
-        element("p", f"{len(rows)} trials ({ended}). Runs of the best: {runs}."),
+        element("p", f"{len(rows)} trials ({states_text}). Runs of the best: {runs}."),
         element("p", hint),
-        section("What made the difference", *(element("figure", figure) for figure in drawn)),
+        section("Which values mattered", *(element("figure", figure) for figure in svgs)),
         section("Trials, best first", table("ROC AUC on validation with its standard error", COLUMNS, cells)),
     )
 
 
-def _shown(text: str) -> str:
+def _rounded(text: str) -> str:
     """Returns a number with four digits, other text as it is."""
     try:
         return text if text.lstrip("-").isdigit() else f"{float(text):.4g}"
@@ -85,7 +88,7 @@ def _shown(text: str) -> str:
 
 @mpl.rc_context(STYLE)
 def importance_figure(importances: Mapping[str, float]) -> Figure:
-    """Returns a bar for the share of what the trials differ in that each value accounts for."""
+    """Returns a bar per value: the share of the differences between trials that it explains."""
     figure = Figure(figsize=(4.6, 2.6), layout="constrained")
     axes = figure.add_subplot(title="Importance of each value")
     names = sorted(importances, key=lambda name: importances[name])
@@ -102,26 +105,26 @@ def importance_figure(importances: Mapping[str, float]) -> Figure:
 
 @mpl.rc_context(STYLE)
 def parallel_figure(rows: Sequence[Mapping[str, str]]) -> Figure:
-    """Returns a line a trial over its values, each axis from its lowest to its highest, darker for a higher ROC AUC."""
+    """Returns one line per trial across its values, darker for a higher ROC AUC; axes span lowest to highest."""
     columns = [name for name in ("head", "units", "differences", *NUMBERS) if len({row[name] for row in rows}) > 1]
     columns.append("val_auc")
     figure = Figure(figsize=(7.6, 3.6), layout="constrained")
     axes = figure.add_subplot(title="Complete trials")
-    places = np.array([_places([row[name] for row in rows], name) for name in columns]).T
-    order = np.argsort(places[:, -1])
+    heights = np.array([_heights([row[name] for row in rows], name) for name in columns]).T
+    order = np.argsort(heights[:, -1])
     for rank, line in enumerate(order):
         strength = (rank + 1) / len(order)
-        axes.plot(places[line], color=COLOURS["one"], alpha=0.1 + 0.8 * strength**2, linewidth=0.8 + 1.4 * strength**4)
-    for place, name in enumerate(columns):
-        _label_axis(axes, place, [row[name] for row in rows])
+        axes.plot(heights[line], color=COLOURS["one"], alpha=0.1 + 0.8 * strength**2, linewidth=0.8 + 1.4 * strength**4)
+    for column, name in enumerate(columns):
+        _label_axis(axes, column, [row[name] for row in rows])
     axes.set_xticks(range(len(columns)), [name.replace("_", " ") for name in columns])
     axes.set(ylim=(-0.12, 1.12), yticks=[], xlim=(-0.5, len(columns) - 0.5))
     axes.spines["left"].set_visible(False)
     return figure
 
 
-def _places(texts: Sequence[str], name: str) -> np.ndarray:
-    """Returns where each value lies between the lowest, 0, and the highest, 1; names lie in alphabetical order."""
+def _heights(texts: Sequence[str], name: str) -> np.ndarray:
+    """Returns each value scaled so that the lowest is 0 and the highest 1; names count in alphabetical order."""
     try:
         values = np.array([float(text) for text in texts])
     except ValueError:
@@ -132,11 +135,11 @@ def _places(texts: Sequence[str], name: str) -> np.ndarray:
     return (values - values.min()) / spread if spread else np.full(len(values), 0.5)
 
 
-def _label_axis(axes: Axes, place: int, texts: Sequence[str]) -> None:
-    """Writes the lowest and the highest value at the ends of an axis."""
+def _label_axis(axes: Axes, column: int, texts: Sequence[str]) -> None:
+    """Writes the lowest and the highest value at both ends of an axis."""
     try:
         low, high = (f"{value(map(float, texts)):.3g}" for value in (min, max))
     except ValueError:
         low, high = min(texts), max(texts)
     for height, text, side in ((-0.03, low, "top"), (1.03, high, "bottom")):
-        axes.text(place, height, text, ha="center", va=side, fontsize=8)
+        axes.text(column, height, text, ha="center", va=side, fontsize=8)

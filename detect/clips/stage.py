@@ -18,6 +18,7 @@ from detect.clips.results_file import ResultFile, Style, header, lines
 from detect.detector.contract import CONTRACT, read_contract
 from detect.detector.load import ENGINES, newest, open_detector, open_ensemble
 from detect.detector.verdict import Ask, Detector, Seen, Verdict, require_threshold
+from evaluate.stats.metrics import THRESHOLD
 
 REAL_ONLY, SOME_FAKE, NO_VERDICT = 0, 1, 2
 WINDOW = 6.0
@@ -118,7 +119,7 @@ def _parser() -> Parser:
     add("--engine", choices=ENGINES, default="keras", help="what runs the networks; all but keras need make export")
     add("--weights", help="the backbone's weights, if they have moved since the features were made")
     add("--detector-file", type=Path, help="yunet's ONNX file, if it has moved since then")
-    add("--threshold", type=float, default=0.5, help="probability from which a clip is called fake")
+    add("--threshold", type=float, default=THRESHOLD, help="probability from which a clip is called fake")
     add("--faces", type=int, default=1, metavar="N", help="people to judge in each clip, the largest face first")
     add("--timeline", type=float, nargs="?", const=WINDOW, metavar="SECONDS",
         help=f"judge long clips in windows of this length, too ({WINDOW:g} if none is given)")  # fmt: skip

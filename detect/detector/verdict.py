@@ -12,6 +12,7 @@ from cache.profile import CropProfile
 from cache.schema import FRAMES, LEAST_COVERAGE, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
 from detect.detector.networks import Judge
 from evaluate.stats.calibration import Temperature
+from evaluate.stats.metrics import THRESHOLD
 from extract.backbones.engines import Engine
 from extract.clip_workers import map_clips
 from extract.clips.crops import ClipCrops, crop_parts
@@ -47,7 +48,7 @@ class Ask:
     first. A clip longer than `window` seconds is judged in windows as well; None leaves that out.
     """
 
-    threshold: float = 0.5
+    threshold: float = THRESHOLD
     faces: int = 1
     window: float | None = None
 

@@ -21,6 +21,7 @@ from detect.detector.contract import CONTRACT, EXPORTS, PORTABLE, SUFFIXES, Form
 from detect.detector.load import as_network, build_networks, newest
 from detect.detector.networks import Network
 from detect.detector.portable import load_network
+from evaluate.stats.metrics import THRESHOLD
 
 if TYPE_CHECKING:
     import keras
@@ -161,7 +162,7 @@ def _crops(results: "Results", parts: Sequence[str], most: int) -> tuple[np.ndar
     kept = [(name, label, crops) for name, label, crops in found if crops is not None]
     if not kept:
         return None, np.zeros((0, FRAMES), bool), np.zeros(0, np.int64)
-    masks = [mask_of(footage.places[name][0].status[footage.places[name][1]]) for name, _, _ in kept]
+    masks = [mask_of(footage.rows[name][0].status[footage.rows[name][1]]) for name, _, _ in kept]
     return np.stack([crops for *_, crops in kept]), np.stack(masks), np.array([label for _, label, _ in kept])
 
 
@@ -245,7 +246,7 @@ def _contract(
         "checked_on": "kept crops of the run, one clip cut to five frames" if real else "noise: no crops were kept",
         "tolerance": TOLERANCE if config.precision == "float32" else None,
         "classes": {"real": 0, "fake": 1},
-        "threshold": 0.5,
+        "threshold": THRESHOLD,
         "least_coverage": LEAST_COVERAGE,
         "preprocessing": describe(crops_of(profile)),
         "profile": dataclasses.asdict(profile),

@@ -19,6 +19,7 @@ from detect.detector.verdict import Detector, Verdict, require_threshold
 from detect.stream.frame_sources import Frame, Lost, Picture, Source, open_source, paced, sampled
 from detect.stream.overlay import Overlay
 from detect.stream.recent_frames import Ring
+from evaluate.stats.metrics import THRESHOLD
 from extract.clips.decode import ClipError
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
@@ -33,7 +34,7 @@ class StreamConfig:
     engine: str = option("keras", "what runs the networks: keras, or onnx, litert, openvino after make export")
     weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
     detector_file: Path | None = option(None, "yunet's ONNX file, if it has moved since then")
-    threshold: float = option(0.5, "probability from which it is called fake")
+    threshold: float = option(THRESHOLD, "probability from which it is called fake")
     window: float = option(
         6.0, "seconds that a verdict looks back on, in twelve frames; each twelfth one more is taken"
     )

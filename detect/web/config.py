@@ -9,6 +9,7 @@ from typing import Literal
 from cache.cli import option
 from cache.schema import UserError
 from detect.detector.verdict import require_threshold
+from evaluate.stats.metrics import THRESHOLD
 
 SERVED = "served"
 """The part of the private folder that Gradio writes to, and sends files from."""
@@ -22,7 +23,7 @@ class WebConfig:
     engine: Literal["keras", "onnx", "litert", "openvino"] = option("keras", "what runs it; others need make export")
     weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
     detector_file: Path | None = option(None, "yunet's ONNX file, if it has moved since then")
-    threshold: float = option(0.5, "probability from which a clip is called fake")
+    threshold: float = option(THRESHOLD, "probability from which a clip is called fake")
     host: str = option("127.0.0.1", "address to listen on; 0.0.0.0 lets the network in")
     port: int = option(7860, "port to listen on")
     examples: Path | None = option(None, "folder with clips to offer; else two are drawn")

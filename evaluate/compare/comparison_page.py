@@ -1,39 +1,35 @@
 """A comparison as tables and as one HTML page."""
 
-import shlex
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from evaluate.compare.conclusions import sentences, shown_p, warnings
+from evaluate.compare.conclusions import p_text, sentences, warnings
 from evaluate.compare.numbers import Comparison, Model, Pair
-from evaluate.page.markup import Html, details, element, items, measured, page, section, table
-from evaluate.page.tables import Table
-from evaluate.results.measures import DECISION_NAMES, MAIN, SCORE_NAMES, shown
+from evaluate.page.markup import Html, details, element, items, page, page_table, section, table
+from evaluate.page.tables import NOTHING, Cell, Table
+from evaluate.results.measures import DECISION_NAMES, MAIN, SCORE_NAMES
 from evaluate.stats.bootstrap import Measure
 
 NAMES = SCORE_NAMES | DECISION_NAMES
 
 
-def comparison_page(
-    comparison: Comparison, figures: Mapping[str, tuple[str, Html]], repeated: Mapping[str, Any]
-) -> str:
-    """Returns the page; `figures` holds caption and SVG of each, `repeated` the flags that make it again."""
+def comparison_page(comparison: Comparison, figures: Mapping[str, tuple[str, Html]], repeat: str) -> str:
+    """Returns the page; `figures` holds caption and SVG element by name, `repeat` is the command for it."""
     names = [model.name for model in comparison.models]
     title = " against ".join(names) if len(names) < 4 else f"{len(names)} runs compared"
-    warned = list(warnings(comparison))
-    drawn = (element("figure", svg, element("figcaption", caption)) for caption, svg in figures.values())
+    caveats = list(warnings(comparison))
+    drawings = (element("figure", svg, element("figcaption", caption)) for caption, svg in figures.values())
     tables = comparison_tables(comparison)
     return page(
         f"Reelcheck comparison: {title}",
         element("h1", title),
         element("p", _about(comparison), class_="lead"),
         *(element("div", _heading(pair), items(sentences(pair, comparison))) for pair in comparison.pairs),
-        element("div", items(warned), class_="notes", role="note") if warned else "",
-        section("Runs", *map(_html, (tables["runs"], tables["runs-over-people"]))),
-        section("Differences", *map(_html, (tables["differences"], tables["tests"], tables["disagreements"]))),
-        section("Figures", element("div", *drawn, class_="figures")),
+        element("div", items(caveats), class_="notes", role="note") if caveats else "",
+        section("Runs", *map(page_table, (tables["runs"], tables["runs-over-people"]))),
+        section("Differences", *map(page_table, (tables["differences"], tables["tests"], tables["disagreements"]))),
+        section("Figures", element("div", *drawings, class_="figures")),
         section("What was tested, and how", items(_methods(comparison))),
-        section("How to repeat this", *_recipe(comparison, repeated)),
+        section("How to repeat this", *_recipe(comparison, repeat)),
     )
 
 
@@ -48,17 +44,17 @@ def comparison_tables(comparison: Comparison) -> dict[str, Table]:
             [[model.name, *_cells(model.over_clips), _seconds(model)] for model in models],
         ),
         "runs-over-people": Table(
-            f"The same, with intervals over the {comparison.people} people whose footage these clips are.",
+            f"The same, with intervals over the {comparison.people} people in these clips.",
             ["run", *(NAMES[name] for name in MAIN)],
             [[model.name, *_cells(model.over_people)] for model in models],
         ),
         "differences": Table(
-            "Differences on the same resamples, first run less second, with 95 % intervals over clips and over people.",
+            "Differences on the same resamples, first minus second run, with 95 % intervals over clips and people.",
             ["first", "second", "over", *(NAMES[name] for name in MAIN)],
             [
-                [pair.first, pair.second, over, *_cells(found)]
+                [pair.first, pair.second, over, *_cells(measures)]
                 for pair in pairs
-                for over, found in (("clips", pair.over_clips), ("people", pair.over_people))
+                for over, measures in (("clips", pair.over_clips), ("people", pair.over_people))
             ],
         ),
         "tests": Table(
@@ -67,7 +63,7 @@ def comparison_tables(comparison: Comparison) -> dict[str, Table]:
             [row for pair in pairs for row in _tests(pair)],
         ),
         "disagreements": Table(
-            f"Clips by who calls them right, at the threshold {comparison.calls}.",
+            f"Clips by which run is right, at the threshold {comparison.calls}.",
             ["first", "second", "only the first", "only the second", "both or neither"],
             [
                 [pair.first, pair.second, *map(str, (pair.mcnemar.first, pair.mcnemar.second)), str(rest)]
@@ -92,31 +88,27 @@ def _heading(pair: Pair) -> Html:
     return element("h3", f"{pair.first} and {pair.second}")
 
 
-def _html(shown: Table) -> Html:
-    return table(shown.caption, shown.columns, [list(map(measured, row)) for row in shown.rows])
-
-
-def _cells(measures: Mapping[str, Measure]) -> Iterator[str]:
-    yield from (shown(measures[name]) for name in MAIN)
+def _cells(measures: Mapping[str, Measure]) -> Iterator[Cell]:
+    yield from (measures[name] for name in MAIN)
 
 
 def _seconds(model: Model) -> str:
-    return "–" if model.epoch_seconds is None else f"{model.epoch_seconds:.3g}"
+    return NOTHING if model.epoch_seconds is None else f"{model.epoch_seconds:.3g}"
 
 
 def _tests(pair: Pair) -> Iterator[list[str]]:
     calls, area, losses = pair.mcnemar, pair.delong, pair.wilcoxon
-    names, corrected = [pair.first, pair.second], {name: shown_p(p) for name, p in pair.corrected.items()}
-    needed = {name: "–" if clips is None else f"{clips:,}" for name, clips in pair.needed.items()}
-    effect = "–" if calls.g is None else f"Cohen's g {calls.g:+.3f}"
-    yield [*names, "accuracy: McNemar, exact", effect, shown_p(calls.p), corrected["mcnemar"], needed["accuracy"]]
-    yield [*names, "accuracy: McNemar, mid-p", effect, shown_p(calls.p_mid), "–", "–"]
-    chi2 = "–" if calls.chi2 is None else f"χ² {calls.chi2:.1f}"
-    yield [*names, "accuracy: McNemar, χ² with correction", chi2, shown_p(calls.p_chi2), "–", "–"]
+    names, corrected = [pair.first, pair.second], {name: p_text(p) for name, p in pair.corrected.items()}
+    needed = {name: NOTHING if clips is None else f"{clips:,}" for name, clips in pair.needed.items()}
+    effect = NOTHING if calls.g is None else f"Cohen's g {calls.g:+.3f}"
+    yield [*names, "accuracy: McNemar, exact", effect, p_text(calls.p), corrected["mcnemar"], needed["accuracy"]]
+    yield [*names, "accuracy: McNemar, mid-p", effect, p_text(calls.p_mid), NOTHING, NOTHING]
+    chi2 = NOTHING if calls.chi2 is None else f"χ² {calls.chi2:.1f}"
+    yield [*names, "accuracy: McNemar, χ² with correction", chi2, p_text(calls.p_chi2), NOTHING, NOTHING]
     effect = area.reason or f"ΔAUC {area.difference:+.3f} [{area.low:+.3f}, {area.high:+.3f}]"
-    yield [*names, "ROC AUC: DeLong", effect, shown_p(area.p), corrected["delong"], needed["roc_auc"]]
-    effect = "–" if losses.effect is None else f"rank-biserial {losses.effect:+.3f}"
-    yield [*names, "log-loss: Wilcoxon", effect, shown_p(losses.p), corrected["wilcoxon"], "–"]
+    yield [*names, "ROC AUC: DeLong", effect, p_text(area.p), corrected["delong"], needed["roc_auc"]]
+    effect = NOTHING if losses.effect is None else f"rank-biserial {losses.effect:+.3f}"
+    yield [*names, "log-loss: Wilcoxon", effect, p_text(losses.p), corrected["wilcoxon"], NOTHING]
 
 
 def _pairs(count: int) -> str:
@@ -125,28 +117,24 @@ def _pairs(count: int) -> str:
 
 def _methods(comparison: Comparison) -> Iterator[str]:
     yield (
-        "Accuracy: McNemar's exact test on the clips that one run alone has right. Its false alarms are at most "
-        "what it claims; the mid-p comes closer, and χ² with Edwards' correction is there to compare with others."
+        "Accuracy: McNemar's exact test on the clips that only one run gets right. It is conservative, the mid-p less "
+        "so; χ² with Edwards' correction is given because published comparisons use it."
     )
     yield "ROC AUC: the paired test of DeLong et al. (1988)."
     yield (
-        "Log-loss: Wilcoxon's signed ranks on each clip's loss. On raw probabilities the test would say which run "
+        "Log-loss: Wilcoxon's signed ranks on each clip's loss. On raw probabilities the test would tell which run "
         "says fake more often, not which is better."
     )
     yield (
         f"Intervals: {comparison.resamples:,} bootstrap resamples, seed {comparison.seed}, the same for all runs. Over "
-        "people, all footage of a person is drawn together. The three tests take clips for independent: where "
-        "the interval over people is the wider one, believe that."
+        "people, all clips of a person are drawn together. The three tests treat clips as independent: if the "
+        "interval over people is wider, trust that one."
     )
-    yield "A difference that is not shown is not a proof that the runs are equal."
+    yield "No significant difference is not a proof that the runs are equal."
 
 
-def _recipe(comparison: Comparison, repeated: Mapping[str, Any]) -> Iterator[Html]:
-    flags = []
-    for name, value in repeated.items():
-        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        flags.append(f"--{name}" if value is True else f"--{name} {shlex.quote(text)}")
-    yield element("pre", " ".join(["python -m evaluate compare", *flags]))
+def _recipe(comparison: Comparison, repeat: str) -> Iterator[Html]:
+    yield element("pre", repeat)
     rows = [
         [model.name, str(model.results.folder), model.results.config["fingerprint"], f"{model.threshold:.3f}"]
         for model in comparison.models

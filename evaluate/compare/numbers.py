@@ -1,4 +1,4 @@
-"""Runs that judged the same test clips, compared two by two: each measure with its interval, each difference tested."""
+"""Runs with the same test clips, compared in pairs: each measure with its interval, each difference tested."""
 
 import dataclasses
 import itertools
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from cache.schema import TEST, UserError
-from evaluate.results.measures import CHOSEN, HALF
+from evaluate.page.repeat import compare_command
+from evaluate.results.measures import CHOSEN, HALF, choose_on_validation
 from evaluate.results.read import Results
 from evaluate.stats.bootstrap import CONFIDENCE, Measure
-from evaluate.stats.metrics import choose_threshold, difference_measures, evaluate
+from evaluate.stats.metrics import THRESHOLD, difference_measures, evaluate
 from evaluate.stats.paired_tests import (
     DeLong,
     McNemar,
@@ -29,7 +30,7 @@ from train.runs.predictions import Predictions
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A run on the test clips in the common order, and its measures with intervals over clips and over people."""
+    """A run's predictions on the test clips, sorted by id, and its measures with intervals over clips and people."""
 
     name: str
     results: Results
@@ -45,17 +46,17 @@ class Model:
 
     @property
     def epoch_seconds(self) -> float | None:
-        """How long an epoch of the training took on average, if the run tells."""
+        """Mean duration of a training epoch, None if the run does not tell."""
         epochs = len(self.results.history.get("epoch", ()))
         return self.results.seconds / epochs if self.results.seconds is not None and epochs else None
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What two models differ in: each measure of `first` less that of `second`, and three tests.
+    """How two models differ: each measure of `first` minus that of `second`, and three tests.
 
-    `corrected` are the tests' p-values after Holm's correction over all pairs; `needed` the clips that would show a
-    difference in accuracy and in ROC AUC of the size seen.
+    `corrected` are the tests' p-values after Holm's correction over all pairs; `needed` is how many clips would reveal
+    a difference in accuracy and in ROC AUC as large as the one measured.
     """
 
     first: str
@@ -71,7 +72,7 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """All of it. `calls` says where the thresholds come from, `people` how many are in the test clips."""
+    """All models and pairs. `calls` names the threshold, HALF or CHOSEN; `people` counts those in the test clips."""
 
     models: list[Model]
     pairs: list[Pair]
@@ -82,18 +83,19 @@ class Comparison:
 
     @property
     def clips(self) -> int:
-        """Test clips."""
+        """The number of test clips."""
         return len(self.models[0].clips.ids)
 
 
 def compare_results(runs: Sequence[Results], chosen: bool, resamples: int, seed: int) -> Comparison:
     """Returns the comparison of `runs` on their test part, which must hold the same clips in all of them.
 
-    Calls are made at 0.5, or if `chosen` at each run's own threshold from validation. A UserError says how the test
-    parts differ.
+    Calls are made at the default threshold, or if `chosen` at each run's own threshold from validation. Raises a
+    UserError that says how the test parts differ.
     """
     if len(runs) < 2:
-        raise UserError("a comparison needs two runs or more; name them as --runs A,B.")
+        example = compare_command(["runs/x", "runs/y"], {})
+        raise UserError(f"a comparison needs two runs or more; name them as in {example}.")
     names = _names(runs)
     parts = [_ordered(run.head.of(TEST)) for run in runs]
     for run, part in zip(runs[1:], parts[1:], strict=True):
@@ -112,7 +114,7 @@ def compare_results(runs: Sequence[Results], chosen: bool, resamples: int, seed:
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """Returns what `comparison.json` holds: every number of the page, None where one is undefined."""
+    """Returns the contents of `comparison.json`: every number of the page, None for what is undefined."""
     return {
         "clips": comparison.clips,
         "fake": int(comparison.models[0].clips.labels.sum()),
@@ -127,8 +129,8 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "split": model.results.audit["split"],
                 "threshold": model.threshold,
                 "epoch_seconds": model.epoch_seconds,
-                "over_clips": {name: dataclasses.asdict(found) for name, found in model.over_clips.items()},
-                "over_people": {name: dataclasses.asdict(found) for name, found in model.over_people.items()},
+                "over_clips": {name: dataclasses.asdict(measure) for name, measure in model.over_clips.items()},
+                "over_people": {name: dataclasses.asdict(measure) for name, measure in model.over_people.items()},
             }
             for model in comparison.models
         },
@@ -169,27 +171,26 @@ def _require_same_clips(one: Results, first: Predictions, other: Results, second
 
 
 def _threshold(run: Results, chosen: bool) -> float:
-    if not chosen:
-        return 0.5
-    validation = run.head.of("val")
-    found = choose_threshold(validation.labels, validation.probabilities) if validation.ids else None
-    if found is None:
-        raise UserError(f"{run.folder} has no validation part with both classes to choose a threshold on; use 0.5.")
-    return found
+    threshold = choose_on_validation(run.head) if chosen else THRESHOLD
+    if threshold is None:
+        raise UserError(
+            f"{run.folder} has no validation part with both classes to choose a threshold on; compare at {THRESHOLD}."
+        )
+    return threshold
 
 
 def _model(
     name: str, run: Results, clips: Predictions, threshold: float, people: np.ndarray, resamples: int, seed: int
 ) -> Model:
-    given = (clips.labels, clips.probabilities, threshold, resamples, seed)
-    return Model(name, run, clips, threshold, evaluate(*given), evaluate(*given, groups=people))
+    scores = (clips.labels, clips.probabilities, threshold, resamples, seed)
+    return Model(name, run, clips, threshold, evaluate(*scores), evaluate(*scores, groups=people))
 
 
 def _pair(one: Model, two: Model, people: np.ndarray, resamples: int, seed: int) -> Pair:
     labels, clips = one.clips.labels, len(one.clips.ids)
     first, second = one.clips.probabilities, two.clips.probabilities
-    given = (labels, (first, one.threshold), (second, two.threshold), resamples, seed)
-    over_clips, over_people = difference_measures(*given), difference_measures(*given, groups=people)
+    scores = (labels, (first, one.threshold), (second, two.threshold), resamples, seed)
+    over_clips, over_people = difference_measures(*scores), difference_measures(*scores, groups=people)
     calls, area = mcnemar(labels, one.calls, two.calls), delong(labels, first, second)
     error = accuracy_error(calls.first, calls.second, clips)
     needed = {

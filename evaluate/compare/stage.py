@@ -1,4 +1,4 @@
-"""The stage: runs that judged the same test clips -> which is better, how sure that is, and a page that says so."""
+"""The stage: runs with the same test clips -> which one is better, how sure that is, and a page."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.cli import option, required
+from cache.commands import flag
 from cache.files import write_text
 from cache.schema import UserError
 from cache.store import MANIFEST
@@ -16,10 +17,12 @@ from evaluate.compare.conclusions import sentences, warnings
 from evaluate.compare.numbers import Comparison, as_json, compare_results
 from evaluate.page.figures import Interval, Scores, inline_svg, intervals_figure, roc_figure, save
 from evaluate.page.markup import Html
+from evaluate.page.repeat import compare_command
 from evaluate.page.tables import readable, write_tables
 from evaluate.report.stage import require_resamples
 from evaluate.results.read import read_results
 from evaluate.stats.bootstrap import ends
+from evaluate.stats.metrics import RESAMPLES, THRESHOLD
 from train.data.split import SplitConfig, SplitKind
 from train.fit import FitConfig, fit
 from train.heads.architectures import HeadConfig
@@ -30,25 +33,25 @@ PAGE, NUMBERS = "compare.html", "comparison.json"
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """What to compare, and how finely the uncertainty is drawn."""
+    """What to compare, and how the intervals are drawn."""
 
     runs: tuple[Path, ...] = required(
-        "run folders that tested on the same clips; a features folder stands for a head that is trained on it first"
+        "run folders with the same test clips, as A,B; for a features folder a head is trained on it first"
     )
     out: Path | None = option(None, "folder to write (default: comparisons/ and the names of the runs)")
-    chosen: bool = option(False, "call at the thresholds chosen on validation instead of at 0.5")
-    resamples: int = option(2000, "bootstrap resamples behind each 95 % interval")
+    chosen: bool = option(False, f"use the thresholds chosen on validation instead of {THRESHOLD}")
+    resamples: int = option(RESAMPLES, "bootstrap resamples behind each 95 % interval")
     seed: int = option(0, "seed of the bootstrap, and of the first head that is trained")
     seeds: int = option(1, "for features folders: heads to train on each, joined as an ensemble")
     head: str = option(HeadConfig.head, "for features folders: the temporal head")
     split: SplitKind = option(SplitConfig.kind, "for features folders: the split")
-    runs_folder: Path = option(Path("runs"), "where the runs trained on features folders go")
+    runs_folder: Path = option(Path("runs"), "for features folders: where the trained runs go")
 
 
 def compare(config: CompareConfig) -> Path:
-    """Compares as `config` says and returns the path of the page; tables, figures and numbers lie beside it.
+    """Compares runs and returns the path of the page; tables, figures and numbers are beside it.
 
-    A UserError says where the runs do not fit together.
+    Raises a UserError that says why the runs cannot be compared.
     """
     require_resamples(config.resamples, config.seed)
     folders = [_trained(folder, config) for folder in config.runs]
@@ -56,23 +59,25 @@ def compare(config: CompareConfig) -> Path:
     folder = config.out or Path("comparisons") / _name([model.name for model in comparison.models])
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
-        told = as_json(comparison) | {
+        numbers = as_json(comparison) | {
             "sentences": [line for pair in comparison.pairs for line in sentences(pair, comparison)],
             "warnings": list(warnings(comparison)),
         }
-        write_text(folder / NUMBERS, json.dumps(told, indent=1, allow_nan=False) + "\n")
+        write_text(folder / NUMBERS, json.dumps(numbers, indent=1, allow_nan=False) + "\n")
         write_tables(folder / "tables", comparison_tables(comparison))
-        drawn = {}
+        figures = {}
         for name, caption, figure in _figures(comparison):
             save(figure, folder / "figures" / name)
-            drawn[name] = caption, Html(inline_svg(figure, name, caption))
-        return write_text(folder / PAGE, readable(comparison_page(comparison, drawn, _command(config, folders))))
+            figures[name] = caption, Html(inline_svg(figure, name, caption))
+        return write_text(folder / PAGE, readable(comparison_page(comparison, figures, _repeat(config, folders))))
     except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}); free it, or give another --out.") from None
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}); free it, or give another {flag('out')}."
+        ) from None
 
 
 def _trained(folder: Path, config: CompareConfig) -> Path:
-    """Returns `folder` if it is a run's, else the run of a head trained on the features in it."""
+    """Returns `folder` if it is a run, else the run of a head trained on the features in it."""
     if not (folder / MANIFEST).is_file():
         return folder
     return fit(
@@ -92,10 +97,10 @@ def _name(names: list[str]) -> str:
     return joined if len(joined) <= 120 else f"{joined[:100]}-and-{len(names)}-runs"
 
 
-def _command(config: CompareConfig, folders: list[Path]) -> dict[str, Any]:
-    """Returns the flags that repeat the comparison, of the runs that were trained for it too."""
-    flags: dict[str, Any] = {"runs": folders, "resamples": config.resamples, "seed": config.seed}
-    return flags | ({"chosen": True} if config.chosen else {})
+def _repeat(config: CompareConfig, folders: list[Path]) -> str:
+    """Returns the command that repeats the comparison, with the runs that were trained for it."""
+    drawing = {"resamples": config.resamples, "seed": config.seed} | ({"chosen": True} if config.chosen else {})
+    return compare_command(folders, drawing)
 
 
 def _figures(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:
@@ -109,10 +114,10 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:
     yield "roc", f"ROC curves on the common test clips.{more}", roc_figure(curves)
     for name, title in (("roc_auc", "ROC AUC"), ("accuracy", "accuracy")):
         rows = [
-            Interval(f"{pair.first}\nless {pair.second}", found.value, ends(found), ends(pair.over_people[name]))
+            Interval(f"{pair.first}\nminus {pair.second}", measure.value, ends(measure), ends(pair.over_people[name]))
             for pair in comparison.pairs
-            if (found := pair.over_clips[name]).value is not None
+            if (measure := pair.over_clips[name]).value is not None
         ]
-        caption = f"Differences in {title}. An interval that crosses the dotted line leaves open which is better."
+        caption = f"Differences in {title}. If the interval crosses the dotted line, either run may be the better one."
         figure = intervals_figure(f"Difference in {title}", rows, 0.0, "difference (0: equally good)")
         yield f"difference-{name.replace('_', '-')}", caption, figure

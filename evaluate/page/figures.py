@@ -1,7 +1,7 @@
-"""Figures of a run: each function returns a matplotlib Figure, `save` writes it, `inline_svg` puts it into a page.
+"""Figures: each function returns a matplotlib Figure, `save` writes it, `inline_svg` makes it part of a page.
 
-Colours are Okabe & Ito's, which people with any colour vision tell apart ("Color Universal Design", 2008); what they
-say is also said by line style or position.
+Colours are those of Okabe & Ito ("Color Universal Design", 2008), which people with any colour vision can tell apart.
+Line style or position says the same as the colour.
 """
 
 import base64
@@ -47,7 +47,7 @@ STYLE: dict[Any, Any] = {
     "grid.linewidth": 0.6,
     **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), COLOURS["ink"]),
     "legend.frameon": False,
-    "svg.fonttype": "none",  # text stays text: it can be found, copied and read aloud
+    "svg.fonttype": "none",  # text stays text: readers can search, copy and hear it
     "svg.hashsalt": "reelcheck",  # the same run gives the same bytes
 }
 _SIZE = (4.6, 3.6)
@@ -56,7 +56,7 @@ _HEADROOM = 1.3
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What one model said of N clips: `labels` (N,) of 0 and 1, `probabilities` (N,) of fake."""
+    """One model's scores of N clips: `labels` (N,) of 0 and 1, `probabilities` (N,) of fake."""
 
     name: str
     labels: np.ndarray
@@ -65,7 +65,7 @@ class Scores:
 
 @mpl.rc_context(STYLE)
 def roc_figure(models: Sequence[Scores]) -> Figure:
-    """Returns the ROC curves of `models` (the first four), each with real and fake clips."""
+    """Returns the ROC curves of the first four `models`; each needs real and fake clips."""
     figure, axes = _square("ROC curve")
     axes.plot([0, 1], [0, 1], ":", color=COLOURS["ink"], linewidth=1, label="chance")
     for model, style in zip(models, _line_styles(), strict=False):
@@ -77,7 +77,7 @@ def roc_figure(models: Sequence[Scores]) -> Figure:
 
 @mpl.rc_context(STYLE)
 def pr_figure(models: Sequence[Scores]) -> Figure:
-    """Returns the precision-recall curves of `models` (at most two), as the steps whose area is the PR AUC."""
+    """Returns the precision-recall curves of at most two `models`, as steps whose area is the PR AUC."""
     figure, axes = _square("Precision and recall of fake")
     share = float(np.mean(models[0].labels))
     axes.axhline(share, linestyle=":", color=COLOURS["ink"], linewidth=1, label=f"chance: {share:.2f} of the clips")
@@ -93,7 +93,7 @@ def pr_figure(models: Sequence[Scores]) -> Figure:
 
 @mpl.rc_context(STYLE)
 def confusion_figure(counts: Confusion, title: str) -> Figure:
-    """Returns the confusion matrix with clips and the share of each true class, which also is the shade."""
+    """Returns the confusion matrix: clips, and their share of the true class, which is also the shade."""
     figure, axes = _panel(title)
     rows = ((counts.true_real, counts.false_fake), (counts.false_real, counts.true_fake))
     for row, cells in enumerate(rows):
@@ -114,7 +114,7 @@ def confusion_figure(counts: Confusion, title: str) -> Figure:
 
 @mpl.rc_context(STYLE)
 def training_figure(history: dict[str, np.ndarray]) -> Figure:
-    """Returns training and validation loss by epoch, and the epoch with the lowest validation loss if there is one."""
+    """Returns training and validation loss by epoch, and marks the epoch with the lowest validation loss."""
     figure, axes = _panel("Training")
     epochs = history["epoch"]
     for name, label, style in zip(("loss", "val_loss"), ("training", "validation"), _line_styles(), strict=False):
@@ -133,11 +133,11 @@ def training_figure(history: dict[str, np.ndarray]) -> Figure:
 
 @mpl.rc_context(STYLE)
 def histogram_figure(scores: Scores, thresholds: Sequence[float]) -> Figure:
-    """Returns the histograms of the probabilities of real and fake clips, with at most two `thresholds` as lines."""
+    """Returns histograms of the probabilities of real and fake clips, with at most two `thresholds` as lines."""
     figure, axes = _panel(f"Probabilities of the {scores.name}")
     bins = np.linspace(0, 1, 21).tolist()
     real, fake = (scores.probabilities[scores.labels == label] for label in (0, 1))
-    # A filled shape and an outline stay apart where they overlap, and in any colours.
+    # One filled, one outlined: they can be told apart where they overlap.
     axes.hist(real, bins, color=(*to_rgb(COLOURS["one"]), 0.4), label=f"real, {real.size:,} clips")
     axes.hist(fake, bins, histtype="step", color=COLOURS["two"], linewidth=2, label=f"fake, {fake.size:,} clips")
     for threshold, style in zip(thresholds, (":", "-."), strict=False):
@@ -150,11 +150,11 @@ def histogram_figure(scores: Scores, thresholds: Sequence[float]) -> Figure:
 
 @mpl.rc_context(STYLE)
 def reliability_figure(models: Mapping[str, Sequence[Bin]]) -> Figure:
-    """Returns the share of fakes by probability, with 95 % intervals, of at most two sets of bins by name."""
+    """Returns the share of fakes by probability, with 95 % intervals, for at most two sets of bins by name."""
     figure, axes = _square("Reliability")
     axes.plot([0, 1], [0, 1], ":", color=COLOURS["ink"], linewidth=1, label="perfect")
     for (name, bins), style, marker, aside in zip(models.items(), _line_styles(), "os", (-0.006, 0.006), strict=False):
-        # A little apart, or intervals of the same bins would hide each other.
+        # Shifted a little, or intervals of the same bins would hide each other.
         means = np.array([one.probability for one in bins]) + aside
         ends = np.array([(one.share.low, one.share.high) for one in bins], float).T
         axes.vlines(means, *ends, color=style["color"], linewidth=1, alpha=0.7)
@@ -168,7 +168,7 @@ def reliability_figure(models: Mapping[str, Sequence[Bin]]) -> Figure:
 
 @dataclass(frozen=True)
 class Interval:
-    """A row of `intervals_figure`: a value, and its intervals over clips and over people where there are any."""
+    """A row of `intervals_figure`: a value, and its intervals over clips and over people, None where undefined."""
 
     name: str
     value: float
@@ -178,18 +178,18 @@ class Interval:
 
 @mpl.rc_context(STYLE)
 def intervals_figure(title: str, rows: Sequence[Interval], line: float, label: str) -> Figure:
-    """Returns values with their intervals beside a dotted `line`, the first row on top; `label` is the axis's."""
+    """Returns values with their intervals and a dotted vertical `line`, the first row on top; `label` is the axis's."""
     figure = Figure(figsize=(_SIZE[0] * 1.15, 1.3 + 0.55 * len(rows)), layout="constrained")
     axes = figure.add_subplot(title=title)
     axes.axvline(line, color=COLOURS["ink"], linewidth=1, linestyle=":")
-    for place, row in enumerate(rows):
-        for interval, height, role, style in (
+    for height, row in enumerate(rows):
+        for interval, shift, role, style in (
             (row.over_clips, -0.1, "one", "-"),
             (row.over_people, 0.1, "two", "--"),
         ):
             if interval:
-                axes.plot(interval, [place + height] * 2, style, color=COLOURS[role], linewidth=2, marker="|")
-        axes.plot(row.value, place, "o", color=COLOURS["ink"], markersize=5)
+                axes.plot(interval, [height + shift] * 2, style, color=COLOURS[role], linewidth=2, marker="|")
+        axes.plot(row.value, height, "o", color=COLOURS["ink"], markersize=5)
     for role, style, name in (("one", "-", "over clips"), ("two", "--", "over people")):
         axes.plot([], [], style, color=COLOURS[role], linewidth=2, label=f"95 % interval {name}")
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
@@ -200,7 +200,7 @@ def intervals_figure(title: str, rows: Sequence[Interval], line: float, label: s
 
 @mpl.rc_context(STYLE)
 def clips_figure(clips: Sequence[tuple[str, np.ndarray]]) -> Figure:
-    """Returns a contact sheet: the twelve crops uint8 (12, H, W, 3) of each clip in a row, its caption above."""
+    """Returns a contact sheet: one row per clip with its crops uint8 (12, H, W, 3), its caption above."""
     figure = Figure(figsize=(10, 1.15 * len(clips)), layout="constrained")
     for axes, (caption, crops) in zip(np.atleast_1d(figure.subplots(len(clips), 1)), clips, strict=True):
         axes.imshow(strip(crops, columns=len(crops)))
@@ -210,7 +210,7 @@ def clips_figure(clips: Sequence[tuple[str, np.ndarray]]) -> Figure:
 
 
 def strip(crops: np.ndarray, columns: int) -> np.ndarray:
-    """Returns crops uint8 (N, H, W, 3) at half their size, `columns` beside each other, as one picture."""
+    """Returns crops uint8 (N, H, W, 3) as one picture at half their size, `columns` side by side."""
     count, height, width, _ = crops.shape
     halves = crops.reshape(count, height // 2, 2, width // 2, 2, 3).mean(axis=(2, 4)).astype(np.uint8)
     rows = [np.concatenate(list(halves[start : start + columns]), axis=1) for start in range(0, count, columns)]
@@ -218,7 +218,7 @@ def strip(crops: np.ndarray, columns: int) -> np.ndarray:
 
 
 def inline_jpeg(picture: np.ndarray) -> str:
-    """Returns a picture uint8 (H, W, 3) as a data address for an HTML page."""
+    """Returns a picture uint8 (H, W, 3) as a data URL for an HTML page."""
     buffer = io.BytesIO()
     imsave(buffer, picture, format="jpg")
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
@@ -226,7 +226,7 @@ def inline_jpeg(picture: np.ndarray) -> str:
 
 @mpl.rc_context(STYLE)
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Writes `figure` as `path`.png (160 dots an inch) and `path`.svg; returns both paths."""
+    """Writes `figure` as `path`.png (160 dots per inch) and `path`.svg; returns both paths."""
     png = replace_with(path.with_name(path.name + ".png"), lambda file: figure.savefig(file, dpi=160))
     svg = replace_with(path.with_name(path.name + ".svg"), lambda file: figure.savefig(file, metadata={"Date": None}))
     return [png, svg]
@@ -234,14 +234,15 @@ def save(figure: Figure, path: Path) -> list[Path]:
 
 @mpl.rc_context(STYLE)
 def inline_svg(figure: Figure, name: str, text: str) -> str:
-    """Returns `figure` as an SVG element for an HTML page: no background, colours from the page, described by `text`.
+    """Returns `figure` as an SVG element for an HTML page, without background, in the page's colours.
 
-    `name` (letters, digits, -) keeps its ids apart from those of other figures; `text` is HTML already escaped.
+    `name` (letters, digits, -) keeps its ids distinct from those of other figures; `text` describes it to screen
+    readers and is HTML already.
     """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
-    # A style element would apply to the whole page, which sets the same line joins itself.
+    # A style element would apply to the whole page; page.css sets the same line joins.
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     opening = r'<svg [^>]*?viewBox="([^"]*)"[^>]*>'
     svg = re.sub(opening, lambda tag: f'<svg viewBox="{tag[1]}" role="img" aria-label="{text}">', svg, count=1)
@@ -260,12 +261,12 @@ def _line_styles() -> tuple[dict[str, Any], ...]:
     )
 
 
-def _mark(axes: Axes, place: float, style: str, label: str) -> None:
-    axes.axvline(place, ymax=1 / _HEADROOM, linestyle=style, color=COLOURS["ink"], linewidth=1, label=label)
+def _mark(axes: Axes, x: float, style: str, label: str) -> None:
+    axes.axvline(x, ymax=1 / _HEADROOM, linestyle=style, color=COLOURS["ink"], linewidth=1, label=label)
 
 
 def _legend_above(axes: Axes, columns: int) -> None:
-    """Puts the legend into room made for it above what is drawn."""
+    """Makes room above the curves and puts the legend there."""
     axes.set_ylim(0, axes.get_ylim()[1] * _HEADROOM)
     axes.legend(loc="upper center", ncols=columns, columnspacing=1.2)
 
@@ -276,7 +277,7 @@ def _panel(title: str) -> tuple[Figure, Axes]:
 
 
 def _square(title: str) -> tuple[Figure, Axes]:
-    """A panel whose axes are shares."""
+    """A panel whose axes both go from 0 to 1."""
     figure, axes = _panel(title)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     return figure, axes

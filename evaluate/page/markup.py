@@ -1,29 +1,32 @@
-"""HTML that is safe by default: everything is escaped on its way in, except what these functions made."""
+"""HTML that is safe by default: all text is escaped, except what these functions returned."""
 
 import html
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from evaluate.page.tables import Table, interval_text, measure_text, value_text
+from evaluate.stats.bootstrap import Measure
+
 
 class Html(str):
-    """Text that is HTML already; any other text is escaped where it enters a page."""
+    """Text that is HTML already; any other text is escaped when it enters a page."""
 
     __slots__ = ()
 
 
 def safe(value: object) -> Html:
-    """Returns `value` as HTML, escaped unless it is that already."""
+    """Returns `value` as HTML, escaped unless it is HTML already."""
     return value if isinstance(value, Html) else Html(html.escape(str(value)))
 
 
 def element(name: str, *children: object, **attributes: str) -> Html:
-    """Returns the element `name` around `children`; the attribute `class_` is written `class`."""
-    written = "".join(f' {key.rstrip("_")}="{html.escape(value)}"' for key, value in attributes.items())
-    return Html(f"<{name}{written}>{''.join(map(safe, children))}</{name}>")
+    """Returns the element `name` around `children`; the attribute `class` is passed as `class_`."""
+    pairs = "".join(f' {key.rstrip("_")}="{html.escape(value)}"' for key, value in attributes.items())
+    return Html(f"<{name}{pairs}>{''.join(map(safe, children))}</{name}>")
 
 
 PROSE = 80
-"""Characters from which a cell is read as a sentence."""
+"""A cell with more characters counts as prose."""
 
 
 def section(title: str, *children: object) -> Html:
@@ -32,7 +35,7 @@ def section(title: str, *children: object) -> Html:
 
 
 def details(summary: object, *children: object) -> Html:
-    """Returns `children` folded under `summary`."""
+    """Returns `children` folded away under `summary`."""
     return element("details", element("summary", summary), *children)
 
 
@@ -42,7 +45,7 @@ def items(values: Iterable[object]) -> Html:
 
 
 def table(caption: str, columns: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
-    """Returns a table that scrolls on its own where it is wider than the page; each row's first cell is its heading."""
+    """Returns a table that scrolls by itself if it is wider than the page; each row's first cell is its heading."""
     head = element("thead", element("tr", *(element("th", column, scope="col") for column in columns)))
     body = element(
         "tbody",
@@ -51,19 +54,27 @@ def table(caption: str, columns: Sequence[object], rows: Iterable[Sequence[objec
     return element("div", element("table", element("caption", caption), head, body), class_="scroll", tabindex="0")
 
 
+def page_table(contents: Table) -> Html:
+    """Returns `contents` as a table of a page."""
+    return table(contents.caption, contents.columns, contents.rows)
+
+
 def _cell(value: object) -> Html:
-    """A cell; one that holds a sentence has room for it, and is not squeezed to a word a line on a phone."""
+    """A cell. One that holds a sentence gets room for it, so that a phone does not show a word per line."""
+    if isinstance(value, Measure):
+        return element("td", _measure(value))
     return element("td", value, class_="prose") if len(str(value)) > PROSE else element("td", value)
 
 
-def measured(text: str) -> Html:
-    """Returns a value and its interval, `0.8 [0.7, 0.9]`, so that the interval stays whole where the line breaks."""
-    value, bracket, interval = text.partition(" [")
-    return Html(f"{safe(value)} {element('small', '[' + interval)}") if bracket else safe(text)
+def _measure(measure: Measure) -> Html:
+    """A value and its interval, which is not broken across lines."""
+    if measure.value is None:
+        return safe(measure_text(measure))
+    return Html(f"{value_text(measure)} {element('small', interval_text(measure))}")
 
 
 def page(title: str, *children: object) -> str:
-    """Returns a whole HTML document that asks for nothing outside itself, and may not: its policy forbids it."""
+    """Returns a whole HTML document that loads nothing from outside; its content policy forbids it."""
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (

@@ -1,10 +1,15 @@
-"""Tables of text as Markdown, LaTeX and CSV, to be pasted into papers and read by programs."""
+"""Tables as Markdown, LaTeX and CSV: for papers and for programs. `evaluate.page.markup` shows them in a page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cache.files import write_csv, write_text
+from evaluate.stats.bootstrap import Measure
+
+Cell = str | Measure
+NOTHING = "–"
+"""What a cell without a value shows."""
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -22,23 +27,49 @@ _LATEX = {
 
 @dataclass(frozen=True)
 class Table:
-    """`rows` of text under `columns`, with a sentence that says what they are."""
+    """`rows` of text and measures under `columns`; the `caption` is a sentence that says what they are."""
 
     caption: str
     columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[Cell]]
+
+
+def value_text(measure: Measure) -> str:
+    """Returns the value of `measure` without its interval."""
+    return NOTHING if measure.value is None else f"{measure.value:.3f}"
+
+
+def interval_text(measure: Measure) -> str:
+    """Returns the interval of `measure` in brackets."""
+    if measure.value is None:
+        return "undefined"
+    return "[no interval]" if measure.low is None else f"[{measure.low:.3f}, {measure.high:.3f}]"
+
+
+def measure_text(measure: Measure) -> str:
+    """Returns a value and its interval.
+
+    >>> measure_text(Measure(0.812, 0.751, 0.866))
+    '0.812 [0.751, 0.866]'
+    """
+    return interval_text(measure) if measure.value is None else f"{value_text(measure)} {interval_text(measure)}"
+
+
+def cell_text(cell: Cell) -> str:
+    """Returns the text of a cell."""
+    return measure_text(cell) if isinstance(cell, Measure) else cell
 
 
 def markdown(table: Table) -> str:
     """Returns `table` in GitHub's Markdown."""
-    lines = [table.columns, ["---"] * len(table.columns), *table.rows]
+    lines = [table.columns, ["---"] * len(table.columns), *_texts(table)]
     body = "\n".join("| " + " | ".join(markdown_text(cell) for cell in line) + " |" for line in lines)
     return f"{table.caption}\n\n{body}\n"
 
 
 def latex(table: Table) -> str:
     """Returns `table` as LaTeX for the package booktabs."""
-    header, *rows = (" & ".join(map(_latex_cell, line)) + r" \\" for line in (table.columns, *table.rows))
+    header, *rows = (" & ".join(map(_latex_cell, line)) + r" \\" for line in (table.columns, *_texts(table)))
     lines = [
         r"\begin{table}",
         r"\caption{" + _latex_cell(table.caption) + "}",
@@ -55,23 +86,27 @@ def latex(table: Table) -> str:
 
 
 def write_tables(folder: Path, tables: dict[str, Table]) -> None:
-    """Writes each of `tables` by its name into `folder`, as .csv, and all of them as tables.md and tables.tex."""
+    """Writes each of `tables` as `folder`/name.csv, and all of them into tables.md and tables.tex."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
-        write_csv(folder / f"{name}.csv", table.columns, [[readable(cell) for cell in row] for row in table.rows])
+        write_csv(folder / f"{name}.csv", table.columns, [list(map(readable, row)) for row in _texts(table)])
     write_text(folder / "tables.md", readable("\n".join(map(markdown, tables.values()))))
     source = "% needs \\usepackage{booktabs}\n" + "\n".join(map(latex, tables.values()))
     write_text(folder / "tables.tex", readable(source))
 
 
 def readable(text: str) -> str:
-    """Returns `text` with a question mark for what is no Unicode: a file's name may be any bytes."""
+    """Returns `text` with question marks for what is not Unicode: a file name may be any bytes."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def markdown_text(text: str) -> str:
-    """Returns `text` as one line of Markdown that means just that."""
+    """Returns `text` escaped, as one line of Markdown."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+
+
+def _texts(table: Table) -> list[list[str]]:
+    return [list(map(cell_text, row)) for row in table.rows]
 
 
 def _latex_cell(text: str) -> str:

@@ -1,1 +1,1 @@
-"""One run's report: the stage, its sections, the model card and what a reader has to know first."""
+"""The report of one run: the stage, its tables and sections, the model card, and the caveats to read first."""

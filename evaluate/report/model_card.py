@@ -1,29 +1,30 @@
-"""The model card: what a run is, what it was made from, what it is for, and where not to trust it.
+"""The model card: what a run is, what it was made from, what it is for, and when not to trust it.
 
 Mitchell et al., "Model cards for model reporting", FAT* 2019.
 """
 
 from collections.abc import Iterator
 
-from evaluate.page.tables import markdown_text
+from cache.schema import FRAMES, TEST, TRAIN, VAL
+from evaluate.page.tables import interval_text, markdown_text, measure_text
 from evaluate.report.caveats import notes
-from evaluate.results.measures import DECISION_NAMES, HALF, HEAD, SCORE_NAMES, Evaluation, shown
+from evaluate.results.measures import DECISION_NAMES, HALF, HEAD, SCORE_NAMES, Evaluation
 
 Card = dict[str, list[str]]
 """Sentences by heading."""
 
-PARTS = {"train": "training", "val": "validation", "test": "test"}
+TITLES = {TRAIN: "training", VAL: "validation", TEST: "test"}
 
 
 def model_card(evaluation: Evaluation) -> Card:
-    """Returns the card of the run that `evaluation` is of."""
+    """Returns the card of the run that was evaluated."""
     return {
         "What it is": list(_model(evaluation)),
         "Data": list(_data(evaluation)),
         "How well it does": list(_quality(evaluation)),
         "What it is for": [
             "Research on detecting synthesised faces in video, and a first look at clips like those it was trained on.",
-            "It is not evidence about a person. A verdict needs a person who looks at the clip and knows these limits.",
+            "Its output is not evidence about a person. Someone who knows these limits has to look at the clip.",
         ],
         "Limits": [*notes(evaluation), *_limits()],
     }
@@ -40,7 +41,7 @@ def as_markdown(name: str, card: Card) -> str:
 def _model(evaluation: Evaluation) -> Iterator[str]:
     config, profile = evaluation.results.config, evaluation.results.config["profile"]
     about = config.get("about", f"A {config['config'].get('head', 'temporal')} head on backbone features")
-    yield f"{about}: the probability that the face in a clip is fake, from twelve frames."
+    yield f"{about}. It gives the probability that the face in a clip is fake, from {FRAMES} frames."
     if "backbone" in profile:
         yield f"Backbone {profile['backbone']} with the weights {profile.get('weights', 'unknown')}."
     crops = profile.get("crops", profile)
@@ -57,32 +58,31 @@ def _model(evaluation: Evaluation) -> Iterator[str]:
 
 def _data(evaluation: Evaluation) -> Iterator[str]:
     audit = evaluation.results.audit
-    for part, title in PARTS.items():
+    for part, title in TITLES.items():
         counts = evaluation.counts[part]
         faces = "" if counts.coverage is None else f", mean coverage {counts.coverage:.2f}"
         yield f"{title}: {counts.real:,} real and {counts.fake:,} fake clips{faces}."
     yield f"Split: {audit['split']}. The test clips show {evaluation.people:,} people."
-    found = [finding["kind"] for finding in audit["findings"] if len(finding["parts"]) > 1]
-    yield f"Leak audit: {len(found):,} findings between parts." if found else "Leak audit: nothing is shared by parts."
+    kinds = [finding["kind"] for finding in audit["findings"] if len(finding["parts"]) > 1]
+    yield f"Leak audit: {len(kinds):,} findings between parts." if kinds else "Leak audit: the parts share nothing."
 
 
 def _quality(evaluation: Evaluation) -> Iterator[str]:
-    head = evaluation.evaluated["test"][HEAD]
+    head = evaluation.evaluated[TEST][HEAD]
     for name in ("roc_auc", "log_loss"):
-        yield f"{SCORE_NAMES[name]}: {shown(head.scores[name])}; over people {_over_people(evaluation, name)}."
+        yield f"{SCORE_NAMES[name]}: {measure_text(head.scores[name])}; over people {_over_people(evaluation, name)}."
     for name in ("accuracy", "f1_fake", "f1_real", "kappa"):
-        found = head.decisions[HALF].measures[name]
-        yield f"{DECISION_NAMES[name]} at {HALF}: {shown(found)}; over people {_over_people(evaluation, name)}."
-    for name, found in evaluation.reliability.items():
-        yield f"expected calibration error, {name}: {shown(found.error)}."
+        over_clips = measure_text(head.decisions[HALF].measures[name])
+        yield f"{DECISION_NAMES[name]} at {HALF}: {over_clips}; over people {_over_people(evaluation, name)}."
+    for name, reliability in evaluation.reliability.items():
+        yield f"expected calibration error, {name}: {measure_text(reliability.error)}."
 
 
 def _over_people(evaluation: Evaluation, name: str) -> str:
-    _, bracket, interval = shown(evaluation.over_people[name]).partition("[")
-    return bracket + interval if bracket else "undefined"
+    return interval_text(evaluation.over_people[name])
 
 
 def _limits() -> Iterator[str]:
-    yield "Another data set, another way of making fakes, or strong compression can turn these numbers over."
-    yield "The backbone was made to name objects, not to find traces of synthesis: subtle swaps may leave none in it."
-    yield "Twelve frames of one face are judged; what happens between them, or to another face, is not."
+    yield "On another data set, another kind of fake, or strongly compressed video these numbers can be far worse."
+    yield "The backbone was trained to recognise objects, not traces of synthesis; it may miss a subtle swap."
+    yield f"It judges {FRAMES} frames of one face, not what happens between them or to another face."

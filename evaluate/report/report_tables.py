@@ -1,27 +1,26 @@
-"""The tables of a report, as text: the page shows them, and papers take them as they are."""
+"""The tables of a report: the page shows them, and tables.md, tables.tex and CSV files hold them for papers."""
 
 import statistics
 
-from evaluate.page.tables import Table
-from evaluate.results.measures import DECISION_NAMES, HALF, HEAD, MAIN, SCORE_NAMES, Evaluation, shown
-from evaluate.results.slices import SHOWN, Failures
-from evaluate.stats.bootstrap import Measure
+from cache.schema import FAKE, TEST
+from evaluate.page.tables import NOTHING, Table, value_text
+from evaluate.results.measures import DECISION_NAMES, HALF, HEAD, MAIN, SCORE_NAMES, Evaluation
+from evaluate.results.slices import COLUMNS, Failures
+
+NAMES = SCORE_NAMES | DECISION_NAMES
 
 
 def report_tables(evaluation: Evaluation, failures: Failures) -> dict[str, Table]:
     """Returns the report's tables for papers, by name."""
-    models = evaluation.evaluated["test"]
+    models = evaluation.evaluated[TEST]
     tables = {
         "measures": Table(
             f"Measures on {_clips(evaluation)}, calls at the threshold {HALF}, with 95 % intervals over clips.",
             ["measure", *models],
             [
+                *([label, *(model.scores[name] for model in models.values())] for name, label in SCORE_NAMES.items()),
                 *(
-                    [label, *(shown(model.scores[name]) for model in models.values())]
-                    for name, label in SCORE_NAMES.items()
-                ),
-                *(
-                    [label, *(shown(model.decisions[HALF].measures[name]) for model in models.values())]
+                    [label, *(model.decisions[HALF].measures[name] for model in models.values())]
                     for name, label in DECISION_NAMES.items()
                 ),
             ],
@@ -31,59 +30,54 @@ def report_tables(evaluation: Evaluation, failures: Failures) -> dict[str, Table
 
 
 def uncertainty_tables(evaluation: Evaluation) -> dict[str, Table]:
-    """Returns the head's main measures over clips and over people, and those of an ensemble's members."""
-    head = evaluation.evaluated["test"][HEAD]
+    """Returns the head's main measures with intervals over clips and over people, and an ensemble's members."""
+    head = evaluation.evaluated[TEST][HEAD]
     over_clips = head.scores | head.decisions[HALF].measures
-    names = SCORE_NAMES | DECISION_NAMES
     tables = {
         "intervals": Table(
             f"The head on {_clips(evaluation)} with 95 % intervals: over clips, and over the {evaluation.people:,} "
-            "people whose footage they are. Clips of one person stand or fall together; believe the wider one.",
+            "people in them. Clips of one person are not independent, so trust the wider interval.",
             ["measure", "over clips", "over people"],
-            [[names[name], shown(over_clips[name]), shown(evaluation.over_people[name])] for name in MAIN],
+            [[NAMES[name], over_clips[name], evaluation.over_people[name]] for name in MAIN],
         )
     }
     if evaluation.members:
-        rows = [[member, *(value_of(found[name]) for name in MAIN)] for member, found in evaluation.members.items()]
-        columns = [[found[name].value for found in evaluation.members.values()] for name in MAIN]
+        rows = [
+            [member, *(value_text(measures[name]) for name in MAIN)] for member, measures in evaluation.members.items()
+        ]
+        columns = [[measures[name].value for measures in evaluation.members.values()] for name in MAIN]
         tables["members"] = Table(
-            "Each member of the ensemble alone: how much is luck, where they differ in the seed only.",
-            ["run", *(names[name] for name in MAIN)],
+            "Each member of the ensemble alone. If they differ in the seed only, their spread shows how much is luck.",
+            ["run", *(NAMES[name] for name in MAIN)],
             [*rows, ["mean ± standard deviation", *map(_spread, columns)]],
         )
     return tables
 
 
 def failure_tables(failures: Failures) -> dict[str, Table]:
-    """Returns a table for each way in which the test clips were divided."""
-    names = SCORE_NAMES | DECISION_NAMES
+    """Returns a table for each way to divide the test clips."""
     return {
-        f"by-{title.split(',')[0].split(' ')[0].lower()}": Table(
-            f"{title}.",
-            ["", "real", "fake", *(names[name] for name in SHOWN)],
-            [[one.name, f"{one.real:,}", f"{one.fake:,}", *map(shown, one.measures.values())] for one in slices],
+        f"by-{slicing.key}": Table(
+            f"{slicing.title}.",
+            ["", "real", "fake", *(NAMES[name] for name in COLUMNS)],
+            [[one.name, f"{one.real:,}", f"{one.fake:,}", *one.measures.values()] for one in slicing.slices],
         )
-        for title, slices in failures.slices.items()
+        for slicing in failures.slicings
     }
 
 
-def value_of(measure: Measure) -> str:
-    """Returns the value alone, for people."""
-    return "–" if measure.value is None else f"{measure.value:.3f}"
-
-
 def wrong_caption(failures: Failures, row: int) -> str:
-    """Returns what the clip is, and what was said of it."""
+    """Returns the clip's label, its probability and its coverage as a sentence."""
     clips = failures.clips
-    truth = "fake" if clips.labels[row] else "real"
+    truth = "fake" if clips.labels[row] == FAKE else "real"
     return f"Is {truth}; probability of fake {clips.probabilities[row]:.3f}, coverage {clips.coverage[row]:.2f}."
 
 
 def _clips(evaluation: Evaluation) -> str:
-    counts = evaluation.counts["test"]
+    counts = evaluation.counts[TEST]
     return f"{counts.real + counts.fake:,} test clips"
 
 
 def _spread(values: list[float | None]) -> str:
     known = [value for value in values if value is not None]
-    return "–" if len(known) < 2 else f"{statistics.mean(known):.3f} ± {statistics.stdev(known):.3f}"
+    return NOTHING if len(known) < 2 else f"{statistics.mean(known):.3f} ± {statistics.stdev(known):.3f}"

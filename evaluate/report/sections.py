@@ -1,15 +1,16 @@
-"""The sections of a run's report, from its numbers to HTML."""
+"""The sections of a run's report as HTML."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cache.schema import LEAST_COVERAGE, TEST, VAL
 from evaluate.page.figures import inline_jpeg, strip
-from evaluate.page.markup import Html, details, element, items, measured, page, section, table
-from evaluate.page.tables import Table
+from evaluate.page.markup import Html, details, element, items, page, page_table, section, table
+from evaluate.page.repeat import repeat_command
+from evaluate.page.tables import NOTHING, value_text
 from evaluate.report.caveats import notes
 from evaluate.report.model_card import model_card
-from evaluate.report.report_tables import failure_tables, uncertainty_tables, value_of, wrong_caption
+from evaluate.report.report_tables import failure_tables, uncertainty_tables, wrong_caption
 from evaluate.results.measures import (
     BASELINE,
     CHOSEN,
@@ -21,15 +22,14 @@ from evaluate.results.measures import (
     Evaluated,
     Evaluation,
     PartCounts,
-    shown,
 )
 from evaluate.results.slices import Failures
 from evaluate.stats.bootstrap import Measure
-from evaluate.stats.calibration import HOTTEST
+from evaluate.stats.calibration import BINS, HOTTEST
 
 MANY = 12
-"""Findings of one kind from which they are folded."""
-_HEADLINES = {"roc_auc": "scores", "balanced_accuracy": "calls", "accuracy": "calls", "eer": "scores"}
+"""If there are more findings of a kind, they are folded away."""
+_HEADLINES = ("roc_auc", "balanced_accuracy", "accuracy", "eer")
 _KINDS = {
     "identity": "People in more than one part",
     "source": "Source videos in more than one part",
@@ -38,24 +38,23 @@ _KINDS = {
 
 
 def report_page(evaluation: Evaluation, failures: Failures, figures: Mapping[str, tuple[str, Html]]) -> str:
-    """Returns the report as one HTML document; `figures` holds a caption and an SVG element for each figure."""
-    name, counts = evaluation.results.name, evaluation.counts["test"]
-    found = list(notes(evaluation))
-    drawn = (element("figure", svg, element("figcaption", caption)) for caption, svg in figures.values())
+    """Returns the report as one HTML document; `figures` holds caption and SVG element by name."""
+    name, caveats = evaluation.results.name, list(notes(evaluation))
+    drawings = (element("figure", svg, element("figcaption", caption)) for caption, svg in figures.values())
     return page(
         f"Reelcheck report: {name}",
         element("h1", name),
-        element("p", _about(evaluation, counts), class_="lead"),
+        element("p", _about(evaluation, evaluation.counts[TEST]), class_="lead"),
         element("div", *_cards(evaluation), class_="cards"),
-        element("div", items(found), class_="notes", role="note") if found else "",
-        section("Head beside baseline", _tables(evaluation, "test")),
-        section("How sure this is", *map(_html, uncertainty_tables(evaluation).values())),
+        element("div", items(caveats), class_="notes", role="note") if caveats else "",
+        section("Head beside baseline", _tables(evaluation, TEST)),
+        section("How sure this is", *map(page_table, uncertainty_tables(evaluation).values())),
         section("Where it fails", *_failures(failures)),
         section("Calibration", *_calibration(evaluation)),
-        section("Figures", element("div", *drawn, class_="figures")),
+        section("Figures", element("div", *drawings, class_="figures")),
         section("Leak audit", *_audit(evaluation)),
         section("Data", *_data(evaluation)),
-        *([section("Validation", *_validation(evaluation))] if "val" in evaluation.evaluated else []),
+        *([section("Validation", *_validation(evaluation))] if VAL in evaluation.evaluated else []),
         section("Model card", *_card(evaluation)),
         section("How to repeat this", *_recipe(evaluation)),
     )
@@ -72,30 +71,25 @@ def _about(evaluation: Evaluation, counts: PartCounts) -> str:
 
 
 def _cards(evaluation: Evaluation) -> Iterator[Html]:
-    models = evaluation.evaluated["test"]
-    for measure, kind in _HEADLINES.items():
+    models = evaluation.evaluated[TEST]
+    for measure in _HEADLINES:
         head, baseline = (
-            (model.scores if kind == "scores" else model.decisions[HALF].measures)[measure]
+            model.scores[measure] if measure in SCORE_NAMES else model.decisions[HALF].measures[measure]
             for model in (models[HEAD], models[BASELINE])
         )
-        name = SCORE_NAMES[measure] if kind == "scores" else f"{DECISION_NAMES[measure]} at 0.5"
-        beside = f"baseline {value_of(baseline)}"
-        yield element("div", name, element("b", value_of(head)), _small(_interval(head)), _small(beside), class_="card")
-
-
-def _html(one: Table) -> Html:
-    return table(one.caption, one.columns, [list(map(measured, row)) for row in one.rows])
+        name = SCORE_NAMES.get(measure) or f"{DECISION_NAMES[measure]} at {HALF}"
+        lines = map(_small, (_interval(head), f"baseline {value_text(baseline)}"))
+        yield element("div", name, element("b", value_text(head)), *lines, class_="card")
 
 
 def _failures(failures: Failures) -> Iterator[Html]:
-    tables = failure_tables(failures)
-    if len(tables) < 4:
-        yield element("p", "The features are not where they were, so size of face and length of clip are not known.")
-    for one in tables.values():
-        yield _html(one) if len(one.rows) <= MANY else details(one.caption, _html(one))
+    if not failures.footage.rows:
+        yield element("p", "The features are no longer where they were, so face sizes and clip lengths are unknown.")
+    for one in failure_tables(failures).values():
+        yield page_table(one) if len(one.rows) <= MANY else details(one.caption, page_table(one))
     if not failures.wrong:
         return
-    yield element("p", f"The {len(failures.wrong)} clips that it gets most confidently wrong, the worst first:")
+    yield element("p", f"The {len(failures.wrong)} most confident mistakes, the worst first:")
     yield element("div", *(_wrong(failures, row) for row in failures.wrong), class_="figures")
 
 
@@ -108,23 +102,24 @@ def _wrong(failures: Failures, row: int) -> Html:
 
 
 def _calibration(evaluation: Evaluation) -> Iterator[Html]:
-    found = evaluation.temperature
-    if found is None:
+    temperature = evaluation.temperature
+    if temperature is None:
         yield element("p", "There is no validation part with both classes, so the probabilities are not calibrated.")
     else:
-        side = "too sure of themselves" if found.value > 1 else "too timid"
-        if found.value > 0.99 * HOTTEST:
-            side += ", and say next to nothing"
+        side = "overconfident" if temperature.value > 1 else "underconfident"
+        if temperature.value > 0.99 * HOTTEST:
+            side += " and carry almost no information"
         yield element(
             "p",
-            f"On {found.clips} validation clips the logits are {side}: they are best divided by {found.value:.2f} (the "
-            "temperature). Detection shows the probability so calibrated, beside the raw one; calls do not change.",
+            f"On {temperature.clips} validation clips the probabilities are {side}: dividing their logits by "
+            f"{temperature.value:.2f} (the temperature) calibrates them. Detection shows the calibrated probability "
+            "beside the raw one; calls do not change.",
         )
     yield table(
-        "Expected calibration error on the test part, ten bins: how far the probability of fake is from the share of "
-        "fakes, on average. The interval holds the truth at least 95 times in 100.",
+        f"Expected calibration error on the test part, {BINS} bins: the mean distance between the probability of fake "
+        "and the share of fakes. The interval contains the truth at least 95 times in 100.",
         ["probabilities", "error"],
-        [[name, measured(shown(one.error))] for name, one in evaluation.reliability.items()],
+        [[name, reliability.error] for name, reliability in evaluation.reliability.items()],
     )
 
 
@@ -168,13 +163,13 @@ def _call_table(caption: str, calls: Mapping[str, Decisions]) -> Html:
 
 def _measure_rows(names: Mapping[str, str], models: list[dict[str, Measure]]) -> Iterator[list[object]]:
     for name, label in names.items():
-        yield [label, *(measured(shown(model[name])) for model in models)]
+        yield [label, *(model[name] for model in models)]
 
 
 def _validation(evaluation: Evaluation) -> Iterator[Html]:
-    chosen = ", and the threshold was chosen," if CHOSEN in evaluation.evaluated["test"][HEAD].decisions else ""
-    yield element("p", f"Training stopped{chosen} on these clips: they flatter the head.")
-    yield details("Measures on the validation part", _tables(evaluation, "val"))
+    chosen = ", and the threshold was chosen," if CHOSEN in evaluation.evaluated[TEST][HEAD].decisions else ""
+    yield element("p", f"Training stopped{chosen} on these clips, so the head looks better on them than it is.")
+    yield details("Measures on the validation part", _tables(evaluation, VAL))
 
 
 def _audit(evaluation: Evaluation) -> Iterator[Html]:
@@ -182,11 +177,11 @@ def _audit(evaluation: Evaluation) -> Iterator[Html]:
     if not audit["findings"]:
         yield element("p", "No person, source video or content is shared between parts.")
     for kind in dict.fromkeys([*_KINDS, *(finding["kind"] for finding in audit["findings"])]):
-        found = [finding for finding in audit["findings"] if finding["kind"] == kind]
-        if found:
-            title = f"{_KINDS.get(kind, kind)} ({len(found):,})"
-            listed = element("div", *map(_finding, found), class_="findings")
-            yield details(title, listed) if len(found) > MANY else element("div", element("p", title), listed)
+        findings = [finding for finding in audit["findings"] if finding["kind"] == kind]
+        if findings:
+            title = f"{_KINDS.get(kind, kind)} ({len(findings):,})"
+            block = element("div", *map(_finding, findings), class_="findings")
+            yield details(title, block) if len(findings) > MANY else element("div", element("p", title), block)
     if audit["dropped"]:
         yield element("p", f"Clips in no part: {audit['dropped']:,}.")
 
@@ -201,7 +196,7 @@ def _finding(finding: dict[str, Any]) -> Html:
 def _data(evaluation: Evaluation) -> Iterator[Html]:
     yield table(
         "Clips by part. Coverage is the share of a clip's frames in which a face was detected.",
-        ["part", "real", "fake", "mean coverage", "coverage under 0.5"],
+        ["part", "real", "fake", "mean coverage", f"coverage under {LEAST_COVERAGE:g}"],
         ([part, *_row(counts)] for part, counts in evaluation.counts.items()),
     )
 
@@ -209,8 +204,8 @@ def _data(evaluation: Evaluation) -> Iterator[Html]:
 def _row(counts: PartCounts) -> Iterator[str]:
     yield f"{counts.real:,}"
     yield f"{counts.fake:,}"
-    yield "–" if counts.coverage is None else f"{counts.coverage:.3f}"
-    yield "–" if counts.coverage is None else f"{counts.few_faces:,}"
+    yield NOTHING if counts.coverage is None else f"{counts.coverage:.3f}"
+    yield NOTHING if counts.coverage is None else f"{counts.few_faces:,}"
 
 
 def _recipe(evaluation: Evaluation) -> Iterator[Html]:
@@ -228,17 +223,9 @@ def _commands(evaluation: Evaluation) -> Iterator[str]:
     config = {**results.config["config"], "name": None}
     if "features" in config:
         config["features"] = results.config.get("features")
-    flags = (_flag(name, value) for name, value in config.items() if value is not None)
-    yield " ".join([f"python -m train {results.config.get('command', 'fit')}", *flags])
-    run = shlex.quote(str(results.folder))
-    yield f"python -m evaluate report --run {run} --resamples {evaluation.resamples} --seed {evaluation.seed}"
-
-
-def _flag(name: str, value: object) -> str:
-    flag = name.replace("_", "-")
-    if isinstance(value, bool):
-        return f"--{flag}" if value else f"--no-{flag}"
-    return f"--{flag} {shlex.quote(','.join(map(str, value)) if isinstance(value, list) else str(value))}"
+    yield repeat_command(results.verb, config)
+    asked = {"run": results.folder, "resamples": evaluation.resamples, "seed": evaluation.seed}
+    yield repeat_command("eval", asked)
 
 
 def _settings(caption: str, values: Mapping[str, Any]) -> Html:
@@ -250,4 +237,4 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", "–" if value in (None, "") else str(value)
+            yield f"{prefix}{name}", NOTHING if value in (None, "") else str(value)

@@ -1,4 +1,4 @@
-"""The stage: a run folder -> `report/metrics.json`, `report/figures/` and one self-contained `report/report.html`."""
+"""The stage: a run folder -> `report/`: metrics.json, figures, tables, model card and a self-contained report.html."""
 
 import json
 from collections.abc import Iterator
@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cache.cli import option
+from cache.commands import flag
 from cache.files import replace_with, write_text
-from cache.schema import UserError, printable
+from cache.schema import TEST, UserError, printable
 from evaluate.page.figures import (
     Scores,
     clips_figure,
@@ -33,6 +34,7 @@ from evaluate.results.footage import find_footage
 from evaluate.results.measures import BASELINE, CHOSEN, HALF, HEAD, Evaluation, as_json, evaluate_results
 from evaluate.results.read import read_results
 from evaluate.results.slices import Failures, find_failures
+from evaluate.stats.metrics import RESAMPLES
 from train.runs.folder import latest
 from train.runs.predictions import Predictions
 
@@ -41,17 +43,17 @@ METRICS = "metrics.json"
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """What to report on, and how finely its uncertainty is drawn."""
+    """Which run to report on, and how its intervals are drawn."""
 
     run: Path | None = option(None, "run folder (default: the newest finished one below runs/)")
-    resamples: int = option(2000, "bootstrap resamples behind each 95 % interval")
+    resamples: int = option(RESAMPLES, "bootstrap resamples behind each 95 % interval")
     seed: int = option(0, "seed of the bootstrap")
 
 
 def write_report(config: ReportConfig) -> Path:
     """Writes the report of a finished run into its folder `report`, the page last; returns the page's path.
 
-    A UserError says what the run folder lacks, or which line of it does not fit.
+    Raises a UserError that says what the run folder lacks, or which line of a file is wrong.
     """
     require_resamples(config.resamples, config.seed)
     evaluation = evaluate_results(read_results(config.run or latest(Path("runs"))), config.resamples, config.seed)
@@ -63,26 +65,26 @@ def write_report(config: ReportConfig) -> Path:
             json.dumps(as_json(evaluation) | {"notes": list(notes(evaluation))}, indent=1, allow_nan=False) + "\n",
         )
         failures = find_failures(evaluation.results, find_footage(evaluation.results), config.seed)
-        drawn = dict(_draw(evaluation, folder / "figures"))
+        figures = dict(_draw(evaluation, folder / "figures"))
         _save_sheet(failures, folder / "figures")
         write_tables(folder / "tables", report_tables(evaluation, failures))
         card = as_markdown(evaluation.results.name, model_card(evaluation))
         write_text(folder / "model-card.md", readable(card))
-        return write_text(folder / "report.html", readable(report_page(evaluation, failures, drawn)))
+        return write_text(folder / "report.html", readable(report_page(evaluation, failures, figures)))
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); free it or its disk and run again.") from None
 
 
 def require_resamples(resamples: int, seed: int) -> None:
-    """Raises a UserError for numbers that no bootstrap can be drawn with."""
+    """Raises a UserError for numbers that a bootstrap cannot use."""
     if resamples < 1:
-        raise UserError(f"--resamples {resamples} draws no interval; give 1 or more, such as 2000.")
+        raise UserError(f"{flag('resamples', resamples)} gives no interval; give 1 or more, such as 2000.")
     if seed < 0:
-        raise UserError(f"--seed {seed} is below 0; give 0 or above.")
+        raise UserError(f"{flag('seed', seed)} is below 0; give 0 or above.")
 
 
 def _save_sheet(failures: Failures, folder: Path) -> None:
-    """Saves the contact sheet of the most wrong clips, if their crops were kept."""
+    """Saves a contact sheet of the most confident mistakes, if their crops were kept."""
     ids = failures.clips.ids
     pictures = [(row, failures.footage.pictures(ids[row])) for row in failures.wrong]
     kept = [
@@ -101,9 +103,9 @@ def _draw(evaluation: Evaluation, folder: Path) -> Iterator[tuple[str, tuple[str
 
 def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str, Figure]]:
     """Yields name, caption (plain text without markup) and figure."""
-    results, head = evaluation.results, evaluation.evaluated["test"][HEAD]
-    models = [_scores(HEAD, results.head.of("test")), _scores(BASELINE, results.baseline.of("test"))]
-    if evaluation.counts["test"].real and evaluation.counts["test"].fake:
+    results, head, counts = evaluation.results, evaluation.evaluated[TEST][HEAD], evaluation.counts[TEST]
+    models = [_scores(HEAD, results.head.of(TEST)), _scores(BASELINE, results.baseline.of(TEST))]
+    if counts.real and counts.fake:
         yield "roc", "ROC curves of head and baseline on the test part.", roc_figure(models)
         yield "pr", "Precision and recall of head and baseline on the test part.", pr_figure(models)
     for kind, name in ((HALF, "confusion"), (CHOSEN, "confusion-chosen")):
@@ -114,8 +116,8 @@ def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str, Figure]]:
     thresholds = sorted({calls.threshold for calls in head.decisions.values()})
     caption = "Probabilities that the head gives to real and to fake test clips."
     yield "histogram", caption, histogram_figure(models[0], thresholds)
-    bins = {name: found.bins for name, found in evaluation.reliability.items()}
-    caption = "Share of fakes by probability, with 95 % intervals: on the dotted line a probability is what it says."
+    bins = {name: reliability.bins for name, reliability in evaluation.reliability.items()}
+    caption = "Share of fakes by probability, with 95 % intervals. On the dotted line the probabilities are calibrated."
     yield "reliability", caption, reliability_figure(bins)
     if any(np.isfinite(results.history.get(loss, ())).any() for loss in ("loss", "val_loss")):
         caption = "Loss by epoch, and the epoch of the lowest validation loss where there is one."

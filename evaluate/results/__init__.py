@@ -1,1 +1,1 @@
-"""A finished run and what its predictions say: measures with intervals, and where it fails."""
+"""A finished run and how good its predictions are: measures with intervals, and where it fails."""

@@ -1,7 +1,9 @@
 """What the cache still knows of a run's clips: how large their faces are, how long they last, and their crops."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,27 +18,27 @@ from train.runs.folder import read_config
 
 @dataclass(frozen=True, eq=False)
 class Footage:
-    """Clips by id. `places` says where their rows are; `crops` whether these hold crops (or features)."""
+    """Clips in the cache. `rows` has each clip's row by id; `crops` is true if the rows hold crops, not features."""
 
-    places: dict[str, StoredRow]
+    rows: dict[str, StoredRow]
     crops: bool
 
     def face(self, name: str) -> float:
-        """Returns the median side of the detected faces' boxes in pixels of the video, NaN without one."""
-        index, row = self.places[name]
+        """Returns the median side of the detected faces' boxes in pixels of the video; NaN if there is no face."""
+        index, row = self.rows[name]
         boxes = index.boxes[row][index.status[row] == FrameStatus.FACE]
         return float(np.median(boxes[:, 2:].max(axis=1))) if len(boxes) else float("nan")
 
     def seconds(self, name: str) -> float:
-        """Returns the time from the clip's first frame to the last one sampled."""
-        index, row = self.places[name]
+        """Returns the time from the clip's first frame to its last sampled frame."""
+        index, row = self.rows[name]
         return float(np.nanmax(index.times[row]))
 
     def pictures(self, name: str) -> np.ndarray | None:
-        """Returns the clip's crops, uint8 (12, 160, 160, 3) RGB; None where none were kept, or they are damaged."""
-        if not self.crops or name not in self.places:
+        """Returns the clip's crops, uint8 (12, 160, 160, 3) RGB; None if they were not kept or are damaged."""
+        if not self.crops or name not in self.rows:
             return None
-        index, row = self.places[name]
+        index, row = self.rows[name]
         try:
             (crops,) = read_arrays(index, [row], (FRAMES, CROP_SIZE, CROP_SIZE, 3), np.dtype(np.uint8))
         except DamagedShard:
@@ -45,17 +47,25 @@ class Footage:
 
 
 def find_footage(results: Results) -> Footage:
-    """Returns what the stores that the run was made from know; nothing where they are gone or were made otherwise."""
+    """Returns the run's clips in the cache; no clips if the stores are gone or were made with another profile."""
     try:
         _, profile = read_config(results.folder)
-        # An ensemble names the features of all its members, whose crops are the same.
-        features = Path(str(results.config.get("features", "")).split(" and ", 1)[0])
+        features = _features_folder(results.config)
         records = read_manifest(features / MANIFEST)
         crops = store_folder(features.parent, crops_of(profile))
         folder = crops if crops.is_dir() else features
-        rows = find_rows(read_indexes(open_store(folder)))
+        stored = find_rows(read_indexes(open_store(folder)))
     except UserError:
         return Footage({}, crops=False)
-    places = {record.id: rows[record.key] for record in records if record.key in rows}
-    found = {name: (index, row) for name, (index, row) in places.items() if index.outcome[row] == OK}
-    return Footage(found, folder == crops)
+    rows = {record.id: stored[record.key] for record in records if record.key in stored}
+    usable = {name: (index, row) for name, (index, row) in rows.items() if index.outcome[row] == OK}
+    return Footage(usable, folder == crops)
+
+
+def _features_folder(config: Mapping[str, Any]) -> Path:
+    """The features of a run. An ensemble lists those of all its members, which were made from the same crops."""
+    features = config.get("features", "")
+    if isinstance(features, list):
+        return Path(features[0] if features else "")
+    # Older ensembles joined the folders in one text.
+    return Path(str(features) if Path(features).is_dir() else str(features).split(" and ", 1)[0])

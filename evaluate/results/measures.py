@@ -1,19 +1,20 @@
-"""The numbers of one run: head and baseline, test and validation, at 0.5 and at the threshold chosen on validation."""
+"""The numbers of one run: head and baseline, test and validation, at the default and at the chosen threshold."""
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, UserError
+from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, TEST, VAL, UserError
 from evaluate.results.read import Results, find_temperature, read_member
 from evaluate.stats.bootstrap import CONFIDENCE, Measure
 from evaluate.stats.calibration import Bin, Temperature, calibration_error, reliability
 from evaluate.stats.metrics import (
+    THRESHOLD,
     Confusion,
     choose_threshold,
     confusion,
@@ -24,7 +25,8 @@ from train.data.split import DROPPED
 from train.runs.predictions import Predictions
 
 HEAD, BASELINE = "head", "logistic baseline"
-HALF, CHOSEN = "0.5", "chosen on validation"
+HALF, CHOSEN = f"{THRESHOLD:g}", "chosen on validation"
+"""Names of the two thresholds, in metrics.json and on pages."""
 RAW, CALIBRATED = "raw", "calibrated"
 
 SCORE_NAMES = {
@@ -47,12 +49,12 @@ DECISION_NAMES = {
     "f1_real": "F1, real",
 }
 MAIN = ("roc_auc", "accuracy", "balanced_accuracy", "f1_fake", "f1_real", "kappa", "log_loss")
-"""The measures that tables of runs have room for."""
+"""The measures that fit into a table with one run per row."""
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """The calls made at one threshold, counted and measured."""
+    """The calls at one threshold: their confusion matrix and their measures."""
 
     threshold: float
     confusion: Confusion
@@ -61,7 +63,7 @@ class Decisions:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One model on one part: measures of its probabilities, and of its calls by how the threshold came about."""
+    """One model on one part: measures of its probabilities, and its calls by name of the threshold."""
 
     scores: dict[str, Measure]
     decisions: dict[str, Decisions]
@@ -69,7 +71,9 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class PartCounts:
-    """Clips of one part; `coverage` is the mean share of frames with a face, None where nothing was predicted."""
+    """Clips of one part. `coverage` is the mean share of frames with a face, None if nothing was predicted;
+    `few_faces` counts the clips whose coverage is too low to judge them.
+    """
 
     real: int
     fake: int
@@ -79,7 +83,7 @@ class PartCounts:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How far probabilities on the test part can be taken at their word: `error` is their ECE."""
+    """How well probabilities on the test part are calibrated; `error` is the expected calibration error."""
 
     error: Measure
     bins: list[Bin]
@@ -87,11 +91,11 @@ class Reliability:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A run's numbers. `evaluated` goes by part (test, and val if it is there), then by HEAD and BASELINE.
+    """A run's numbers. `evaluated` goes by part (test, and val if there is one), then by HEAD and BASELINE.
 
-    `over_people` has the head's measures on the test part (calls at 0.5) with intervals over the `people` in it.
-    `temperature` is fitted on validation, None without it; `reliability` goes by RAW, and with it by CALIBRATED too.
-    `members` are the test measures, without intervals, of the runs that an ensemble consists of.
+    `over_people` has the head's measures on the test part at the default threshold, with intervals over its `people`.
+    `temperature` is fitted on validation, None if that is impossible; `reliability` goes by RAW, and with a temperature
+    by CALIBRATED too. `members` are the test measures, without intervals, of the runs that form an ensemble.
     """
 
     results: Results
@@ -107,16 +111,16 @@ class Evaluation:
 
 
 def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
-    """Returns the numbers of `results`; a UserError if there is no test part."""
+    """Returns the numbers of `results`. Raises a UserError if there is no test part."""
     models = {HEAD: results.head, BASELINE: results.baseline}
-    if not results.head.of("test").ids:
+    if not results.head.of(TEST).ids:
         raise UserError(f"{results.folder} has no clip in its test part; train with a split that has one.")
     evaluated = {
         part: {name: _evaluate(model, part, resamples, seed) for name, model in models.items()}
-        for part in ("test", "val")
+        for part in (TEST, VAL)
         if results.head.of(part).ids
     }
-    test, people = results.head.of("test"), results.people(results.head.of("test"))
+    test, people = results.head.of(TEST), results.people(results.head.of(TEST))
     temperature = find_temperature(results.head)
     return Evaluation(
         results,
@@ -125,7 +129,7 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
         _counts(results),
         evaluated,
         len(np.unique(people)),
-        evaluate(test.labels, test.probabilities, 0.5, resamples, seed, people),
+        evaluate(test.labels, test.probabilities, THRESHOLD, resamples, seed, people),
         temperature,
         dict(_reliability(test, temperature, resamples, seed)),
         dict(_members(results)),
@@ -133,7 +137,7 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Returns what `metrics.json` holds: every number of the report, None where one is undefined."""
+    """Returns the contents of `metrics.json`: every number of the report, None for what is undefined."""
     results = evaluation.results
     return {
         "run": results.name,
@@ -142,36 +146,28 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "interval": {"kind": "bootstrap percentile over clips", "confidence": CONFIDENCE}
         | {"resamples": evaluation.resamples, "seed": evaluation.seed},
         "findings": Counter(finding["kind"] for finding in results.audit["findings"]),
-        "counts": {part: dataclasses.asdict(counts) for part, counts in evaluation.counts.items()},
-        "parts": {
-            part: {name: dataclasses.asdict(model) for name, model in models.items()}
-            for part, models in evaluation.evaluated.items()
-        },
+        "counts": _asdicts(evaluation.counts),
+        "parts": {part: _asdicts(models) for part, models in evaluation.evaluated.items()},
         "people": evaluation.people,
-        "over_people": {name: dataclasses.asdict(found) for name, found in evaluation.over_people.items()},
+        "over_people": _asdicts(evaluation.over_people),
         "calibration": {
             "temperature": evaluation.temperature and evaluation.temperature.value,
-            **{name: dataclasses.asdict(found) for name, found in evaluation.reliability.items()},
+            **_asdicts(evaluation.reliability),
         },
         "members": {
-            member: {name: found.value for name, found in measures.items()}
+            member: {name: measure.value for name, measure in measures.items()}
             for member, measures in evaluation.members.items()
         },
     }
 
 
-def shown(measure: Measure) -> str:
-    """Returns `measure` for people: `0.812 [0.751, 0.866]`, the value alone where there is no interval."""
-    if measure.value is None:
-        return "undefined"
-    if measure.low is None:
-        return f"{measure.value:.3f} [no interval]"
-    return f"{measure.value:.3f} [{measure.low:.3f}, {measure.high:.3f}]"
+def _asdicts(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: dataclasses.asdict(value) for name, value in values.items()}
 
 
 def _evaluate(model: Predictions, part: str, resamples: int, seed: int) -> Evaluated:
-    clips, chosen = model.of(part), _chosen(model.of("val"))
-    thresholds = {HALF: 0.5} | ({} if chosen is None else {CHOSEN: chosen})
+    clips, chosen = model.of(part), choose_on_validation(model)
+    thresholds = {HALF: THRESHOLD} | ({} if chosen is None else {CHOSEN: chosen})
     scores, decisions = evaluate_at(list(thresholds.values()), clips.labels, clips.probabilities, resamples, seed)
     return Evaluated(
         scores,
@@ -185,31 +181,33 @@ def _evaluate(model: Predictions, part: str, resamples: int, seed: int) -> Evalu
 def _reliability(
     test: Predictions, temperature: Temperature | None, resamples: int, seed: int
 ) -> Iterator[tuple[str, Reliability]]:
-    said = {RAW: test.probabilities}
+    sets = {RAW: test.probabilities}
     if temperature:
-        said[CALIBRATED] = temperature(test.probabilities)
-    for name, probabilities in said.items():
+        sets[CALIBRATED] = temperature(test.probabilities)
+    for name, probabilities in sets.items():
         error = calibration_error(test.labels, probabilities, resamples, seed)
         yield name, Reliability(error, reliability(test.labels, probabilities))
 
 
 def _members(results: Results) -> Iterator[tuple[str, dict[str, Measure]]]:
     for folder in results.config.get("ensemble", {}).get("members", ()):
-        member = read_member(Path(folder), results.head.of("test"))
+        member = read_member(Path(folder), results.head.of(TEST))
         if member is not None:
-            yield Path(folder).name, evaluate(member.labels, member.probabilities, 0.5, resamples=0)
+            yield Path(folder).name, evaluate(member.labels, member.probabilities, resamples=0)
 
 
-def _chosen(validation: Predictions) -> float | None:
+def choose_on_validation(model: Predictions) -> float | None:
+    """Returns the threshold that is best on the validation part of `model`, None if it lacks a class."""
+    validation = model.of(VAL)
     return choose_threshold(validation.labels, validation.probabilities) if validation.ids else None
 
 
 def _counts(results: Results) -> dict[str, PartCounts]:
     clips = Counter((row.part, row.label) for row in results.split.values())
-    found = {}
+    counts = {}
     for part in (*PARTS, DROPPED):
         coverage = results.head.of(part).coverage
         mean = float(coverage.mean()) if coverage.size else None
         few = int((coverage < LEAST_COVERAGE).sum())
-        found[part] = PartCounts(clips[part, REAL], clips[part, FAKE], mean, few)
-    return found
+        counts[part] = PartCounts(clips[part, REAL], clips[part, FAKE], mean, few)
+    return counts

@@ -1,4 +1,4 @@
-"""A finished run folder as evaluation sees it: files only, nothing of how they were made."""
+"""A finished run folder as evaluation reads it: its files, without the network."""
 
 import json
 from dataclasses import dataclass
@@ -9,17 +9,20 @@ import numpy as np
 
 from cache.schema import TEST, VAL, UserError
 from evaluate.stats.calibration import Temperature, fit_temperature
-from train.runs.folder import DONE, require_finished
+from train.runs.folder import DONE, ENSEMBLE, require_finished
 from train.runs.predictions import Predictions, SplitRow, read_predictions, read_rows, read_split, require_split
+
+PUBLISHED = "published"
+"""The `kind` in the config of a run by the published recipe."""
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
     """Everything a report needs of one run.
 
-    `split` gives label, part and owner of each clip by id; `seconds` is how long training took, if the run says;
-    `history` a float64 (E,) column of E epochs by name, NaN where the run wrote nothing; `baseline` is the logistic
-    regression on the same clips as `head`.
+    `split` gives label, part and owner of each clip by id. `seconds` is how long training took, None if unknown.
+    `history` has a float64 (E,) column by name, one value per epoch, NaN where the run wrote nothing. `baseline` has
+    the predictions of the logistic regression for the same clips as `head`.
     """
 
     folder: Path
@@ -33,16 +36,22 @@ class Results:
 
     @property
     def name(self) -> str:
-        """The run's name, that of its folder."""
+        """The name of the run's folder."""
         return self.folder.resolve().name
 
+    @property
+    def verb(self) -> str:
+        """The command that makes a run like this one."""
+        kind = self.config.get("kind")
+        return self.config.get("command") or (kind if kind in (ENSEMBLE, PUBLISHED) else "train")
+
     def people(self, clips: Predictions) -> np.ndarray:
-        """Returns whose footage each of `clips` is, as int64 (N,): equal numbers are the same person's."""
+        """Returns whose footage each of `clips` is, int64 (N,): equal numbers stand for the same person."""
         return np.unique([self.split[name].owner for name in clips.ids], return_inverse=True)[1]
 
 
 def read_results(folder: Path) -> Results:
-    """Returns the run in `folder`; a UserError names what is missing, damaged or does not fit the rest."""
+    """Returns the run in `folder`. Raises a UserError that names what is missing, damaged or inconsistent."""
     require_finished(folder)
     split = read_split(folder / "split.csv")
     head, baseline = (_predictions(folder / name, split) for name in ("predictions.csv", "baseline.csv"))
@@ -55,23 +64,23 @@ def read_results(folder: Path) -> Results:
 
 
 def read_member(folder: Path, clips: Predictions) -> Predictions | None:
-    """Returns what the run in `folder` says of `clips`, in its own order; None if it is gone or judges others."""
+    """Returns the predictions of the run in `folder` for `clips`, in its own order; None if it lacks them."""
     try:
         require_finished(folder)
-        found = read_predictions(folder / "predictions.csv").of(TEST)
+        predictions = read_predictions(folder / "predictions.csv").of(TEST)
     except UserError:
         return None
-    return found if sorted(found.ids) == sorted(clips.ids) else None
+    return predictions if sorted(predictions.ids) == sorted(clips.ids) else None
 
 
 def read_temperature(folder: Path) -> Temperature | None:
-    """Returns the temperature that calibrates the run in `folder`, None if it has no predictions on validation."""
+    """Returns the temperature of the run in `folder`, fitted on its validation part; None if that is impossible."""
     path = folder / "predictions.csv"
     return find_temperature(read_predictions(path)) if path.exists() else None
 
 
 def find_temperature(predictions: Predictions) -> Temperature | None:
-    """Returns the temperature that calibrates `predictions`, None if there are none on validation."""
+    """Returns the temperature of `predictions`, fitted on their validation part; None if that is impossible."""
     validation = predictions.of(VAL)
     return fit_temperature(validation.labels, validation.probabilities) if validation.ids else None
 
@@ -83,7 +92,7 @@ def _predictions(path: Path, split: dict[str, SplitRow]) -> Predictions:
 
 
 def _read_json(path: Path, keys: dict[str, type]) -> dict[str, Any]:
-    """Returns the JSON object in `path`, which must hold `keys` with values of these types."""
+    """Returns the JSON object in `path`, which must have `keys` with values of these types."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -107,7 +116,7 @@ def _check_findings(findings: list[Any], path: Path) -> None:
         if not isinstance(finding, dict) or not all(isinstance(finding.get(key), kind) for key, kind in keys.items()):
             raise UserError(f"{path}: finding {number} lacks one of {', '.join(keys)}; train the run again.")
         if not all(map(_texts, [finding["parts"], *finding["videos"].values()])):
-            raise UserError(f"{path}: finding {number} has parts or videos that are no lists of names; train again.")
+            raise UserError(f"{path}: finding {number} has parts or videos that are not lists of names; train again.")
 
 
 def _texts(values: object) -> bool:

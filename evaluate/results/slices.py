@@ -1,26 +1,28 @@
-"""Where a run fails: its measures on parts of the test clips, and the clips it gets most confidently wrong."""
+"""Where a run fails: its measures on slices of the test clips, and its most confident mistakes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from cache.schema import LEAST_COVERAGE, TEST
 from evaluate.results.footage import Footage
 from evaluate.results.read import Results
 from evaluate.stats.bootstrap import Measure
-from evaluate.stats.metrics import evaluate
+from evaluate.stats.metrics import THRESHOLD, evaluate
 from train.runs.predictions import Predictions
 
-SHOWN = ("roc_auc", "accuracy", "recall_real", "recall_fake")
+COLUMNS = ("roc_auc", "accuracy", "recall_real", "recall_fake")
+"""The measures of a slice."""
 RESAMPLES = 1000
 MOST_WRONG = 20
 PEOPLE = 20
-"""People shown, those with the most errors first."""
+"""People listed at most, those with the most errors first."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Test clips that have something in common: how many are real and fake, and the measures named in `SHOWN`."""
+    """Test clips that have something in common: how many are real and fake, and the measures in `COLUMNS`."""
 
     name: str
     real: int
@@ -28,44 +30,63 @@ class Slice:
     measures: dict[str, Measure]
 
 
+@dataclass(frozen=True)
+class Slicing:
+    """One way to divide the test clips: `key` names it for programs, `title` for people."""
+
+    key: str
+    title: str
+    slices: list[Slice]
+
+
 @dataclass(frozen=True, eq=False)
 class Failures:
-    """`slices` by what the clips were divided by; `wrong` are rows of `clips`, the most confident mistake first."""
+    """`slicings` of the test clips; `wrong` are rows of `clips`, the most confident mistake first.
+
+    `footage` is empty if the cache no longer has the clips; then size of face and length of clip are unknown.
+    """
 
     clips: Predictions
-    slices: dict[str, list[Slice]]
+    slicings: list[Slicing]
     wrong: list[int]
     footage: Footage
 
 
 def find_failures(results: Results, footage: Footage, seed: int) -> Failures:
-    """Returns where the head of `results` fails on its test part, calls made at 0.5."""
-    clips = results.head.of("test")
-    known = [name in footage.places for name in clips.ids]
-    divided: dict[str, list[str]] = {"Coverage, share of frames with a face": _named(clips.coverage, _COVERAGE)}
-    if any(known):
-        faces = [footage.face(name) if found else np.nan for name, found in zip(clips.ids, known, strict=True)]
-        lasting = [footage.seconds(name) if found else np.nan for name, found in zip(clips.ids, known, strict=True)]
-        divided["Size of the face, side of its box in pixels"] = _named(np.array(faces), _FACES)
-        divided["Length of the clip, in seconds"] = _named(np.array(lasting), _SECONDS)
-    divided["Part of the data set"] = [_folder(name) for name in clips.ids]
-    slices = {title: list(_slices(clips, names, seed)) for title, names in divided.items()}
+    """Returns where the head of `results` fails on its test part, calls made at the default threshold."""
+    clips = results.head.of(TEST)
+    slicings = [
+        Slicing(key, title, list(_slices(clips, names, seed))) for key, title, names in _divisions(clips, footage)
+    ]
     if people := _people(results, clips, seed):
-        slices["Person whose footage it is, those with two clips or more, most errors first"] = people
-    return Failures(clips, slices, _most_wrong(clips), footage)
+        title = "Person whose footage it is, those with two clips or more, most errors first"
+        slicings.append(Slicing("person", title, people))
+    return Failures(clips, slicings, _most_wrong(clips), footage)
+
+
+def _divisions(clips: Predictions, footage: Footage) -> Iterator[tuple[str, str, list[str]]]:
+    """Yields key and title of each way to divide the clips, and the name of each clip's slice."""
+    yield "coverage", "Coverage, share of frames with a face", _named(clips.coverage, _COVERAGE)
+    known = [name in footage.rows for name in clips.ids]
+    if any(known):
+        faces = [footage.face(name) if there else np.nan for name, there in zip(clips.ids, known, strict=True)]
+        seconds = [footage.seconds(name) if there else np.nan for name, there in zip(clips.ids, known, strict=True)]
+        yield "size", "Size of the face, side of its box in pixels", _named(np.array(faces), _FACES)
+        yield "length", "Length of the clip, in seconds", _named(np.array(seconds), _SECONDS)
+    yield "folder", "Folder of the data set", [_folder(name) for name in clips.ids]
 
 
 _Band = tuple[str, Callable[[np.ndarray], np.ndarray]]
 _COVERAGE: list[_Band] = [
-    ("under 0.5", lambda share: share < 0.5),
-    ("0.5 to 0.9", lambda share: (share >= 0.5) & (share < 0.9)),
+    (f"under {LEAST_COVERAGE:g}", lambda share: share < LEAST_COVERAGE),
+    (f"{LEAST_COVERAGE:g} to 0.9", lambda share: (share >= LEAST_COVERAGE) & (share < 0.9)),
     ("0.9 and above", lambda share: share >= 0.9),
 ]
 _FACES: list[_Band] = [
     ("no face", np.isnan),
     ("under 80", lambda side: side < 80),
     ("80 to 160", lambda side: (side >= 80) & (side < 160)),
-    ("160 and above, more than a crop has", lambda side: side >= 160),
+    ("160 and above, larger than a crop", lambda side: side >= 160),
 ]
 _SECONDS: list[_Band] = [
     ("under 5", lambda seconds: seconds < 5),
@@ -85,7 +106,7 @@ def _folder(name: str) -> str:
 
 
 def _slices(clips: Predictions, names: list[str], seed: int) -> Iterator[Slice]:
-    """Yields the clips of each name, in the order of the names' bands, else by name."""
+    """Yields the slice of each name; bands in their own order, other names in alphabetical order."""
     order = [name for bands in (_COVERAGE, _FACES, _SECONDS) for name, _ in bands]
     for name in sorted(set(names), key=lambda name: (order.index(name) if name in order else 0, name)):
         yield _slice(clips, name, np.array([own == name for own in names]), seed)
@@ -93,9 +114,9 @@ def _slices(clips: Predictions, names: list[str], seed: int) -> Iterator[Slice]:
 
 def _slice(clips: Predictions, name: str, inside: np.ndarray, seed: int) -> Slice:
     labels = clips.labels[inside]
-    found = evaluate(labels, clips.probabilities[inside], 0.5, RESAMPLES, seed)
+    measures = evaluate(labels, clips.probabilities[inside], THRESHOLD, RESAMPLES, seed)
     fakes = int(labels.sum())
-    return Slice(name, len(labels) - fakes, fakes, {shown: found[shown] for shown in SHOWN})
+    return Slice(name, len(labels) - fakes, fakes, {column: measures[column] for column in COLUMNS})
 
 
 def _people(results: Results, clips: Predictions, seed: int) -> list[Slice]:
@@ -107,9 +128,9 @@ def _people(results: Results, clips: Predictions, seed: int) -> list[Slice]:
 
 
 def _is_wrong(clips: Predictions) -> np.ndarray:
-    return (clips.probabilities >= 0.5) != (clips.labels == 1)
+    return (clips.probabilities >= THRESHOLD) != (clips.labels == 1)
 
 
 def _most_wrong(clips: Predictions) -> list[int]:
     rows = np.flatnonzero(_is_wrong(clips))
-    return rows[np.argsort(-np.abs(clips.probabilities[rows] - 0.5), kind="stable")][:MOST_WRONG].tolist()
+    return rows[np.argsort(-np.abs(clips.probabilities[rows] - THRESHOLD), kind="stable")][:MOST_WRONG].tolist()

@@ -1,1 +1,1 @@
-"""Measures, intervals and tests: pure functions over arrays that import nothing else of ours."""
+"""Measures, their intervals, calibration and significance tests: pure functions over arrays, no files."""

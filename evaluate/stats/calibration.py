@@ -1,6 +1,6 @@
-"""Calibration: whether a probability of 0.8 means four fakes in five, and one number that makes it so.
+"""Calibration: does a probability of 0.8 mean four fakes in five? And the temperature that makes it so.
 
-Pure functions over arrays; labels and probabilities as in evaluate.stats.metrics.
+Pure functions over arrays; labels and probabilities are those of evaluate.stats.metrics.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from evaluate.stats.metrics import checked
 BINS = 10
 """Bins of equal width over [0, 1]."""
 LOGIT = 12.0
-"""Logits beyond this count as this: a probability written as 1 would have none."""
+"""Logits are clipped to this: a probability of exactly 1 has none."""
 COLDEST, HOTTEST = 0.1, 10.0
 
 
 @dataclass(frozen=True)
 class Temperature:
-    """What logits are divided by: above 1 the probabilities are too sure of themselves, below 1 too timid."""
+    """What logits are divided by: above 1 if the probabilities are overconfident, below 1 if underconfident."""
 
     value: float
     clips: int
     """Validation clips that it was fitted on."""
 
     def __call__(self, probabilities: np.ndarray) -> np.ndarray:
-        """Returns `probabilities` calibrated, float64 of the same shape; their order and the side of 0.5 stay."""
+        """Returns calibrated `probabilities`, float64 of the same shape, in the same order, on the same side of 0.5."""
         return 1 / (1 + np.exp(-_logits(probabilities) / self.value))
 
 
@@ -42,10 +42,10 @@ class Bin:
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> Temperature | None:
-    """Returns the temperature with the least log-loss, or None where one class is missing. Raises as `checked`.
+    """Returns the temperature with the least log-loss, or None if a class is missing. Raises as `checked`.
 
     Guo et al., "On calibration of modern neural networks", ICML 2017. The targets are Platt's, (fakes + 1) / (fakes +
-    2) and 1 / (reals + 2), so that a few validation clips without an error do not make every probability certain.
+    2) and 1 / (reals + 2), so that a few validation clips without an error do not push every probability to 0 or 1.
     """
     from scipy.optimize import minimize_scalar  # here, because detection calibrates too and starts without SciPy
 
@@ -60,17 +60,17 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> Temperatur
         scaled = logits / np.exp(log_temperature)
         return float(np.mean(np.logaddexp(0, scaled) - targets * scaled))
 
-    found = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded")
-    return Temperature(float(np.exp(found.x)), len(labels))
+    minimum = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded")
+    return Temperature(float(np.exp(minimum.x)), len(labels))
 
 
 def calibration_error(labels: np.ndarray, probabilities: np.ndarray, resamples: int, seed: int) -> Measure:
-    """Returns the expected calibration error with an interval that holds the truth at least 95 times in 100.
+    """Returns the expected calibration error with an interval that contains the truth at least 95 times in 100.
 
     Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015, on the probability of
-    fake. A finite sample shows an error even of perfect probabilities, and its bootstrap twice that; so the lower end
-    takes off what perfect probabilities would show (Bröcker & Smith, Weather and Forecasting 22(3), 2007), and the
-    upper end adds the spread of the resamples without their bias. Raises as `checked`.
+    fake. In a finite sample even perfect probabilities have an error, and its bootstrap doubles it. So the lower end
+    subtracts the error that perfect probabilities would have (Bröcker & Smith, Weather and Forecasting 22(3), 2007),
+    and the upper end adds the spread of the resamples without their bias. Raises as `checked`.
     """
     labels, probabilities = checked(labels, probabilities)
     clips, bins, gaps = len(labels), _bins(probabilities), labels - probabilities
@@ -78,20 +78,20 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, resamples: 
     def error(gaps: np.ndarray) -> float:
         return float(np.abs(np.bincount(bins, gaps, BINS)).sum() / clips)
 
-    def drawn(generator: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
+    def draw_errors(generator: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
         perfect = (generator.random((rows, clips)) < probabilities) - probabilities
-        sampled = draw(generator, rows) * gaps
-        return {"sampled": np.array(list(map(error, sampled))), "perfect": np.array(list(map(error, perfect)))}
+        resampled = draw(generator, rows) * gaps
+        return {"resampled": np.array(list(map(error, resampled))), "perfect": np.array(list(map(error, perfect)))}
 
     draw = weigher(np.arange(clips))
-    errors, value = in_stacks(drawn, clips, resamples, seed), error(gaps)
-    tail = (1 + CONFIDENCE) / 2
+    errors, value = in_stacks(draw_errors, clips, resamples, seed), error(gaps)
+    tail, resampled = (1 + CONFIDENCE) / 2, errors["resampled"]
     low = max(0.0, value - float(np.quantile(errors["perfect"], tail)))
-    return Measure(value, low, min(1.0, value + float(np.quantile(errors["sampled"], tail) - errors["sampled"].mean())))
+    return Measure(value, low, min(1.0, value + float(np.quantile(resampled, tail) - resampled.mean())))
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[Bin]:
-    """Returns the bins that hold a clip, with Wilson's intervals of their shares of fakes. Raises as `checked`.
+    """Returns the bins that are not empty, with Wilson's intervals of their shares of fakes. Raises as `checked`.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22(158), 1927.
     """

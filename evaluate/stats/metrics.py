@@ -1,10 +1,10 @@
 """Measures of a detector: pure functions from labels and probabilities to named values with bootstrap intervals.
 
-Throughout, labels are 0 (real) or 1 (fake), "positive" is fake, a probability is that of fake, and a clip is called
-fake where its probability is at or above the threshold. A measure that the data do not define (the ROC AUC of one
-class, the precision of a class that was never called) is None, never NaN and never a conventional 0.
+Labels are 0 (real) or 1 (fake), "positive" is fake, a probability is that of fake, and a clip is called fake if its
+probability reaches the threshold. A measure that the data do not define (the ROC AUC of one class, the precision of a
+class that was never called) is None, never NaN and never a conventional 0.
 
-Each measure is written once, for a stack of weights that a bootstrap (`evaluate.stats.bootstrap`) gives the clips.
+Each measure is written once, for a stack of weight vectors as a bootstrap draws them (`evaluate.stats.bootstrap`).
 `groups`, int (N,), says which clips are drawn together, such as those of one person; without it each is drawn alone.
 """
 
@@ -15,10 +15,17 @@ import numpy as np
 
 from evaluate.stats.bootstrap import Measure, Values, with_intervals
 
+THRESHOLD = 0.5
+"""The default threshold: a clip whose probability of fake reaches it is called fake."""
+RESAMPLES = 2000
+"""Bootstrap resamples behind an interval, by default."""
+SCORES = -1
+"""Stands for "no threshold" among the numbers of thresholds."""
+
 
 @dataclass(frozen=True)
 class Confusion:
-    """Clips by what they are and what they were called; fake is positive."""
+    """Number of clips by true label and call: `false_fake` are real clips called fake."""
 
     true_real: int
     false_fake: int
@@ -29,16 +36,19 @@ class Confusion:
 def evaluate(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    threshold: float = 0.5,
-    resamples: int = 2000,
+    threshold: float = THRESHOLD,
+    resamples: int = RESAMPLES,
     seed: int = 0,
     groups: np.ndarray | None = None,
 ) -> dict[str, Measure]:
     """Returns every measure of `probabilities` float (N,) in [0, 1] against `labels` (N,) of 0 and 1.
 
-    Those of the scores, which need no threshold: roc_auc, pr_auc, eer, log_loss, brier. Those of the calls made at
-    `threshold`: accuracy, balanced_accuracy, kappa (Cohen's), youden_j, and precision, recall, f1 for fake and real.
-    Raises ValueError for no clips, other labels, and probabilities that are not numbers in [0, 1].
+    Scores, which need no threshold: roc_auc, pr_auc, eer, log_loss, brier. Calls at `threshold`: accuracy,
+    balanced_accuracy, kappa (Cohen's), youden_j, and precision, recall and f1 of fake and real. Raises ValueError if
+    there are no clips, if a label is not 0 or 1, or if a probability is not a number in [0, 1].
+
+    >>> evaluate(np.array([0, 1]), np.array([0.2, 0.9]), resamples=0)["roc_auc"].value
+    1.0
     """
     scores, (decisions,) = evaluate_at([threshold], labels, probabilities, resamples, seed, groups)
     return scores | decisions
@@ -48,64 +58,66 @@ def evaluate_at(
     thresholds: Sequence[float],
     labels: np.ndarray,
     probabilities: np.ndarray,
-    resamples: int = 2000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
     groups: np.ndarray | None = None,
 ) -> tuple[dict[str, Measure], list[dict[str, Measure]]]:
     """Returns the measures of the scores, and those of the calls at each of `thresholds`. Raises as `evaluate`."""
     labels, probabilities = checked(labels, probabilities)
     measures = _measures(labels, probabilities, thresholds)
-    found = with_intervals(measures, _groups(groups, labels), resamples, seed)
-    parts = [
-        {name: value for (part, name), value in found.items() if part == own} for own in range(-1, len(thresholds))
-    ]
-    return parts[0], parts[1:]
+    intervals = with_intervals(measures, _groups(groups, labels), resamples, seed)
+    scores, *calls = (
+        {name: value for (number, name), value in intervals.items() if number == own}
+        for own in range(SCORES, len(thresholds))
+    )
+    return scores, calls
 
 
 def difference_measures(
     labels: np.ndarray,
     first: tuple[np.ndarray, float],
     second: tuple[np.ndarray, float],
-    resamples: int = 2000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
     groups: np.ndarray | None = None,
 ) -> dict[str, Measure]:
-    """Returns every measure of `first` less that of `second`, each (probabilities, threshold), on the same clips.
+    """Returns every measure of `first` minus that of `second`, each (probabilities, threshold), on the same clips.
 
-    Both see the same resamples, so what makes a clip hard for both cancels out. Raises as `evaluate`.
+    Both get the same resamples, so what makes a clip hard for both cancels out. Raises as `evaluate`.
     """
     one, two = (_measures(*checked(labels, probabilities), [threshold]) for probabilities, threshold in (first, second))
 
     def differences(weights: np.ndarray) -> dict[str, np.ndarray]:
-        less = two(weights)
-        return {key[1]: value - less[key] for key, value in one(weights).items()}
+        subtracted = two(weights)
+        return {key[1]: value - subtracted[key] for key, value in one(weights).items()}
 
     return with_intervals(differences, _groups(groups, labels), resamples, seed)
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> Confusion:
-    """Returns how the clips fall at `threshold`. Raises as `evaluate`."""
+    """Returns the confusion matrix at `threshold`. Raises as `evaluate`."""
     labels, probabilities = checked(labels, probabilities)
     cells = np.bincount(2 * labels + (probabilities >= threshold), minlength=4)
     return Confusion(*cells.tolist())
 
 
 def choose_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
-    """Returns the threshold with the largest Youden's J, or None where one class is missing. Raises as `evaluate`.
+    """Returns the threshold with the largest Youden's J, or None if a class is missing. Raises as `evaluate`.
 
-    Candidates are 0.5 and the middles between neighbouring probabilities; of equals the one nearest 0.5 wins, so the
-    threshold leaves 0.5 only where that is better. Youden, "Index for rating diagnostic tests", Cancer 3(1), 1950.
+    Candidates are the default and the middles between neighbouring probabilities. Of equally good ones the nearest to
+    the default wins, so another is chosen only if it is better. Youden, "Index for rating diagnostic tests", Cancer
+    3(1), 1950.
     """
     labels, probabilities = checked(labels, probabilities)
     if labels.min() == labels.max():
         return None
     levels = np.unique(probabilities)
-    # Two neighbouring floats may have no number between them; the threshold then is the upper one.
+    # Two neighbouring floats may have no number between them; then the threshold is the upper one.
     middles = np.maximum((levels[:-1] + levels[1:]) / 2, np.nextafter(levels[:-1], 1))
-    candidates = np.append(middles, 0.5)
+    candidates = np.append(middles, THRESHOLD)
     j = _share_from(probabilities[labels == 1], candidates) - _share_from(probabilities[labels == 0], candidates)
     best = candidates[np.isclose(j, j.max(), rtol=0, atol=1e-12)]
-    return float(best[np.argmin(np.abs(best - 0.5))])
+    return float(best[np.argmin(np.abs(best - THRESHOLD))])
 
 
 def roc_points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -149,23 +161,24 @@ def _groups(groups: np.ndarray | None, labels: np.ndarray) -> np.ndarray:
 def _measures(
     labels: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float]
 ) -> Callable[[np.ndarray], dict[tuple[int, str], np.ndarray]]:
-    """Returns what measures weights (B, N): the scores as number -1, the calls by the number of their threshold."""
+    """Returns a function of weights (B, N): its values go by (`SCORES`, name) and by (threshold's number, name)."""
     order = np.argsort(-probabilities, kind="stable")
     fake, ends = labels[order] == 1, _ends(probabilities[order])
     losses = np.stack([_log_losses(labels, probabilities), (probabilities - labels) ** 2])
     cells = [2 * labels + (probabilities >= threshold) for threshold in thresholds]
-    called = [np.stack([cell == number for number in range(4)]).astype(np.float64) for cell in cells]
+    calls = [np.stack([cell == number for number in range(4)]).astype(np.float64) for cell in cells]
 
-    def measured(weights: np.ndarray) -> dict[tuple[int, str], np.ndarray]:
-        found = {(-1, name): value for name, value in _scores(*_cumulated(weights.take(order, axis=1), fake, ends))}
+    def measure(weights: np.ndarray) -> dict[tuple[int, str], np.ndarray]:
+        curve = _cumulated(weights.take(order, axis=1), fake, ends)
+        values = {(SCORES, name): value for name, value in _scores(*curve)}
         weights = weights.astype(np.float64)  # only floats have a fast product
         for name, loss in zip(("log_loss", "brier"), losses, strict=True):
-            found[-1, name] = weights @ loss / weights.sum(axis=1)
-        for number, cells in enumerate(called):
-            found |= {(number, name): value for name, value in _decisions(*(weights @ cells.T).T)}
-        return found
+            values[SCORES, name] = weights @ loss / weights.sum(axis=1)
+        for number, cells in enumerate(calls):
+            values |= {(number, name): value for name, value in _decisions(*(weights @ cells.T).T)}
+        return values
 
-    return measured
+    return measure
 
 
 def _points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -183,12 +196,12 @@ def _share_from(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray
 
 
 def _ends(falling: np.ndarray) -> np.ndarray:
-    """The last position of each run of equal values: clips that tie are passed by a threshold together."""
+    """The last position of each run of equal values: a threshold passes clips with equal probabilities together."""
     return np.append(np.flatnonzero(np.diff(falling)), falling.size - 1)
 
 
 def _log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    # A certain mistake would cost infinity; scikit-learn cuts at the same place.
+    # A mistake at probability 1 would cost infinity; scikit-learn clips at the same value.
     tiny = np.finfo(np.float64).eps
     return -np.log(np.clip(np.where(labels == 1, probabilities, 1 - probabilities), tiny, 1 - tiny))
 
@@ -200,7 +213,7 @@ def _cumulated(weights: np.ndarray, fake: np.ndarray, ends: np.ndarray) -> tuple
 
 
 def _rises(cumulated: np.ndarray) -> np.ndarray:
-    """What each level adds: the reverse of a cumulative sum along the rows."""
+    """What each level adds: undoes a cumulative sum along the rows."""
     rises = cumulated.copy()
     rises[:, 1:] -= cumulated[:, :-1]
     return rises
@@ -212,8 +225,8 @@ def _scores(false: np.ndarray, true: np.ndarray) -> Values:
     reals, fakes = false[:, -1].astype(np.int64), true[:, -1].astype(np.int64)
     area = _products(real, true) - _products(real, fake) / 2
     yield "roc_auc", _ratio(area, reals * fakes)
-    # Average precision: the sum of precision times the recall gained, without interpolation, as scikit-learn has it.
-    # Without real clips the precision is 1 whatever the detector does.
+    # Average precision: the sum of precision times the gain in recall, without interpolation, as in scikit-learn.
+    # Without real clips the precision is always 1.
     called = true + false
     precision = true / np.maximum(called, 1, out=called)
     gained = _products(fake, precision)
@@ -227,7 +240,7 @@ def _products(one: np.ndarray, two: np.ndarray) -> np.ndarray:
 
 
 def _equal_error_rate(false: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Where the ROC curve, its points joined by lines, has as many false alarms as misses."""
+    """The rate at which false alarms and misses are equal, on the ROC curve with its points joined by lines."""
     reals, fakes = false[:, -1].astype(np.int64), true[:, -1].astype(np.int64)
     rows = np.arange(len(false))
 
@@ -235,10 +248,10 @@ def _equal_error_rate(false: np.ndarray, true: np.ndarray) -> np.ndarray:
         return np.where(level < 0, 0, false[rows, level])
 
     def excess(level: np.ndarray) -> np.ndarray:
-        """The false alarm rate less the miss rate, in whole clips: times both class sizes."""
+        """The false alarm rate minus the miss rate, times both class sizes: a whole number."""
         return alarms(level) * fakes + np.where(level < 0, 0, true[rows, level]) * reals - reals * fakes
 
-    # It rises from level to level, so the first where it is not below 0 is found by halving.
+    # The excess rises from level to level, so bisection finds the first level where it is not below 0.
     after, last = np.zeros(len(false), np.int64), np.full(len(false), false.shape[1] - 1)
     while (after < last).any():
         middle = (after + last) // 2

@@ -1,7 +1,7 @@
-"""Tests of the difference between two detectors that judged the same clips: pure functions over arrays.
+"""Significance tests for two detectors on the same clips: pure functions over arrays.
 
-A p-value is two-sided. What the data do not define is None, never NaN: a test that cannot be made says why in `reason`.
-All of them take clips for independent; evaluate.stats.metrics.difference_measures draws whole people instead.
+P-values are two-sided. A value that the data do not define is None, never NaN; `reason` says why a test is impossible.
+All tests treat clips as independent; evaluate.stats.metrics.difference_measures can resample whole people instead.
 """
 
 import math
@@ -15,17 +15,16 @@ from evaluate.stats.bootstrap import CONFIDENCE
 from evaluate.stats.metrics import checked, log_losses
 
 POWER = 0.8
-"""The chance of finding a difference that is there, for which `clips_needed` asks."""
+"""Chance of detecting a real difference that `clips_needed` aims for."""
 
 
 @dataclass(frozen=True)
 class McNemar:
-    """Whether one detector is right more often: the clips in which only `first` or only `second` is right.
+    """Is one detector right more often? `first` and `second` count the clips that only that detector gets right.
 
-    `p` is exact, so its false alarms are at most what they claim and mostly fewer; `p_mid` counts the table itself half
-    and comes closer to the claim (Fagerland et al., BMC Medical Research Methodology 13:91, 2013). `chi2` and `p_chi2`
-    are the asymptotic test with Edwards' continuity correction, as published comparisons often have it. `g` is Cohen's
-    g, the share of the disagreements that `first` wins less one half.
+    `p` is exact and conservative; `p_mid` counts the observed table half and is less so (Fagerland et al., BMC Medical
+    Research Methodology 13:91, 2013). `chi2` and `p_chi2` are the asymptotic test with Edwards' continuity correction,
+    which published comparisons often use. `g` is Cohen's g: the share of disagreements that `first` wins, minus 1/2.
     """
 
     first: int
@@ -39,7 +38,7 @@ class McNemar:
 
 @dataclass(frozen=True)
 class DeLong:
-    """Whether one detector ranks better: the difference in ROC AUC, first less second, with its normal interval."""
+    """Does one detector rank better? The difference in ROC AUC, first minus second, with its normal interval."""
 
     difference: float | None
     error: float | None
@@ -51,10 +50,10 @@ class DeLong:
 
 @dataclass(frozen=True)
 class Wilcoxon:
-    """Whether one detector loses less on the typical clip: signed ranks of the differences in log-loss.
+    """Does one detector have the lower log-loss on the typical clip? Signed ranks of the differences.
 
     `clips` counts the differences that are not 0. `effect` is the matched-pairs rank-biserial correlation, from -1 (the
-    second loses less on every clip) to 1 (the first does).
+    second is better on every clip) to 1 (the first is).
     """
 
     clips: int
@@ -74,7 +73,7 @@ def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> McNema
 
 
 def mcnemar_of_counts(first: int, second: int) -> McNemar:
-    """Returns the test of the numbers of clips in which only the first, or only the second, is right."""
+    """Returns the test from the number of clips that only the first, and only the second, gets right."""
     clips = first + second
     if not clips:
         return McNemar(0, 0, 1.0, 1.0, None, None, None)
@@ -100,21 +99,21 @@ def delong(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> DeLong:
     of_fakes, of_reals = zip(*(_placements(labels, one) for one in (first, second)), strict=True)
     difference = float(of_fakes[0].mean() - of_fakes[1].mean())
     if min(fakes, reals) < 2:
-        return DeLong(difference, None, None, None, None, "a class has one clip, whose spread nobody knows")
+        return DeLong(difference, None, None, None, None, "a class has one clip, so its variance is unknown")
     variance = np.var(np.subtract(*of_fakes), ddof=1) / fakes + np.var(np.subtract(*of_reals), ddof=1) / reals
     error = math.sqrt(variance)
-    # Placements are shares of clips: equal ones may differ by rounding.
+    # Placements are shares of clips; equal ones can differ by rounding.
     if error < 1e-12:
         if abs(difference) < 1e-12:
             return DeLong(0.0, 0.0, 0.0, 0.0, 1.0)
-        return DeLong(difference, None, None, None, None, "the difference is the same for every clip, without a spread")
+        return DeLong(difference, None, None, None, None, "the difference is the same for every clip")
     reach = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * error
     p = float(2 * stats.norm.sf(abs(difference) / error))
     return DeLong(difference, error, difference - reach, difference + reach, p)
 
 
 def _placements(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each fake the share of reals below it, for each real the share of fakes above it; a tie counts half."""
+    """The share of reals below each fake, and of fakes above each real; a tie counts half."""
     fake = labels == 1
     together = stats.rankdata(probabilities)
     below = (together[fake] - stats.rankdata(probabilities[fake])) / (~fake).sum()
@@ -125,14 +124,14 @@ def _placements(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarr
 def wilcoxon(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> Wilcoxon:
     """Returns the signed-rank test of the clips' log-losses, from probabilities of fake, float (N,).
 
-    On losses, which say how wrong a probability is: on the probabilities themselves the test says which detector calls
-    more clips fake, not which is better. Clips without a difference are left out, as Wilcoxon did (Biometrics
-    Bulletin 1(6), 1945); effect size by Kerby, Comprehensive Psychology 3, 2014. Raises ValueError as
+    It compares losses because they say how wrong a probability is. On the probabilities themselves the test would tell
+    which detector says fake more often, not which is better. Clips without a difference are left out, as Wilcoxon did
+    (Biometrics Bulletin 1(6), 1945); effect size by Kerby, Comprehensive Psychology 3, 2014. Raises ValueError as
     `evaluate.stats.metrics.evaluate`.
     """
-    gained = log_losses(labels, second) - log_losses(labels, first)
-    differing = gained[gained != 0]
-    median = float(np.median(gained))
+    gains = log_losses(labels, second) - log_losses(labels, first)
+    differing = gains[gains != 0]
+    median = float(np.median(gains))
     if not differing.size:
         return Wilcoxon(0, median, 1.0, None)
     ranks = stats.rankdata(np.abs(differing))
@@ -141,7 +140,7 @@ def wilcoxon(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> Wilco
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
-    """Returns p-values corrected for being looked at together; None stays None and counts for nothing.
+    """Returns p-values corrected for multiple tests; None stays None and does not count as a test.
 
     Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6(2), 1979.
     """
@@ -155,14 +154,14 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
 
 
 def accuracy_error(first: int, second: int, clips: int) -> float:
-    """Returns the standard error of a difference in accuracy: of `clips`, those only one of two detectors has right."""
+    """Returns the standard error of a difference in accuracy, from the clips that only one detector gets right."""
     return math.sqrt(max(first + second - (first - second) ** 2 / clips, 0)) / clips
 
 
 def clips_needed(difference: float, error: float, clips: int) -> int | None:
-    """Returns how many clips would show a `difference` of this size four times in five (`POWER`), by a normal test.
+    """Returns how many clips would reveal a `difference` of this size four times in five (`POWER`), by a normal test.
 
-    `error` is its standard error with `clips` clips. None where there is no difference, or no error to scale.
+    `error` is its standard error with `clips` clips. None if the difference or its error is 0.
     """
     if not (difference and error):
         return None

@@ -105,13 +105,13 @@ def test_slices_divide_the_test_clips_and_count_each_once(ran):
     results = read_results(ran / "runs" / "mean-mobilenetv2-random")
     found = find_failures(results, find_footage(results), 0)
     clips = results.head.of("test")
-    titles = [title.split(",")[0].split(" ")[0] for title in found.slices]
-    assert titles == ["Coverage", "Size", "Length", "Part", "Person"]
-    for title, slices in list(found.slices.items())[:4]:
-        assert sum(one.real + one.fake for one in slices) == len(clips.ids), title
+    slices = {slicing.key: slicing.slices for slicing in found.slicings}
+    assert list(slices) == ["coverage", "size", "length", "folder", "person"]
+    for key in ("coverage", "size", "length", "folder"):
+        assert sum(one.real + one.fake for one in slices[key]) == len(clips.ids), key
     # The store's boxes are one pixel wide, and its clips last eleven seconds, or four where there are five frames.
-    assert [one.name for one in found.slices["Size of the face, side of its box in pixels"]] == ["under 80"]
-    assert [one.name for one in found.slices["Length of the clip, in seconds"]] == ["under 5", "10 to 20"]
+    assert [one.name for one in slices["size"]] == ["under 80"]
+    assert [one.name for one in slices["length"]] == ["under 5", "10 to 20"]
 
 
 def test_the_most_wrong_clips_come_first_and_only_wrong_ones(ran):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cache.schema import VideoRecord
-from evaluate.published import first_crops, main, published_batches, published_network
+from evaluate.__main__ import main
+from evaluate.published import first_crops, published_batches, published_network
 from extract.drawn.dataset import DrawnConfig, draw_dataset
 from tests.clips import write_clip
 
@@ -57,7 +58,7 @@ def test_everything_is_trainable():
 def test_both_recipes_are_trained_and_compared_by_one_command(tmp_path, monkeypatch):
     data = draw_dataset(DrawnConfig(tmp_path / "drawn", people=4, clips=2, youtube=2, fakes=8, workers=1))
     monkeypatch.chdir(tmp_path)
-    words = ["--data", str(data), "--backbones", "mobilenetv2", "--weights", "random", "--epochs", "1"]
+    words = ["published", "--data", str(data), "--backbones", "mobilenetv2", "--weights", "random", "--epochs", "1"]
     main(words)
     told = json.loads((tmp_path / "published/comparison/comparison.json").read_text())
     assert set(told["models"]) == {"ours-mobilenetv2", "published-mobilenetv2"}

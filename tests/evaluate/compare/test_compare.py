@@ -10,10 +10,10 @@ import pytest
 from cache.schema import UserError
 from evaluate.__main__ import main
 from evaluate.compare.comparison_page import comparison_tables
-from evaluate.compare.conclusions import sentences, shown_p, warnings
+from evaluate.compare.conclusions import p_text, sentences, warnings
 from evaluate.compare.numbers import compare_results
 from evaluate.compare.stage import CompareConfig, compare
-from evaluate.page.tables import Table, latex, markdown
+from evaluate.page.tables import Table, cell_text, latex, markdown
 from evaluate.results.read import read_results
 from tests.evaluate.report.test_report import PROFILE, Reader, clips, write_run
 from tests.stores import PROFILE as FEATURES
@@ -94,7 +94,7 @@ def test_sentences_say_what_is_shown_and_what_may_be_luck(runs):
     found = compared([runs[0], runs[2], runs[1]])
     accuracy, area, losses = sentences(found.pairs[0], found)
     assert accuracy.startswith("good is right on")
-    assert "good puts the fake one higher" in area
+    assert "good scores the fake one higher" in area
     assert "the probability of good is nearer" in losses
     assert all("not just luck" in text for text in (accuracy, area, losses))
     close = write_run(runs[0].parent / "close")
@@ -122,7 +122,7 @@ def test_warns_of_few_people_and_of_wide_intervals_with_the_clips_it_would_take(
     close = write_run(runs[0].parent / "close")
     rewritten(close, said(0.78))
     told = list(warnings(compared([runs[0], close])))
-    assert any("wide, more than the difference" in text and "test clips would show" in text for text in told)
+    assert any("wide, more than the difference" in text and "test clips would reveal" in text for text in told)
 
 
 def test_a_different_set_of_clips_is_refused_with_its_first_clip(runs, tmp_path):
@@ -176,7 +176,7 @@ def test_one_class_or_one_clip_leaves_no_number_made_up(tmp_path):
     assert found.pairs[0].delong.p is None
     assert "cannot be compared: there is one class only" in list(sentences(found.pairs[0], found))[1]
     for name, table in comparison_tables(found).items():
-        assert not any("nan" in cell.lower() for row in table.rows for cell in row), name
+        assert not any("nan" in cell_text(cell).lower() for row in table.rows for cell in row), name
 
 
 def test_the_command_leaves_page_numbers_tables_and_figures(runs, tmp_path, capsys, monkeypatch):
@@ -222,7 +222,7 @@ def test_tables_survive_signs_that_mean_something_to_latex_and_markdown():
 
 
 def test_p_values_are_shown_as_people_read_them():
-    assert [shown_p(p) for p in (None, 1e-9, 0.0042, 0.049, 1.0)] == ["–", "< 0.0001", "0.0042", "0.05", "1.00"]
+    assert [p_text(p) for p in (None, 1e-9, 0.0042, 0.049, 1.0)] == ["–", "< 0.0001", "0.0042", "0.05", "1.00"]
 
 
 def test_random_weights_and_other_splits_are_told(tmp_path):
@@ -230,5 +230,5 @@ def test_random_weights_and_other_splits_are_told(tmp_path):
     audit = json.loads((folders[1] / "audit.json").read_text())
     (folders[1] / "audit.json").write_text(json.dumps(audit | {"split": "identity"}))
     told = " ".join(warnings(compared(folders)))
-    assert "one stands on a backbone with random weights" in told
+    assert "one has a backbone with random weights" in told
     assert "split in different ways (identity, official)" in told

@@ -182,7 +182,7 @@ def test_a_report_is_numbers_figures_and_a_page(written):
         "measures.csv",
         "intervals.csv",
         "by-coverage.csv",
-        "by-part.csv",
+        "by-folder.csv",
         "by-person.csv",
     ]
     pages = ["metrics.json", "model-card.md", "report.html"]
@@ -306,7 +306,7 @@ def test_counts_and_coverage_of_the_parts_with_what_was_dropped(tmp_path):
     few = sum(share < 0.5 for share in coverage)
     assert 0 < few < len(coverage)
     assert f"test 20 40 {np.mean(coverage):.3f} {few} dropped 1 2 – –" in shown
-    assert f"{few} of 60 test clips show a face in less than half of their frames" in shown
+    assert f"{few} of 60 test clips show a face in less than 50% of their frames" in shown
     assert "in no part: 3." in shown
 
 
@@ -340,8 +340,8 @@ LEAKS = [
 def test_leaks_are_named_and_the_test_clips_they_touch_counted_once(tmp_path):
     shown = read(page(write_run(tmp_path / "run", findings=LEAKS)))
     assert "3 of 60 test clips show a person who is also in train" in shown
-    assert "1 of 60 test clips come from footage that is also in train" in shown
-    assert "2 of 60 test clips have the very content of a clip in train" in shown
+    assert "1 of 60 test clips were made from footage that is also in train" in shown
+    assert "2 of 60 test clips have the same content as a clip in train" in shown
     assert "People in more than one part (2) id7 : 1 in train, 2 in test train: clip00000.mp4 test:" in shown
     assert "Source videos in more than one part (2) film.mp4 : 1 in train, 2 in test" in shown
     assert "Clips with equal content (2) clip00003.mp4 : 1 in train, 2 in test" in shown
@@ -357,9 +357,9 @@ def test_many_findings_are_folded(tmp_path, count):
 
 
 NOTES = {
-    "random": "random weights, so the accuracy shows the plumbing only",
-    "baseline": "The head does not beat the baseline",
-    "no validation": "no threshold was chosen; calls are made at 0.5 only",
+    "random": "random weights, so these numbers show that the pipeline runs",
+    "baseline": "The head does not beat its baseline",
+    "no validation": "no threshold was chosen; calls are at 0.5 only",
     "one class": "clips only; every measure that needs both classes is undefined",
     "few": "The test part has 1 real and 8 fake clips, too few for some of the intervals",
     "wide": "The test part has only 9 clips",
@@ -444,10 +444,10 @@ def test_the_recipe_asks_for_the_run_and_the_report_again(tmp_path):
     folder = write_run(tmp_path / "my runs" / "x", settings=settings)
     recipe = re.findall(r"<pre>(.*?)</pre>", page(folder, resamples=7), re.DOTALL)
     fit, again = (shlex.split(line) for line in html.unescape(recipe[0]).splitlines())
-    assert fit[:4] == ["python", "-m", "train", "fit"]
-    assert parse_flags("", "", FitConfig, fit[4:]) == dataclasses.replace(asked, features=Path("data/my set/f-1a2b"))
-    assert again[:4] == ["python", "-m", "evaluate", "report"]
-    assert parse_flags("", "", ReportConfig, again[4:]) == ReportConfig(run=folder, resamples=7, seed=0)
+    assert fit[:2] == ["reelcheck", "train"]
+    assert parse_flags("", "", FitConfig, fit[2:]) == dataclasses.replace(asked, features=Path("data/my set/f-1a2b"))
+    assert again[:2] == ["reelcheck", "eval"]
+    assert parse_flags("", "", ReportConfig, again[2:]) == ReportConfig(run=folder, resamples=7, seed=0)
 
 
 def test_the_command_prints_headline_and_path_and_writes_the_same_bytes_again(written, capsys):
@@ -572,7 +572,7 @@ def test_a_run_without_a_test_part_is_refused(tmp_path):
 
 @pytest.mark.parametrize("resamples", [0, -1])
 def test_no_resamples_are_refused(run_folder, resamples):
-    with pytest.raises(UserError, match=f"--resamples {resamples} draws no interval"):
+    with pytest.raises(UserError, match=f"--resamples {resamples} gives no interval"):
         report(run_folder, resamples)
 
 

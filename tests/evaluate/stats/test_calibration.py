@@ -8,7 +8,11 @@ from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
+from cache.files import write_csv
+from evaluate.results.read import find_temperature, read_temperature
 from evaluate.stats.calibration import BINS, LOGIT, Temperature, calibration_error, fit_temperature, reliability
+from train.runs.folder import PREDICTION_COLUMNS
+from train.runs.predictions import Predictions
 
 
 def simulated(generator, clips, heat):
@@ -110,3 +114,34 @@ def test_the_interval_of_the_error_holds_the_truth(heat):
         found = calibration_error(*simulated(generator, 518, heat), 200, 0)
         held += (found.low or 0.0) <= truth <= (found.high or 1.0)
     assert held >= 0.93 * 150
+
+
+def disagreeing():
+    """Predictions whose validation part is overconfident by 3 and whose test part is underconfident by 2."""
+    generator = np.random.default_rng(5)
+    (labels, probabilities), tested = simulated(generator, 2_000, 3.0), simulated(generator, 2_000, 0.5)
+    parts = np.repeat(["val", "test"], 2_000)
+    ids = [f"{number}.mp4" for number in range(4_000)]
+    columns = np.concatenate([labels, tested[0]]), parts, np.concatenate([probabilities, tested[1]]), np.ones(4_000)
+    return Predictions(ids, *columns)
+
+
+def test_the_temperature_of_a_run_is_that_of_its_validation_part_alone(tmp_path):
+    clips = disagreeing()
+    validation, test = clips.of("val"), clips.of("test")
+    expected = fit_temperature(validation.labels, validation.probabilities)
+    on_test = fit_temperature(test.labels, test.probabilities)
+    assert expected is not None
+    assert on_test is not None
+    assert expected.value > 2 > 1 > on_test.value
+    assert find_temperature(clips) == expected
+    rows = zip(clips.ids, clips.labels, clips.parts, clips.probabilities, clips.coverage, strict=True)
+    write_csv(tmp_path / "predictions.csv", PREDICTION_COLUMNS, list(rows))
+    read = read_temperature(tmp_path)
+    assert read is not None
+    assert read.value == pytest.approx(expected.value)
+    assert read.clips == 2_000
+
+
+def test_a_run_without_validation_has_no_temperature():
+    assert find_temperature(disagreeing().of("test")) is None
