@@ -11,7 +11,7 @@ import numpy as np
 from cache.cli import option, start_keras
 from cache.schema import UserError
 from train.data.split import SplitConfig, SplitKind
-from train.data.training_set import Material, gather
+from train.data.training_set import TrainingSet, gather
 from train.heads.architectures import HEADS, HeadConfig, require_buildable
 from train.runs.ensemble import EnsembleConfig, ensemble
 from train.runs.folder import free_name
@@ -19,7 +19,7 @@ from train.runs.write import Trained, record
 
 if TYPE_CHECKING:
     from train.data.inputs import Inputs
-    from train.heads.training import LearnConfig, Progress
+    from train.heads.training import LearnConfig, HeadProgress
 
 
 @dataclass(frozen=True)
@@ -79,16 +79,17 @@ def fit(config: FitConfig) -> Path:
     A UserError says what cannot be trained on.
     """
     check(config)
-    material = gather(config.features, config.split_config)
-    name = free_name(config.runs, config.name, f"{config.head}-{material.profile.backbone}-{config.split}")
+    training_set = gather(config.features, config.split_config)
+    name = free_name(config.runs, config.name, f"{config.head}-{training_set.profile.backbone}-{config.split}")
     seeds = [
         dataclasses.replace(config, seed=config.seed + number, seeds=1, name=name if config.seeds == 1 else None)
         for number in range(config.seeds)
     ]
     names = [name] if config.seeds == 1 else [free_name(config.runs, f"{name}-seed{one.seed}", "") for one in seeds]
-    trained = train_all(seeds, material)
+    trained = train_all(seeds, training_set)
     folders = [
-        record(config.runs / own, one, material, found) for own, one, found in zip(names, seeds, trained, strict=True)
+        record(config.runs / own, one, training_set, found)
+        for own, one, found in zip(names, seeds, trained, strict=True)
     ]
     if len(folders) == 1:
         return folders[0]
@@ -107,44 +108,44 @@ def check(config: FitConfig) -> None:
         )
 
 
-def train_all(configs: Sequence[FitConfig], material: Material) -> list[Trained]:
+def train_all(configs: Sequence[FitConfig], training_set: TrainingSet) -> list[Trained]:
     """Returns the heads that `configs`, which differ in nothing that a stack has in common, ask for."""
     start_keras()
     from tqdm import tqdm
 
-    from train.heads.training import Job, learn_many, require_numbers
+    from train.heads.training import HeadJob, learn_many, require_numbers
 
-    first, inputs = configs[0], inputs_of(configs[0], material)
-    total = first.epochs if len(material.val) else first.fixed_epochs
+    first, inputs = configs[0], inputs_of(configs[0], training_set)
+    total = first.epochs if len(training_set.val) else first.fixed_epochs
     found: dict[int, Trained] = {}
     with tqdm(total=total, unit="epoch", desc="train", mininterval=0.5) as bar:
-        jobs = [Job(config.head_config, config.learn_config, _shown_on(bar)) for config in configs]
-        for job, progress in learn_many(jobs, inputs, material.train, material.val, len(jobs)):
+        jobs = [HeadJob(config.head_config, config.learn_config, _shown_on(bar)) for config in configs]
+        for job, progress in learn_many(jobs, inputs, training_set.train, training_set.val, len(jobs)):
             require_numbers(progress, job.learn)
             number = jobs.index(job)
-            found[number] = finish(configs[number], progress, material)
+            found[number] = finish(configs[number], progress, training_set)
             bar.write(_outcome(job.learn.seed, progress))
     return [found[number] for number in range(len(jobs))]
 
 
-def inputs_of(config: FitConfig, material: Material) -> "Inputs":
+def inputs_of(config: FitConfig, training_set: TrainingSet) -> "Inputs":
     """Returns what the heads of the shape of `config` learn from. Keras has been started."""
     from train.heads.training import usable_components
 
-    return material.inputs(usable_components(config.head_config, config.components))
+    return training_set.inputs(usable_components(config.head_config, config.components))
 
 
-def finish(config: FitConfig, progress: "Progress", material: Material) -> Trained:
+def finish(config: FitConfig, progress: "HeadProgress", training_set: TrainingSet) -> Trained:
     """Returns the head that `progress` led to, trained as `config` says, and what it says of all clips."""
     from train.heads.training import finished_head, predict
 
-    head = finished_head(config.head_config, progress, inputs_of(config, material))
-    said = predict(head, material.clips, material.used)
-    return Trained(config.head_config, head, progress.history, said, material.baseline, progress.seconds)
+    head = finished_head(config.head_config, progress, inputs_of(config, training_set))
+    said = predict(head, training_set.clips, training_set.used)
+    return Trained(config.head_config, head, progress.history, said, training_set.baseline, progress.seconds)
 
 
 def _shown_on(bar):
-    def watch(progress: "Progress") -> bool:
+    def watch(progress: "HeadProgress") -> bool:
         bar.update(progress.epochs - bar.n if progress.epochs > bar.n else 0)
         bar.set_postfix({name: f"{values[-1]:.4f}" for name, values in progress.history.items()}, refresh=False)
         return True
@@ -152,7 +153,7 @@ def _shown_on(bar):
     return watch
 
 
-def _outcome(seed: int, progress: "Progress") -> str:
+def _outcome(seed: int, progress: "HeadProgress") -> str:
     stopped = f"seed {seed}: {progress.epochs} epochs in {progress.seconds:.1f} s"
     if "val_loss" not in progress.history:
         return f"{stopped}; no validation part, the last weights are kept."

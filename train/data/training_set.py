@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class TrainingSet:
     """The videos that were extracted, the part of each, and what the parts have in common."""
 
     contents: Contents
@@ -47,7 +47,7 @@ class Material:
 
         return baseline_probabilities(self.clips, self.train, self.used)
 
-    @functools.cache  # noqa: B019 - a process has one material or two
+    @functools.cache  # noqa: B019 - a process has one training_set or two
     def inputs(self, components: int) -> "Inputs":
         """Returns what heads learn from, fitted on train: see `train.data.inputs.prepare`."""
         from train.data.inputs import prepare
@@ -79,16 +79,16 @@ class Material:
         return self.rows(TRAIN, VAL, TEST)
 
 
-def gather(features: Path | None, config: SplitConfig) -> Material:
+def gather(features: Path | None, config: SplitConfig) -> TrainingSet:
     """Loads the features folder (by default the newest), splits, audits, and prints what came of it.
 
     A UserError says what cannot be trained on.
     """
     contents = _load(features or newest_features(Path("data")))
     parted = split(contents.records, config)
-    material = Material(contents, parted, audit(contents.records, parted.parts, contents.checksums))
-    _describe(material)
-    return material
+    training_set = TrainingSet(contents, parted, audit(contents.records, parted.parts, contents.checksums))
+    _describe(training_set)
+    return training_set
 
 
 def newest_features(data: Path) -> Path:
@@ -111,13 +111,13 @@ def _load(folder: Path) -> Contents:
     return contents
 
 
-def _describe(material: Material) -> None:
-    print(f"{material.contents.store.folder}: {len(material.contents.records)} videos")
+def _describe(training_set: TrainingSet) -> None:
+    print(f"{training_set.contents.store.folder}: {len(training_set.contents.records)} videos")
     print(f"  {'part':<8}{'real':>6}{'fake':>6}")
     for part in (*PARTS, DROPPED):
-        labels = material.contents.labels[material.rows(part)]
+        labels = training_set.contents.labels[training_set.rows(part)]
         if labels.size or part != DROPPED:
             print(f"  {part:<8}{(labels == 0).sum():>6}{(labels == 1).sum():>6}")
-    print(summary(material.findings))
-    for note in material.split.notes:
+    print(summary(training_set.findings))
+    for note in training_set.split.notes:
         print(note)

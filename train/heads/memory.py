@@ -13,15 +13,15 @@ KEPT = 24
 """Numbers that a frame leaves behind for the gradient, by unit of the head: gates, states and their products."""
 
 
-def places_that_fit(wanted: int, config: HeadConfig, inputs: Inputs, batch: int) -> int:
+def slots_that_fit(wanted: int, config: HeadConfig, inputs: Inputs, batch: int) -> int:
     """Returns `wanted`, halved until so many heads fit into the memory that is free, saying so."""
     free, each = free_memory(), bytes_each(config, inputs, batch)
-    places = wanted
-    while places > 1 and free is not None and places * each > SHARE * free:
-        places //= 2
-    if places < wanted:
-        print(f"{wanted} heads side by side need {wanted * each / 1e9:.1f} GB, too much here; going on with {places}.")
-    return places
+    slots = wanted
+    while slots > 1 and free is not None and slots * each > SHARE * free:
+        slots //= 2
+    if slots < wanted:
+        print(f"{wanted} heads side by side need {wanted * each / 1e9:.1f} GB, too much here; going on with {slots}.")
+    return slots
 
 
 def bytes_each(config: HeadConfig, inputs: Inputs, batch: int) -> int:

@@ -37,12 +37,12 @@ class LearnConfig:
 History = dict[str, list[float]]
 """By epoch: `loss`, and with validation `val_loss`, binary cross-entropy in nats a clip, weighted, and `val_auc`."""
 
-Watch = Callable[["Progress"], bool]
+Watch = Callable[["HeadProgress"], bool]
 """Looks at a head after each epoch; False ends it."""
 
 
 @dataclass
-class Progress:
+class HeadProgress:
     """A head in training: its losses so far, and the epoch (from 1) and weights that are best on validation."""
 
     history: History = field(default_factory=lambda: {"loss": []})
@@ -64,7 +64,7 @@ class Progress:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class HeadJob:
     """A head to be trained, and who watches it."""
 
     head: HeadConfig
@@ -82,17 +82,17 @@ def learn(
     the loss stops being a number.
     """
     inputs = prepare(clips, train, usable_components(shape, config.components))
-    ((_, progress),) = learn_many([Job(shape, config)], inputs, train, val, places=1)
+    ((_, progress),) = learn_many([HeadJob(shape, config)], inputs, train, val, slots=1)
     require_numbers(progress, config)
     return finished_head(shape, progress, inputs), progress.history
 
 
 def learn_many(
-    jobs: Iterable[Job], inputs: Inputs, train: np.ndarray, val: np.ndarray, places: int
-) -> Iterator[tuple[Job, Progress]]:
-    """Yields each job, all of one shape, with how it went, as they end; at most `places` are trained at once.
+    jobs: Iterable[HeadJob], inputs: Inputs, train: np.ndarray, val: np.ndarray, slots: int
+) -> Iterator[tuple[HeadJob, HeadProgress]]:
+    """Yields each job, all of one shape, with how it went, as they end; at most `slots` are trained at once.
 
-    A job is taken from `jobs` when there is a place for it, so `jobs` may decide on it by what the earlier ones gave.
+    A job is taken from `jobs` when there is a slot for it, so `jobs` may decide on it by what the earlier ones gave.
     What a head learns does not depend on the others.
     """
     jobs = iter(jobs)
@@ -101,7 +101,7 @@ def learn_many(
         return
     jobs = itertools.chain([first], jobs)
     steps = -(-len(train) // first.learn.batch)
-    stack = Stack(first.head, inputs, places, len(train) // steps)
+    stack = Stack(first.head, inputs, slots, len(train) // steps)
     course = _Course(stack, inputs.clips.labels, train, val)
     while True:
         while course.free and (job := next(jobs, None)) is not None:
@@ -121,7 +121,7 @@ def usable_components(head: HeadConfig, components: int) -> int:
     return 0 if head.head == "mean" else components
 
 
-def finished_head(shape: HeadConfig, progress: Progress, inputs: Inputs) -> keras.Model:
+def finished_head(shape: HeadConfig, progress: HeadProgress, inputs: Inputs) -> keras.Model:
     """Returns the head of `progress` as a plain Keras model that takes features (B, 12, D) as they are stored."""
     head = build_head(shape, inputs.clips.features.shape[2])
     head.get_layer("normalise").set_weights([inputs.mean, inputs.variance])
@@ -131,18 +131,18 @@ def finished_head(shape: HeadConfig, progress: Progress, inputs: Inputs) -> kera
     return head
 
 
-def require_numbers(progress: Progress, config: LearnConfig) -> None:
+def require_numbers(progress: HeadProgress, config: LearnConfig) -> None:
     """Raises a UserError if the loss stopped being a number."""
     if progress.broken:
         raise UserError(f"{progress.broken}; try again with a --learning-rate below {config.learning_rate:g}.")
 
 
 class _Runner:
-    """A job at its place in the stack."""
+    """A job at its slot in the stack."""
 
-    def __init__(self, job: Job, weights: np.ndarray, epochs: int) -> None:
+    def __init__(self, job: HeadJob, weights: np.ndarray, epochs: int) -> None:
         self.job, self.weights, self.epochs = job, weights, epochs
-        self.progress, self._start = Progress(), time.perf_counter()
+        self.progress, self._start = HeadProgress(), time.perf_counter()
 
     def batches(self, train: np.ndarray, size: int) -> np.ndarray:
         """Returns int32 (steps, size): the epoch's clips in an order that follows from seed and epoch.
@@ -188,64 +188,64 @@ class _Course:
 
     def __init__(self, stack: Stack, labels: np.ndarray, train: np.ndarray, val: np.ndarray) -> None:
         self._stack, self._labels, self._train, self._val = stack, labels, train, val
-        self._places: list[_Runner | None] = [None] * stack.places
+        self._slots: list[_Runner | None] = [None] * stack.slots
 
     @property
     def free(self) -> bool:
         """Whether a job can begin."""
-        return None in self._places
+        return None in self._slots
 
     @property
     def running(self) -> list[tuple[int, _Runner]]:
-        """The places in use, and what runs there."""
-        return [(place, runner) for place, runner in enumerate(self._places) if runner is not None]
+        """The slots in use, and what runs there."""
+        return [(slot, runner) for slot, runner in enumerate(self._slots) if runner is not None]
 
-    def begin(self, job: Job) -> None:
-        """Gives `job` a place."""
-        place, config = self._places.index(None), job.learn
+    def begin(self, job: HeadJob) -> None:
+        """Gives `job` a slot."""
+        slot, config = self._slots.index(None), job.learn
         weights = balanced_weights(self._labels[self._train]) if config.class_weights else np.ones(2)
-        self._places[place] = _Runner(job, weights, config.epochs if len(self._val) else config.fixed_epochs)
-        self._stack.put(place, config.learning_rate, config.weight_decay, config.seed)
+        self._slots[slot] = _Runner(job, weights, config.epochs if len(self._val) else config.fixed_epochs)
+        self._stack.put(slot, config.learning_rate, config.weight_decay, config.seed)
 
-    def epoch(self) -> Iterator[tuple[Job, Progress]]:
-        """Trains each running head for an epoch and yields those that have ended, which leave their places."""
+    def epoch(self) -> Iterator[tuple[HeadJob, HeadProgress]]:
+        """Trains each running head for an epoch and yields those that have ended, which leave their slots."""
         self._train_once()
         losses, validation = self._stack.take_losses(), self._validate()
-        for place, runner in self.running:
-            runner.note(float(losses[place]), None if validation is None else validation[place])
-        improved = [(place, runner.progress) for place, runner in self.running if runner.improved]
-        kept = self._stack.weights([place for place, _ in improved]) if improved else []
+        for slot, runner in self.running:
+            runner.note(float(losses[slot]), None if validation is None else validation[slot])
+        improved = [(slot, runner.progress) for slot, runner in self.running if runner.improved]
+        kept = self._stack.weights([slot for slot, _ in improved]) if improved else []
         for (_, progress), weights in zip(improved, kept, strict=True):
             progress.best, progress.weights = progress.epochs, weights
-        for place, runner in self.running:
+        for slot, runner in self.running:
             if runner.ended or not runner.job.watch(runner.progress):
-                self._places[place] = None
+                self._slots[slot] = None
                 yield runner.job, runner.progress
 
     def _train_once(self) -> None:
         stack = self._stack
         steps = len(self._train) // stack.batch
-        rows = np.zeros((steps, stack.places, stack.batch), np.int32)
-        keep = np.zeros((stack.places, stack.batch, stack.vector), np.float32)
-        weights = np.zeros((stack.places, stack.batch), np.float32)
+        rows = np.zeros((steps, stack.slots, stack.batch), np.int32)
+        keep = np.zeros((stack.slots, stack.batch, stack.vector), np.float32)
+        weights = np.zeros((stack.slots, stack.batch), np.float32)
         keeps = {}
-        for place, runner in self.running:
-            rows[:, place] = runner.batches(self._train, stack.batch)
-            keeps[place] = runner.keeps(steps, keep.shape[1:])
+        for slot, runner in self.running:
+            rows[:, slot] = runner.batches(self._train, stack.batch)
+            keeps[slot] = runner.keeps(steps, keep.shape[1:])
         for step in range(steps):
-            for place, runner in self.running:
-                keep[place] = next(keeps[place])
-                weights[place] = runner.weights[self._labels[rows[step, place]]]
+            for slot, runner in self.running:
+                keep[slot] = next(keeps[slot])
+                weights[slot] = runner.weights[self._labels[rows[step, slot]]]
             stack.step(rows[step], keep, weights)
 
     def _validate(self) -> list[tuple[float, float]] | None:
-        """Returns for each place the weighted loss and the ROC AUC on validation."""
+        """Returns for each slot the weighted loss and the ROC AUC on validation."""
         if not len(self._val):
             return None
         logits, labels = self._stack.logits(self._val), self._labels[self._val]
         with np.errstate(invalid="ignore"):  # a head may have gone astray
             losses, aucs = np.logaddexp(0, logits) - labels * logits, roc_auc(logits, labels)
-        weights = [np.ones(2) if runner is None else runner.weights for runner in self._places]
+        weights = [np.ones(2) if runner is None else runner.weights for runner in self._slots]
         return [
             (float((wide[labels] * row).mean()), float(auc))
             for wide, row, auc in zip(weights, losses, aucs, strict=True)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from cache.cli import start_keras
 from cache.schema import UserError
-from train.data.training_set import Material
+from train.data.training_set import TrainingSet
 from train.fit import FitConfig, finish, train_all
 from train.runs.folder import CONFIG, DONE, free_name
 from train.runs.write import record
 
 if TYPE_CHECKING:
-    from train.heads.training import Progress
+    from train.heads.training import HeadProgress
 
 BEST = "best"
 
@@ -30,26 +30,26 @@ class Winner:
     number: int
     config: FitConfig
     origin: Mapping[str, Any]
-    learnt: "Progress | None"
+    learnt: "HeadProgress | None"
 
 
-def write_winners(runs: Path, prefix: str, winners: Sequence[Winner], material: Material) -> list[Path]:
+def write_winners(runs: Path, prefix: str, winners: Sequence[Winner], training_set: TrainingSet) -> list[Path]:
     """Returns the run folders of `winners`, best first; each keeps its origin, and one already there stays."""
-    folders = [_find(runs, winner) or _write(runs, prefix, winner, material) for winner in winners]
+    folders = [_find(runs, winner) or _write(runs, prefix, winner, training_set) for winner in winners]
     if folders:
         _point(runs / BEST, folders[0])
     return folders
 
 
-def _write(runs: Path, prefix: str, winner: Winner, material: Material) -> Path:
+def _write(runs: Path, prefix: str, winner: Winner, training_set: TrainingSet) -> Path:
     start_keras()
     if winner.learnt is None:
-        (trained,) = train_all([winner.config], material)
+        (trained,) = train_all([winner.config], training_set)
     else:
-        trained = finish(winner.config, winner.learnt, material)
+        trained = finish(winner.config, winner.learnt, training_set)
     name = free_name(runs, None, f"{prefix}-trial{winner.number}")
     named = dataclasses.replace(winner.config, name=name)
-    return record(runs / name, named, material, trained, {"trial": winner.origin})
+    return record(runs / name, named, training_set, trained, {"trial": winner.origin})
 
 
 def _find(runs: Path, winner: Winner) -> Path | None:

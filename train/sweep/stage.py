@@ -13,7 +13,7 @@ import numpy as np
 from cache.cli import option, start_keras
 from cache.schema import UserError
 from train.data.split import SplitConfig, SplitKind
-from train.data.training_set import Material, gather
+from train.data.training_set import TrainingSet, gather
 from train.fit import FitConfig, check
 from train.heads.architectures import HEADS
 from train.sweep.best_runs import Winner, write_winners
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
     from train.data.inputs import Inputs
-    from train.heads.training import Job, Progress
+    from train.heads.training import HeadJob, HeadProgress
     from train.sweep.study import Group, Space, StudyConfig, Trials
 
 VALUES = ("head", "units", "differences", "learning_rate", "dropout", "weight_decay")
@@ -107,17 +107,21 @@ def sweep(config: SweepConfig) -> Path:
     from train.sweep.study import alone, as_values, importances, open_study, results
 
     _check(config)
-    material = _material(config)
-    _require_validation(material)
+    training_set = _training_set(config)
+    _require_validation(training_set)
     config.folder.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     with alone(config.folder):
-        learnt = _try_all(config, material)
-        study = open_study(config.study_config(), _made_for(config, material))
+        learnt = _try_all(config, training_set)
+        study = open_study(config.study_config(), _made_for(config, training_set))
         ranked = results(study)
-        told = {"config": as_values(config), "made_for": _made_for(config, material), "importances": importances(study)}
+        told = {
+            "config": as_values(config),
+            "made_for": _made_for(config, training_set),
+            "importances": importances(study),
+        }
         told |= {"seconds": round(time.perf_counter() - start, 1)}
-        folders = _write_best(config, material, ranked, learnt)
+        folders = _write_best(config, training_set, ranked, learnt)
         write_leaderboard(config.folder, ranked, told | {"runs": [str(folder) for folder in folders]})
     return config.folder
 
@@ -151,40 +155,43 @@ def _check_range(name: str, values: tuple[float, ...], least: float, most: float
         raise UserError(f"{flag} {shown} is no range within {least:g} to {most:g}; give LOWEST,HIGHEST.")
 
 
-def _require_validation(material: Material) -> None:
-    labels = set(material.contents.labels[material.val].tolist())
+def _require_validation(training_set: TrainingSet) -> None:
+    labels = set(training_set.contents.labels[training_set.val].tolist())
     if len(labels) < 2:
         raise UserError(
-            f"the {material.split.kind} split has {len(material.val)} validation videos, which a sweep needs of both "
+            f"the {training_set.split.kind} split has {len(training_set.val)} validation videos, which a sweep needs of both "
             "classes to choose by; take another --split, a larger --val, or your own parts with --split csv."
         )
 
 
 @functools.lru_cache(maxsize=1)
-def _material(config: SweepConfig) -> Material:
+def _training_set(config: SweepConfig) -> TrainingSet:
     return gather(config.features, config.split_config)
 
 
-def _made_for(config: SweepConfig, material: Material) -> dict[str, Any]:
+def _made_for(config: SweepConfig, training_set: TrainingSet) -> dict[str, Any]:
     """Returns what all trials of a study have in common."""
     from train.sweep.study import as_values
 
     names = ("dense", "components", "batch", "epochs", "patience", "first_rung", "factor", "seed", "sampler", "points")
     parts = repr(
-        [(record.id, part) for record, part in zip(material.contents.records, material.split.parts, strict=True)]
+        [
+            (record.id, part)
+            for record, part in zip(training_set.contents.records, training_set.split.parts, strict=True)
+        ]
     )
     clips = hashlib.sha256(parts.encode()).hexdigest()[:12]
-    known = {"features": material.contents.store.fingerprint, "videos and parts": clips}
+    known = {"features": training_set.contents.store.fingerprint, "videos and parts": clips}
     return known | {name: getattr(config, name) for name in names} | as_values(config.space)
 
 
-def _try_all(config: SweepConfig, material: Material) -> "dict[int, Progress]":
+def _try_all(config: SweepConfig, training_set: TrainingSet) -> "dict[int, HeadProgress]":
     """Trains what is missing; returns how the best of it went, by number of the trial."""
     import joblib
 
     from train.sweep.study import open_study
 
-    open_study(config.study_config(), _made_for(config, material))
+    open_study(config.study_config(), _made_for(config, training_set))
     groups = config.space.groups
     counts = [config.trials // len(groups) + (number < config.trials % len(groups)) for number in range(len(groups))]
     with joblib.parallel_config(config.backend if config.jobs > 1 else "loky", n_jobs=config.jobs):
@@ -194,34 +201,34 @@ def _try_all(config: SweepConfig, material: Material) -> "dict[int, Progress]":
     return {number: progress for found in learnt for number, progress in found.items()}
 
 
-def try_group(config: SweepConfig, group: "Group", count: int) -> "dict[int, Progress]":
+def try_group(config: SweepConfig, group: "Group", count: int) -> "dict[int, HeadProgress]":
     """Trains trials of one shape until there are `count` in the study; returns how the best of them went, by number."""
     start_keras()
-    from train.heads.memory import out_of_memory, places_that_fit
+    from train.heads.memory import out_of_memory, slots_that_fit
     from train.heads.training import usable_components
     from train.sweep.study import Trials, open_study
 
-    material, first = _material(config), config.fit_config(group, config.seed)
-    study = open_study(config.study_config(), _made_for(config, material))
+    training_set, first = _training_set(config), config.fit_config(group, config.seed)
+    study = open_study(config.study_config(), _made_for(config, training_set))
     trials = Trials(study, config.study_config(), config.space, group, count)
     if config.storage is None or config.adopt:
         trials.adopt()
-    inputs = material.inputs(usable_components(first.head_config, config.components))
-    places = places_that_fit(min(config.places, count), first.head_config, inputs, config.batch)
-    best: dict[int, Progress] = {}
+    inputs = training_set.inputs(usable_components(first.head_config, config.components))
+    slots = slots_that_fit(min(config.places, count), first.head_config, inputs, config.batch)
+    best: dict[int, HeadProgress] = {}
     while True:
         try:
-            _train_trials(config, trials, inputs, places, best)
+            _train_trials(config, trials, inputs, slots, best)
             return best
         except Exception as error:
-            if places == 1 or not out_of_memory(error):
+            if slots == 1 or not out_of_memory(error):
                 raise
-        places //= 2
-        print(f"memory is short: going on with {places} trials side by side.")
+        slots //= 2
+        print(f"memory is short: going on with {slots} trials side by side.")
 
 
 def _train_trials(
-    config: SweepConfig, trials: "Trials", inputs: "Inputs", places: int, best: "dict[int, Progress]"
+    config: SweepConfig, trials: "Trials", inputs: "Inputs", slots: int, best: "dict[int, HeadProgress]"
 ) -> None:
     """Trains trials until there are none left; `best` always holds the best that are complete."""
     from optuna.trial import TrialState
@@ -229,10 +236,10 @@ def _train_trials(
 
     from train.heads.training import learn_many
 
-    material = _material(config)
-    reals, fakes = np.bincount(material.contents.labels[material.val], minlength=2).tolist()
-    watched: dict[Job, _Watched] = {}
-    learnt = learn_many(_jobs(config, trials, watched), inputs, material.train, material.val, places)
+    training_set = _training_set(config)
+    reals, fakes = np.bincount(training_set.contents.labels[training_set.val], minlength=2).tolist()
+    watched: dict[HeadJob, _Watched] = {}
+    learnt = learn_many(_jobs(config, trials, watched), inputs, training_set.train, training_set.val, slots)
     for job, progress in tqdm(learnt, total=trials.left, unit="trial", desc=trials.title, mininterval=0.5):
         trial = watched.pop(job)
         state = TrialState.FAIL if progress.broken else TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
@@ -243,13 +250,13 @@ def _train_trials(
                 best.pop(min(best, key=lambda number: best[number].best_value("val_auc")))
 
 
-def _jobs(config: SweepConfig, trials: "Trials", watched: "dict[Job, _Watched]") -> "Iterator[Job]":
-    from train.heads.training import Job
+def _jobs(config: SweepConfig, trials: "Trials", watched: "dict[HeadJob, _Watched]") -> "Iterator[HeadJob]":
+    from train.heads.training import HeadJob
 
     for trial, values in trials:
         fitted = config.fit_config(values, config.seed + trial.number)
         watch = _Watched(trial, config)
-        job = Job(fitted.head_config, fitted.learn_config, watch)
+        job = HeadJob(fitted.head_config, fitted.learn_config, watch)
         watched[job] = watch
         yield job
 
@@ -263,7 +270,7 @@ class _Watched:
         self._rungs = {step for step in steps if step < config.epochs}
         self._reported = set(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
 
-    def __call__(self, progress: "Progress") -> bool:
+    def __call__(self, progress: "HeadProgress") -> bool:
         """Reports to the study at a rung; False ends the trial."""
         if progress.epochs not in self._rungs:
             return True
@@ -273,7 +280,7 @@ class _Watched:
         return not self.pruned
 
 
-def _result(progress: "Progress", seed: int, reals: int, fakes: int) -> dict[str, Any]:
+def _result(progress: "HeadProgress", seed: int, reals: int, fakes: int) -> dict[str, Any]:
     found = {"seed": seed, "epochs": progress.epochs, "best_epoch": progress.best, "reason": progress.broken}
     if not progress.best:
         return found
@@ -283,9 +290,9 @@ def _result(progress: "Progress", seed: int, reals: int, fakes: int) -> dict[str
 
 
 def _write_best(
-    config: SweepConfig, material: Material, ranked: list[dict[str, Any]], learnt: "dict[int, Progress]"
+    config: SweepConfig, training_set: TrainingSet, ranked: list[dict[str, Any]], learnt: "dict[int, HeadProgress]"
 ) -> list[Path]:
-    made_for = {"sweep": config.name, **_made_for(config, material)}
+    made_for = {"sweep": config.name, **_made_for(config, training_set)}
     winners = [
         Winner(
             row["trial"],
@@ -296,4 +303,4 @@ def _write_best(
         for row in ranked[: config.best]
         if row["state"] == "complete"
     ]
-    return write_winners(config.runs, config.name, winners, material)
+    return write_winners(config.runs, config.name, winners, training_set)

@@ -14,7 +14,7 @@ from train.data.inputs import prepare
 from train.heads.architectures import HEADS, HeadConfig, build_head
 from train.heads.stack import draw_weights
 from train.heads.stacked_layers import STACKED, forward
-from train.heads.training import Job, LearnConfig, finished_head, learn_many, predict, roc_auc
+from train.heads.training import HeadJob, LearnConfig, finished_head, learn_many, predict, roc_auc
 
 ROWS = np.arange(96)
 TRAIN, VAL = ROWS[:60], ROWS[60:]
@@ -65,11 +65,11 @@ def test_a_trial_in_a_stack_learns_what_it_learns_alone(name):
     clips = clips_of(strength=0.3)
     inputs = prepare(clips, TRAIN, 0)
     jobs = [
-        Job(small(name, dropout=share), replace(QUICK, learning_rate=rate, weight_decay=decay, seed=seed))
+        HeadJob(small(name, dropout=share), replace(QUICK, learning_rate=rate, weight_decay=decay, seed=seed))
         for share, rate, decay, seed in ((0.0, 1e-2, 0.0, 3), (0.5, 3e-3, 0.1, 4), (0.3, 2e-2, 1.0, 5))
     ]
     together = dict(learn_many(jobs, inputs, TRAIN, VAL, 3))
-    alone = dict(learn_many(jobs, inputs, TRAIN, VAL, 1))  # one place: one after the other
+    alone = dict(learn_many(jobs, inputs, TRAIN, VAL, 1))  # one slot: one after the other
     for job in jobs:
         for column in ("loss", "val_loss"):
             found, expected = together[job].history[column], alone[job].history[column]
@@ -87,7 +87,7 @@ def test_training_takes_the_steps_that_keras_takes(name):
     """One epoch without dropout, against the plain head under keras.optimizers.Adam on the same batches."""
     clips, config = clips_of(strength=0.3), small(name, dropout=0.0)
     inputs = prepare(clips, TRAIN, 0)
-    job = Job(config, replace(QUICK, epochs=1, patience=1, class_weights=False))
+    job = HeadJob(config, replace(QUICK, epochs=1, patience=1, class_weights=False))
     ((_, progress),) = learn_many([job], inputs, TRAIN, VAL, 1)
     head = build_head(config, WIDTH)
     head.get_layer("normalise").set_weights([inputs.mean, inputs.variance])
@@ -111,7 +111,7 @@ def test_a_head_learnt_from_components_takes_all_features(name, differences):
     clips, config = clips_of(), small(name, differences=differences)
     inputs = prepare(clips, TRAIN, 5)
     assert inputs.frames.shape == (96, FRAMES, 5)
-    ((_, progress),) = learn_many([Job(config, QUICK)], inputs, TRAIN, VAL, 1)
+    ((_, progress),) = learn_many([HeadJob(config, QUICK)], inputs, TRAIN, VAL, 1)
     head = build_head(config, 5)
     head.get_layer("normalise").set_weights([np.zeros(5), np.ones(5)])
     for weight in head.weights:
@@ -137,7 +137,7 @@ def test_components_are_those_of_train_and_carry_most_of_what_varies():
 def test_a_loss_that_is_no_number_ends_one_head_and_not_the_others():
     clips = clips_of()
     inputs = prepare(clips, TRAIN, 0)
-    jobs = [Job(small("lstm"), replace(QUICK, learning_rate=rate, seed=1)) for rate in (1e-2, 1e38)]
+    jobs = [HeadJob(small("lstm"), replace(QUICK, learning_rate=rate, seed=1)) for rate in (1e-2, 1e38)]
     found = dict(learn_many(jobs, inputs, TRAIN, VAL, 2))
     assert "was nan" in found[jobs[1]].broken
     assert found[jobs[1]].epochs < 6
@@ -148,7 +148,7 @@ def test_a_loss_that_is_no_number_ends_one_head_and_not_the_others():
 def test_whoever_watches_a_head_can_end_it():
     clips = clips_of()
     inputs = prepare(clips, TRAIN, 0)
-    jobs = [Job(small("mean"), QUICK, lambda progress, last=last: progress.epochs < last) for last in (2, 9)]
+    jobs = [HeadJob(small("mean"), QUICK, lambda progress, last=last: progress.epochs < last) for last in (2, 9)]
     found = dict(learn_many(iter(jobs), inputs, TRAIN, VAL, 1))
     assert [found[job].epochs for job in jobs] == [2, 6]
 
