@@ -109,8 +109,8 @@ def _keras_trial(training_set: TrainingSet, config: SweepConfig, random: np.rand
     model.compile(keras.optimizers.AdamW(rate, weight_decay=decay), keras.losses.BinaryCrossentropy())
     weights = balanced_weights(clips.labels[train])
     model.fit(
-        FeatureBatches(clips, train, config.batch, weights, seed=0),
-        validation_data=FeatureBatches(clips, val, 256, weights),
+        _WeightedBatches(clips, train, config.batch, weights),
+        validation_data=_WeightedBatches(clips, val, 256, weights),
         epochs=config.epochs,
         callbacks=[keras.callbacks.EarlyStopping("val_loss", patience=config.patience, restore_best_weights=True)],
         shuffle=False,
@@ -118,6 +118,22 @@ def _keras_trial(training_set: TrainingSet, config: SweepConfig, random: np.rand
     )
     said = model.predict(FeatureBatches(clips, val, 256), verbose=0)[:, 0]  # pyright: ignore[reportArgumentType]
     return float(roc_auc(said[None], clips.labels[val])[0])
+
+
+class _WeightedBatches(FeatureBatches):
+    """Batches with labels and weights, in another order each epoch."""
+
+    def __init__(self, clips: Clips, rows: np.ndarray, batch: int, class_weights: np.ndarray) -> None:
+        super().__init__(clips, rows, batch)
+        self._rows, self._class_weights, self._random = rows, class_weights, np.random.default_rng(0)
+
+    def __getitem__(self, index: int) -> Any:
+        labels = self._clips.labels[self._batches[index]]
+        return *super().__getitem__(index), labels[:, None].astype(np.float32), self._class_weights[labels]
+
+    def on_epoch_end(self) -> None:
+        """Shuffles the clips; Keras calls this."""
+        self._batches = np.array_split(self._random.permutation(self._rows), len(self))
 
 
 def _plain_lstm(shape: HeadConfig, inputs: Any) -> Any:

@@ -9,10 +9,10 @@ import pytest
 from cache.schema import FRAMES
 from tests.stores import WIDTH
 from tests.train.heads.test_architectures import clips_of
-from train.data.batches import Clips
+from train.data.batches import Clips, balanced_weights
 from train.data.inputs import prepare
 from train.heads.architectures import HEADS, HeadConfig, build_head
-from train.heads.stack import draw_weights
+from train.heads.stack import Stack, draw_weights
 from train.heads.stacked_layers import STACKED, forward
 from train.heads.training import HeadJob, LearnConfig, finished_head, learn_many, predict, roc_auc
 
@@ -84,10 +84,10 @@ def test_a_trial_in_a_stack_learns_what_it_learns_alone(name):
 
 @TRAINED
 def test_training_takes_the_steps_that_keras_takes(name):
-    """One epoch without dropout, against the plain head under keras.optimizers.Adam on the same batches."""
+    """One epoch without dropout, against the plain head under keras.optimizers.Adam on the same weighted batches."""
     clips, config = clips_of(strength=0.3), small(name, dropout=0.0)
     inputs = prepare(clips, TRAIN, 0)
-    job = HeadJob(config, replace(QUICK, epochs=1, patience=1, class_weights=False))
+    job = HeadJob(config, replace(QUICK, epochs=1, patience=1))
     ((_, progress),) = learn_many([job], inputs, TRAIN, VAL, 1)
     head = build_head(config, WIDTH)
     head.get_layer("normalise").set_weights([inputs.mean, inputs.variance])
@@ -96,9 +96,12 @@ def test_training_takes_the_steps_that_keras_takes(name):
         if weight.path in drawn:
             weight.assign(drawn[weight.path])
     head.compile(keras.optimizers.Adam(1e-2), keras.losses.BinaryCrossentropy())
+    class_weights = balanced_weights(clips.labels[TRAIN])
+    assert abs(class_weights[0] - class_weights[1]) > 0.5
     for rows in np.random.default_rng([0, 0]).permutation(TRAIN).reshape(-1, 15):
-        given = {"features": clips.features[rows].astype(np.float32), "mask": clips.mask[rows]}
-        head.train_on_batch(given, clips.labels[rows, None].astype(np.float32))
+        batch = {"features": clips.features[rows].astype(np.float32), "mask": clips.mask[rows]}
+        labels = clips.labels[rows]
+        head.train_on_batch(batch, labels[:, None].astype(np.float32), class_weights[labels])
     for weight in head.weights:
         if weight.path in progress.weights:
             np.testing.assert_allclose(np.asarray(weight), progress.weights[weight.path], rtol=2e-3, atol=2e-4)
@@ -143,6 +146,13 @@ def test_a_loss_that_is_no_number_ends_one_head_and_not_the_others():
     assert found[jobs[1]].epochs < 6
     ((_, alone),) = learn_many(jobs[:1], inputs, TRAIN, VAL, 1)
     np.testing.assert_allclose(found[jobs[0]].history["loss"], alone.history["loss"], rtol=1e-4)
+
+
+def test_of_equal_validation_losses_the_first_is_kept(monkeypatch):
+    monkeypatch.setattr(Stack, "logits", lambda self, rows: np.zeros((self.slots, len(rows))))
+    job = HeadJob(small("mean"), replace(QUICK, epochs=9, patience=4))
+    ((_, progress),) = learn_many([job], prepare(clips_of(), TRAIN, 0), TRAIN, VAL, 1)
+    assert (progress.best, progress.epochs) == (1, 5)
 
 
 def test_whoever_watches_a_head_can_end_it():
