@@ -18,10 +18,10 @@ from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord
 from cache.store import Store, create_store, open_writer
 from train.data.batches import Clips, FeatureBatches, balanced_weights
 from train.data.inputs import prepare
-from train.data.training_set import Material
+from train.data.training_set import TrainingSet
 from train.heads.architectures import HeadConfig, build_head
-from train.heads.training import Job, LearnConfig, learn_many, roc_auc
-from train.sweep.stage import SweepConfig, _material, sweep
+from train.heads.training import HeadJob, LearnConfig, learn_many, roc_auc
+from train.sweep.stage import SweepConfig, _training_set, sweep
 
 CLIPS, SIZE, SHIFT = 1000, 2048, 0.15
 """Clips and features of the data set that is made, and by how much the features of fakes differ, in their spread."""
@@ -69,13 +69,13 @@ def sweep_bench(repeats: int) -> Iterator[Result]:
             config = SweepConfig(
                 store.folder, root / "sweeps", root / "runs", name=f"s{number}", trials=TRIALS, seed=100 * number
             )
-            _material.cache_clear()
+            _training_set.cache_clear()
             seconds, _ = timed(lambda config=config: _quietly(sweep, config))
             rates["trials_a_minute"].append(60 * TRIALS / seconds)
             aucs["best_val_auc"].append(_best(config.folder))
-            material, random = _material(config), np.random.default_rng(number)
+            training_set, random = _training_set(config), np.random.default_rng(number)
             start = time.perf_counter()
-            found = [_keras_trial(material, config, random) for _ in range(LOOPED)]
+            found = [_keras_trial(training_set, config, random) for _ in range(LOOPED)]
             rates["loop_trials_a_minute"].append(60 * LOOPED / (time.perf_counter() - start))
             aucs["loop_best_val_auc"].append(max(found))
     ratios = np.array(rates["trials_a_minute"]) / rates["loop_trials_a_minute"]
@@ -94,7 +94,7 @@ def _best(folder: Path) -> float:
     return float(first.split(",")[3])
 
 
-def _keras_trial(material: Material, config: SweepConfig, random: np.random.Generator) -> float:
+def _keras_trial(training_set: TrainingSet, config: SweepConfig, random: np.random.Generator) -> float:
     """Trains one model of the sweep's space as one would by hand; returns its ROC AUC on validation."""
     import keras
 
@@ -103,14 +103,14 @@ def _keras_trial(material: Material, config: SweepConfig, random: np.random.Gene
     logs = (np.log(values) for values in (config.learning_rate, config.weight_decay))
     rate, decay = (float(np.exp(random.uniform(first, last))) for first, last in logs)
     keras.utils.set_random_seed(int(random.integers(2**31)))
-    clips, train, val = material.clips, material.train, material.val
+    clips, train, val = training_set.clips, training_set.train, training_set.val
     keras.backend.clear_session()
-    model = _plain_lstm(shape, material.inputs(0))
+    model = _plain_lstm(shape, training_set.inputs(0))
     model.compile(keras.optimizers.AdamW(rate, weight_decay=decay), keras.losses.BinaryCrossentropy())
     weights = balanced_weights(clips.labels[train])
     model.fit(
-        FeatureBatches(clips, train, config.batch, weights, seed=0),
-        validation_data=FeatureBatches(clips, val, 256, weights),
+        _WeightedBatches(clips, train, config.batch, weights),
+        validation_data=_WeightedBatches(clips, val, 256, weights),
         epochs=config.epochs,
         callbacks=[keras.callbacks.EarlyStopping("val_loss", patience=config.patience, restore_best_weights=True)],
         shuffle=False,
@@ -118,6 +118,22 @@ def _keras_trial(material: Material, config: SweepConfig, random: np.random.Gene
     )
     said = model.predict(FeatureBatches(clips, val, 256), verbose=0)[:, 0]  # pyright: ignore[reportArgumentType]
     return float(roc_auc(said[None], clips.labels[val])[0])
+
+
+class _WeightedBatches(FeatureBatches):
+    """Batches with labels and weights, in another order each epoch."""
+
+    def __init__(self, clips: Clips, rows: np.ndarray, batch: int, class_weights: np.ndarray) -> None:
+        super().__init__(clips, rows, batch)
+        self._rows, self._class_weights, self._random = rows, class_weights, np.random.default_rng(0)
+
+    def __getitem__(self, index: int) -> Any:
+        labels = self._clips.labels[self._batches[index]]
+        return *super().__getitem__(index), labels[:, None].astype(np.float32), self._class_weights[labels]
+
+    def on_epoch_end(self) -> None:
+        """Shuffles the clips; Keras calls this."""
+        self._batches = np.array_split(self._random.permutation(self._rows), len(self))
 
 
 def _plain_lstm(shape: HeadConfig, inputs: Any) -> Any:
@@ -159,7 +175,7 @@ def head_epoch(repeats: int) -> Iterator[Result]:
 def _epoch_seconds(inputs: Any, rows: np.ndarray, config: LearnConfig) -> float:
     """Returns the median seconds of an epoch after the first, which compiles."""
     ends: list[float] = []
-    job = Job(HeadConfig(), replace(config), lambda _: ends.append(time.perf_counter()) is None)
+    job = HeadJob(HeadConfig(), replace(config), lambda _: ends.append(time.perf_counter()) is None)
     list(learn_many([job], inputs, rows, np.arange(0), 1))
     return float(np.median(np.diff(ends)))
 

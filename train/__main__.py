@@ -1,4 +1,4 @@
-"""python -m train: heads on the features of a folder, sweeps of them, joined runs, and networks trained end to end."""
+"""python -m train: train heads on features, sweep over many, join runs, or train networks end to end on crops."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from cache.cli import Parser, add_flags, read_flags, run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; its last line is the path of what it wrote."""
+    """Runs the command; the last line of its output is the path that it wrote."""
     from train.end_to_end.cnn3d import Cnn3dConfig, train_cnn3d
     from train.end_to_end.finetune import FinetuneConfig, finetune
     from train.fit import FitConfig, fit
@@ -14,10 +14,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     from train.sweep.stage import SweepConfig, sweep
 
     stages = {
-        "fit": (fit, FitConfig, "train heads, one a seed, and write their run folders"),
-        "sweep": (sweep, SweepConfig, "try many heads at once, and write the best as runs"),
+        "fit": (fit, FitConfig, "train one head per seed and write the run folders"),
+        "sweep": (sweep, SweepConfig, "try many heads side by side and write the best as runs"),
         "ensemble": (ensemble, EnsembleConfig, "join finished runs into one"),
-        "finetune": (finetune, FinetuneConfig, "train a run's backbone and head further, end to end from crops"),
+        "finetune": (finetune, FinetuneConfig, "train the backbone and head of a run further, end to end from crops"),
         "cnn3d": (train_cnn3d, Cnn3dConfig, "train a small 3D network on the crops and the split of a run"),
     }
     parser = Parser(prog="python -m train", description=__doc__)

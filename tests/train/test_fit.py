@@ -211,8 +211,19 @@ def test_the_newest_features_are_those_looked_at_last(tmp_path):
     "wrong", [{"batch": 0}, {"epochs": 0}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"seed": -1}]
 )
 def test_settings_out_of_range_are_refused(store, tmp_path, wrong):
-    with pytest.raises(UserError, match="mend the flag"):
+    with pytest.raises(UserError, match="correct the flag"):
         fit(quick(store, tmp_path, **wrong))
+
+
+def test_both_classes_weigh_the_same_in_training_unless_told_otherwise(tmp_path, step_weights):
+    uneven = write_features(tmp_path, [record for record in pairs() if record.label or record.id.endswith("0.mp4")])
+    folder = fit(quick(uneven, tmp_path / "runs", epochs=1, batch=1000))
+    assert {row["part"] for row in rows_of(folder / "split.csv")} == {"train", "val", "test"}
+    real_weight, fake_weight = step_weights()
+    assert real_weight == pytest.approx(fake_weight)
+    fit(quick(uneven, tmp_path / "runs", epochs=1, batch=1000, class_weights=False))
+    real_weight, fake_weight = step_weights()
+    assert fake_weight > 2 * real_weight
 
 
 def test_every_setting_is_in_the_recipe(run_folder):

@@ -1,1 +1,1 @@
-"""What a head learns from: the features of a store, who trains and who tests, and the baseline on the same clips."""
+"""What heads learn from: the features of a store, their split into train, val and test, and the baseline."""

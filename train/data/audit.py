@@ -12,7 +12,7 @@ FindingKind = Literal["identity", "source", "duplicate"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is in more than one part, or twice in one: `videos` holds the ids that show it, by part."""
+    """A person, source video or file content in several parts, or twice in one; `videos` lists the ids by part."""
 
     kind: FindingKind
     name: str
@@ -21,37 +21,39 @@ class Finding:
 
 
 def audit(records: Sequence[VideoRecord], parts: Sequence[str], checksums: Sequence[str]) -> list[Finding]:
-    """Returns what the parts share, by kind and name.
+    """Returns what the parts share, sorted by kind and name.
 
-    That is each person, target or donor, in more than one part; each source video (of a fake; a real one is its own) in
-    more than one; and each set of videos with equal `checksums` of their features, in one part or more. Dropped videos
-    count for nothing.
+    A finding is a person (target or donor) in more than one part, a source video in more than one part, or a set of
+    videos with equal `checksums` of their features, in any number of parts. The source of a fake is the video it was
+    made from; a real video is its own source. Dropped videos are ignored.
     """
     used = [row for row, part in enumerate(parts) if part in PARTS]
     part_of = {records[row].id: parts[row] for row in used}
     people = _group((name, records[row].id) for row in used for name in records[row].people)
     sources = _group((_source(records[row]), records[row].id) for row in used)
     contents = _group((checksums[row], records[row].id) for row in used).values()
-    doubles = {ids[0]: ids for ids in contents if len(ids) > 1}
+    duplicates = {ids[0]: ids for ids in contents if len(ids) > 1}
     return [
         *_crossing("identity", people, part_of),
         *_crossing("source", sources, part_of),
-        *(_finding("duplicate", name, doubles[name], part_of) for name in sorted(doubles)),
+        *(_finding("duplicate", name, duplicates[name], part_of) for name in sorted(duplicates)),
     ]
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """Returns what is in more than one part as text for the terminal: a line a kind, with the first names."""
+    """Returns the findings that cross parts as text for the terminal: one line per kind, with the first names."""
     crossing = [finding for finding in findings if len(finding.parts) > 1]
     lines = [f"  {title}: {_names(crossing, kind)}" for kind, title in _TITLES.items() if _names(crossing, kind)]
     if within := len(findings) - len(crossing):
-        lines.append(f"  sets of equal videos within one part: {within}")
-    return "\n".join(["leak audit, in more than one part:", *lines] if lines else ["leak audit: nothing is shared."])
+        lines.append(f"  sets of identical videos within one part: {within}")
+    return "\n".join(
+        ["leak audit, found in more than one part:", *lines] if lines else ["leak audit: the parts share nothing."]
+    )
 
 
-_TITLES = {"identity": "people", "source": "source videos", "duplicate": "equal videos, by the first of each"}
+_TITLES = {"identity": "people", "source": "source videos", "duplicate": "identical videos, by the first of each set"}
 SHOWN = 8
-"""Names of a kind that the terminal gets; the run folder has them all."""
+"""How many names of a kind the terminal shows; the run folder lists all."""
 
 
 def _names(findings: Sequence[Finding], kind: str) -> str:
@@ -65,7 +67,7 @@ def _source(record: VideoRecord) -> str:
 
 
 def _group(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Returns the ids by name, in order; what has no name is left out."""
+    """Returns the ids by name, in order; pairs without a name are left out."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name, video in pairs:
         if name:
@@ -81,5 +83,5 @@ def _crossing(kind: FindingKind, groups: Mapping[str, list[str]], part_of: Mappi
 
 def _finding(kind: FindingKind, name: str, ids: list[str], part_of: Mapping[str, str]) -> Finding:
     videos = {part: [video for video in ids if part_of[video] == part] for part in PARTS}
-    present = {part: found for part, found in videos.items() if found}
+    present = {part: names for part, names in videos.items() if names}
     return Finding(kind, name, list(present), present)

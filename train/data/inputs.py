@@ -1,4 +1,4 @@
-"""What heads learn from: features normalised on train, optionally projected to their principal components."""
+"""The inputs of heads: features normalised on train, optionally projected to their principal components."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ import numpy as np
 from train.data.batches import Clips
 
 LEAST_VARIANCE = 1e-3
-"""Floor of a feature's variance, in means of all features' variances: what hardly moves is not blown up."""
-PART = 256
-"""Clips handled at once, so that only these are float32 or float64 beside the result."""
+"""Variance floor, as a fraction of the mean variance of all features."""
+CHUNK = 256
+"""Clips converted at once, so that only these exist as float32 or float64 beside the result."""
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
     """The clips, and their frames as heads see them: float32 (N, 12, P), normalised by `mean` and `variance` (D,).
 
-    `basis` float32 (D, P) made them out of D normalised features; None where they were not projected, and P = D.
+    `basis` float32 (D, P) projects D normalised features to P components; None without projection, where P = D.
     """
 
     clips: Clips
@@ -27,29 +27,32 @@ class Inputs:
 
 
 def prepare(clips: Clips, train: np.ndarray, components: int) -> Inputs:
-    """Returns the inputs of `clips`, normalised and projected to `components` as the clips `train` say; 0 keeps all."""
+    """Returns the inputs of `clips`; normalisation and projection are fitted on the rows `train`.
+
+    `components` is the number of principal components; 0 keeps all features.
+    """
     mean, variance = frame_statistics(clips.features, clips.mask, train)
     basis = None
     if 0 < components < clips.features.shape[2]:
         basis = principal_components(clips, train, mean, variance, components)
     width = clips.features.shape[2] if basis is None else components
     frames = np.zeros((*clips.features.shape[:2], width), np.float32)
-    for start in range(0, len(frames), PART):
-        part = slice(start, start + PART)
-        normalised = (clips.features[part].astype(np.float32) - mean) / np.sqrt(variance)
-        frames[part] = normalised if basis is None else normalised @ basis
+    for start in range(0, len(frames), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        normalised = (clips.features[chunk].astype(np.float32) - mean) / np.sqrt(variance)
+        frames[chunk] = normalised if basis is None else normalised @ basis
     return Inputs(clips, frames, mean, variance, basis)
 
 
 def frame_statistics(features: np.ndarray, mask: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and variance, float32 (D,), over the frames of the clips `rows` that are not padding.
+    """Returns mean and variance, float32 (D,), over the unpadded frames of the clips `rows`.
 
-    `features` is (N, 12, D), `mask` bool (N, 12). Sums are kept in float64: float16 ends at 65,504.
+    `features` is (N, 12, D), `mask` bool (N, 12). Sums are float64, because float16 ends at 65,504.
     """
     count, total, squares = 0, np.zeros(features.shape[2]), np.zeros(features.shape[2])
-    for start in range(0, len(rows), PART):
-        part = rows[start : start + PART]
-        frames = features[part][mask[part]].astype(np.float64)
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows[start : start + CHUNK]
+        frames = features[chunk][mask[chunk]].astype(np.float64)
         count, total, squares = count + len(frames), total + frames.sum(0), squares + np.square(frames).sum(0)
     mean = total / count
     variance = np.maximum(squares / count - np.square(mean), 0)
@@ -59,7 +62,7 @@ def frame_statistics(features: np.ndarray, mask: np.ndarray, rows: np.ndarray) -
 def principal_components(
     clips: Clips, rows: np.ndarray, mean: np.ndarray, variance: np.ndarray, components: int
 ) -> np.ndarray:
-    """Returns float32 (D, P): the directions in which normalised frames of the clips `rows` vary most.
+    """Returns float32 (D, P): the directions along which the normalised frames of the clips `rows` vary most.
 
     Pearson, "On lines and planes of closest fit to systems of points in space", Philosophical Magazine 1901.
     """
@@ -67,18 +70,18 @@ def principal_components(
 
     size = len(mean)
     covariance = np.zeros((size, size), np.float32)
-    for start in range(0, len(rows), PART):
-        part = rows[start : start + PART]
-        frames = (clips.features[part][clips.mask[part]].astype(np.float32) - mean) / np.sqrt(variance)
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows[start : start + CHUNK]
+        frames = (clips.features[chunk][clips.mask[chunk]].astype(np.float32) - mean) / np.sqrt(variance)
         covariance += frames.T @ frames
     _, directions = eigh(covariance, subset_by_index=(size - components, size - 1), overwrite_a=True)
     return np.ascontiguousarray(directions[:, ::-1].astype(np.float32))
 
 
 def unproject(values: np.ndarray, shape: tuple[int, ...], basis: np.ndarray | None) -> np.ndarray:
-    """Returns a weight of `shape` that makes of D features what `values` makes of their P components.
+    """Returns a weight of `shape` that does to D features what `values` does to their P components.
 
-    The axis that sees the features is the one in which the two differ; with differences it sees them twice.
+    The input axis is the one in which the two shapes differ; with differences it holds the features twice.
     """
     if basis is None or values.shape == shape:
         return values

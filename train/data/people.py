@@ -1,6 +1,6 @@
-"""Whole people to parts: a search for the assignment that keeps the most videos while nobody is in two parts.
+"""Assigns people to parts: a search for the assignment that keeps the most videos while nobody is in two parts.
 
-A fake shows two people, its target and its donor; a video whose people fall in different parts belongs to none.
+A fake shows two people, its target and its donor. A video whose people are in different parts is dropped.
 """
 
 from collections.abc import Sequence
@@ -9,20 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 
 BUDGET = 20_000
-"""Starts of the search times people: few people are searched almost exhaustively, many in a few seconds."""
+"""Starts of the search times people: almost exhaustive for few people, a few seconds for many."""
 LEAST_STARTS, MOST_STARTS = 4, 200
 IMBALANCE = 2.0
-"""What a share of the videos in the wrong part costs, against the same share dropped. At 1 and below, the best
-assignment of many people who were all swapped with each other is nearly everyone in train."""
+"""Cost of a share of the videos in the wrong part, relative to the same share dropped. At 1 or below, when many people
+are all swapped with each other, the best assignment puts nearly everyone into train."""
 ABSENT = 10.0
-"""What a part without one of the classes costs: more than anything else can gain."""
+"""Cost of a class missing from a part: more than any other term can gain."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Ties:
-    """The videos as ties between people: ends int64 (E, 2), labels int64 (E,), counts float64 (E,) of videos.
+    """The videos as ties between people: `ends` int64 (E, 2), `labels` int64 (E,), `counts` of videos float64 (E,).
 
-    A video of one person is a tie to oneself.
+    A video of one person ties that person to themselves.
     """
 
     ends: np.ndarray
@@ -34,20 +34,20 @@ class _Ties:
 def assign_people(
     people: Sequence[frozenset[str]], labels: Sequence[int], shares: Sequence[float], seed: int
 ) -> np.ndarray | None:
-    """Returns int64 (N,): the part of each of N videos, -1 where its people fall in different parts.
+    """Returns int64 (N,): the part of each of N videos, -1 where its people are in different parts.
 
-    `people` names the one or two people of each video, `shares` the wished share of each part. Returns None if no
-    assignment was found that gives every part both classes.
+    `people` names the one or two people of each video; `shares` is the desired share of each part. Returns None if the
+    search found no assignment that gives every part both classes.
     """
     names = {name: number for number, name in enumerate(sorted(frozenset().union(*people)))}
     ends = np.array([[names[min(who)], names[max(who)]] for who in people])
     ties = _gather(ends, np.asarray(labels), len(names))
     random = np.random.default_rng(seed)
     starts = min(max(BUDGET // len(names), LEAST_STARTS), MOST_STARTS)
-    found = [_climb(ties, random.choice(len(shares), len(names), p=shares), np.asarray(shares)) for _ in range(starts)]
-    score, parts = max(found, key=lambda pair: pair[0])
+    climbs = [_climb(ties, random.choice(len(shares), len(names), p=shares), np.asarray(shares)) for _ in range(starts)]
+    score, parts = max(climbs, key=lambda climb: climb[0])
     if score < -ABSENT / 2:
-        return None  # imbalance alone costs less than this, one absent class more
+        return None  # one missing class costs more than this, imbalance alone less
     return np.where(parts[ends[:, 0]] == parts[ends[:, 1]], parts[ends[:, 0]], -1)
 
 
@@ -57,7 +57,7 @@ def _gather(ends: np.ndarray, labels: np.ndarray, people: int) -> _Ties:
 
 
 def _climb(ties: _Ties, parts: np.ndarray, shares: np.ndarray) -> tuple[float, np.ndarray]:
-    """Moves one person at a time, the one who helps most, until nobody helps; returns score and parts int64 (P,)."""
+    """Makes the best move of one person until no move helps; returns the score and the parts, int64 (P,)."""
     score = -np.inf
     while True:
         kept, moved = _moves(ties, parts, len(shares))
@@ -71,16 +71,16 @@ def _climb(ties: _Ties, parts: np.ndarray, shares: np.ndarray) -> tuple[float, n
 
 
 def _moves(ties: _Ties, parts: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the videos kept (K, 2) by part and class, and by how much each move changes them (P, K, K, 2).
+    """Returns the kept videos (K, 2) by part and class, and how each move changes them, (P, K, K, 2).
 
-    The second is indexed by the person, the part moved to, then part and class of the videos.
+    The second array is indexed by person, the part they move to, then part and class of the videos.
     """
     alone = ties.ends[:, 0] == ties.ends[:, 1]
     near = np.zeros((ties.people, count, 2))
     for one, other in ((0, 1), (1, 0)):
         person, tie = ties.ends[~alone, one], ~alone
         np.add.at(near, (person, parts[ties.ends[tie, other]], ties.labels[tie]), ties.counts[tie])
-    for part in range(count):  # a tie to oneself moves along, to whatever part
+    for part in range(count):  # a video of one person moves with them
         np.add.at(near[:, part], (ties.ends[alone, 0], ties.labels[alone]), ties.counts[alone])
     left, right = parts[ties.ends].T
     kept = np.zeros((count, 2))
@@ -94,9 +94,9 @@ def _moves(ties: _Ties, parts: np.ndarray, count: int) -> tuple[np.ndarray, np.n
 
 
 def _score(kept: np.ndarray, ties: _Ties, shares: np.ndarray) -> np.ndarray:
-    """Returns how good the `kept` videos (..., K, 2) are: the share kept, less imbalance and absent classes."""
+    """Returns the score of the `kept` videos (..., K, 2): the share kept, minus imbalance and missing classes."""
     by_class = kept / np.maximum(kept.sum(-2, keepdims=True), 1)
-    # Class by class, or people seen once, all real, would fill the small parts.
+    # Per class: otherwise people with one real video would fill the small parts.
     imbalance = np.abs(by_class - shares[:, None]).sum(-2).mean(-1)
     kept_share = kept.sum((-1, -2)) / ties.counts.sum()
     return kept_share - IMBALANCE * imbalance - ABSENT * (kept < 0.5).sum((-1, -2))

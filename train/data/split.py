@@ -1,4 +1,4 @@
-"""Who trains, who validates, who tests: a part for each video, and sentences about what that took."""
+"""The split: a part (train, val, test or dropped) for each video, and notes about how it came about."""
 
 import csv
 from collections import Counter
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cache.commands import flag
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError, VideoRecord
 from train.data.people import assign_people
 
@@ -14,14 +15,14 @@ DROPPED = "dropped"
 SplitKind = Literal["official", "identity", "random", "csv"]
 
 IDENTITY_TEST = 0.15
-"""Share of the kept videos that the identity split aims to test on."""
+"""Share of the kept videos that the identity split aims to put into test."""
 RANDOM_TEST = 0.2
-"""Share of the videos that the random split tests on, as published."""
+"""Share of the videos that the random split puts into test, as published."""
 
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """How to split. `val` is the wished share of validation, of all videos for `identity`, else of train."""
+    """How to split. `val` is the desired share of validation: of all videos for `identity`, else of train."""
 
     kind: SplitKind = "official"
     seed: int = 42
@@ -31,7 +32,7 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class Split:
-    """`parts` holds train, val, test or dropped for each video; `notes` what a reader of the results should know."""
+    """`parts` holds train, val, test or dropped for each video; `notes` are sentences for readers of the results."""
 
     kind: SplitKind
     parts: list[str]
@@ -39,38 +40,39 @@ class Split:
 
 
 def split(records: Sequence[VideoRecord], config: SplitConfig) -> Split:
-    """Returns the part of each of `records`; a UserError where train would be left without one of the classes.
+    """Returns the part of each of `records`; raises a UserError if train would lack one of the classes.
 
-    `official` is the data set's own parts; `identity` leaves no person, target or donor, in two parts; `random` is
-    stratified 80/20; `csv` the user's own. Where that gives no validation, whole targets are taken out of train for it.
+    `official` takes the data set's own parts; `identity` keeps every person, target or donor, within one part;
+    `random` is stratified 80/20; `csv` takes the user's parts. If that gives no validation part, whole targets move
+    from train to val.
     """
     if not 0 <= config.val <= 0.5:
-        raise UserError(f"--val {config.val:g} is not a share from 0 to 0.5; give one, such as 0.15.")
+        raise UserError(f"{flag('val', config.val)} is not a share from 0 to 0.5; give one, such as {SplitConfig.val}.")
     require_both_classes([record.label for record in records], "the features hold")
     parts, notes = _SPLITS[config.kind](records, config)
     if VAL not in parts and config.kind != "identity":
         parts, more = _carve_validation(records, parts, config)
         notes += more
     if VAL not in parts:
-        notes.append("There is no validation part, so training stops after a fixed number of epochs.")
-    trained = [record.label for record, part in zip(records, parts, strict=True) if part == TRAIN]
-    require_both_classes(trained, f"the train part of the {config.kind} split holds")
+        notes.append("There is no validation part, so training runs a fixed number of epochs.")
+    train_labels = [record.label for record, part in zip(records, parts, strict=True) if part == TRAIN]
+    require_both_classes(train_labels, f"the train part of the {config.kind} split holds")
     return Split(config.kind, parts, notes)
 
 
 def require_both_classes(labels: Sequence[int], where: str) -> None:
-    """Raises a UserError that begins with `where` if one of the classes is absent from `labels`."""
+    """Raises a UserError that begins with `where` if `labels` lack one of the classes."""
     counts = Counter(labels)
     if not (counts[REAL] and counts[FAKE]):
         raise UserError(
             f"{where} {counts[REAL]} real and {counts[FAKE]} fake videos, and a head cannot learn from one class; "
-            "add videos of the other, or split them another way with --split."
+            f"add videos of the other class, or choose another {flag('split')}."
         )
 
 
 def owner(record: VideoRecord) -> str:
-    """Returns whose footage `record` is: its target, or where that is not known, a name for it and all made from it."""
-    # A tab is in no name that a reader makes.
+    """Returns whose footage `record` is: its target. Unknown targets go by their source video."""
+    # No reader makes a name with a tab.
     return record.target or f"unknown\t{record.source or record.id}"
 
 
@@ -79,16 +81,16 @@ def _official(records: Sequence[VideoRecord], _: SplitConfig) -> tuple[list[str]
     if TEST not in parts:
         raise UserError(
             "the manifest names no official test video, so there is no official split; "
-            "put the data set's test list beside its folders and extract again, or use --split identity."
+            f"put the data set's test list beside its folders and extract again, or use {flag('split', 'identity')}."
         )
     return parts, list(_official_notes(parts))
 
 
 def _official_notes(parts: list[str]) -> Iterator[str]:
     if VAL in parts:
-        yield "Validation is the data set's own part, whatever its share."
+        yield "Validation is the data set's own part; the wished share is ignored."
     if dropped := parts.count(DROPPED):
-        yield f"{dropped} of {len(parts)} videos are dropped: the data set gives them no official part."
+        yield f"{dropped} of {len(parts)} videos are dropped: the data set assigns them no official part."
 
 
 def _random(records: Sequence[VideoRecord], config: SplitConfig) -> tuple[list[str], list[str]]:
@@ -97,14 +99,14 @@ def _random(records: Sequence[VideoRecord], config: SplitConfig) -> tuple[list[s
     labels = [record.label for record in records]
     rows = range(len(records))
     try:
-        _, tested = train_test_split(rows, test_size=RANDOM_TEST, random_state=config.seed, stratify=labels)
+        _, test_rows = train_test_split(rows, test_size=RANDOM_TEST, random_state=config.seed, stratify=labels)
     except ValueError:
         counts = Counter(labels)
         raise UserError(
             f"{counts[REAL]} real and {counts[FAKE]} fake videos are too few for a stratified 80/20 split; "
-            "extract more, or give your own with --split csv."
+            f"extract more, or give your own parts with {flag('split', 'csv')}."
         ) from None
-    chosen = set(tested)
+    chosen = set(test_rows)
     return [TEST if row in chosen else TRAIN for row in rows], []
 
 
@@ -113,32 +115,34 @@ def _identity(records: Sequence[VideoRecord], config: SplitConfig) -> tuple[list
     labels = [record.label for record in records]
     for names in ([TRAIN, TEST, VAL], [TRAIN, TEST]) if config.val else ([TRAIN, TEST],):
         rest = 1 - IDENTITY_TEST - (config.val if VAL in names else 0)
-        found = assign_people(people, labels, [rest, IDENTITY_TEST, config.val][: len(names)], config.seed)
-        if found is not None:
-            parts = [names[part] if part >= 0 else DROPPED for part in found]
+        numbers = assign_people(people, labels, [rest, IDENTITY_TEST, config.val][: len(names)], config.seed)
+        if numbers is not None:
+            parts = [names[number] if number >= 0 else DROPPED for number in numbers]
             notes = _identity_notes(records, parts, VAL in names or not config.val)
             return parts, list(notes)
     raise UserError(
         f"the {len(frozenset().union(*people))} people of these {len(records)} videos cannot be divided so that train "
-        "and test both have real and fake videos; extract videos of more people, or use another --split."
+        f"and test both have real and fake videos; extract videos of more people, or use another {flag('split')}."
     )
 
 
 def _identity_notes(records: Sequence[VideoRecord], parts: list[str], as_wished: bool) -> Iterator[str]:
     if unknown := sum(not record.target for record in records):
         yield (
-            f"Who is in {unknown} of {len(records)} videos is not known: each counts as somebody else, together with "
-            "the fakes made from it, so people may be in more than one part after all."
+            f"The people in {unknown} of {len(records)} videos are unknown. Each such video counts as a person of its "
+            "own, together with the fakes made from it, so a person may still be in more than one part."
         )
     if not as_wished:
-        yield "There are too few people for three parts with both classes in each, so there are only train and test."
+        yield "There are too few people for both classes in three parts, so there are only train and test."
     if dropped := parts.count(DROPPED):
-        yield f"{dropped} of {len(parts)} videos are dropped because their target and donor fall in different parts."
+        yield f"{dropped} of {len(parts)} videos are dropped because their target and donor are in different parts."
 
 
 def _csv(records: Sequence[VideoRecord], config: SplitConfig) -> tuple[list[str], list[str]]:
     if config.csv is None:
-        raise UserError("--split csv needs the file: give --split-csv FILE with the columns id and part.")
+        raise UserError(
+            f"{flag('split', 'csv')} needs a file: give {flag('split_csv', '...')} with the columns id and part."
+        )
     named = _read_parts(config.csv, {record.id for record in records})
     parts = [named.get(record.id, DROPPED) for record in records]
     dropped = parts.count(DROPPED)
@@ -149,7 +153,7 @@ def _csv(records: Sequence[VideoRecord], config: SplitConfig) -> tuple[list[str]
 
 
 def _read_parts(path: Path, known: set[str]) -> dict[str, str]:
-    """Returns the part of each video that the CSV file `path` names; its other columns are left alone."""
+    """Returns the part of each video in the CSV file `path`; other columns are ignored."""
     parts: dict[str, str] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -167,31 +171,31 @@ def _read_parts(path: Path, known: set[str]) -> dict[str, str]:
 def _check_row(values: dict[str, str], where: str, known: set[str], seen: dict[str, str]) -> None:
     name, part = values["id"], values["part"]
     if name not in known:
-        raise UserError(f"{where}: {name!r} is not among the extracted videos; take the line out, or extract it.")
+        raise UserError(f"{where}: {name!r} is not among the extracted videos; remove the line, or extract the video.")
     if name in seen:
-        raise UserError(f"{where}: {name!r} is there a second time; keep one of the two lines.")
+        raise UserError(f"{where}: {name!r} appears a second time; keep one of the two lines.")
     if part not in (*PARTS, DROPPED):
-        raise UserError(f"{where}: the part {part!r} is none of train, val, test, dropped; mend the line.")
+        raise UserError(f"{where}: the part {part!r} is none of {', '.join((*PARTS, DROPPED))}; correct the line.")
 
 
 def _carve_validation(
     records: Sequence[VideoRecord], parts: list[str], config: SplitConfig
 ) -> tuple[list[str], list[str]]:
-    """Returns `parts` with whole targets moved from train to val, never from test; as they were where that cannot be.
+    """Returns `parts` with whole targets moved from train to val, and notes; unchanged parts where that is impossible.
 
-    Donors may then be in both, or hardly a fake would be left; the audit names them.
+    Donors may end up in both parts, because otherwise hardly any fake would remain; the audit names them.
     """
     rows = [row for row, part in enumerate(parts) if part == TRAIN]
     if not (config.val and rows):
         return parts, []
     people = [frozenset([owner(records[row])]) for row in rows]
     labels = [records[row].label for row in rows]
-    found = assign_people(people, labels, [1 - config.val, config.val], config.seed)
-    if found is None:
-        return parts, ["No target can leave train for validation without taking one of the classes along."]
+    numbers = assign_people(people, labels, [1 - config.val, config.val], config.seed)
+    if numbers is None:
+        return parts, ["Train has too few people with both classes to spare any for validation."]
     carved = list(parts)
-    for row, part in zip(rows, found, strict=True):
-        carved[row] = VAL if part == 1 else TRAIN
+    for row, number in zip(rows, numbers, strict=True):
+        carved[row] = VAL if number == 1 else TRAIN
     return carved, []
 
 

@@ -1,4 +1,4 @@
-"""What a head is trained on: the videos of a features folder, each with its part, audited."""
+"""The training set: the videos of a features folder, the part of each, and the leak audit."""
 
 import functools
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cache.commands import command, flag
 from cache.profile import FeatureProfile
-from cache.schema import PARTS, TEST, TRAIN, VAL, UserError
+from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError
 from cache.store import MANIFEST, Contents, load, open_store
 from train.data.audit import Finding, audit, summary
 from train.data.split import DROPPED, Split, SplitConfig, split
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
-    """The videos that were extracted, the part of each, and what the parts have in common."""
+class TrainingSet:
+    """The extracted videos, the part of each, and what the leak audit found."""
 
     contents: Contents
     split: Split
@@ -35,21 +36,21 @@ class Material:
 
     @functools.cached_property
     def clips(self) -> "Clips":
-        """The videos as batches are made of them."""
+        """The features, masks and labels of all videos."""
         from train.data.batches import Clips
 
         return Clips(self.contents.arrays, self.contents.mask, self.contents.labels)
 
     @functools.cached_property
     def baseline(self) -> np.ndarray:
-        """What the baseline says of the videos that are in any part: the probability of fake, float64 (R,)."""
+        """The baseline's probability of fake, float64 (R,), of the videos that are in any part."""
         from train.data.baseline import baseline_probabilities
 
         return baseline_probabilities(self.clips, self.train, self.used)
 
-    @functools.cache  # noqa: B019 - a process has one material or two
+    @functools.cache  # noqa: B019 - a process has one training set or two
     def inputs(self, components: int) -> "Inputs":
-        """Returns what heads learn from, fitted on train: see `train.data.inputs.prepare`."""
+        """Returns the inputs of heads, fitted on train: see `train.data.inputs.prepare`."""
         from train.data.inputs import prepare
 
         return prepare(self.clips, self.train, components)
@@ -60,64 +61,65 @@ class Material:
         return np.array(self.split.parts)
 
     def rows(self, *parts: str) -> np.ndarray:
-        """Returns int64 (R,): the videos that are in one of `parts`."""
+        """Returns int64 (R,): the rows of the videos in any of `parts`."""
         return np.flatnonzero(np.isin(self.parts, parts))
 
     @property
     def train(self) -> np.ndarray:
-        """The videos to learn from."""
+        """Rows of the videos to learn from."""
         return self.rows(TRAIN)
 
     @property
     def val(self) -> np.ndarray:
-        """The videos to choose by; there may be none."""
+        """Rows of the videos for validation; there may be none."""
         return self.rows(VAL)
 
     @property
     def used(self) -> np.ndarray:
-        """The videos that are in any part."""
+        """Rows of the videos that are in any part."""
         return self.rows(TRAIN, VAL, TEST)
 
 
-def gather(features: Path | None, config: SplitConfig) -> Material:
-    """Loads the features folder (by default the newest), splits, audits, and prints what came of it.
+def gather(features: Path | None, config: SplitConfig) -> TrainingSet:
+    """Loads the features folder (by default the newest), splits it, audits the split and prints a summary.
 
-    A UserError says what cannot be trained on.
+    Raises a UserError if nothing can be trained on these features.
     """
     contents = _load(features or newest_features(Path("data")))
-    parted = split(contents.records, config)
-    material = Material(contents, parted, audit(contents.records, parted.parts, contents.checksums))
-    _describe(material)
-    return material
+    divided = split(contents.records, config)
+    training_set = TrainingSet(contents, divided, audit(contents.records, divided.parts, contents.checksums))
+    _describe(training_set)
+    return training_set
 
 
 def newest_features(data: Path) -> Path:
-    """Returns the features folder below `data` that extraction looked at last; a UserError if there is none."""
-    found = list(data.glob(f"*/features-*/{MANIFEST}"))
-    if not found:
-        raise UserError(f"there are no features below {data}/; run make features DATA=..., or give FEATURES=folder.")
-    return max(found, key=lambda path: path.stat().st_mtime_ns).parent
+    """Returns the features folder below `data` whose manifest was written last; raises a UserError if there is none."""
+    manifests = list(data.glob(f"*/features-*/{MANIFEST}"))
+    if not manifests:
+        make, give = command("features", data="..."), flag("features", "...")
+        raise UserError(f"there are no features below {data}/; run {make}, or give their folder with {give}.")
+    return max(manifests, key=lambda path: path.stat().st_mtime_ns).parent
 
 
 def _load(folder: Path) -> Contents:
     store = open_store(folder)
     if not isinstance(store.profile, FeatureProfile):
-        raise UserError(f"{folder} holds crops, not features; give a features folder as FEATURES=....")
+        raise UserError(f"{folder} holds crops, not features; give a features folder with {flag('features', '...')}.")
     contents = load(store)
     if not contents.records:
-        raise UserError(f"{folder} holds no extracted video; run make features DATA=... first.")
+        raise UserError(f"{folder} holds no extracted video; run {command('features', data='...')} first.")
     if contents.missing:
-        print(f"{len(contents.missing)} videos of the manifest are not extracted yet; this run goes without them.")
+        print(f"{len(contents.missing)} videos of the manifest are not extracted yet; this run leaves them out.")
     return contents
 
 
-def _describe(material: Material) -> None:
-    print(f"{material.contents.store.folder}: {len(material.contents.records)} videos")
+def _describe(training_set: TrainingSet) -> None:
+    print(f"{training_set.contents.store.folder}: {len(training_set.contents.records)} videos")
     print(f"  {'part':<8}{'real':>6}{'fake':>6}")
     for part in (*PARTS, DROPPED):
-        labels = material.contents.labels[material.rows(part)]
+        labels = training_set.contents.labels[training_set.rows(part)]
         if labels.size or part != DROPPED:
-            print(f"  {part:<8}{(labels == 0).sum():>6}{(labels == 1).sum():>6}")
-    print(summary(material.findings))
-    for note in material.split.notes:
+            print(f"  {part:<8}{(labels == REAL).sum():>6}{(labels == FAKE).sum():>6}")
+    print(summary(training_set.findings))
+    for note in training_set.split.notes:
         print(note)

@@ -1,1 +1,1 @@
-"""The temporal networks: their architectures, and many of them trained side by side."""
+"""Heads, the temporal networks: their architectures, and how many are trained side by side."""

@@ -1,8 +1,8 @@
 """Temporal heads: features of twelve frames in, probability of fake out.
 
-A new head is one builder here and its entry in `HEADS`. Builders take normalised features (B, 12, D) and the mask
-bool (B, 12), and return one vector a clip (B, U). Layers get the mask as an argument, so that padded frames change
-neither output nor gradient, and only plain Keras layers are used: the saved files load without any of this code.
+To add a head, write a builder and add it to `HEADS`. Builders take normalised features (B, 12, D) and the mask, bool
+(B, 12), and return one vector per clip (B, U). Layers get the mask as an argument, so that padded frames change neither
+output nor gradient. Only plain Keras layers are used, so the saved files load without this code.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,9 +21,9 @@ MOST_UNITS = 4096
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """The shape of a head: its builder's name, its `units`, share dropped in training, units of `dense`.
+    """The shape of a head: its name in `HEADS`, its `units`, dropout, and units of its `dense` layer.
 
-    With `differences` each frame's features are followed by their change since the frame before.
+    With `differences`, each frame's features are followed by their change since the previous frame.
     """
 
     head: str = "lstm"
@@ -56,7 +56,7 @@ def _gru(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadCon
 
 
 def _attention(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadConfig) -> "keras.KerasTensor":
-    """Lin et al., "A Structured Self-attentive Sentence Embedding", ICLR 2017: a mean that weighs the frames itself."""
+    """Lin et al., "A Structured Self-attentive Sentence Embedding", ICLR 2017: a learnt weighted mean over frames."""
     import keras
 
     layers = keras.layers
@@ -69,7 +69,7 @@ def _attention(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: H
 def _tcn(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadConfig) -> "keras.KerasTensor":
     """Bai et al., "An Empirical Evaluation of Generic Convolutional and Recurrent Networks", 2018 (arXiv:1803.01271).
 
-    Causal: a frame sees those before it alone, so that padding, which is at the end, reaches none.
+    Causal: a frame sees only itself and earlier frames, so padding, which is at the end, reaches no other frame.
     """
     import keras
 
@@ -82,7 +82,7 @@ def _tcn(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadCon
 
 
 def _mean(frames: "keras.KerasTensor", mask: "keras.KerasTensor", _: HeadConfig) -> "keras.KerasTensor":
-    """The mean over the frames that are there: no order, no motion, hence what the others have to beat."""
+    """The mean over unpadded frames: it ignores order and motion, so other heads have to beat it."""
     import keras
 
     return keras.layers.GlobalAveragePooling1D(name="mean")(frames, mask=mask)
@@ -97,13 +97,13 @@ HEADS: dict[str, Builder] = {
     "mean": _mean,
 }
 DILATIONS = (1, 2, 4)
-"""Frames between those that a convolution of `tcn` joins: together they look back over fourteen."""
+"""Dilations of the convolutions of `tcn`; together they look back over 14 frames."""
 
 
 def build_head(config: HeadConfig, size: int) -> "keras.Model":
     """Returns the network: `features` float32 (B, 12, `size`) and `mask` bool (B, 12) -> probability (B, 1).
 
-    Normalisation is inside, as a layer of weights that training leaves alone.
+    Normalisation is a layer inside, whose weights training leaves alone.
     """
     import keras
 
@@ -111,7 +111,7 @@ def build_head(config: HeadConfig, size: int) -> "keras.Model":
     layers = keras.layers
     features = keras.Input((FRAMES, size), name="features")
     mask: Any = keras.Input((FRAMES,), dtype="bool", name="mask")
-    # Not layers.Normalization: it keeps its numbers in the config, where HDF5 has room for 64 KB.
+    # Not layers.Normalization: it keeps its statistics in the config, and HDF5 limits a config to 64 KB.
     normalise = layers.BatchNormalization(center=False, scale=False, epsilon=1e-9, trainable=False, name="normalise")
     frames = normalise(features)
     if config.differences:
@@ -134,21 +134,21 @@ def _with_differences(frames: "keras.KerasTensor") -> "keras.KerasTensor":
 
 
 def parse_head(values: Mapping[str, Any], where: str) -> HeadConfig:
-    """Returns the config whose fields are `values`; a UserError about anything else calls it `where`."""
+    """Returns the config with the fields `values`; raises a UserError that names `where` if they are not valid."""
     try:
         config = HeadConfig(**values)
         require_buildable(config)
     except (TypeError, UserError) as error:
-        raise UserError(f"{where} describes no head of this version ({error}); train the run again.") from None
+        raise UserError(f"{where} describes no head that this version knows ({error}); train the run again.") from None
     return config
 
 
 def require_buildable(config: HeadConfig) -> None:
-    """Raises a UserError if no head has this `config`."""
+    """Raises a UserError if `config` is out of range or names no head."""
     if config.head not in HEADS:
-        raise UserError(f"{config.head!r} is no head; choose one of {', '.join(HEADS)}")
+        raise UserError(f"there is no head {config.head!r}; choose one of {', '.join(HEADS)}")
     if not (1 <= config.units <= MOST_UNITS and 1 <= config.dense <= MOST_UNITS and 0 <= config.dropout < 1):
         raise UserError(
-            f"units {config.units} and dense {config.dense} have to lie in 1 to {MOST_UNITS}, "
-            f"dropout {config.dropout:g} in 0 to below 1; mend the flag"
+            f"units {config.units} and dense {config.dense} must be in 1 to {MOST_UNITS}, and dropout "
+            f"{config.dropout:g} at least 0 and below 1; correct the flag"
         )

@@ -1,7 +1,7 @@
-"""K heads of one shape trained side by side as one Keras model: every weight has a leading axis of K places.
+"""K heads of one shape trained side by side as one Keras model: every weight has a leading axis of K slots.
 
-A place has its own batches, dropout, learning rate and weight decay and shares nothing with the others but the resident
-frames and the compiled step, so its head learns what it would learn alone. When it is done, another takes its place.
+Each slot has its own batches, dropout, learning rate and weight decay. Slots share only the resident frames and the
+compiled step, so a head learns what it would learn alone. When a head is done, another takes its slot.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,76 +20,76 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
 
 class Stack:
-    """`places` heads of the shape `config` on `inputs`; each step takes `batch` clips a head."""
+    """`slots` heads of the shape `config` on `inputs`; each step takes `batch` clips per head."""
 
-    def __init__(self, config: HeadConfig, inputs: Inputs, places: int, batch: int) -> None:
-        self.places, self.batch = places, batch
+    def __init__(self, config: HeadConfig, inputs: Inputs, slots: int, batch: int) -> None:
+        self.slots, self.batch = slots, batch
         self._plain = build_head(config, inputs.frames.shape[2])
-        self._network = _Network(config, inputs, self._plain, places)
-        self._adam = _StackedAdam(places)
-        self._losses = _Losses(places)
-        # XLA on a CPU takes longer to compile than most sweeps to run.
+        self._network = _Network(config, inputs, self._plain, slots)
+        self._adam = _StackedAdam(slots)
+        self._losses = _Losses(slots)
+        # On a CPU, XLA takes longer to compile than most sweeps take to run.
         compiled: Any = "auto" if keras.backend.backend() != "tensorflow" or _sees_gpu() else False
         self._network.compile(self._adam, metrics=[], jit_compile=compiled)
-        self._network.losses_by_place = self._losses
+        self._network.losses_by_slot = self._losses
         self._adam.build(self._network.trainable_variables)
 
     @property
     def vector(self) -> int:
-        """Numbers in a clip's vector, which dropout drops."""
+        """Size of the vector of a clip, to which dropout applies."""
         return self._plain.get_layer("batch_norm").gamma.shape[0]
 
-    def put(self, place: int, rate: float, decay: float, seed: int) -> None:
-        """Begins a head anew at `place`, with weights that follow from `seed`."""
+    def put(self, slot: int, rate: float, decay: float, seed: int) -> None:
+        """Starts a new head at `slot`, with initial weights that depend on `seed` only."""
         drawn = draw_weights(self._plain, np.random.default_rng([seed, 0]))
         for name, variable in self._network.stacked.items():
-            _set(variable, place, drawn[name])
-        self._adam.begin(place, rate, decay)
+            _set(variable, slot, drawn[name])
+        self._adam.begin(slot, rate, decay)
 
     def step(self, rows: np.ndarray, keep: np.ndarray, weights: np.ndarray) -> None:
-        """Trains each head on its clips `rows` int32 (K, B) for one step.
+        """Trains each head for one step on its clips `rows` int32 (K, B).
 
-        `keep` float32 (K, B, U) multiplies the clips' vectors, `weights` float32 (K, B) their losses.
+        `keep` float32 (K, B, U) multiplies the vectors of the clips, `weights` float32 (K, B) their losses.
         """
         self._network.train_on_batch({"rows": rows, "keep": keep}, weights)
 
     def take_losses(self) -> np.ndarray:
-        """Returns float64 (K,): the mean loss of the steps since this was last asked."""
+        """Returns float64 (K,): the mean loss of the steps since the last call."""
         return self._losses.take()
 
     def logits(self, rows: np.ndarray) -> np.ndarray:
-        """Returns float64 (K, R): what each head says of the clips `rows`."""
-        keep = np.ones((self.places, self.batch, self.vector), np.float32)
-        found = []
+        """Returns float64 (K, R): the logit of each head for each of the clips `rows`."""
+        keep = np.ones((self.slots, self.batch, self.vector), np.float32)
+        logits = []
         for start in range(0, len(rows), self.batch):
-            some = np.resize(rows[start : start + self.batch], self.batch)
-            given = {"rows": np.tile(some.astype(np.int32), (self.places, 1)), "keep": keep}
-            found.append(np.asarray(self._network.predict_on_batch(given), np.float64))
-        return np.concatenate(found, axis=1)[:, : len(rows)]
+            chunk = np.resize(rows[start : start + self.batch], self.batch)
+            batch = {"rows": np.tile(chunk.astype(np.int32), (self.slots, 1)), "keep": keep}
+            logits.append(np.asarray(self._network.predict_on_batch(batch), np.float64))
+        return np.concatenate(logits, axis=1)[:, : len(rows)]
 
-    def weights(self, places: Sequence[int]) -> list[dict[str, np.ndarray]]:
-        """Returns a copy of the weights of the heads at `places`, by name."""
+    def weights(self, slots: Sequence[int]) -> list[dict[str, np.ndarray]]:
+        """Returns a copy of the weights of the heads at `slots`, by name."""
         values = {name: ops.convert_to_numpy(variable) for name, variable in self._network.stacked.items()}
-        return [{name: value[place].copy() for name, value in values.items()} for place in places]
+        return [{name: value[slot].copy() for name, value in values.items()} for slot in slots]
 
 
 class _Network(keras.Model):
-    """K heads at once, on clips that are given by their rows."""
+    """K heads as one network, whose inputs are rows of the resident clips."""
 
-    def __init__(self, config: HeadConfig, inputs: Inputs, plain: keras.Model, places: int) -> None:
+    def __init__(self, config: HeadConfig, inputs: Inputs, plain: keras.Model, slots: int) -> None:
         super().__init__(name="stack")
         self._config = config
-        self.losses_by_place: Any = None
+        self.losses_by_slot: Any = None
         self.stacked = {}
         for weight in plain.weights:
             if not weight.path.startswith("normalise/"):
                 options = {"name": weight.path.replace("/", "."), "trainable": weight.trainable}
-                self.stacked[weight.path] = self.add_weight((places, *weight.shape), "zeros", **options)
+                self.stacked[weight.path] = self.add_weight((slots, *weight.shape), "zeros", **options)
         labels = inputs.clips.labels.astype(np.float32)
         for name, values in {"frames": inputs.frames, "mask": inputs.clips.mask, "labels": labels}.items():
-            kept = self.add_weight(values.shape, "zeros", values.dtype.name, trainable=False, name=name)
-            kept.assign(values)
-            setattr(self, f"resident_{name}", kept)
+            resident = self.add_weight(values.shape, "zeros", values.dtype.name, trainable=False, name=name)
+            resident.assign(values)
+            setattr(self, f"resident_{name}", resident)
         self.built = True
 
     def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
@@ -106,16 +106,16 @@ class _Network(keras.Model):
         del sample_weight, training
         labels = ops.take(self.resident_labels, x["rows"], axis=0)  # pyright: ignore[reportOptionalSubscript]
         losses = ops.mean(y * (ops.softplus(y_pred) - labels * y_pred), axis=1)
-        self.losses_by_place.update_state(losses)
+        self.losses_by_slot.update_state(losses)
         return ops.sum(losses)
 
 
 class _Losses(keras.metrics.Metric):
-    """The sum of each head's losses, and how many there are."""
+    """The mean loss of each head."""
 
-    def __init__(self, places: int) -> None:
-        super().__init__(name="losses_by_place")
-        self._total = self.add_variable((places,), "zeros", name="total")
+    def __init__(self, slots: int) -> None:
+        super().__init__(name="losses_by_slot")
+        self._total = self.add_variable((slots,), "zeros", name="total")
         self._count = self.add_variable((), "zeros", name="count")
 
     def update_state(self, losses: Any) -> None:
@@ -128,23 +128,23 @@ class _Losses(keras.metrics.Metric):
         return self._total / ops.maximum(self._count, 1)
 
     def take(self) -> np.ndarray:
-        """Returns the mean losses and begins anew."""
-        found = np.asarray(self.result(), np.float64)
+        """Returns the mean losses and resets them."""
+        losses = np.asarray(self.result(), np.float64)
         self.reset_state()
-        return found
+        return losses
 
 
 class _StackedAdam(keras.optimizers.Optimizer):
-    """Adam with decoupled weight decay (Loshchilov & Hutter, ICLR 2019), with rate, decay and steps of each place."""
+    """Adam with decoupled weight decay (Loshchilov & Hutter, ICLR 2019) and a rate, decay and step count per slot."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, slots: int) -> None:
         super().__init__(learning_rate=1.0, name="stacked_adam")
-        self._rates = self.add_variable((places,), name="rates")
-        self._decays = self.add_variable((places,), name="decays")
-        self._steps = self.add_variable((places,), name="steps")
+        self._rates = self.add_variable((slots,), name="rates")
+        self._decays = self.add_variable((slots,), name="decays")
+        self._steps = self.add_variable((slots,), name="steps")
 
     def build(self, variables: Any) -> None:
-        """Makes the moments of `variables`."""
+        """Creates the moments of `variables`."""
         if not self.built:
             super().build(variables)
             self._moments = [
@@ -152,15 +152,15 @@ class _StackedAdam(keras.optimizers.Optimizer):
                 for variable in variables
             ]
 
-    def begin(self, place: int, rate: float, decay: float) -> None:
-        """Forgets what was learnt at `place`."""
+    def begin(self, slot: int, rate: float, decay: float) -> None:
+        """Resets `slot` for a new head."""
         for variable, value in ((self._rates, rate), (self._decays, decay), (self._steps, 0.0)):
-            _set(variable, place, value)
+            _set(variable, slot, value)
         for moment in (moment for pair in self._moments for moment in pair):
-            _set(moment, place, 0.0)
+            _set(moment, slot, 0.0)
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
-        """Takes one step at every place."""
+        """Takes one step in every slot."""
         self._steps.assign(self._steps + 1)
         return super().apply(grads, trainable_variables)
 
@@ -177,7 +177,7 @@ class _StackedAdam(keras.optimizers.Optimizer):
 
 
 def draw_weights(head: keras.Model, random: np.random.Generator) -> dict[str, np.ndarray]:
-    """Returns starting weights of `head` by name, drawn by numpy as Keras' layers would: the same on any backend."""
+    """Returns initial weights of `head` by name, as Keras distributes them, but drawn by numpy for any backend."""
     return {
         weight.path: _draw(weight.path, tuple(weight.shape), random)
         for weight in head.weights
@@ -200,9 +200,9 @@ def _draw(name: str, shape: tuple[int, ...], random: np.random.Generator) -> np.
     return values
 
 
-def _set(variable: Any, place: int, value: Any) -> None:
+def _set(variable: Any, slot: int, value: Any) -> None:
     values = np.array(ops.convert_to_numpy(variable))
-    values[place] = value
+    values[slot] = value
     variable.assign(values)
 
 

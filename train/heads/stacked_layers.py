@@ -1,7 +1,7 @@
 """The heads of train.heads.architectures with a leading axis for K of them, so that one pass computes them all.
 
-Each function here gives what its head gives (a test compares the two): from frames (K, B, 12, P) and mask bool
-(K, B, 12) to the clips' vectors (K, B, U). Weights go by the names that they have in the head, each with K in front:
+Each function computes what its head computes (a test compares them): frames (K, B, 12, P) and mask bool (K, B, 12) in,
+vectors of the clips (K, B, U) out. Weights have the names that they have in the head and K as first axis:
 `lstm/lstm_cell/kernel` is (K, P, 4U). A new head needs its entry in `STACKED`.
 """
 
@@ -20,9 +20,9 @@ Weights = Mapping[str, Tensor]
 def forward(
     config: HeadConfig, weights: Weights, frames: Tensor, mask: Tensor, keep: Tensor, *, training: bool
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Returns the logits (K, B) of K heads, and the new values of the weights that training changes by itself.
+    """Returns the logits (K, B) of K heads, and new values of the moving averages that training updates.
 
-    `keep` (K, B, U) multiplies the clips' vectors: 0 where dropout drops, 1 / (1 - its share) elsewhere.
+    `keep` (K, B, U) multiplies the vectors of the clips: 0 where dropout drops, 1 / (1 - its rate) elsewhere.
     """
     if config.differences:
         frames = ops.concatenate([frames, _change(frames)], axis=-1)
@@ -35,26 +35,26 @@ def forward(
 
 
 def _change(frames: Tensor) -> Tensor:
-    """Returns each frame's change since the one before, zeros for the first."""
+    """Returns the change of each frame since the previous one, zeros for the first."""
     return ops.pad(frames[:, :, 1:] - frames[:, :, :-1], [(0, 0), (0, 0), (1, 0), (0, 0)])
 
 
 def _later(frames: Tensor, steps: int) -> Tensor:
-    """Returns what was seen `steps` frames earlier, zeros before the first frame."""
+    """Returns the frames delayed by `steps`, with zeros before the first frame."""
     if not steps:
         return frames
     return ops.pad(frames[:, :, :-steps], [(0, 0), (0, 0), (steps, 0), (0, 0)])
 
 
 def _times(frames: Tensor, kernel: Tensor) -> Tensor:
-    """Returns frames (K, ..., P) times kernel (K, P, U): one product a head, however many axes lie between."""
+    """Returns frames (K, ..., P) times kernel (K, P, U): one matrix product per head."""
     shape = frames.shape
     flat = ops.reshape(frames, (shape[0], -1, shape[-1]))
     return ops.reshape(ops.matmul(flat, kernel), (*shape[:-1], kernel.shape[-1]))
 
 
 def _wide(vector: Tensor, axes: int) -> Tensor:
-    """Returns vector (K, U) with so many axes that it adds to a tensor of `axes` axes."""
+    """Returns `vector` (K, U) reshaped so that it broadcasts against a tensor with `axes` axes."""
     return ops.reshape(vector, (vector.shape[0], *([1] * (axes - 2)), vector.shape[-1]))
 
 
@@ -81,21 +81,21 @@ MOMENTUM, EPSILON = 0.99, 1e-3
 def _recurrent(
     step: Callable[[Tensor, Sequence[Tensor]], Sequence[Tensor]], inputs: Tensor, mask: Tensor, states: int, units: int
 ) -> Tensor:
-    """Returns the first state after the last frame that is there; `inputs` (K, B, 12, G) are what a step is given."""
+    """Returns the first state after the last unpadded frame; `step` gets `inputs` (K, B, 12, G) frame by frame."""
     state = [ops.zeros((*inputs.shape[:2], units), inputs.dtype)] * states
     for frame in range(inputs.shape[2]):
-        seen = mask[:, :, frame, None]
+        unpadded = mask[:, :, frame, None]
         after = step(inputs[:, :, frame], state)
-        state = [ops.where(seen, new, old) for new, old in zip(after, state, strict=True)]
+        state = [ops.where(unpadded, new, old) for new, old in zip(after, state, strict=True)]
     return state[0]
 
 
 def _lstm(weights: Weights, frames: Tensor, mask: Tensor, cell: str = "lstm/lstm_cell") -> Tensor:
     recurrent, bias = weights[f"{cell}/recurrent_kernel"], weights[f"{cell}/bias"]
 
-    def step(given: Tensor, state: Sequence[Tensor]) -> Sequence[Tensor]:
+    def step(frame: Tensor, state: Sequence[Tensor]) -> Sequence[Tensor]:
         hidden, carry = state
-        gates = given + ops.matmul(hidden, recurrent)
+        gates = frame + ops.matmul(hidden, recurrent)
         enter, forget, new, leave = ops.split(gates, 4, axis=-1)
         carry = ops.sigmoid(forget) * carry + ops.sigmoid(enter) * ops.tanh(new)
         return ops.sigmoid(leave) * ops.tanh(carry), carry
@@ -113,10 +113,10 @@ def _bilstm(weights: Weights, frames: Tensor, mask: Tensor) -> Tensor:
 def _gru(weights: Weights, frames: Tensor, mask: Tensor) -> Tensor:
     recurrent, bias = weights["gru/gru_cell/recurrent_kernel"], weights["gru/gru_cell/bias"]
 
-    def step(given: Tensor, state: Sequence[Tensor]) -> Sequence[Tensor]:
-        update, reset, new = ops.split(given, 3, axis=-1)
-        parts = ops.matmul(state[0], recurrent) + _wide(bias[:, 1], 3)
-        update_now, reset_now, new_now = ops.split(parts, 3, axis=-1)
+    def step(frame: Tensor, state: Sequence[Tensor]) -> Sequence[Tensor]:
+        update, reset, new = ops.split(frame, 3, axis=-1)
+        gates = ops.matmul(state[0], recurrent) + _wide(bias[:, 1], 3)
+        update_now, reset_now, new_now = ops.split(gates, 3, axis=-1)
         share = ops.sigmoid(update + update_now)
         candidate = ops.tanh(new + ops.sigmoid(reset + reset_now) * new_now)
         return [share * state[0] + (1 - share) * candidate]
@@ -142,8 +142,8 @@ def _tcn(weights: Weights, frames: Tensor, mask: Tensor) -> Tensor:
 
 
 def _mean(_: Weights, frames: Tensor, mask: Tensor) -> Tensor:
-    there = ops.cast(mask, frames.dtype)[..., None]
-    return ops.sum(frames * there, axis=2) / ops.maximum(ops.sum(there, axis=2), 1.0)
+    unpadded = ops.cast(mask, frames.dtype)[..., None]
+    return ops.sum(frames * unpadded, axis=2) / ops.maximum(ops.sum(unpadded, axis=2), 1.0)
 
 
 STACKED: dict[str, Callable[[Weights, Tensor, Tensor], Tensor]] = {

@@ -10,9 +10,10 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import rankdata
 
+from cache.commands import flag
 from cache.schema import UserError
 from train.data.batches import Clips, FeatureBatches, balanced_weights
-from train.data.inputs import Inputs, prepare, unproject
+from train.data.inputs import Inputs, unproject
 from train.heads.architectures import HeadConfig, build_head
 from train.heads.stack import Stack
 
@@ -21,7 +22,7 @@ PREDICTION_BATCH = 256
 
 @dataclass(frozen=True)
 class LearnConfig:
-    """How a head is trained; `train.fit.FitConfig` says what each field means."""
+    """How a head is trained; `train.fit.FitConfig` explains each field."""
 
     learning_rate: float
     batch: int
@@ -35,65 +36,53 @@ class LearnConfig:
 
 
 History = dict[str, list[float]]
-"""By epoch: `loss`, and with validation `val_loss`, binary cross-entropy in nats a clip, weighted, and `val_auc`."""
+"""By epoch: `loss`, and with validation `val_loss` (weighted binary cross-entropy, nats per clip) and `val_auc`."""
 
-Watch = Callable[["Progress"], bool]
-"""Looks at a head after each epoch; False ends it."""
+Watch = Callable[["HeadProgress"], bool]
+"""Called with a head's progress after each epoch; returning False ends its training."""
 
 
 @dataclass
-class Progress:
-    """A head in training: its losses so far, and the epoch (from 1) and weights that are best on validation."""
+class HeadProgress:
+    """A head in training: its losses so far, and the epoch (from 1) and weights that were best on validation."""
 
     history: History = field(default_factory=lambda: {"loss": []})
     best: int = 0
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     broken: str = ""
-    """What is wrong with the loss, where training had to end."""
+    """Why training had to end early, if the loss stopped being finite."""
     seconds: float = 0.0
-    """How long its epochs took, with whatever was trained beside it."""
+    """How long its epochs took, including the heads trained beside it."""
 
     @property
     def epochs(self) -> int:
-        """Epochs done."""
+        """How many epochs are done."""
         return len(self.history["loss"])
 
     def best_value(self, name: str) -> float:
-        """Returns `name` of the history in the epoch whose weights are kept."""
+        """Returns the value of `name` in the epoch whose weights are kept."""
         return self.history[name][self.best - 1]
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
-    """A head to be trained, and who watches it."""
+class HeadJob:
+    """A head to train, how to train it, and the function that watches it."""
 
     head: HeadConfig
     learn: LearnConfig
     watch: Watch = lambda _: True
 
 
-def learn(
-    shape: HeadConfig, config: LearnConfig, clips: Clips, train: np.ndarray, val: np.ndarray
-) -> tuple[keras.Model, History]:
-    """Returns one head trained on the clips `train`, with the weights of the epoch best on `val`, and the losses.
-
-    `train` and `val` are rows of `clips`; without `val` all `fixed_epochs` are run and the last weights kept. Both
-    losses carry the class weights of `train`. The same arguments give the same head on a CPU. Raises a UserError if
-    the loss stops being a number.
-    """
-    inputs = prepare(clips, train, usable_components(shape, config.components))
-    ((_, progress),) = learn_many([Job(shape, config)], inputs, train, val, places=1)
-    require_numbers(progress, config)
-    return finished_head(shape, progress, inputs), progress.history
-
-
 def learn_many(
-    jobs: Iterable[Job], inputs: Inputs, train: np.ndarray, val: np.ndarray, places: int
-) -> Iterator[tuple[Job, Progress]]:
-    """Yields each job, all of one shape, with how it went, as they end; at most `places` are trained at once.
+    jobs: Iterable[HeadJob], inputs: Inputs, train: np.ndarray, val: np.ndarray, slots: int
+) -> Iterator[tuple[HeadJob, HeadProgress]]:
+    """Trains `jobs`, all of one shape, at most `slots` at once, and yields each with its progress as it ends.
 
-    A job is taken from `jobs` when there is a place for it, so `jobs` may decide on it by what the earlier ones gave.
-    What a head learns does not depend on the others.
+    `train` and `val` are rows of the clips. Progress holds the weights of the epoch with the lowest loss on `val`;
+    without `val` every job runs its `fixed_epochs` and keeps the last weights. Both losses carry the class weights of
+    `train`. A head does not depend on the heads beside it, and on a CPU the same job gives the same head.
+
+    A job is drawn from `jobs` when a slot is free, so a generator may choose it by the results of earlier ones.
     """
     jobs = iter(jobs)
     first = next(jobs, None)
@@ -101,7 +90,7 @@ def learn_many(
         return
     jobs = itertools.chain([first], jobs)
     steps = -(-len(train) // first.learn.batch)
-    stack = Stack(first.head, inputs, places, len(train) // steps)
+    stack = Stack(first.head, inputs, slots, len(train) // steps)
     course = _Course(stack, inputs.clips.labels, train, val)
     while True:
         while course.free and (job := next(jobs, None)) is not None:
@@ -117,12 +106,12 @@ def predict(head: keras.Model, clips: Clips, rows: np.ndarray) -> np.ndarray:
 
 
 def usable_components(head: HeadConfig, components: int) -> int:
-    """Returns `components`, or 0 for a head whose first layer has no kernel that a projection could go into."""
+    """Returns `components`, or 0 for a head whose first layer has no kernel to fold a projection into."""
     return 0 if head.head == "mean" else components
 
 
-def finished_head(shape: HeadConfig, progress: Progress, inputs: Inputs) -> keras.Model:
-    """Returns the head of `progress` as a plain Keras model that takes features (B, 12, D) as they are stored."""
+def finished_head(shape: HeadConfig, progress: HeadProgress, inputs: Inputs) -> keras.Model:
+    """Returns the head of `progress` as a plain Keras model that takes features (B, 12, D) as stored."""
     head = build_head(shape, inputs.clips.features.shape[2])
     head.get_layer("normalise").set_weights([inputs.mean, inputs.variance])
     for weight in head.weights:
@@ -131,35 +120,35 @@ def finished_head(shape: HeadConfig, progress: Progress, inputs: Inputs) -> kera
     return head
 
 
-def require_numbers(progress: Progress, config: LearnConfig) -> None:
-    """Raises a UserError if the loss stopped being a number."""
+def require_numbers(progress: HeadProgress, config: LearnConfig) -> None:
+    """Raises a UserError if the loss stopped being finite."""
     if progress.broken:
-        raise UserError(f"{progress.broken}; try again with a --learning-rate below {config.learning_rate:g}.")
+        raise UserError(f"{progress.broken}; use a {flag('learning_rate')} below {config.learning_rate:g}.")
 
 
 class _Runner:
-    """A job at its place in the stack."""
+    """A job in its slot of the stack."""
 
-    def __init__(self, job: Job, weights: np.ndarray, epochs: int) -> None:
+    def __init__(self, job: HeadJob, weights: np.ndarray, epochs: int) -> None:
         self.job, self.weights, self.epochs = job, weights, epochs
-        self.progress, self._start = Progress(), time.perf_counter()
+        self.progress, self._start = HeadProgress(), time.perf_counter()
 
     def batches(self, train: np.ndarray, size: int) -> np.ndarray:
-        """Returns int32 (steps, size): the epoch's clips in an order that follows from seed and epoch.
+        """Returns int32 (steps, size): the clips of this epoch, in an order that depends on seed and epoch only.
 
-        Batches have one size, so that one compiled step serves them; an epoch leaves out fewer clips than it has steps.
+        All batches have one size, so one compiled step serves them. An epoch leaves out fewer clips than it has steps.
         """
         order = np.random.default_rng([self.job.learn.seed, self.progress.epochs]).permutation(train)
         return order[: len(order) // size * size].reshape(-1, size).astype(np.int32)
 
     def keeps(self, steps: int, shape: tuple[int, int]) -> Iterator[np.ndarray]:
-        """Yields for each step what dropout makes of the clips' vectors, float32 of `shape`."""
-        random, share = np.random.default_rng([self.job.learn.seed, self.progress.epochs, 1]), self.job.head.dropout
+        """Yields the dropout factors of the clips' vectors for each step, float32 of `shape`."""
+        random, rate = np.random.default_rng([self.job.learn.seed, self.progress.epochs, 1]), self.job.head.dropout
         for _ in range(steps):
-            yield (random.random(shape, np.float32) >= share) / np.float32(1 - share)
+            yield (random.random(shape, np.float32) >= rate) / np.float32(1 - rate)
 
     def note(self, loss: float, validation: tuple[float, float] | None) -> None:
-        """Adds an epoch to the history; `validation` is its loss and AUC."""
+        """Adds an epoch to the history; `validation` holds its loss and AUC."""
         history = self.progress.history
         self.progress.seconds = time.perf_counter() - self._start
         history["loss"].append(loss)
@@ -172,88 +161,88 @@ class _Runner:
 
     @property
     def improved(self) -> bool:
-        """Whether the epoch just noted is the best so far; without validation the last one is."""
+        """Whether the latest epoch is the best so far; without validation it always is."""
         losses = self.progress.history.get("val_loss")
         return not self.progress.broken and (losses is None or losses[-1] < min(losses[:-1], default=np.inf))
 
     @property
     def ended(self) -> bool:
-        """Whether the job has had its epochs, its patience, or a loss that is no number."""
+        """Whether the job is out of epochs or patience, or its loss is not finite."""
         waited = self.progress.epochs - self.progress.best
         return bool(self.progress.broken) or self.progress.epochs >= self.epochs or waited >= self.job.learn.patience
 
 
 class _Course:
-    """Jobs in a stack, epoch by epoch."""
+    """Runs jobs in a stack, epoch by epoch."""
 
     def __init__(self, stack: Stack, labels: np.ndarray, train: np.ndarray, val: np.ndarray) -> None:
         self._stack, self._labels, self._train, self._val = stack, labels, train, val
-        self._places: list[_Runner | None] = [None] * stack.places
+        self._slots: list[_Runner | None] = [None] * stack.slots
 
     @property
     def free(self) -> bool:
-        """Whether a job can begin."""
-        return None in self._places
+        """Whether a slot is free."""
+        return None in self._slots
 
     @property
     def running(self) -> list[tuple[int, _Runner]]:
-        """The places in use, and what runs there."""
-        return [(place, runner) for place, runner in enumerate(self._places) if runner is not None]
+        """The slots in use, each with its runner."""
+        return [(slot, runner) for slot, runner in enumerate(self._slots) if runner is not None]
 
-    def begin(self, job: Job) -> None:
-        """Gives `job` a place."""
-        place, config = self._places.index(None), job.learn
+    def begin(self, job: HeadJob) -> None:
+        """Starts `job` in a free slot."""
+        slot, config = self._slots.index(None), job.learn
         weights = balanced_weights(self._labels[self._train]) if config.class_weights else np.ones(2)
-        self._places[place] = _Runner(job, weights, config.epochs if len(self._val) else config.fixed_epochs)
-        self._stack.put(place, config.learning_rate, config.weight_decay, config.seed)
+        self._slots[slot] = _Runner(job, weights, config.epochs if len(self._val) else config.fixed_epochs)
+        self._stack.put(slot, config.learning_rate, config.weight_decay, config.seed)
 
-    def epoch(self) -> Iterator[tuple[Job, Progress]]:
-        """Trains each running head for an epoch and yields those that have ended, which leave their places."""
+    def epoch(self) -> Iterator[tuple[HeadJob, HeadProgress]]:
+        """Trains each running head for one epoch; yields those that ended and frees their slots."""
         self._train_once()
         losses, validation = self._stack.take_losses(), self._validate()
-        for place, runner in self.running:
-            runner.note(float(losses[place]), None if validation is None else validation[place])
-        improved = [(place, runner.progress) for place, runner in self.running if runner.improved]
-        kept = self._stack.weights([place for place, _ in improved]) if improved else []
+        for slot, runner in self.running:
+            runner.note(float(losses[slot]), None if validation is None else validation[slot])
+        improved = [(slot, runner.progress) for slot, runner in self.running if runner.improved]
+        kept = self._stack.weights([slot for slot, _ in improved]) if improved else []
         for (_, progress), weights in zip(improved, kept, strict=True):
             progress.best, progress.weights = progress.epochs, weights
-        for place, runner in self.running:
+        for slot, runner in self.running:
             if runner.ended or not runner.job.watch(runner.progress):
-                self._places[place] = None
+                self._slots[slot] = None
                 yield runner.job, runner.progress
 
     def _train_once(self) -> None:
         stack = self._stack
         steps = len(self._train) // stack.batch
-        rows = np.zeros((steps, stack.places, stack.batch), np.int32)
-        keep = np.zeros((stack.places, stack.batch, stack.vector), np.float32)
-        weights = np.zeros((stack.places, stack.batch), np.float32)
+        rows = np.zeros((steps, stack.slots, stack.batch), np.int32)
+        keep = np.zeros((stack.slots, stack.batch, stack.vector), np.float32)
+        weights = np.zeros((stack.slots, stack.batch), np.float32)
         keeps = {}
-        for place, runner in self.running:
-            rows[:, place] = runner.batches(self._train, stack.batch)
-            keeps[place] = runner.keeps(steps, keep.shape[1:])
+        for slot, runner in self.running:
+            rows[:, slot] = runner.batches(self._train, stack.batch)
+            keeps[slot] = runner.keeps(steps, keep.shape[1:])
         for step in range(steps):
-            for place, runner in self.running:
-                keep[place] = next(keeps[place])
-                weights[place] = runner.weights[self._labels[rows[step, place]]]
+            for slot, runner in self.running:
+                keep[slot] = next(keeps[slot])
+                weights[slot] = runner.weights[self._labels[rows[step, slot]]]
             stack.step(rows[step], keep, weights)
 
     def _validate(self) -> list[tuple[float, float]] | None:
-        """Returns for each place the weighted loss and the ROC AUC on validation."""
+        """Returns the weighted loss and the ROC AUC on validation for each slot."""
         if not len(self._val):
             return None
         logits, labels = self._stack.logits(self._val), self._labels[self._val]
-        with np.errstate(invalid="ignore"):  # a head may have gone astray
+        with np.errstate(invalid="ignore"):  # a head may have diverged
             losses, aucs = np.logaddexp(0, logits) - labels * logits, roc_auc(logits, labels)
-        weights = [np.ones(2) if runner is None else runner.weights for runner in self._places]
+        weights = [np.ones(2) if runner is None else runner.weights for runner in self._slots]
         return [
-            (float((wide[labels] * row).mean()), float(auc))
-            for wide, row, auc in zip(weights, losses, aucs, strict=True)
+            (float((pair[labels] * row).mean()), float(auc))
+            for pair, row, auc in zip(weights, losses, aucs, strict=True)
         ]
 
 
 def roc_auc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns float64 (K,): the ROC AUC of each row of `scores` (K, R), NaN where one class is absent.
+    """Returns float64 (K,): the ROC AUC of each row of `scores` (K, R), NaN if `labels` lack a class.
 
     Mann & Whitney, Annals of Mathematical Statistics 1947; ties count half.
     """

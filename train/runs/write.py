@@ -17,7 +17,7 @@ from cache.files import write_csv
 from cache.schema import VideoRecord, coverage_of
 from cache.store import ORIGIN
 from train.data.split import DROPPED
-from train.data.training_set import Material
+from train.data.training_set import TrainingSet
 from train.heads.architectures import HeadConfig
 from train.runs.folder import CONFIG, DONE, PREDICTION_COLUMNS, save_head, write_json, write_run
 
@@ -42,7 +42,7 @@ class Trained:
 
 
 def record(
-    folder: Path, config: Any, material: Material, trained: Trained, more: Mapping[str, Any] = MappingProxyType({})
+    folder: Path, config: Any, material: TrainingSet, trained: Trained, more: Mapping[str, Any] = MappingProxyType({})
 ) -> Path:
     """Writes the run `folder` of a head trained on `material` as the dataclass `config` says; returns it.
 
@@ -63,7 +63,7 @@ def record(
     return write_run(folder, fill)
 
 
-def write_split(folder: Path, material: Material) -> None:
+def write_split(folder: Path, material: TrainingSet) -> None:
     """Writes `split.csv` and `audit.json`."""
     columns = ("id", "label", "part", "target", "donor", "source")
     rows = [
@@ -98,7 +98,7 @@ def write_done(folder: Path, seconds: float) -> None:
     write_json(folder / DONE, {"created": created, "seconds": round(seconds, 3)})
 
 
-def recipe(config: Any, material: Material, shape: HeadConfig) -> dict[str, Any]:
+def recipe(config: Any, material: TrainingSet, shape: HeadConfig) -> dict[str, Any]:
     """Returns everything needed to repeat the run, and to rebuild its head."""
     store = material.contents.store
     return {

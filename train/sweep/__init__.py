@@ -1,1 +1,1 @@
-"""Hundreds of heads in one call: what to try next, the leaderboard, and the best of them as runs."""
+"""Sweeps: hundreds of heads in one call, the study that proposes them, the leaderboard, and the best as runs."""

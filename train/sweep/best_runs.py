@@ -1,4 +1,4 @@
-"""The best trials of a sweep as ordinary run folders, and `best`, which points to the first of them."""
+"""The best trials of a sweep as ordinary run folders, and the link `best`, which points to the first."""
 
 import dataclasses
 import json
@@ -9,59 +9,59 @@ from typing import TYPE_CHECKING, Any
 
 from cache.keras_start import start_keras
 from cache.schema import UserError
-from train.data.training_set import Material
+from train.data.training_set import TrainingSet
 from train.fit import FitConfig, finish, train_all
 from train.runs.folder import CONFIG, DONE, free_name
 from train.runs.write import record
 
 if TYPE_CHECKING:
-    from train.heads.training import Progress
+    from train.heads.training import HeadProgress
 
 BEST = "best"
 
 
 @dataclass(frozen=True)
 class Winner:
-    """A trial: its number, the run that trains as it did, what says where it is from, and how it went.
+    """One of the best trials: its number, the config that repeats it, its origin in the sweep, and its progress.
 
-    `learnt` is None where it was trained earlier, or elsewhere: then it is trained once more, which gives the same.
+    `progress` is None if the trial was trained earlier or elsewhere. It is then trained again, with the same result.
     """
 
     number: int
     config: FitConfig
     origin: Mapping[str, Any]
-    learnt: "Progress | None"
+    progress: "HeadProgress | None"
 
 
-def write_winners(runs: Path, prefix: str, winners: Sequence[Winner], material: Material) -> list[Path]:
-    """Returns the run folders of `winners`, best first; each keeps its origin, and one already there stays."""
-    folders = [_find(runs, winner) or _write(runs, prefix, winner, material) for winner in winners]
+def write_winners(runs: Path, prefix: str, winners: Sequence[Winner], training_set: TrainingSet) -> list[Path]:
+    """Writes and returns the run folders of `winners`, best first; a run that is there already stays as it is."""
+    folders = [_find(runs, winner) or _write(runs, prefix, winner, training_set) for winner in winners]
     if folders:
         _point(runs / BEST, folders[0])
     return folders
 
 
-def _write(runs: Path, prefix: str, winner: Winner, material: Material) -> Path:
+def _write(runs: Path, prefix: str, winner: Winner, training_set: TrainingSet) -> Path:
     start_keras()
-    if winner.learnt is None:
-        (trained,) = train_all([winner.config], material)
+    if winner.progress is None:
+        (trained,) = train_all([winner.config], training_set)
     else:
-        trained = finish(winner.config, winner.learnt, material)
+        trained = finish(winner.config, winner.progress, training_set)
     name = free_name(runs, None, f"{prefix}-trial{winner.number}")
     named = dataclasses.replace(winner.config, name=name)
-    return record(runs / name, named, material, trained, {"trial": winner.origin})
+    return record(runs / name, named, training_set, trained, {"trial": winner.origin})
 
 
 def _find(runs: Path, winner: Winner) -> Path | None:
-    """Returns the finished run of `winner`, if there is one."""
+    """Returns the finished run of `winner`, None if there is none."""
     wanted = {"trial": winner.origin, "config": dataclasses.asdict(winner.config)}
     wanted = json.loads(json.dumps(wanted, default=str))
     for path in sorted(runs.glob(f"*/{CONFIG}")):
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            same = found["trial"] == wanted["trial"] and {**found["config"], "name": None} == wanted["config"]
+            config = json.loads(path.read_text(encoding="utf-8"))
+            same = config["trial"] == wanted["trial"] and {**config["config"], "name": None} == wanted["config"]
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # a run of something else
+            continue  # not a trial of a sweep
         if same and not path.parent.is_symlink() and (path.parent / DONE).is_file():
             return path.parent
     return None
@@ -69,7 +69,7 @@ def _find(runs: Path, winner: Winner) -> Path | None:
 
 def _point(link: Path, folder: Path) -> None:
     if link.exists() and not link.is_symlink():
-        raise UserError(f"{link} is no link, so it cannot point to the best run {folder}; rename it.")
+        raise UserError(f"{link} is not a link, so it cannot point to the best run, {folder}; rename it.")
     temporary = link.with_name(f".{link.name}-new")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(folder.name)

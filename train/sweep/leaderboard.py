@@ -1,4 +1,4 @@
-"""What a sweep found, best first: leaderboard.csv, sweep.json, and a table for the terminal."""
+"""The trials of a sweep, best first: leaderboard.csv, sweep.json, and a table for the terminal."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,16 +15,16 @@ COLUMNS = (
     "dropout", "weight_decay", "epochs", "best_epoch", "seed", "reason",
 )  # fmt: skip
 SHOWN = 10
-"""Trials that the terminal gets; the CSV has them all."""
+"""How many trials the terminal shows; the CSV lists all."""
 
 
-def write_leaderboard(folder: Path, ranked: Sequence[Mapping[str, Any]], told: Mapping[str, Any]) -> None:
-    """Writes the trials `ranked`, best first, and what is `told` of the sweep into `folder`; prints the best."""
+def write_leaderboard(folder: Path, ranked: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
+    """Writes the trials `ranked`, best first, and the `summary` of the sweep into `folder`; prints the best trials."""
     rows = [tuple({"rank": rank, **row}.get(column, "") for column in COLUMNS) for rank, row in enumerate(ranked, 1)]
     write_csv(folder / LEADERBOARD, COLUMNS, rows)
-    write_json(folder / SUMMARY, told)
-    print("\n".join([*_table(ranked), _ended(ranked, told["seconds"])]))
-    print("The best of many looks better on validation than it is; only the test part says how good it is.")
+    write_json(folder / SUMMARY, summary)
+    print("\n".join([*_table(ranked), _outcome(ranked, summary["seconds"])]))
+    print("The best of many trials looks better on validation than it is; only the test part tells how good it is.")
 
 
 def _table(ranked: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -42,7 +42,7 @@ def _values(row: Mapping[str, Any]) -> str:
     return f"{shape}, {rates}, {row['epochs']} epochs"
 
 
-def _ended(ranked: Sequence[Mapping[str, Any]], seconds: float) -> str:
+def _outcome(ranked: Sequence[Mapping[str, Any]], seconds: float) -> str:
     states = [row["state"] for row in ranked]
     ended = ", ".join(f"{states.count(state)} {state}" for state in ("complete", "pruned", "fail"))
     return f"{len(ranked)} trials ({ended}) in {seconds:.1f} s."

@@ -1,4 +1,4 @@
-"""The sweep's study: what was tried, kept by Optuna so that a killed sweep goes on and several machines share one.
+"""The study of a sweep: its trials, stored by Optuna so that a killed sweep can resume and machines can share one.
 
 Akiba et al., "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019.
 """
@@ -19,11 +19,12 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from cache.commands import flag
 from cache.schema import UserError
 
 SamplerName = Literal["tpe", "random", "grid"]
 Group = dict[str, Any]
-"""What the trials of one stack have in common: head, units, differences."""
+"""The values that the trials of one stack share: head, units, differences."""
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 MADE_FOR, RESULT = "made_for", "result"
@@ -32,7 +33,7 @@ START_UP = 10
 
 @dataclass(frozen=True)
 class Space:
-    """What is tried: each of the choices, and ranges [low, high]; rate and decay are drawn on a logarithmic scale."""
+    """The search space: choices, and ranges (low, high); learning rate and weight decay are drawn on a log scale."""
 
     heads: tuple[str, ...]
     units: tuple[int, ...]
@@ -43,12 +44,12 @@ class Space:
 
     @property
     def groups(self) -> list[Group]:
-        """Every shape of head that is tried."""
+        """Every shape of head in the space."""
         shapes = itertools.product(self.heads, self.units, self.differences)
         return [{"head": head, "units": units, "differences": change} for head, units, change in shapes]
 
     def suggest(self, trial: Trial) -> dict[str, Any]:
-        """Returns the trial's values."""
+        """Returns the values of `trial`."""
         return {
             "head": trial.suggest_categorical("head", self.heads),
             "units": trial.suggest_categorical("units", self.units),
@@ -59,7 +60,7 @@ class Space:
         }
 
     def grid(self, points: int) -> list[dict[str, float]]:
-        """Returns every combination of `points` values of each range."""
+        """Returns every combination of `points` values per range."""
         logarithmic = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
         axes = {name: np.geomspace(low, high, points) for name, (low, high) in logarithmic.items()}
         axes["dropout"] = np.linspace(self.dropout[0], self.dropout[1], points)
@@ -69,7 +70,7 @@ class Space:
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """Where the study is kept and how it proposes."""
+    """Where the study is stored and how it proposes values."""
 
     name: str
     storage: str
@@ -81,9 +82,9 @@ class StudyConfig:
 
 
 def open_study(config: StudyConfig, made_for: Mapping[str, Any], sampler: optuna.samplers.BaseSampler | None = None):
-    """Returns the study, made if it was not there; a UserError if it is another's or cannot be opened.
+    """Returns the study, created if absent; raises a UserError if it cannot be opened or was made for something else.
 
-    `made_for` is what its trials have in common; values that differ are named.
+    `made_for` holds the settings and data that all trials share; the error names the values that differ.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -95,38 +96,43 @@ def open_study(config: StudyConfig, made_for: Mapping[str, Any], sampler: optuna
             sampler=sampler or optuna.samplers.RandomSampler(config.seed),
             pruner=optuna.pruners.SuccessiveHalvingPruner(config.first_rung, config.factor),
         )
-        kept = study.user_attrs.get(MADE_FOR)
-    except Exception as error:  # noqa: BLE001 - each storage has errors of its own
+        stored = study.user_attrs.get(MADE_FOR)
+    except Exception as error:  # noqa: BLE001 - each storage raises errors of its own
         first = str(error).strip().split("\n")[0]
-        raise UserError(f"the study {config.storage} cannot be opened ({first}); name another --storage.") from None
+        raise UserError(
+            f"the study {config.storage} cannot be opened ({first}); use another {flag('storage')}."
+        ) from None
     wanted = json.loads(json.dumps(made_for))
-    if kept is None:
+    if stored is None:
         study.set_user_attr(MADE_FOR, wanted)
-    elif kept != wanted:
-        raise UserError(f"the study {config.name} was made for {_unlike(kept, wanted)}; choose another --name.")
+    elif stored != wanted:
+        difference = _difference(stored, wanted)
+        raise UserError(f"the study {config.name} was made for {difference}; choose another {flag('name')}.")
     return study
 
 
-def _unlike(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    names = [name for name in wanted if kept.get(name) != wanted[name]]
-    return " and ".join(f"{name} {kept.get(name)}, and this sweep has {wanted[name]}" for name in names)
+def _difference(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    names = [name for name in wanted if stored.get(name) != wanted[name]]
+    return " and ".join(f"{name} {stored.get(name)}, and this sweep has {wanted[name]}" for name in names)
 
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Holds the sweep's folder, so that trials which it finds unfinished are nobody's; a UserError if it is held."""
+    """Locks the sweep's folder, so unfinished trials belong to no live process; raises a UserError if it is in use."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise UserError(f"{folder} is in use by another sweep; wait until it has ended, or choose a --name.") from None
+        raise UserError(
+            f"{folder} is in use by another sweep; wait for it to end, or choose another {flag('name')}."
+        ) from None
     finally:
         os.close(descriptor)
 
 
 class Trials:
-    """The trials of one group: those that were left unfinished, then new ones until there are `count`."""
+    """The trials of one group: first the unfinished ones, then new ones until there are `count`."""
 
     def __init__(self, study: optuna.Study, config: StudyConfig, space: Space, group: Group, count: int) -> None:
         self._study, self._config, self._space, self._group, self._count = study, config, space, group, count
@@ -134,7 +140,7 @@ class Trials:
         self._open: dict[int, Trial] = {}
 
     def adopt(self) -> None:
-        """Takes over the trials that somebody began and did not finish, even before it was said of which group."""
+        """Takes over unfinished trials of this group, and up to `count` that have no group yet."""
         for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             room = len(self._of_group()) < self._count
             if self._belongs(frozen) or (room and not self._group.keys() <= frozen.params.keys()):
@@ -145,16 +151,16 @@ class Trials:
 
     @property
     def title(self) -> str:
-        """What the group is, for people."""
+        """The group as text for people."""
         return f"{self._group['head']} units {self._group['units']}" + " differences" * self._group["differences"]
 
     @property
     def left(self) -> int:
-        """Trials that are still to be ended."""
+        """How many trials have not ended yet."""
         return self._count - len(self._of_group(FINISHED))
 
     def __iter__(self) -> Iterator[tuple[Trial, dict[str, Any]]]:
-        """Yields trials with their values; those that were yielded before and not told are yielded again."""
+        """Yields trials with their values, starting with those that were yielded before but have not ended."""
         for trial in list(self._open.values()):
             yield trial, self._space.suggest(trial)
         while len(self._of_group()) < self._count:
@@ -163,7 +169,7 @@ class Trials:
             yield trial, self._space.suggest(trial)
 
     def tell(self, trial: Trial, state: TrialState, result: Mapping[str, Any]) -> None:
-        """Ends a trial; `result` says how it went."""
+        """Ends a trial and stores its `result`."""
         del self._open[trial.number]
         trial.set_user_attr(RESULT, dict(result))
         self._study.tell(trial, result["val_auc"] if state == TrialState.COMPLETE else None, state)
@@ -176,13 +182,13 @@ class Trials:
         return trial
 
     def _fixed(self) -> dict[str, Any]:
-        """Returns what is not for the sampler to decide: the group, and in a grid the first point nobody has had."""
-        had = [trial.params for trial in self._of_group()]
-        free = (point for point in self._grid if not any(point.items() <= params.items() for params in had))
+        """Returns the values that the sampler does not choose: the group, and in a grid the first untried point."""
+        tried = [trial.params for trial in self._of_group()]
+        free = (point for point in self._grid if not any(point.items() <= params.items() for params in tried))
         return self._group | next(free, {})
 
     def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
-        """Returns what decides on all that is not fixed."""
+        """Returns the sampler of all values that are not fixed."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # it has been that since 2020
             if self._config.sampler == "tpe":
@@ -199,7 +205,7 @@ class Trials:
 
 
 def results(study: optuna.Study) -> list[dict[str, Any]]:
-    """Returns the finished trials, best first: number, state, values, and how each went."""
+    """Returns the finished trials, best first: number, state, values and result of each."""
     rows = [
         {"trial": trial.number, "state": trial.state.name.lower(), **trial.params, **trial.user_attrs.get(RESULT, {})}
         for trial in study.get_trials(deepcopy=False, states=FINISHED)
@@ -213,7 +219,7 @@ def _number(row: Mapping[str, Any]) -> float:
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
-    """Returns by how much each value accounts for what the trials differ in, as shares; nothing for too few trials.
+    """Returns the share of the variance between trials that each value explains; empty for too few trials.
 
     Hutter et al., "An Efficient Approach for Assessing Hyperparameter Importance", ICML 2014.
     """
@@ -224,5 +230,5 @@ def importances(study: optuna.Study) -> dict[str, float]:
 
 
 def as_values(config: Any) -> dict[str, Any]:
-    """Returns a dataclass as plain values for the study."""
+    """Returns a dataclass as plain JSON values for the study."""
     return json.loads(json.dumps(dataclasses.asdict(config), default=str))

@@ -225,7 +225,7 @@ def test_an_identity_split_of_dfdc_keeps_an_original_with_its_fakes(tmp_path):
     records = read_dataset(plant_dfdc(tmp_path, metadata, absent=["r0.mp4"])).records
     found = split(records, SplitConfig("identity"))
     assert not audit(records, found.parts, [record.id for record in records])
-    assert any("Who is in 79 of 79 videos is not known" in note for note in found.notes)
+    assert any("The people in 79 of 79 videos are unknown" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_a_wrong_csv_is_refused_by_line(tmp_path, text, message):
         ([real(0, 0), fake(0, 1, 0)], SplitConfig("official"), "no official test video"),
         ([real(0, 0), fake(0, 1, 0), real(1, 0)], SplitConfig("identity"), "cannot be divided"),
         (pairs(), SplitConfig("official", val=0.9), "not a share from 0 to 0.5"),
-        (pairs(), SplitConfig("csv"), "needs the file"),
+        (pairs(), SplitConfig("csv"), "needs a file"),
         (pairs(tested=12), SplitConfig("official"), "the train part of the official split holds 0 real"),
     ],
 )

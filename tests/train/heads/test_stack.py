@@ -9,12 +9,12 @@ import pytest
 from cache.schema import FRAMES
 from tests.stores import WIDTH
 from tests.train.heads.test_architectures import clips_of
-from train.data.batches import Clips
+from train.data.batches import Clips, balanced_weights
 from train.data.inputs import prepare
 from train.heads.architectures import HEADS, HeadConfig, build_head
-from train.heads.stack import draw_weights
+from train.heads.stack import Stack, draw_weights
 from train.heads.stacked_layers import STACKED, forward
-from train.heads.training import Job, LearnConfig, finished_head, learn_many, predict, roc_auc
+from train.heads.training import HeadJob, LearnConfig, finished_head, learn_many, predict, roc_auc
 
 ROWS = np.arange(96)
 TRAIN, VAL = ROWS[:60], ROWS[60:]
@@ -65,11 +65,11 @@ def test_a_trial_in_a_stack_learns_what_it_learns_alone(name):
     clips = clips_of(strength=0.3)
     inputs = prepare(clips, TRAIN, 0)
     jobs = [
-        Job(small(name, dropout=share), replace(QUICK, learning_rate=rate, weight_decay=decay, seed=seed))
+        HeadJob(small(name, dropout=share), replace(QUICK, learning_rate=rate, weight_decay=decay, seed=seed))
         for share, rate, decay, seed in ((0.0, 1e-2, 0.0, 3), (0.5, 3e-3, 0.1, 4), (0.3, 2e-2, 1.0, 5))
     ]
     together = dict(learn_many(jobs, inputs, TRAIN, VAL, 3))
-    alone = dict(learn_many(jobs, inputs, TRAIN, VAL, 1))  # one place: one after the other
+    alone = dict(learn_many(jobs, inputs, TRAIN, VAL, 1))  # one slot: one after the other
     for job in jobs:
         for column in ("loss", "val_loss"):
             found, expected = together[job].history[column], alone[job].history[column]
@@ -84,10 +84,10 @@ def test_a_trial_in_a_stack_learns_what_it_learns_alone(name):
 
 @TRAINED
 def test_training_takes_the_steps_that_keras_takes(name):
-    """One epoch without dropout, against the plain head under keras.optimizers.Adam on the same batches."""
+    """One epoch without dropout, against the plain head under keras.optimizers.Adam on the same weighted batches."""
     clips, config = clips_of(strength=0.3), small(name, dropout=0.0)
     inputs = prepare(clips, TRAIN, 0)
-    job = Job(config, replace(QUICK, epochs=1, patience=1, class_weights=False))
+    job = HeadJob(config, replace(QUICK, epochs=1, patience=1))
     ((_, progress),) = learn_many([job], inputs, TRAIN, VAL, 1)
     head = build_head(config, WIDTH)
     head.get_layer("normalise").set_weights([inputs.mean, inputs.variance])
@@ -96,9 +96,12 @@ def test_training_takes_the_steps_that_keras_takes(name):
         if weight.path in drawn:
             weight.assign(drawn[weight.path])
     head.compile(keras.optimizers.Adam(1e-2), keras.losses.BinaryCrossentropy())
+    class_weights = balanced_weights(clips.labels[TRAIN])
+    assert abs(class_weights[0] - class_weights[1]) > 0.5
     for rows in np.random.default_rng([0, 0]).permutation(TRAIN).reshape(-1, 15):
-        given = {"features": clips.features[rows].astype(np.float32), "mask": clips.mask[rows]}
-        head.train_on_batch(given, clips.labels[rows, None].astype(np.float32))
+        batch = {"features": clips.features[rows].astype(np.float32), "mask": clips.mask[rows]}
+        labels = clips.labels[rows]
+        head.train_on_batch(batch, labels[:, None].astype(np.float32), class_weights[labels])
     for weight in head.weights:
         if weight.path in progress.weights:
             np.testing.assert_allclose(np.asarray(weight), progress.weights[weight.path], rtol=2e-3, atol=2e-4)
@@ -111,7 +114,7 @@ def test_a_head_learnt_from_components_takes_all_features(name, differences):
     clips, config = clips_of(), small(name, differences=differences)
     inputs = prepare(clips, TRAIN, 5)
     assert inputs.frames.shape == (96, FRAMES, 5)
-    ((_, progress),) = learn_many([Job(config, QUICK)], inputs, TRAIN, VAL, 1)
+    ((_, progress),) = learn_many([HeadJob(config, QUICK)], inputs, TRAIN, VAL, 1)
     head = build_head(config, 5)
     head.get_layer("normalise").set_weights([np.zeros(5), np.ones(5)])
     for weight in head.weights:
@@ -137,7 +140,7 @@ def test_components_are_those_of_train_and_carry_most_of_what_varies():
 def test_a_loss_that_is_no_number_ends_one_head_and_not_the_others():
     clips = clips_of()
     inputs = prepare(clips, TRAIN, 0)
-    jobs = [Job(small("lstm"), replace(QUICK, learning_rate=rate, seed=1)) for rate in (1e-2, 1e38)]
+    jobs = [HeadJob(small("lstm"), replace(QUICK, learning_rate=rate, seed=1)) for rate in (1e-2, 1e38)]
     found = dict(learn_many(jobs, inputs, TRAIN, VAL, 2))
     assert "was nan" in found[jobs[1]].broken
     assert found[jobs[1]].epochs < 6
@@ -145,10 +148,17 @@ def test_a_loss_that_is_no_number_ends_one_head_and_not_the_others():
     np.testing.assert_allclose(found[jobs[0]].history["loss"], alone.history["loss"], rtol=1e-4)
 
 
+def test_of_equal_validation_losses_the_first_is_kept(monkeypatch):
+    monkeypatch.setattr(Stack, "logits", lambda self, rows: np.zeros((self.slots, len(rows))))
+    job = HeadJob(small("mean"), replace(QUICK, epochs=9, patience=4))
+    ((_, progress),) = learn_many([job], prepare(clips_of(), TRAIN, 0), TRAIN, VAL, 1)
+    assert (progress.best, progress.epochs) == (1, 5)
+
+
 def test_whoever_watches_a_head_can_end_it():
     clips = clips_of()
     inputs = prepare(clips, TRAIN, 0)
-    jobs = [Job(small("mean"), QUICK, lambda progress, last=last: progress.epochs < last) for last in (2, 9)]
+    jobs = [HeadJob(small("mean"), QUICK, lambda progress, last=last: progress.epochs < last) for last in (2, 9)]
     found = dict(learn_many(iter(jobs), inputs, TRAIN, VAL, 1))
     assert [found[job].epochs for job in jobs] == [2, 6]
 

@@ -22,11 +22,11 @@ from evaluate.results.read import read_results
 from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
 from tests import ROOT
 from tests.stores import pairs, write_features
-from train.heads.memory import bytes_each, out_of_memory, places_that_fit
+from train.heads.memory import bytes_each, out_of_memory, slots_that_fit
 from train.heads.stack import Stack
 from train.runs.folder import latest
 from train.sweep.leaderboard import auc_error
-from train.sweep.stage import SweepConfig, _material, sweep
+from train.sweep.stage import SweepConfig, _training_set, sweep
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +96,10 @@ def test_the_test_part_is_never_read(store, tmp_path, swept):
     """With the features of the test clips replaced by other numbers, every trial is what it was."""
     changed = write_features(tmp_path / "other", pairs())
     config = quick(changed, tmp_path)
-    material = _material(config)
-    tested = material.rows("test")
+    training_set = _training_set(config)
+    tested = training_set.rows("test")
     assert len(tested)
-    material.contents.arrays[tested] = 9
+    training_set.contents.arrays[tested] = 9
     sweep(config)
     names = ("trial", "state", "val_auc", "val_loss", "learning_rate")
     assert [[row[name] for name in names] for row in board(config.folder)] == [
@@ -177,7 +177,7 @@ def test_a_study_of_other_features_or_another_space_is_refused(store, swept, tmp
 def test_a_trial_gone_astray_fails_and_the_others_go_on(store, tmp_path, monkeypatch):
     put = Stack.put
     monkeypatch.setattr(
-        Stack, "put", lambda self, place, rate, decay, seed: put(self, place, 1e38 if seed == 2 else rate, decay, seed)
+        Stack, "put", lambda self, slot, rate, decay, seed: put(self, slot, 1e38 if seed == 2 else rate, decay, seed)
     )
     rows = board(sweep(quick(store, tmp_path, heads=("lstm",), trials=4, best=1)))
     failed = [row for row in rows if row["state"] == "fail"]
@@ -190,8 +190,8 @@ def test_where_memory_is_short_fewer_are_trained_at_once(store, tmp_path, monkey
     step, seen = Stack.step, []
 
     def limited(self, *arguments):
-        seen.append(self.places)
-        if self.places > 1:
+        seen.append(self.slots)
+        if self.slots > 1:
             raise MemoryError
         step(self, *arguments)
 
@@ -199,16 +199,16 @@ def test_where_memory_is_short_fewer_are_trained_at_once(store, tmp_path, monkey
     rows = board(sweep(quick(store, tmp_path, heads=("mean",), trials=4, best=1)))
     assert sorted(set(seen), reverse=True) == [4, 2, 1]
     assert sorted(row["trial"] for row in rows) == ["0", "1", "2", "3"]
-    assert "memory is short: going on with 2 trials" in capsys.readouterr().out
+    assert "memory is short: training 2 trials" in capsys.readouterr().out
 
 
-def test_places_are_halved_until_they_fit(store, tmp_path, monkeypatch, capsys):
+def test_slots_are_halved_until_they_fit(store, tmp_path, monkeypatch, capsys):
     config = quick(store, tmp_path, heads=("lstm",))
-    inputs, shape = _material(config).inputs(8), config.fit_config(config.space.groups[0], 0).head_config
+    inputs, shape = _training_set(config).inputs(8), config.fit_config(config.space.groups[0], 0).head_config
     each = bytes_each(shape, inputs, 32)
     monkeypatch.setattr("train.heads.memory.free_memory", lambda: 10 * each)
-    assert places_that_fit(16, shape, inputs, 32) == 4
-    assert "going on with 4" in capsys.readouterr().out
+    assert slots_that_fit(16, shape, inputs, 32) == 4
+    assert "training 4 at once" in capsys.readouterr().out
     assert out_of_memory(RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"))
     assert not out_of_memory(ValueError("shapes differ"))
 
@@ -227,18 +227,25 @@ def test_a_grid_holds_every_combination_once(store, tmp_path):
     [
         ({"learning_rate": (1e-2, 1e-3)}, r"--learning-rate 0\.01,0\.001 is no range"),
         ({"dropout": (0.5,)}, "--dropout 0.5 is no range"),
-        ({"heads": ()}, "need a value each"),
-        ({"heads": ("transformer",)}, "is no head"),
-        ({"differences": (2,)}, "differences of 0 and 1"),
-        ({"trials": 0}, "have to be 1 or above"),
+        ({"heads": ()}, "each need a value"),
+        ({"heads": ("transformer",)}, "there is no head"),
+        ({"differences": (2,)}, "differences only 0 or 1"),
+        ({"trials": 0}, "must be 1 or above"),
         ({"name": "../x"}, "not the name of a folder"),
-        ({"val": 0.0}, "0 validation videos, which a sweep needs"),
+        ({"val": 0.0}, "0 validation videos, and a sweep needs both"),
         ({"storage": "sqlite:////nowhere/at/all.db"}, "cannot be opened"),
     ],
 )
 def test_what_cannot_be_swept_is_told_in_a_sentence(store, tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
         sweep(quick(store, tmp_path, **changes))
+
+
+def test_both_classes_weigh_the_same_in_training(tmp_path, step_weights):
+    uneven = write_features(tmp_path, [record for record in pairs() if record.label or record.id.endswith("0.mp4")])
+    sweep(quick(uneven, tmp_path, heads=("mean",), trials=2, epochs=1, batch=1000, places=2, best=1))
+    real_weight, fake_weight = step_weights()
+    assert real_weight == pytest.approx(fake_weight)
 
 
 def test_one_value_is_a_range_too(store, tmp_path):
