@@ -18,7 +18,7 @@ from cache.schema import UserError
 
 
 @dataclass(frozen=True, eq=False)
-class Progress:
+class TrainingProgress:
     """What E epochs gave.
 
     `losses` holds E + 1 pairs of training and validation loss, that of epoch 0 measured before any training; NaN where
@@ -35,21 +35,21 @@ class Progress:
         """Epochs that are done."""
         return len(self.losses) - 1
 
-    def after(self, loss: float, val_loss: float, numbers: list[np.ndarray], seconds: float) -> "Progress":
+    def after(self, loss: float, val_loss: float, numbers: list[np.ndarray], seconds: float) -> "TrainingProgress":
         """Returns the progress after one more epoch, which is the best if nothing earlier has as low a `val_loss`.
 
         Without validation (NaN) the last epoch is the best.
         """
         better = np.isnan(val_loss) or val_loss < self.losses[self.best][1]
         best, kept = (self.epoch + 1, numbers) if better else (self.best, self.kept)
-        return Progress([*self.losses, (loss, val_loss)], best, kept, self.seconds + seconds)
+        return TrainingProgress([*self.losses, (loss, val_loss)], best, kept, self.seconds + seconds)
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """`progress`, and the numbers of `network` and `optimizer` after its last epoch."""
 
-    progress: Progress
+    progress: TrainingProgress
     network: list[np.ndarray]
     optimizer: list[np.ndarray]
 
@@ -79,7 +79,9 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint | Non
             for kind in ("kept", "network", "optimizer")
         )
         losses = [(float(loss), float(val_loss)) for loss, val_loss in arrays["losses"]]
-        return Checkpoint(Progress(losses, int(arrays["best"]), kept, float(arrays["seconds"])), network, optimizer)
+        return Checkpoint(
+            TrainingProgress(losses, int(arrays["best"]), kept, float(arrays["seconds"])), network, optimizer
+        )
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is no interrupted training ({error}); remove it to start again.") from None
 

@@ -17,7 +17,7 @@ from cache.profile import crops_of
 from cache.schema import CROP_SIZE, FRAMES, UserError
 from cache.weights import WrongWeights, load_weights
 from train.end_to_end.config import EndToEndConfig, require_sensible
-from train.end_to_end.stage import Source, Written, profile_entries, read_source, train_and_write
+from train.end_to_end.stage import StartingRun, Written, profile_entries, read_starting_run, train_and_write
 from train.runs.folder import CONFIG, CROPS, free_name, save_head
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def train_cnn3d(config: Cnn3dConfig) -> Path:
     start_keras()
     import keras
 
-    source = read_source(config)
+    source = read_starting_run(config)
     config = replace(config, run=source.folder)
     name = free_name(config.runs, config.name, "cnn3d")
     keras.utils.set_random_seed(config.seed)
@@ -72,7 +72,7 @@ def train_cnn3d(config: Cnn3dConfig) -> Path:
     return train_and_write(config, source, name, network, lambda folder: _write(network, config, source, folder))
 
 
-def _write(trained: "keras.Model", config: Cnn3dConfig, source: Source, folder: Path) -> Written:
+def _write(trained: "keras.Model", config: Cnn3dConfig, source: StartingRun, folder: Path) -> Written:
     from train.end_to_end.crops import CropSequence
 
     # As detection builds it, whatever it was trained in.

@@ -18,7 +18,7 @@ SHAPE = (FRAMES, CROP_SIZE, CROP_SIZE, 3)
 
 
 @dataclass(frozen=True, eq=False)
-class CropClips:
+class CropSet:
     """N clips, in manifest order: `places` says where their crops are, `parts` (N,) is train, val or test."""
 
     records: list[VideoRecord]
@@ -49,7 +49,7 @@ class CropClips:
         return crops
 
 
-def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropClips:
+def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropSet:
     """Returns the clips of the manifest in the folder `features` that `split_csv` gives a part, with their crops.
 
     The crops were kept beside that folder, made with `profile`. A UserError says how to make those that are missing.
@@ -64,7 +64,7 @@ def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropCli
             f"{folder} lacks the crops of {len(missing)} of {len(used)} clips, {missing[0]!r} first; "
             "make them with make features DATA=..., without --no-keep-crops."
         )
-    return CropClips(
+    return CropSet(
         [record for record, _ in used],
         [places[record.key] for record, _ in used],
         np.array([part for _, part in used]),
@@ -89,7 +89,7 @@ class CropSequence(keras.utils.PyDataset):
 
     def __init__(
         self,
-        clips: CropClips,
+        clips: CropSet,
         rows: np.ndarray,
         batch: int,
         class_weights: np.ndarray | None = None,

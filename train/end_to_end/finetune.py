@@ -11,7 +11,7 @@ from cache.cli import option, start_keras
 from cache.profile import FeatureProfile
 from cache.schema import CROP_SIZE, FRAMES, UserError, mask_of
 from train.end_to_end.config import EndToEndConfig, require_sensible
-from train.end_to_end.stage import Source, Written, profile_entries, read_source, train_and_write
+from train.end_to_end.stage import StartingRun, Written, profile_entries, read_starting_run, train_and_write
 from train.runs.folder import BACKBONE_WEIGHTS, Run, free_name, load_head, read_run, save_head
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def finetune(config: FinetuneConfig) -> Path:
     if config.layers < 0:
         raise UserError(f"--layers {config.layers} is below 0; give how many of the backbone's layers to train.")
     start_keras()
-    source = read_source(config)
+    source = read_starting_run(config)
     run = read_run(source.folder)
     config = replace(config, run=source.folder)
     name = free_name(config.runs, config.name, f"{source.folder.name}-tuned")
@@ -114,7 +114,7 @@ def _save_backbone(backbone: "keras.Model", profile: FeatureProfile, folder: Pat
     return replace(profile, weights=identify_weights(str(path)))
 
 
-def _probabilities(head: "keras.Model", profile: FeatureProfile, source: Source, folder: Path) -> np.ndarray:
+def _probabilities(head: "keras.Model", profile: FeatureProfile, source: StartingRun, folder: Path) -> np.ndarray:
     """Returns the probability of fake of each clip, float32 (N,): by stored weights and features, as detection does."""
     from extract.backbones.engines import make_engine
     from extract.steps import Clock, rows_from_store, rows_with_features

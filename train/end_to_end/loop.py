@@ -11,12 +11,12 @@ from tqdm import tqdm
 from cache.schema import TRAIN, VAL, UserError
 from train.data.batches import balanced_weights
 from train.end_to_end.augment import Augmentation
-from train.end_to_end.checkpoint import Checkpoint, Progress, read_checkpoint, restore, write_checkpoint
+from train.end_to_end.checkpoint import Checkpoint, TrainingProgress, read_checkpoint, restore, write_checkpoint
 from train.end_to_end.config import EndToEndConfig
-from train.end_to_end.crops import CropClips, CropSequence
+from train.end_to_end.crops import CropSequence, CropSet
 
 
-def train_on_crops(network: keras.Model, clips: CropClips, config: EndToEndConfig, checkpoint: Path) -> Progress:
+def train_on_crops(network: keras.Model, clips: CropSet, config: EndToEndConfig, checkpoint: Path) -> TrainingProgress:
     """Trains `network` on the train part of `clips` and leaves it with the weights of the epoch best on validation.
 
     `network` takes the inputs of `CropSequence` to probabilities (B, 1). Losses are binary cross-entropy with the
@@ -42,11 +42,11 @@ def train_on_crops(network: keras.Model, clips: CropClips, config: EndToEndConfi
 
 def _begin(
     network: keras.Model, model: keras.Model, val: CropSequence | None, config: EndToEndConfig, checkpoint: Path
-) -> Progress:
+) -> TrainingProgress:
     """Returns the progress before the first epoch, or that of `checkpoint`, whose numbers `network` then has."""
     found = read_checkpoint(checkpoint, config.settings)
     if found is None:
-        progress = Progress([(float("nan"), _measure(model, val))], 0, _numbers(network.variables))
+        progress = TrainingProgress([(float("nan"), _measure(model, val))], 0, _numbers(network.variables))
         print(_line(progress, 0.0))
         return progress
     restore([*network.variables, *_state(model)], [*found.network, *found.optimizer], checkpoint)
@@ -60,7 +60,7 @@ def _state(model: keras.Model) -> list[Any]:
     return optimizer.variables
 
 
-def _batches(clips: CropClips, config: EndToEndConfig) -> tuple[CropSequence, CropSequence | None]:
+def _batches(clips: CropSet, config: EndToEndConfig) -> tuple[CropSequence, CropSequence | None]:
     train, val = clips.rows(TRAIN), clips.rows(VAL)
     weights = balanced_weights(clips.labels[train])
     augmentation = Augmentation() if config.augment else None
@@ -114,7 +114,7 @@ def _numbers(variables: list[Any]) -> list[np.ndarray]:
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def _require_numbers(progress: Progress, validated: bool, config: EndToEndConfig, checkpoint: Path) -> None:
+def _require_numbers(progress: TrainingProgress, validated: bool, config: EndToEndConfig, checkpoint: Path) -> None:
     """Refuses losses that are no numbers, and removes the checkpoint, which other settings could not go on from."""
     loss, val_loss = progress.losses[-1]
     if not np.isfinite(loss) or (validated and not np.isfinite(val_loss)):
@@ -125,7 +125,7 @@ def _require_numbers(progress: Progress, validated: bool, config: EndToEndConfig
         )
 
 
-def _line(progress: Progress, seconds: float) -> str:
+def _line(progress: TrainingProgress, seconds: float) -> str:
     loss, val_loss = progress.losses[-1]
     losses = [f"{name} {value:.4f}" for name, value in (("loss", loss), ("validation", val_loss)) if np.isfinite(value)]
     if not progress.epoch:

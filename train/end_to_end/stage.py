@@ -21,23 +21,23 @@ from train.runs.write import versions, write_done, write_predictions
 if TYPE_CHECKING:
     import keras
 
-    from train.end_to_end.checkpoint import Progress
-    from train.end_to_end.crops import CropClips
+    from train.end_to_end.checkpoint import TrainingProgress
+    from train.end_to_end.crops import CropSet
 
 BASELINE_NOTE = "The baseline is that of the run this one started from: on features of a backbone that was not tuned."
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class StartingRun:
     """The run that a stage starts from, with its config and profile, and the crops of its clips."""
 
     folder: Path
     config: dict[str, Any]
     profile: Profile
-    clips: "CropClips"
+    clips: "CropSet"
 
 
-def read_source(config: EndToEndConfig) -> Source:
+def read_starting_run(config: EndToEndConfig) -> StartingRun:
     """Returns the run that `config` names, with its crops; a UserError says what is missing. Keras has been started."""
     from train.end_to_end.crops import find_crops
 
@@ -47,7 +47,7 @@ def read_source(config: EndToEndConfig) -> Source:
         features = Path(found["features"])
     except (KeyError, TypeError):
         raise UserError(f"{folder / CONFIG} does not say where its features are; train the run again.") from None
-    return Source(folder, found, profile, find_crops(features, crops_of(profile), folder / "split.csv"))
+    return StartingRun(folder, found, profile, find_crops(features, crops_of(profile), folder / "split.csv"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class Written:
 
 
 def train_and_write(
-    config: EndToEndConfig, source: Source, name: str, network: "keras.Model", write: Callable[[Path], Written]
+    config: EndToEndConfig, source: StartingRun, name: str, network: "keras.Model", write: Callable[[Path], Written]
 ) -> Path:
     """Trains `network` on the crops of `source`, going on where that was interrupted; returns the run folder `name`.
 
@@ -80,7 +80,7 @@ def train_and_write(
     return folder
 
 
-def _write_rest(folder: Path, source: Source, progress: "Progress", written: Written) -> None:
+def _write_rest(folder: Path, source: StartingRun, progress: "TrainingProgress", written: Written) -> None:
     for name in ("split.csv", "baseline.csv"):
         shutil.copyfile(source.folder / name, folder / name)
     _write_audit(folder, source, [BASELINE_NOTE, *written.notes])
@@ -94,14 +94,14 @@ def _write_rest(folder: Path, source: Source, progress: "Progress", written: Wri
     write_done(folder, progress.seconds)
 
 
-def _write_audit(folder: Path, source: Source, notes: Sequence[str]) -> None:
+def _write_audit(folder: Path, source: StartingRun, notes: Sequence[str]) -> None:
     """Writes the audit of the source, whose split this is, with `notes` that it has not got yet."""
     told = json.loads((source.folder / "audit.json").read_text(encoding="utf-8"))
     more = [note for note in notes if note not in told["notes"]]
     write_json(folder / "audit.json", told | {"notes": [*told["notes"], *more]})
 
 
-def _recipe(source: Source) -> dict[str, Any]:
+def _recipe(source: StartingRun) -> dict[str, Any]:
     return {
         "source": str(source.folder),
         "features": source.config["features"],
@@ -115,7 +115,7 @@ def profile_entries(profile: Profile) -> dict[str, Any]:
     return {"profile": dataclasses.asdict(profile), "fingerprint": fingerprint(profile)}
 
 
-def _outcome(progress: "Progress") -> str:
+def _outcome(progress: "TrainingProgress") -> str:
     """Returns how a training ended as a sentence for the terminal."""
     losses = [val_loss for _, val_loss in progress.losses]
     if math.isnan(losses[0]):
