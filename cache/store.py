@@ -23,6 +23,8 @@ from cache.shard import DamagedShard, ShardIndex, array_shape, check, read_array
 
 MANIFEST = "manifest.csv"
 PROFILE = "profile.json"
+ORIGIN = "origin.json"
+"""Where videos and weights lay when the store was made: a hint, no part of the profile."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from cache.cli import option, start_keras
-from cache.files import write_csv, write_text
-from cache.schema import TEST, TRAIN, UserError, coverage_of
+from cache.files import write_text
+from cache.schema import TEST, TRAIN, UserError
 from cache.store import Contents, load, open_store, require_profile
 from evaluate.page.figures import Interval, inline_svg, intervals_figure, save
 from evaluate.page.markup import Html, element, items, measured, page, section, table
@@ -24,7 +24,9 @@ from train.data.split import SplitConfig, SplitKind, owner
 from train.data.training_set import newest_features
 from train.fit import FitConfig, fit
 from train.heads.architectures import HeadConfig
-from train.runs.folder import CONFIG, ENSEMBLE, PREDICTION_COLUMNS, load_head, read_config, read_run
+from train.runs.folder import CONFIG, ENSEMBLE
+from train.runs.load import load_head, read_config, read_run
+from train.runs.predictions import predictions_of, write_predictions
 
 PAGE, NUMBERS = "protocols.html", "protocols.json"
 SPLITS: tuple[SplitKind, ...] = ("official", "identity", "random")
@@ -145,9 +147,8 @@ def _across(split: str, run: Path, trained: set[str], name: str, other: Contents
     """Returns how `run` does on all clips of another data set, and writes what it says of them."""
     start_keras()
     probabilities = _predict(run, other)
-    rows = zip(other.records, probabilities.tolist(), coverage_of(other.status).tolist(), strict=True)
-    lines = [(record.id, record.label, TEST, probability, coverage) for record, probability, coverage in rows]
-    write_csv(config.out / f"on-{name}.csv", PREDICTION_COLUMNS, lines)
+    predictions = predictions_of(other.records, [TEST] * len(other.records), probabilities, other.status)
+    write_predictions(config.out / f"on-{name}.csv", predictions)
     people = np.unique([owner(record) for record in other.records], return_inverse=True)[1]
     given = (other.labels, probabilities, 0.5, config.resamples, config.seed)
     fakes, same = int(other.labels.sum()), sum(checksum in trained for checksum in other.checksums)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from cache.files import write_text, writing
 from cache.manifest import write_manifest
 from cache.schema import CROP_SIZE, FRAMES, OK, UserError, VideoRecord
-from cache.store import Store, Writer, create_store, find_rows, open_writer, read_indexes
+from cache.store import ORIGIN, Store, Writer, create_store, find_rows, open_writer, read_indexes
 from extract.config import ExtractConfig
 from extract.many_processes import extract_units
 from extract.one_process import extract_videos, not_done, start_engine
@@ -52,7 +52,7 @@ def _describe(store: Store, records: Sequence[VideoRecord], config: ExtractConfi
         origin["detector_file"] = str(config.detector_file.resolve())
     with writing(store.folder):
         write_manifest(store.manifest, records)
-        write_text(store.folder / "origin.json", json.dumps(origin, indent=1) + "\n")
+        write_text(store.folder / ORIGIN, json.dumps(origin, indent=1) + "\n")
 
 
 def _say_set_aside(writer: Writer) -> None:

@@ -17,8 +17,9 @@ from cache.profile import crops_of
 from cache.schema import CROP_SIZE, FRAMES, UserError
 from cache.weights import WrongWeights, load_weights
 from train.end_to_end.config import EndToEndConfig, require_sensible
-from train.end_to_end.stage import StartingRun, Written, profile_entries, read_starting_run, train_and_write
-from train.runs.folder import CONFIG, CROPS, free_name, save_head
+from train.end_to_end.stage import Outcome, StartingRun, profile_entries, read_starting_run, train_and_write
+from train.runs.folder import CONFIG, CROPS, free_name
+from train.runs.trained import save_head
 
 if TYPE_CHECKING:
     import keras
@@ -72,7 +73,7 @@ def train_cnn3d(config: Cnn3dConfig) -> Path:
     return train_and_write(config, source, name, network, lambda folder: _write(network, config, source, folder))
 
 
-def _write(trained: "keras.Model", config: Cnn3dConfig, source: StartingRun, folder: Path) -> Written:
+def _write(trained: "keras.Model", config: Cnn3dConfig, source: StartingRun, folder: Path) -> Outcome:
     from train.end_to_end.crops import CropSequence
 
     # As detection builds it, whatever it was trained in.
@@ -89,7 +90,7 @@ def _write(trained: "keras.Model", config: Cnn3dConfig, source: StartingRun, fol
         "network": dataclasses.asdict(config.shape),
         **profile_entries(crops_of(source.profile)),
     }
-    return Written(recipe, probabilities, [])
+    return Outcome(recipe, probabilities, [])
 
 
 def load_cnn3d(folder: Path, config: Mapping[str, Any]) -> "keras.Model":

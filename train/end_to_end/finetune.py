@@ -11,8 +11,10 @@ from cache.cli import option, start_keras
 from cache.profile import FeatureProfile
 from cache.schema import CROP_SIZE, FRAMES, UserError, mask_of
 from train.end_to_end.config import EndToEndConfig, require_sensible
-from train.end_to_end.stage import StartingRun, Written, profile_entries, read_starting_run, train_and_write
-from train.runs.folder import BACKBONE_WEIGHTS, Run, free_name, load_head, read_run, save_head
+from train.end_to_end.stage import Outcome, StartingRun, profile_entries, read_starting_run, train_and_write
+from train.runs.folder import BACKBONE_WEIGHTS, free_name
+from train.runs.load import Run, load_head, read_run
+from train.runs.trained import save_head
 
 if TYPE_CHECKING:
     import keras
@@ -49,11 +51,11 @@ def finetune(config: FinetuneConfig) -> Path:
     name = free_name(config.runs, config.name, f"{source.folder.name}-tuned")
     backbone, head = _load(run, config)
 
-    def write(folder: Path) -> Written:
+    def write(folder: Path) -> Outcome:
         profile = _save_backbone(backbone, run.profile, folder)
         save_head(head, folder)
         notes = [RANDOM_NOTE] if run.profile.weights.startswith("random") else []
-        return Written(_recipe(config, run, profile), _probabilities(head, profile, source, folder), notes)
+        return Outcome(_recipe(config, run, profile), _probabilities(head, profile, source, folder), notes)
 
     return train_and_write(config, source, name, join(backbone, head), write)
 

@@ -11,8 +11,8 @@ from cache.cli import start_keras
 from cache.schema import UserError
 from train.data.training_set import Material
 from train.fit import FitConfig, finish, train_all
-from train.runs.folder import CONFIG, DONE, free_name
-from train.runs.write import record
+from train.runs.folder import CONFIG, free_name, is_finished
+from train.runs.trained import write_trained
 
 if TYPE_CHECKING:
     from train.heads.training import Progress
@@ -49,7 +49,7 @@ def _write(runs: Path, prefix: str, winner: Winner, material: Material) -> Path:
         trained = finish(winner.config, winner.learnt, material)
     name = free_name(runs, None, f"{prefix}-trial{winner.number}")
     named = dataclasses.replace(winner.config, name=name)
-    return record(runs / name, named, material, trained, {"trial": winner.origin})
+    return write_trained(runs / name, named, material, trained, {"trial": winner.origin})
 
 
 def _find(runs: Path, winner: Winner) -> Path | None:
@@ -62,7 +62,7 @@ def _find(runs: Path, winner: Winner) -> Path | None:
             same = found["trial"] == wanted["trial"] and {**found["config"], "name": None} == wanted["config"]
         except (OSError, ValueError, KeyError, TypeError):
             continue  # a run of something else
-        if same and not path.parent.is_symlink() and (path.parent / DONE).is_file():
+        if same and not path.parent.is_symlink() and is_finished(path.parent):
             return path.parent
     return None
 
