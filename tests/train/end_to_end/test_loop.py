@@ -162,7 +162,7 @@ def test_without_validation_all_epochs_are_run_and_the_last_kept(clips, tmp_path
 
 def test_a_loss_that_is_no_number_is_refused_and_leaves_nothing(clips, tmp_path, monkeypatch):
     monkeypatch.setattr("train.end_to_end.loop._run_epoch", lambda *_: float("nan"))
-    with pytest.raises(UserError, match=r"loss was nan, .* in epoch 1; try again with a --learning-rate below 0\.05"):
+    with pytest.raises(UserError, match=r"loss was nan, .* in epoch 1; try again with --learning-rate below 0\.05"):
         train(clips, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
