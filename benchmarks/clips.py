@@ -18,7 +18,8 @@ CONTRAST, GRAIN, PAN = 8.0, 1.5, 0.6
 """Spreads of the backdrop and of the camera's noise in grey levels of 255, and pixels of pan a frame.
 
 A drawn wall is too smooth: searching it for faces is over twice as fast as searching a filmed room. So the backdrop
-gets a texture with the spectrum of natural images, amplitude 1/f (Field, Journal of the Optical Society of America A, 1987).
+gets a texture with the spectrum of natural images, amplitude 1/f (Field, Journal
+of the Optical Society of America A, 1987).
 """
 
 
