@@ -1,1 +1,1 @@
-"""What Reelcheck's speed is measured with: `make bench` writes results.json, which the README quotes."""
+"""Benchmarks of speed (`make bench` writes results.json, which the README quotes) and of accuracy in folds."""

@@ -1,4 +1,4 @@
-"""python -m benchmarks: measures ratios in one run, prints them as a table, writes them to results.json."""
+"""python -m benchmarks: measures ratios in one run, prints a table, and writes it to results.json."""
 
 import argparse
 import json
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes the results; what was measured earlier on the same kind of machine, and not now, is kept."""
+    """Writes the results; rows measured earlier on the same kind of machine, but not now, are kept."""
     document: dict[str, Any] = {"date": date.today().isoformat(), "machine": describe_machine()}
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     same = before.get("machine") == document["machine"]
@@ -55,9 +55,9 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=list(_benches()), help="measure these alone")
+    parser.add_argument("--only", nargs="+", choices=list(_benches()), help="measure only these")
     parser.add_argument("--repeats", type=int, default=5, help="paired repeats of each bench (default: 5)")
-    parser.add_argument("--clips", type=Path, default=HERE / "clips", help="where the clips are kept once made")
+    parser.add_argument("--clips", type=Path, default=HERE / "clips", help="folder where the clips are kept")
     parser.add_argument("--out", type=Path, help="where to write the results (make bench: benchmarks/results.json)")
     return parser
 

@@ -1,4 +1,4 @@
-"""Clips to measure with: a drawn person, ten seconds of H.264 with B-frames, of three sizes, made once and kept."""
+"""Clips to measure with: a drawn person, ten seconds of H.264 with B-frames, in three sizes, made once and kept."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +17,14 @@ FRAMES, RATE = 300, 30
 CONTRAST, GRAIN, PAN = 8.0, 1.5, 0.6
 """Spreads of the backdrop and of the camera's noise in grey levels of 255, and pixels of pan a frame.
 
-A drawn wall is too smooth: a face search on it is over twice as fast as on filmed rooms. So the backdrop gets a texture
-with the spectrum of natural images, amplitude 1/f (Field, Journal of the Optical Society of America A, 1987).
+A drawn wall is too smooth: searching it for faces is over twice as fast as searching a filmed room. So the backdrop
+gets a texture with the spectrum of natural images, amplitude 1/f (Field, Journal
+of the Optical Society of America A, 1987).
 """
 
 
 def make_clips(folder: Path, size: str, count: int, different: int = 2) -> list[Path]:
-    """Returns `count` clips of `size` below `folder`, made if they are not there; some are the same under two names."""
+    """Returns `count` clips of `size` below `folder`, `different` of them distinct; makes those that are missing."""
     folder = folder / size
     folder.mkdir(parents=True, exist_ok=True)
     made = [folder / f"clip{number}.mp4" for number in range(different)]

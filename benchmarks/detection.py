@@ -1,4 +1,4 @@
-"""One verdict from a cold start, by an exported engine against Keras, and a stream against the pace of its source."""
+"""The time of one verdict from a cold start, ONNX against Keras, and a stream against the pace of its source."""
 
 import contextlib
 import io
@@ -27,14 +27,14 @@ from train.fit import FitConfig, fit
 ROOT = Path(__file__).parents[1]
 COLD_AIM, STREAM_AIM = 3.0, 1.0
 WINDOW, EACH = 6.0, 0.5
-"""Seconds that a verdict looks back on, and from one to the next."""
+"""Seconds that a verdict looks back, and seconds between verdicts."""
 TIMES = 6
-"""Times that the clip of ten seconds is shown: a minute."""
+"""How often the clip of ten seconds is shown: for a minute."""
 
 
 @contextmanager
 def _run() -> Iterator[Path]:
-    """Gives the folder of a run, a ResNet50 with random weights and an LSTM, and its export to ONNX."""
+    """Yields the folder of a run, an LSTM on ResNet50 with random weights, which is also exported to ONNX."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         features = make_features(Path(folder), CropProfile(detector_file=detector_hash("haar", None)))
         run = fit(FitConfig(features=features.folder, runs=Path(folder) / "runs", name="run", epochs=1, dense=16))
@@ -59,7 +59,7 @@ def cold_start(clips: Path, repeats: int) -> Iterator[Result]:
 
 
 def stream_720p(clips: Path, repeats: int) -> Iterator[Result]:
-    """Yields `stream_720p`: verdicts on a minute of 720p at 30 frames/s by those that are due, one each half second."""
+    """Yields `stream_720p`: verdicts given on a minute of 720p at 30 frames/s, over those due, one each half second."""
     clip = make_clips(clips, "720p", 1)[0]
     figures: dict[str, list[float]] = {}
     with _run() as run:
@@ -99,6 +99,6 @@ def _shown_often(clip: Path) -> Source:
 
 
 def _memory() -> float:
-    """Returns the megabytes that this process has in memory."""
+    """Returns the resident memory of this process in megabytes."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

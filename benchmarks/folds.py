@@ -21,6 +21,7 @@ from train.data.split import owner
 from train.end_to_end.finetune import FinetuneConfig, finetune
 from train.fit import FitConfig, fit
 from train.runs.ensemble import EnsembleConfig, ensemble
+from train.runs.folder import BASELINE, PREDICTIONS
 from train.runs.predictions import read_predictions
 from train.sweep.stage import SweepConfig, sweep
 
@@ -106,12 +107,12 @@ def _train(config: FoldsConfig, split: Path, runs: Path) -> dict[str, Path]:
     tuned = finetune(FinetuneConfig(run=first, runs=runs, name="tuned", epochs=config.epochs, weights=config.weights))
     joined = ensemble(EnsembleConfig((published, runs / "best", tuned), runs, "joined"))
     return {
-        "logistic baseline": first / "baseline.csv",
-        "published head": first / "predictions.csv",
-        f"published head, {config.seeds} seeds": published / "predictions.csv",
-        "best of the sweep": runs / "best" / "predictions.csv",
-        "fine-tuned": tuned / "predictions.csv",
-        "ensemble of the last three": joined / "predictions.csv",
+        "logistic baseline": first / BASELINE,
+        "published head": first / PREDICTIONS,
+        f"published head, {config.seeds} seeds": published / PREDICTIONS,
+        "best of the sweep": runs / "best" / PREDICTIONS,
+        "fine-tuned": tuned / PREDICTIONS,
+        "ensemble of the last three": joined / PREDICTIONS,
     }
 
 

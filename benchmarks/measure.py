@@ -1,4 +1,4 @@
-"""Ratios of two ways to do the same, measured side by side: timings of a shared machine mean little by themselves."""
+"""Ratios of two ways to do the same work, measured side by side: alone, timings on a shared machine mean little."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ PACKAGES = ("tensorflow", "keras", "openvino", "opencv-python-headless", "av", "
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the results: `ratio` (larger is better), what was aimed at, and the figures behind it."""
+    """One line of the results: `ratio` (larger is better), its smallest and largest value, the aim, and the figures."""
 
     name: str
     ratio: float
@@ -31,7 +31,7 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def summarise(name: str, aim: float, ratios: Sequence[float], figures: Mapping[str, Sequence[float]]) -> Result:
-    """Returns the result of paired repeats: medians, with the smallest and largest ratio."""
+    """Returns the result of paired repeats: the medians, and the smallest and largest ratio."""
     medians = {key: round(statistics.median(values), 4) for key, values in figures.items()}
     spread = (round(min(ratios), 3), round(max(ratios), 3))
     return Result(name, round(statistics.median(ratios), 3), spread, aim, medians | {"repeats": len(ratios)})

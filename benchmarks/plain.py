@@ -1,4 +1,4 @@
-"""The plain loop: what one would write by hand, and what the published notebook does, with its sampling mended."""
+"""The plain loop: what one would write by hand. It is the published notebook with its frame sampling corrected."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def plain_model() -> "keras.Model":
-    """ResNet50 with random weights: they take as long as any."""
+    """Returns ResNet50 with random weights, which take as long as any."""
     import keras
 
     make: Any = keras.applications.ResNet50

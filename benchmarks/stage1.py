@@ -1,4 +1,4 @@
-"""Stage 1 against the plain loop, against its own floor, and a second backbone against the backbone alone."""
+"""Stage 1 against the plain loop and against its own floor; a second backbone against the network alone."""
 
 import os
 import tempfile
@@ -22,14 +22,14 @@ from extract.one_process import extract_videos, start_engine
 from extract.steps import Clock
 
 SAMPLES = {"1080p": (32, 2), "480p": (96, 6)}
-"""Videos a repeat: ours, and the plain loop's."""
+"""Videos in a repeat: ours, and the plain loop's."""
 AIMS = {"1080p": 8.0, "480p": 3.5}
 FLOOR_AIM, SECOND_AIM = 0.85, 0.90
 CORES = os.cpu_count() or 1
 
 
 def stage1(clips: Path, repeats: int, size: str) -> Iterator[Result]:
-    """Yields `extract_<size>` and `extract_floor_<size>`, measured in the same repeats."""
+    """Yields `extract_<size>` and `extract_floor_<size>`, both measured in the same repeats."""
     config = ExtractConfig(clips, weights="random")
     engine, model = start_engine(config), plain_model()
     ours, theirs = (make_clips(clips, size, count) for count in SAMPLES[size])
@@ -60,7 +60,7 @@ def _floor(paths: Sequence[Path], engine: Engine) -> tuple[float, float]:
 def _extract(
     paths: Sequence[Path], config: ExtractConfig, engine: Engine, folder: Path, profile: FeatureProfile | None = None
 ) -> None:
-    """Stage 1 on `paths` with the engine already started, as the plain loop's is; crops are kept."""
+    """Runs stage 1 on `paths`, keeping crops; the engine is already started, as the plain loop's model is."""
     videos = [(VideoRecord(str(i), path.name, 0, "", "", "", "", 1, 1), path) for i, path in enumerate(paths)]
     kinds = (config.crop_profile, profile or config.profile)
     crops, features = (Writer(create_store(folder, kind), []) for kind in kinds)
@@ -78,7 +78,7 @@ def second_backbone(clips: Path, repeats: int) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
         _extract(paths, config, engine, Path(folder))
         for number in range(repeats):
-            # Another version is another profile, for which nothing is in the store yet.
+            # A new version makes a new profile, of which the store holds nothing yet.
             again = partial(
                 _extract, paths, config, engine, Path(folder), replace(config.profile, version=100 + number)
             )

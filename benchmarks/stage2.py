@@ -1,4 +1,4 @@
-"""The sweep against a loop of keras.fit over the same space, and a head's epoch against one of the whole network."""
+"""The sweep against a loop of keras.fit over the same space; a head's epoch against one of the whole network."""
 
 import contextlib
 import io
@@ -24,9 +24,9 @@ from train.heads.training import HeadJob, LearnConfig, learn_many, roc_auc
 from train.sweep.stage import SweepConfig, _training_set, sweep
 
 CLIPS, SIZE, SHIFT = 1000, 2048, 0.15
-"""Clips and features of the data set that is made, and by how much the features of fakes differ, in their spread."""
+"""Clips and features of the made data set, and the shift of a fake's features, in their standard deviations."""
 TRIALS, LOOPED = 64, 4
-"""Trials a repeat: the sweep's, and the loop's."""
+"""Trials in a repeat: the sweep's, and the loop's."""
 SWEEP_AIM, EPOCH_AIM = 10.0, 1000.0
 END_TO_END_CLIPS, END_TO_END_BATCH = 8, 2
 
@@ -34,11 +34,11 @@ END_TO_END_CLIPS, END_TO_END_BATCH = 8, 2
 def make_features(root: Path, crops: CropProfile) -> Store:
     """Returns a store of 1,000 clips of 100 people with 12 x 2048 non-negative features, a third of them real.
 
-    It says that they were made of `crops`.
+    Its profile names `crops`.
     """
     random, rows = np.random.default_rng(0), []
     store = create_store(root / "made", FeatureProfile(crops, backbone="resnet50", weights="random:0"))
-    # As in features of photographs, a few directions carry most of what varies.
+    # As in features of photographs, a few directions carry most of the variance.
     mixing = random.normal(0, 1, (64, SIZE)).astype(np.float32)
     direction = random.normal(0, 1, SIZE).astype(np.float32)
     records = []
@@ -59,7 +59,7 @@ def make_features(root: Path, crops: CropProfile) -> Store:
 
 
 def sweep_bench(repeats: int) -> Iterator[Result]:
-    """Yields `sweep`: trials a minute of 64 swept, all included, against one model and keras.fit a trial."""
+    """Yields `sweep`: trials a minute of a whole sweep of 64, against one model and keras.fit for each trial."""
     rates: dict[str, list[float]] = {"trials_a_minute": [], "loop_trials_a_minute": []}
     aucs: dict[str, list[float]] = {"best_val_auc": [], "loop_best_val_auc": []}
     with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +79,7 @@ def sweep_bench(repeats: int) -> Iterator[Result]:
             rates["loop_trials_a_minute"].append(60 * LOOPED / (time.perf_counter() - start))
             aucs["loop_best_val_auc"].append(max(found))
     ratios = np.array(rates["trials_a_minute"]) / rates["loop_trials_a_minute"]
-    # The loop's best is that of all its repeats, or too few trials would be compared with many.
+    # The loop's best is over all repeats; else few trials would be compared with many.
     aucs["loop_best_val_auc"] = [max(aucs["loop_best_val_auc"])]
     yield summarise("sweep", SWEEP_AIM, ratios.tolist(), rates | aucs)
 
@@ -137,7 +137,7 @@ class _WeightedBatches(FeatureBatches):
 
 
 def _plain_lstm(shape: HeadConfig, inputs: Any) -> Any:
-    """Returns the published head as one would write it: Keras' LSTM rolled, for it is built and traced much sooner."""
+    """Returns the published head as one would write it, with Keras' rolled LSTM, which is built and traced sooner."""
     import keras
 
     layers = keras.layers
@@ -151,7 +151,7 @@ def _plain_lstm(shape: HeadConfig, inputs: Any) -> Any:
 
 
 def head_epoch(repeats: int) -> Iterator[Result]:
-    """Yields `head_epoch`: clips a second of the published head on features, against all of ResNet50 on crops."""
+    """Yields `head_epoch`: clips a second of the published head on features, against the whole ResNet50 on crops."""
     random = np.random.default_rng(0)
     features = np.maximum(random.normal(0, 1, (CLIPS, FRAMES, SIZE)), 0).astype(np.float16)
     clips = Clips(features, np.ones((CLIPS, FRAMES), bool), np.arange(CLIPS) % 2)
@@ -173,7 +173,7 @@ def head_epoch(repeats: int) -> Iterator[Result]:
 
 
 def _epoch_seconds(inputs: Any, rows: np.ndarray, config: LearnConfig) -> float:
-    """Returns the median seconds of an epoch after the first, which compiles."""
+    """Returns the median seconds of an epoch, the first, which compiles, left out."""
     ends: list[float] = []
     job = HeadJob(HeadConfig(), replace(config), lambda _: ends.append(time.perf_counter()) is None)
     list(learn_many([job], inputs, rows, np.arange(0), 1))
@@ -181,7 +181,7 @@ def _epoch_seconds(inputs: Any, rows: np.ndarray, config: LearnConfig) -> float:
 
 
 def _whole_network() -> Any:
-    """Returns ResNet50 and the published head, everything to be trained."""
+    """Returns ResNet50 with the published head, all of it trainable."""
     import keras
 
     from extract.backbones.networks import build_backbone, trunk_of

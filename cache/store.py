@@ -25,7 +25,7 @@ from cache.shard import DamagedShard, ShardIndex, array_shape, check, read_array
 MANIFEST = "manifest.csv"
 PROFILE = "profile.json"
 ORIGIN = "origin.json"
-"""Says where videos and weights lay: a hint for detection, no part of the profile."""
+"""Where videos and weights lay when the store was made: a hint, no part of the profile."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 
 from cache.cli import option
 from cache.commands import flag
-from cache.files import write_csv, write_text
+from cache.files import write_text
 from cache.keras_start import start_keras
-from cache.schema import TEST, TRAIN, UserError, coverage_of
+from cache.schema import TEST, TRAIN, UserError
 from cache.store import Contents, load, open_store, require_profile
 from evaluate.page.figures import Interval, inline_svg, intervals_figure, save
 from evaluate.page.markup import Html, element, items, page, page_table, section
@@ -28,7 +28,9 @@ from train.data.split import SplitConfig, SplitKind, owner
 from train.data.training_set import newest_features
 from train.fit import FitConfig, fit
 from train.heads.architectures import HeadConfig
-from train.runs.folder import CONFIG, ENSEMBLE, PREDICTION_COLUMNS, load_head, read_config, read_run
+from train.runs.folder import CONFIG, ENSEMBLE
+from train.runs.load import load_head, read_config, read_run
+from train.runs.predictions import predictions_of, write_predictions
 
 PAGE, NUMBERS = "protocols.html", "protocols.json"
 SPLITS: tuple[SplitKind, ...] = ("official", "identity", "random")
@@ -153,9 +155,8 @@ def _across(split: str, run: Path, trained: set[str], name: str, other: Contents
     """Returns the results of `run` on all clips of another data set, and writes its predictions."""
     start_keras()
     probabilities = _predict(run, other)
-    rows = zip(other.records, probabilities.tolist(), coverage_of(other.status).tolist(), strict=True)
-    lines = [(record.id, record.label, TEST, probability, coverage) for record, probability, coverage in rows]
-    write_csv(config.out / f"on-{name}.csv", PREDICTION_COLUMNS, lines)
+    predictions = predictions_of(other.records, [TEST] * len(other.records), probabilities, other.status)
+    write_predictions(config.out / f"on-{name}.csv", predictions)
     people = np.unique([owner(record) for record in other.records], return_inverse=True)[1]
     scores = (other.labels, probabilities, THRESHOLD, config.resamples, config.seed)
     fakes, same = int(other.labels.sum()), sum(checksum in trained for checksum in other.checksums)

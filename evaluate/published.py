@@ -6,11 +6,10 @@ videos decoded again in every epoch, and early stopping on the test part. Ours i
 split, which has the same test part. Both become run folders, and the last step compares them all.
 """
 
-import csv
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,6 @@ import cv2
 import numpy as np
 
 from cache.cli import option, required
-from cache.files import write_csv
 from cache.keras_start import start_keras
 from cache.manifest import read_manifest
 from cache.profile import CropProfile, FeatureProfile, fingerprint
@@ -31,9 +29,9 @@ from extract.config import ExtractConfig
 from extract.pipeline import extract
 from extract.readers.layouts import read_dataset
 from train.fit import FitConfig, fit
-from train.runs.folder import CONFIG, PREDICTION_COLUMNS, free_name, write_json, write_run
-from train.runs.predictions import read_predictions
-from train.runs.write import versions, write_done
+from train.runs.contents import RunContents, numbered_history, write_run
+from train.runs.folder import BASELINE, PREDICTIONS, free_name
+from train.runs.predictions import Predictions, read_predictions, split_rows
 
 if TYPE_CHECKING:
     import keras
@@ -80,9 +78,9 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
 
     root = read_dataset(config.data).root
     records = {record.id: record for record in read_manifest(features / MANIFEST)}
-    ours_predictions = read_predictions(ours / "predictions.csv")
-    clips = [records[name] for name in ours_predictions.ids]
-    in_test = ours_predictions.parts == TEST
+    judged = read_predictions(ours / PREDICTIONS)
+    clips = [records[name] for name in judged.ids]
+    in_test = judged.parts == TEST
     keras.utils.set_random_seed(config.seed)
     network = published_network(backbone, weights)
     network.compile(keras.optimizers.Adam(config.learning_rate), "binary_crossentropy")
@@ -100,32 +98,23 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
         verbose=2,  # pyright: ignore[reportArgumentType]
     ).history
     seconds = time.perf_counter() - start
-    probabilities = network.predict(every, verbose=0)[:, 0]  # pyright: ignore[reportArgumentType]
+    probabilities = network.predict(every, verbose=0)[:, 0].astype(np.float64)  # pyright: ignore[reportArgumentType]
     parts = np.where(in_test, TEST, TRAIN).tolist()
     runs = config.out / "runs"
 
-    def fill(folder: Path) -> None:
-        columns = ("id", "label", "part", "target", "donor", "source")
-        rows = [(r.id, r.label, part, r.target, r.donor, r.source) for r, part in zip(clips, parts, strict=True)]
-        write_csv(folder / "split.csv", columns, rows)
-        write_csv(
-            folder / "predictions.csv",
-            PREDICTION_COLUMNS,
-            list(_rows(clips, parts, probabilities, ours_predictions.coverage)),
-        )
-        _copy_baseline(ours / "baseline.csv", folder / "baseline.csv")
-        losses = zip(history["loss"], history["val_loss"], strict=True)
-        write_csv(
-            folder / "history.csv", ("epoch", "loss", "val_loss"), [(i, *pair) for i, pair in enumerate(losses, 1)]
-        )
-        notes = [
-            "The published recipe: training stopped at the epoch that is best on the test part, which flatters it."
-        ]
-        write_json(folder / "audit.json", {"split": "random", "dropped": 0, "notes": notes, "findings": []})
-        write_json(folder / CONFIG, _recipe(config, backbone, weights))
-        write_done(folder, seconds)
-
-    return write_run(runs / free_name(runs, None, f"published-{backbone}"), fill)
+    baseline = read_predictions(ours / BASELINE)
+    notes = ["The published recipe: training stopped where the test part liked it best, which flatters it."]
+    contents = RunContents(
+        config=_recipe(config, backbone, weights),
+        split=split_rows(clips, parts),
+        audit={"split": "random", "dropped": 0, "notes": notes, "findings": []},
+        history=numbered_history({name: history[name] for name in ("loss", "val_loss")}),
+        predictions=Predictions(judged.ids, judged.labels, np.array(parts), probabilities, judged.coverage),
+        # Validation of ours is train here.
+        baseline=replace(baseline, parts=np.where(baseline.parts == TEST, TEST, TRAIN)),
+        seconds=seconds,
+    )
+    return write_run(runs / free_name(runs, None, f"published-{backbone}"), lambda _: contents)
 
 
 def published_network(backbone: str, weights: str) -> "keras.Model":
@@ -196,23 +185,6 @@ def first_crops(path: Path, cascade: cv2.CascadeClassifier) -> np.ndarray:
     return crops
 
 
-def _rows(clips: Sequence[VideoRecord], parts: Sequence[str], probabilities: np.ndarray, coverage: np.ndarray) -> Any:
-    for record, part, probability, share in zip(clips, parts, probabilities, coverage, strict=True):
-        yield record.id, record.label, part, float(probability), float(share)
-
-
-def _copy_baseline(source: Path, target: Path) -> None:
-    """Copies the baseline of ours; its validation clips count as train, as in the published recipe."""
-    with source.open(encoding="utf-8", newline="") as file:
-        rows = [[*row.values()] for row in csv.DictReader(file)]
-    column = PREDICTION_COLUMNS.index("part")
-    write_csv(
-        target,
-        PREDICTION_COLUMNS,
-        [[*row[:column], TEST if row[column] == TEST else TRAIN, *row[column + 1 :]] for row in rows],
-    )
-
-
 def _recipe(config: PublishedConfig, backbone: str, weights: str) -> dict[str, Any]:
     profile = FeatureProfile(CropProfile(sampling="first", margin=0.0), backbone, identify_weights(weights))
     return {
@@ -221,5 +193,4 @@ def _recipe(config: PublishedConfig, backbone: str, weights: str) -> dict[str, A
         "config": asdict(config),
         "profile": asdict(profile),
         "fingerprint": fingerprint(profile),
-        "versions": versions(),
     }

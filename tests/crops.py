@@ -10,7 +10,7 @@ import numpy as np
 from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, VideoRecord, mask_of
-from cache.store import Store, create_store, find_rows, open_writer, read_indexes
+from cache.store import ORIGIN, Store, create_store, find_rows, open_writer, read_indexes
 from extract.backbones.engines import make_engine
 from extract.clips.face_detectors import detector_hash
 from extract.steps import Clock, rows_from_store, rows_with_features
@@ -51,7 +51,7 @@ def write_source(root: Path, val: float = 0.25) -> Path:
     """Writes crops, the features of them, and a run on these that has hardly learnt; returns the run folder."""
     crops, features = write_crops(root), create_store(root / "set", PROFILE)
     write_manifest(features.manifest, RECORDS)
-    (features.folder / "origin.json").write_text(json.dumps({"weights": "random"}))
+    (features.folder / ORIGIN).write_text(json.dumps({"weights": "random"}))
     engine = make_engine(PROFILE.backbone, "random", name="keras")
     places = find_rows(read_indexes(crops))
     with open_writer(features) as writer:

@@ -16,7 +16,7 @@ from train.data.training_set import TrainingSet, gather
 from train.heads.architectures import HEADS, HeadConfig, require_buildable
 from train.runs.ensemble import EnsembleConfig, ensemble
 from train.runs.folder import free_name
-from train.runs.write import Trained, record
+from train.runs.trained import Trained, write_trained
 
 if TYPE_CHECKING:
     from train.data.inputs import Inputs
@@ -87,7 +87,8 @@ def fit(config: FitConfig) -> Path:
     names = [name] if config.seeds == 1 else [free_name(config.runs, f"{name}-seed{one.seed}", "") for one in seeds]
     trained = train_all(seeds, training_set)
     folders = [
-        record(config.runs / own, one, training_set, head) for own, one, head in zip(names, seeds, trained, strict=True)
+        write_trained(config.runs / own, one, training_set, head)
+        for own, one, head in zip(names, seeds, trained, strict=True)
     ]
     if len(folders) == 1:
         return folders[0]

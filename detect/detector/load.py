@@ -19,7 +19,7 @@ from extract.backbones.engines import Engine, make_engine
 if TYPE_CHECKING:
     import keras
 
-    from train.runs.folder import Run
+    from train.runs.load import Run
 
 ENGINES = ("keras", *PORTABLE)
 
@@ -38,7 +38,7 @@ def open_detector(
         return read_exported(exported_folder(folder, engine), detector_file)
     start_keras()
     from evaluate.results.read import read_temperature
-    from train.runs.folder import read_config
+    from train.runs.load import read_config
 
     crops, judge = crops_of(read_config(folder)[1]), bring_to_life(folder, weights)
     return Detector(crops, judge, read_temperature(folder), detector_file or _detector_file(folder))
@@ -65,7 +65,7 @@ def open_ensemble(folders: Sequence[Path], weights: str | None = None, detector_
 
 def _detector_file(folder: Path) -> Path | None:
     """Returns the file of the face detector that the run in `folder` was trained with, if it had one."""
-    from train.runs.folder import read_config
+    from train.runs.load import read_config
 
     origin = read_config(folder)[0].get("origin", {})
     return Path(origin["detector_file"]) if "detector_file" in origin else None
@@ -75,7 +75,8 @@ def bring_to_life(folder: Path, weights: str | None = None) -> Judge:
     """Returns the judge that the run in `folder` makes; `weights` are its backbone's, if they have moved."""
     from train.end_to_end.cnn3d import load_cnn3d
     from train.runs.ensemble import read_mixture
-    from train.runs.folder import CONFIG, ENSEMBLE, read_config, read_run
+    from train.runs.folder import CONFIG, ENSEMBLE
+    from train.runs.load import read_config, read_run
 
     config, profile = read_config(folder)
     if isinstance(profile, FeatureProfile):
@@ -96,7 +97,8 @@ def build_networks(folder: Path, weights: str | None = None) -> dict[str, "keras
     from extract.backbones.networks import build_backbone
     from train.end_to_end.cnn3d import load_cnn3d
     from train.end_to_end.finetune import join
-    from train.runs.folder import ENSEMBLE, load_head, read_config, read_run
+    from train.runs.folder import ENSEMBLE
+    from train.runs.load import load_head, read_config, read_run
 
     config, profile = read_config(folder)
     if config.get("kind") == ENSEMBLE:
@@ -117,7 +119,7 @@ def _weights(run: "Run", given: str | None) -> str:
 
 
 def _feature_judge(run: "Run", weights: str | None) -> FeatureJudge:
-    from train.runs.folder import load_head
+    from train.runs.load import load_head
 
     # Keras, which the head needs anyway: converting to a faster engine takes longer than a few clips do.
     engine = _engine(run.profile.backbone, _weights(run, weights), run.profile.precision)

@@ -64,7 +64,7 @@ def export(config: ExportConfig) -> Path:
     folder = config.run or newest()
     start_keras()
     from evaluate.results.read import read_results
-    from train.runs.folder import write_json, write_run
+    from train.runs.folder import write_folder, write_json
 
     results = read_results(folder)
     variant = "" if config.precision == "float32" else f"-{config.precision}"
@@ -94,7 +94,7 @@ def export(config: ExportConfig) -> Path:
         print(_described(config, said))
         shutil.rmtree(out, ignore_errors=True)  # now that there is something to take its place
 
-    return write_run(out, fill)
+    return write_folder(out, fill)
 
 
 def _is_ours(out: Path) -> bool:
@@ -229,7 +229,7 @@ def _contract(
     config: ExportConfig, results: "Results", written: Mapping[str, Path], found: Mapping[str, float], real: bool
 ) -> dict[str, Any]:
     from evaluate.results.read import find_temperature
-    from train.runs.folder import read_config
+    from train.runs.load import read_config
 
     profile = read_config(results.folder)[1]
     temperature = find_temperature(results.head)

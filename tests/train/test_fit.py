@@ -25,7 +25,8 @@ from train.data.batches import Clips
 from train.data.training_set import newest_features
 from train.fit import FitConfig, fit
 from train.heads.architectures import HEADS
-from train.runs.folder import CONFIG, WEIGHTS, latest, load_head, read_run
+from train.runs.folder import CONFIG, WEIGHTS, latest
+from train.runs.load import load_head, read_run
 
 
 def quick(store, runs, **changes) -> FitConfig:
@@ -130,7 +131,7 @@ def test_a_run_that_breaks_off_leaves_nothing(store, tmp_path, monkeypatch):
     def fail(head, folder):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("train.runs.write.save_head", fail)
+    monkeypatch.setattr("train.runs.trained.save_head", fail)
     with pytest.raises(UserError, match="No space left on device"):
         fit(quick(store, tmp_path))
     assert list(tmp_path.iterdir()) == []

@@ -1,1 +1,1 @@
-"""Whole networks trained on crops: fine-tuning a backbone with its head, and a small 3D network."""
+"""Whole networks trained on crops: a backbone fine-tuned with its head, and a small 3D network."""

@@ -1,4 +1,4 @@
-"""Light augmentation of a clip's crops: what cameras, codecs and uploads do to a face, the same in all its frames."""
+"""Light augmentation of a clip's crops: what cameras, codecs and uploads do to a face, alike in all frames."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,11 @@ from cache.schema import FRAMES
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much is done. Chances are shares of the clips; brightness and contrast are drawn evenly up to their most.
+    """How strong it is.
 
-    `brightness` is added, in shares of the range of pixels; `contrast` is the change of a factor about mid-grey;
-    `quality` (least, most) is that of JPEG; `sigma` the most of a Gaussian blur, in pixels.
+    `flip`, `compress` and `blur` are the shares of the clips that get it. `brightness` is the largest shift, in shares
+    of the pixel range; `contrast` the largest change of the factor about mid-grey; both are drawn uniformly. `quality`
+    is the range of JPEG qualities, `sigma` the largest Gaussian blur in pixels.
     """
 
     flip: float = 0.5
@@ -26,7 +27,7 @@ class Augmentation:
 
 @dataclass(frozen=True, eq=False)
 class _Change:
-    """What was drawn for one clip: `table` uint8 (256,) of pixels, `quality` and `sigma` 0 where they are left out."""
+    """The change of one clip: `table` uint8 (256,) maps pixels; a `quality` or `sigma` of 0 leaves that step out."""
 
     flip: bool
     table: np.ndarray
@@ -35,9 +36,9 @@ class _Change:
 
 
 def augment(crops: np.ndarray, mask: np.ndarray, how: Augmentation, random: np.random.Generator) -> np.ndarray:
-    """Returns one clip's `crops`, uint8 (12, 160, 160, 3) RGB, changed as `random` draws it, alike in all frames.
+    """Returns one clip's `crops`, uint8 (12, 160, 160, 3) RGB, changed at random, alike in all frames.
 
-    Frames that are not in `mask`, bool (12,), are zero. The same state of `random` gives the same crops.
+    Frames outside `mask`, bool (12,), are zero. The same state of `random` gives the same crops.
     """
     change = _draw(how, random)
     out = np.zeros_like(crops)
@@ -48,17 +49,17 @@ def augment(crops: np.ndarray, mask: np.ndarray, how: Augmentation, random: np.r
 
 
 def clip_random(seed: int, epoch: int, row: int) -> np.random.Generator:
-    """Returns the numbers for the clip `row` in `epoch`, which follow from the three alone."""
-    # The last 1 keeps them apart from those of [seed, epoch], which numpy takes for [seed, epoch, 0, 0].
+    """Returns the generator for the clip `row` in `epoch`; it depends on nothing but the three."""
+    # numpy takes [seed, epoch], which orders the clips, for [seed, epoch, 0, 0]; the last 1 keeps row 0 apart from it.
     return np.random.default_rng([seed, epoch, row, 1])
 
 
 def _draw(how: Augmentation, random: np.random.Generator) -> _Change:
-    """Draws every number whether it is used or not, so that one setting does not shift the others."""
+    """Draws every number, used or not, so that changing one setting leaves the other draws as they were."""
     flip, compress, blur = random.random(3) < (how.flip, how.compress, how.blur)
     brightness, contrast = random.uniform(-1, 1, 2) * (255 * how.brightness, how.contrast)
     quality = int(random.integers(how.quality[0], how.quality[1], endpoint=True))
-    # From a sigma of a third of a pixel: below, cv2's kernel is the identity.
+    # Below a third of a pixel cv2's kernel is the identity.
     sigma = float(random.uniform(how.sigma / 3, how.sigma))
     table = np.clip(np.rint((np.arange(256) - 127.5) * (1 + contrast) + 127.5 + brightness), 0, 255).astype(np.uint8)
     return _Change(bool(flip), table, quality if compress else 0, sigma if blur else 0.0)

@@ -1,7 +1,7 @@
-"""Where an end-to-end training stands, in one file of numbers: whole or absent, and no pickle.
+"""The checkpoint of an end-to-end training: one .npz file of numbers with checksums, no pickle, whole or absent.
 
-The file is an .npz archive, whose parts carry checksums. It holds everything that the next epoch depends on, so that
-a training that was interrupted goes on as if it had not been.
+It holds everything that the next epoch depends on, so an interrupted training ends with the same numbers as one that
+ran through.
 """
 
 import json
@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from cache.commands import flag
 from cache.files import replace_with, writing
 from cache.schema import UserError
 
 
 @dataclass(frozen=True, eq=False)
-class Progress:
-    """What E epochs gave.
+class TrainingProgress:
+    """The outcome of E epochs.
 
-    `losses` holds E + 1 pairs of training and validation loss, that of epoch 0 measured before any training; NaN where
-    there is none. `kept` are the network's numbers after the epoch `best`. `seconds` is what all epochs took.
+    `losses` holds E + 1 pairs of training and validation loss, NaN where there is none; epoch 0 is measured before any
+    training. `kept` are the network's weights after the epoch `best`. `seconds` is the time of all epochs.
     """
 
     losses: list[tuple[float, float]]
@@ -32,33 +33,33 @@ class Progress:
 
     @property
     def epoch(self) -> int:
-        """Epochs that are done."""
+        """The number of finished epochs."""
         return len(self.losses) - 1
 
-    def after(self, loss: float, val_loss: float, numbers: list[np.ndarray], seconds: float) -> "Progress":
-        """Returns the progress after one more epoch, which is the best if nothing earlier has as low a `val_loss`.
+    def after(self, loss: float, val_loss: float, numbers: list[np.ndarray], seconds: float) -> "TrainingProgress":
+        """Returns the progress after one more epoch.
 
-        Without validation (NaN) the last epoch is the best.
+        That epoch becomes the best if its `val_loss` is below all earlier ones, or if there is no validation (NaN).
         """
         better = np.isnan(val_loss) or val_loss < self.losses[self.best][1]
         best, kept = (self.epoch + 1, numbers) if better else (self.best, self.kept)
-        return Progress([*self.losses, (loss, val_loss)], best, kept, self.seconds + seconds)
+        return TrainingProgress([*self.losses, (loss, val_loss)], best, kept, self.seconds + seconds)
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """`progress`, and the numbers of `network` and `optimizer` after its last epoch."""
+    """`progress`, and the variables of `network` and `optimizer` after its last epoch."""
 
-    progress: Progress
+    progress: TrainingProgress
     network: list[np.ndarray]
     optimizer: list[np.ndarray]
 
 
-def write_checkpoint(path: Path, settings: Mapping[str, Any], found: Checkpoint) -> Path:
-    """Writes `found` and the `settings` of its training to `path`, in place of what was there; returns `path`."""
-    lists = {"kept": found.progress.kept, "network": found.network, "optimizer": found.optimizer}
+def write_checkpoint(path: Path, settings: Mapping[str, Any], checkpoint: Checkpoint) -> Path:
+    """Writes `checkpoint` and the `settings` of its training to `path`, replacing what was there; returns `path`."""
+    lists = {"kept": checkpoint.progress.kept, "network": checkpoint.network, "optimizer": checkpoint.optimizer}
     arrays = {f"{name}{i:05}": array for name, numbers in lists.items() for i, array in enumerate(numbers)}
-    arrays |= {name: np.array(getattr(found.progress, name)) for name in ("losses", "best", "seconds")}
+    arrays |= {name: np.array(getattr(checkpoint.progress, name)) for name in ("losses", "best", "seconds")}
     arrays["settings"] = np.array(json.dumps(settings, default=str))
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,11 +67,11 @@ def write_checkpoint(path: Path, settings: Mapping[str, Any], found: Checkpoint)
 
 
 def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint | None:
-    """Returns what `path` holds, None if it is not there; a UserError if it was written with other `settings`."""
+    """Returns the checkpoint at `path`, None if there is none; a UserError if it was written with other `settings`."""
     if not path.exists():
         return None
     try:
-        # Opened here: numpy forgets to close a file that is no archive.
+        # numpy does not close a file that it opened and that is no archive.
         with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
             arrays = {name: file[name] for name in sorted(file.files)}
         _require_same(path, json.loads(str(arrays["settings"])), json.loads(json.dumps(settings, default=str)))
@@ -79,24 +80,26 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint | Non
             for kind in ("kept", "network", "optimizer")
         )
         losses = [(float(loss), float(val_loss)) for loss, val_loss in arrays["losses"]]
-        return Checkpoint(Progress(losses, int(arrays["best"]), kept, float(arrays["seconds"])), network, optimizer)
+        return Checkpoint(
+            TrainingProgress(losses, int(arrays["best"]), kept, float(arrays["seconds"])), network, optimizer
+        )
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is no interrupted training ({error}); remove it to start again.") from None
 
 
 def restore(variables: Sequence[Any], numbers: Sequence[np.ndarray], path: Path) -> None:
-    """Assigns `numbers`, which came from `path`, to Keras `variables`; a UserError if they do not fit."""
+    """Assigns `numbers`, read from `path`, to Keras `variables`; a UserError if they do not fit."""
     if [tuple(variable.shape) for variable in variables] != [array.shape for array in numbers]:
         raise UserError(f"{path} holds another network's training; remove it to start again.")
     for variable, array in zip(variables, numbers, strict=True):
         variable.assign(array)
 
 
-def _require_same(path: Path, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    names = sorted(name for name in found.keys() | asked.keys() if found.get(name) != asked.get(name))
+def _require_same(path: Path, earlier: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    names = sorted(name for name in earlier.keys() | asked.keys() if earlier.get(name) != asked.get(name))
     if names:
-        told = ", ".join(f"{name}={found.get(name)} instead of {name}={asked.get(name)}" for name in names)
+        changes = ", ".join(f"{name}={earlier.get(name)} instead of {name}={asked.get(name)}" for name in names)
         raise UserError(
-            f"{path} is a training that was interrupted, with {told}; "
-            "give its flags to go on with it, choose another --name, or remove the file."
+            f"{path} is an interrupted training with {changes}; "
+            f"give its flags to go on with it, choose another {flag('name')}, or remove the file."
         )

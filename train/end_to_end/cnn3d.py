@@ -1,7 +1,7 @@
-"""A small network of factored 3D convolutions over crops, trained from nothing: what motion alone may give.
+"""A small network of factored 3D convolutions over crops, trained from scratch: what motion alone can give.
 
 Tran et al., "A Closer Look at Spatiotemporal Convolutions for Action Recognition", CVPR 2018: R(2+1)D, where each 3D
-convolution is one over space and then one over time, with batch norm and a rectifier between the two.
+convolution is one over space followed by one over time, with batch norm and a rectifier between them.
 """
 
 import dataclasses
@@ -18,8 +18,9 @@ from cache.profile import crops_of
 from cache.schema import CROP_SIZE, FRAMES, UserError
 from cache.weights import WrongWeights, load_weights
 from train.end_to_end.config import EndToEndConfig, require_sensible
-from train.end_to_end.stage import Source, Written, profile_entries, read_source, train_and_write
-from train.runs.folder import CONFIG, CROPS, free_name, save_head
+from train.end_to_end.stage import Outcome, StartingRun, profile_entries, read_starting_run, train_and_write
+from train.runs.folder import CONFIG, CROPS, free_name
+from train.runs.trained import save_head
 
 if TYPE_CHECKING:
     import keras
@@ -39,7 +40,7 @@ class Cnn3dShape:
 
 @dataclass(frozen=True)
 class Cnn3dConfig(EndToEndConfig):
-    """What to train, and how."""
+    """How to train the network."""
 
     learning_rate: float = option(1e-3, "Adam's learning rate at its highest")
     epochs: int = option(40, "epochs at most; all of them where there is no validation part")
@@ -58,43 +59,43 @@ class Cnn3dConfig(EndToEndConfig):
 def train_cnn3d(config: Cnn3dConfig) -> Path:
     """Trains the network on the crops and the split of a finished run; returns the new run folder.
 
-    A UserError says why that cannot be.
+    A UserError says what keeps it from that.
     """
     require_sensible(config)
     _require_buildable(config.shape)
     start_keras()
     import keras
 
-    source = read_source(config)
-    config = replace(config, run=source.folder)
+    start = read_starting_run(config)
+    config = replace(config, run=start.folder)
     name = free_name(config.runs, config.name, "cnn3d")
     keras.utils.set_random_seed(config.seed)
     network = build_cnn3d(config.shape, config.precision)
-    return train_and_write(config, source, name, network, lambda folder: _write(network, config, source, folder))
+    return train_and_write(config, start, name, network, lambda folder: _write(network, config, start, folder))
 
 
-def _write(trained: "keras.Model", config: Cnn3dConfig, source: Source, folder: Path) -> Written:
+def _write(trained: "keras.Model", config: Cnn3dConfig, start: StartingRun, folder: Path) -> Outcome:
     from train.end_to_end.crops import CropSequence
 
-    # As detection builds it, whatever it was trained in.
+    # Built as detection builds it, whatever precision it was trained in.
     network = build_cnn3d(config.shape)
     network.set_weights(trained.get_weights())
     save_head(network, folder, WEIGHTS)
-    batches = CropSequence(source.clips, np.arange(len(source.clips.records)), config.batch)
+    batches = CropSequence(start.clips, np.arange(len(start.clips.records)), config.batch)
     probabilities = network.predict(batches, verbose=0)[:, 0]  # pyright: ignore[reportArgumentType]
-    recipe = {
+    config_entries = {
         "command": "cnn3d",
         "kind": CROPS,
         "about": "R(2+1)D on crops",
         "config": dataclasses.asdict(config),
         "network": dataclasses.asdict(config.shape),
-        **profile_entries(crops_of(source.profile)),
+        **profile_entries(crops_of(start.profile)),
     }
-    return Written(recipe, probabilities, [])
+    return Outcome(config_entries, probabilities, [])
 
 
 def load_cnn3d(folder: Path, config: Mapping[str, Any]) -> "keras.Model":
-    """Returns the network of the run in `folder`, whose config.json says `config`; a UserError if it holds none."""
+    """Returns the network of the run in `folder`, given its config.json; a UserError if the folder holds none."""
     try:
         shape = Cnn3dShape(**config["network"])
         _require_buildable(shape)
@@ -118,7 +119,7 @@ def _require_buildable(shape: Cnn3dShape) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Frames:
-    """Which frames are there, as factors (B, 12, 1, 1, 1) and as a batch norm's mask (B, 12, 1, 1)."""
+    """The frames that exist, as factors (B, 12, 1, 1, 1) and as a batch norm's mask (B, 12, 1, 1)."""
 
     factor: Any
     mask: Any
@@ -127,8 +128,8 @@ class _Frames:
 def build_cnn3d(shape: Cnn3dShape, policy: str = "float32") -> "keras.Model":
     """Returns the network: crops uint8 (B, 12, 160, 160, 3) RGB and mask bool (B, 12) -> probability of fake (B, 1).
 
-    A frame that is masked changes nothing: it is zero wherever a convolution over time sees it, it counts in no batch
-    norm, and the mean over time leaves it out. Plain Keras layers only: the saved files load without this code.
+    A masked frame changes nothing: it is zero wherever a convolution over time sees it, no batch norm counts it, and
+    the mean over time leaves it out. All layers are plain Keras: the saved files load without this code.
     """
     import keras
 
@@ -170,7 +171,7 @@ def _block(clip: Any, channels: int, frames: _Frames) -> Any:
 
 
 def _factored(clip: Any, inputs: int, channels: int, stride: int, frames: _Frames) -> Any:
-    """A convolution over space with `stride`, then one over time; as many numbers between as a full one would have."""
+    """A convolution over space with `stride`, then one over time; together they have the weights of a full one."""
     import keras
 
     layers = keras.layers
@@ -182,7 +183,7 @@ def _factored(clip: Any, inputs: int, channels: int, stride: int, frames: _Frame
 
 
 def _norm(clip: Any, frames: _Frames) -> Any:
-    """Batch norm over the frames that are there; the others are zero: what a kernel sees beyond a clip's end."""
+    """Batch norm over the frames that exist; the others are zero, as a kernel sees them beyond a clip's end."""
     import keras
 
     clip = keras.layers.BatchNormalization(momentum=0.9)(clip, mask=frames.mask)

@@ -11,7 +11,7 @@ from cache.schema import UserError
 
 @dataclass(frozen=True)
 class EndToEndConfig:
-    """What both stages are told."""
+    """How to train a network over crops."""
 
     run: Path | None = option(None, "run folder to start from: its split is kept (default: the newest below runs/)")
     runs: Path = option(Path("runs"), "where the run folder goes")
@@ -22,13 +22,13 @@ class EndToEndConfig:
     patience: int = option(5, "epochs without a lower validation loss after which training stops")
     batch: int = option(4, "clips a batch, of twelve crops each")
     accumulate: int = option(4, "batches whose mean gradient makes one step")
-    augment: bool = option(True, "flip, brighten, compress and blur the crops of train, a clip's frames alike")
-    precision: Literal["float32", "mixed_bfloat16"] = option("float32", "what training computes in")
-    seed: int = option(0, "seed of order, augmentation and dropout, and of weights that are drawn")
+    augment: bool = option(True, "flip, brighten, compress and blur the crops of train, alike in all frames of a clip")
+    precision: Literal["float32", "mixed_bfloat16"] = option("float32", "number format that training computes in")
+    seed: int = option(0, "seed of order, augmentation, dropout and random weights")
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the training depends on: everything but where its run folder goes."""
+        """Everything that the trained weights depend on; where the run folder goes is left out."""
         values = dataclasses.asdict(self) | {"run": self.run and self.run.resolve()}
         return {name: value for name, value in values.items() if name not in ("runs", "name")}
 

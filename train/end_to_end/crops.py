@@ -1,4 +1,4 @@
-"""Batches of kept crops for Keras: read clip by clip from their store, never all in memory."""
+"""Batches of kept crops for Keras, read clip by clip from their store: they never lie in memory all at once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from cache.commands import command
 from cache.manifest import read_manifest
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, PARTS, UserError, VideoRecord, mask_of
@@ -18,8 +19,8 @@ SHAPE = (FRAMES, CROP_SIZE, CROP_SIZE, 3)
 
 
 @dataclass(frozen=True, eq=False)
-class CropClips:
-    """N clips, in manifest order: `places` says where their crops are, `parts` (N,) is train, val or test."""
+class CropSet:
+    """N clips in manifest order; `places` says where their crops lie, `parts` (N,) is train, val or test."""
 
     records: list[VideoRecord]
     places: list[StoredRow]
@@ -49,10 +50,10 @@ class CropClips:
         return crops
 
 
-def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropClips:
-    """Returns the clips of the manifest in the folder `features` that `split_csv` gives a part, with their crops.
+def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropSet:
+    """Returns the clips in the manifest of the folder `features` to which `split_csv` gives a part, with their crops.
 
-    The crops were kept beside that folder, made with `profile`. A UserError says how to make those that are missing.
+    The crops, made with `profile`, lie beside that folder. A UserError says how to make those that are missing.
     """
     records = read_manifest(features / MANIFEST)
     parts = split(records, SplitConfig("csv", val=0.0, csv=split_csv)).parts
@@ -62,9 +63,9 @@ def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropCli
     if missing := [record.id for record, _ in used if record.key not in places]:
         raise UserError(
             f"{folder} lacks the crops of {len(missing)} of {len(used)} clips, {missing[0]!r} first; "
-            "make them with make features DATA=..., without --no-keep-crops."
+            f"make them with {command('features', data='...')}, keeping the crops."
         )
-    return CropClips(
+    return CropSet(
         [record for record, _ in used],
         [places[record.key] for record, _ in used],
         np.array([part for _, part in used]),
@@ -72,7 +73,7 @@ def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropCli
 
 
 def _places(folder: Path) -> dict[tuple[str, int, int], StoredRow]:
-    """Returns where each video's crops are in the store `folder`, by key; nothing if there is no such store."""
+    """Returns where each video's crops lie in the store `folder`, by key; empty if there is no such store."""
     if not folder.exists():
         return {}
     places = find_rows(read_indexes(open_store(folder)))
@@ -80,16 +81,16 @@ def _places(folder: Path) -> dict[tuple[str, int, int], StoredRow]:
 
 
 class CropSequence(keras.utils.PyDataset):
-    """The clips `rows` of `clips` in batches: inputs of a network, labels float32 (B, 1), weights float32 (B,).
+    """The clips `rows` of `clips` in batches: a network's inputs, labels float32 (B, 1), weights float32 (B,).
 
-    Inputs are `crops` uint8 (B, 12, 160, 160, 3) and `mask` bool (B, 12). `class_weights` float (2,) are those of real
-    and fake. With a `seed`, order and `augmentation` of an epoch follow from seed and epoch alone; without one the
-    order is that of `rows` and nothing is augmented.
+    Inputs are `crops` uint8 (B, 12, 160, 160, 3) and `mask` bool (B, 12). `class_weights` float (2,) are the weights
+    of real and fake. With a `seed`, order and `augmentation` depend on seed and epoch alone; without one the order is
+    that of `rows` and nothing is augmented.
     """
 
     def __init__(
         self,
-        clips: CropClips,
+        clips: CropSet,
         rows: np.ndarray,
         batch: int,
         class_weights: np.ndarray | None = None,
@@ -100,7 +101,7 @@ class CropSequence(keras.utils.PyDataset):
         self._clips, self._rows, self._seed, self._augmentation = clips, rows, seed, augmentation
         self._labels, self._mask = clips.labels, mask_of(clips.status)
         self._class_weights = np.ones(2) if class_weights is None else class_weights
-        # Batches of nearly one size: batch normalisation cannot learn from a last batch of one clip.
+        # Batches of nearly equal size: batch normalisation cannot learn from a last batch of one clip.
         self._count = -(-len(rows) // batch)
         self.start_epoch(0)
 
@@ -108,7 +109,7 @@ class CropSequence(keras.utils.PyDataset):
         return self._count
 
     def start_epoch(self, epoch: int) -> None:
-        """Puts the clips into the order of `epoch`, and draws its augmentation from now on."""
+        """Puts the clips into the order of `epoch`; augmentation is that of `epoch` from now on."""
         rows = self._rows
         if self._seed is not None:
             rows = np.random.default_rng([self._seed, epoch]).permutation(rows)

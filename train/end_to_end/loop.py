@@ -1,4 +1,4 @@
-"""The training of a network over crops: epochs that can be interrupted, and the weights of the best one."""
+"""The training of a network over crops: it can be interrupted after each epoch, and keeps the best epoch's weights."""
 
 import time
 from pathlib import Path
@@ -8,21 +8,22 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from cache.commands import flag
 from cache.schema import TRAIN, VAL, UserError
 from train.data.batches import balanced_weights
 from train.end_to_end.augment import Augmentation
-from train.end_to_end.checkpoint import Checkpoint, Progress, read_checkpoint, restore, write_checkpoint
+from train.end_to_end.checkpoint import Checkpoint, TrainingProgress, read_checkpoint, restore, write_checkpoint
 from train.end_to_end.config import EndToEndConfig
-from train.end_to_end.crops import CropClips, CropSequence
+from train.end_to_end.crops import CropSequence, CropSet
 
 
-def train_on_crops(network: keras.Model, clips: CropClips, config: EndToEndConfig, checkpoint: Path) -> Progress:
-    """Trains `network` on the train part of `clips` and leaves it with the weights of the epoch best on validation.
+def train_on_crops(network: keras.Model, clips: CropSet, config: EndToEndConfig, checkpoint: Path) -> TrainingProgress:
+    """Trains `network` on the train part of `clips`; it then has the weights of the epoch best on validation.
 
-    `network` takes the inputs of `CropSequence` to probabilities (B, 1). Losses are binary cross-entropy with the
-    class weights of train, in nats a clip. Without validation all epochs are run and the last weights kept. After each
-    epoch everything is in the file `checkpoint`, from which the same settings go on, on a CPU with the very same
-    numbers. Raises a UserError if a loss stops being a number.
+    `network` maps the inputs of `CropSequence` to probabilities (B, 1). Losses are binary cross-entropy with the class
+    weights of train, in nats a clip. Without validation all epochs run and the last weights are kept. Each epoch ends
+    with everything in the file `checkpoint`, from which the same settings go on; on a CPU the numbers are then the same
+    as without the interruption. Raises a UserError if a loss is no longer finite.
     """
     train, val = _batches(clips, config)
     model = _compiled(network, config, len(train))
@@ -42,25 +43,25 @@ def train_on_crops(network: keras.Model, clips: CropClips, config: EndToEndConfi
 
 def _begin(
     network: keras.Model, model: keras.Model, val: CropSequence | None, config: EndToEndConfig, checkpoint: Path
-) -> Progress:
-    """Returns the progress before the first epoch, or that of `checkpoint`, whose numbers `network` then has."""
-    found = read_checkpoint(checkpoint, config.settings)
-    if found is None:
-        progress = Progress([(float("nan"), _measure(model, val))], 0, _numbers(network.variables))
+) -> TrainingProgress:
+    """Returns the progress before the first epoch, or that in `checkpoint`, whose weights `network` then gets."""
+    earlier = read_checkpoint(checkpoint, config.settings)
+    if earlier is None:
+        progress = TrainingProgress([(float("nan"), _measure(model, val))], 0, _numbers(network.variables))
         print(_line(progress, 0.0))
         return progress
-    restore([*network.variables, *_state(model)], [*found.network, *found.optimizer], checkpoint)
-    print(f"Going on after epoch {found.progress.epoch} of a training that was interrupted ({checkpoint}).")
-    return found.progress
+    restore([*network.variables, *_state(model)], [*earlier.network, *earlier.optimizer], checkpoint)
+    print(f"Going on after epoch {earlier.progress.epoch} of an interrupted training ({checkpoint}).")
+    return earlier.progress
 
 
 def _state(model: keras.Model) -> list[Any]:
-    """Returns the optimiser's variables: steps, moments, and gradients that wait for the end of their step."""
+    """Returns the optimiser's variables: steps, moments, and gradients accumulated for the next step."""
     optimizer: Any = model.optimizer
     return optimizer.variables
 
 
-def _batches(clips: CropClips, config: EndToEndConfig) -> tuple[CropSequence, CropSequence | None]:
+def _batches(clips: CropSet, config: EndToEndConfig) -> tuple[CropSequence, CropSequence | None]:
     train, val = clips.rows(TRAIN), clips.rows(VAL)
     weights = balanced_weights(clips.labels[train])
     augmentation = Augmentation() if config.augment else None
@@ -71,7 +72,7 @@ def _batches(clips: CropClips, config: EndToEndConfig) -> tuple[CropSequence, Cr
 
 
 def _compiled(network: keras.Model, config: EndToEndConfig, batches: int) -> keras.Model:
-    """Returns a model around `network`, so that the network itself is saved without its optimiser."""
+    """Returns a compiled model around `network`, which itself is then saved without an optimiser."""
     rate: Any = learning_rate_schedule(config, batches)
     steps = config.accumulate if config.accumulate > 1 else None
     optimizer = keras.optimizers.Adam(rate, gradient_accumulation_steps=steps)
@@ -82,10 +83,10 @@ def _compiled(network: keras.Model, config: EndToEndConfig, batches: int) -> ker
 
 
 def learning_rate_schedule(config: EndToEndConfig, batches: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Returns the learning rate by batch: up in a line over the warm-up, then down to zero as half a cosine.
+    """Returns the learning rate by batch: it rises linearly over the warm-up, then falls to zero as half a cosine.
 
     The decay is that of Loshchilov & Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017,
-    without restarts; Keras counts batches, also those whose gradients are only accumulated.
+    without restarts; Keras counts every batch, also when gradients are accumulated.
     """
     warm, rest = config.warmup_epochs * batches, (config.epochs - config.warmup_epochs) * batches
     if not warm:
@@ -98,34 +99,34 @@ def _run_epoch(model: keras.Model, train: CropSequence, epoch: int, epochs: int)
     train.start_epoch(epoch)
     with tqdm(total=len(train), unit="batch", desc=f"epoch {epoch + 1}/{epochs}", mininterval=0.5, leave=False) as bar:
         advance = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: bar.update())  # noqa: ARG005
-        found = model.fit(train, callbacks=[advance], shuffle=False, verbose=0)  # pyright: ignore[reportArgumentType]
-    return found.history["loss"][0]
+        epoch_history = model.fit(train, callbacks=[advance], shuffle=False, verbose=0)  # pyright: ignore[reportArgumentType]
+    return epoch_history.history["loss"][0]
 
 
 def _measure(model: keras.Model, batches: CropSequence | None) -> float:
     """Returns the loss on `batches`, NaN if there are none."""
     if batches is None:
         return float("nan")
-    found: Any = model.evaluate(batches, verbose=0, return_dict=True)  # pyright: ignore[reportArgumentType]
-    return float(found["loss"])
+    logs: Any = model.evaluate(batches, verbose=0, return_dict=True)  # pyright: ignore[reportArgumentType]
+    return float(logs["loss"])
 
 
 def _numbers(variables: list[Any]) -> list[np.ndarray]:
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def _require_numbers(progress: Progress, validated: bool, config: EndToEndConfig, checkpoint: Path) -> None:
-    """Refuses losses that are no numbers, and removes the checkpoint, which other settings could not go on from."""
+def _require_numbers(progress: TrainingProgress, validated: bool, config: EndToEndConfig, checkpoint: Path) -> None:
+    """Raises a UserError for losses that are not finite, and removes the checkpoint, which is of no use then."""
     loss, val_loss = progress.losses[-1]
     if not np.isfinite(loss) or (validated and not np.isfinite(val_loss)):
         checkpoint.unlink(missing_ok=True)
         raise UserError(
             f"the loss was {loss}, on validation {val_loss}, in epoch {progress.epoch}; "
-            f"try again with a --learning-rate below {config.learning_rate:g}."
+            f"try again with {flag('learning_rate')} below {config.learning_rate:g}."
         )
 
 
-def _line(progress: Progress, seconds: float) -> str:
+def _line(progress: TrainingProgress, seconds: float) -> str:
     loss, val_loss = progress.losses[-1]
     losses = [f"{name} {value:.4f}" for name, value in (("loss", loss), ("validation", val_loss)) if np.isfinite(value)]
     if not progress.epoch:

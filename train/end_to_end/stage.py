@@ -1,112 +1,114 @@
-"""What the end-to-end stages share: their settings, the run they start from, and the run folder they write."""
+"""What the end-to-end stages share: the run that they start from, and the run folder that they write."""
 
 import dataclasses
-import json
 import math
-import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.files import write_csv
 from cache.profile import Profile, crops_of, fingerprint
 from cache.schema import UserError
 from train.end_to_end.config import EndToEndConfig
-from train.runs.folder import CONFIG, latest, read_config, write_json, write_run
-from train.runs.write import versions, write_done, write_predictions
+from train.runs.contents import RunContents, numbered_history, read_contents, write_run
+from train.runs.folder import CONFIG, SPLIT, latest
+from train.runs.load import features_folders, read_config
+from train.runs.predictions import predictions_of
 
 if TYPE_CHECKING:
     import keras
 
-    from train.end_to_end.checkpoint import Progress
-    from train.end_to_end.crops import CropClips
+    from train.end_to_end.checkpoint import TrainingProgress
+    from train.end_to_end.crops import CropSet
 
-BASELINE_NOTE = "The baseline is that of the run this one started from: on features of a backbone that was not tuned."
+BASELINE_NOTE = (
+    "The baseline is the one of the run that this training started from: it judges features of the untuned backbone."
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
-    """The run that a stage starts from, with its config and profile, and the crops of its clips."""
+class StartingRun:
+    """The run that a stage starts from, the profile of what it judges, and the crops of its clips."""
 
     folder: Path
-    config: dict[str, Any]
+    contents: RunContents
     profile: Profile
-    clips: "CropClips"
+    clips: "CropSet"
 
 
-def read_source(config: EndToEndConfig) -> Source:
-    """Returns the run that `config` names, with its crops; a UserError says what is missing. Keras has been started."""
+def read_starting_run(config: EndToEndConfig) -> StartingRun:
+    """Returns the run that `config` names, with its crops; a UserError says what is missing. Keras must be started."""
     from train.end_to_end.crops import find_crops
 
     folder = config.run or latest(config.runs)
-    found, profile = read_config(folder)
-    try:
-        features = Path(found["features"])
-    except (KeyError, TypeError):
-        raise UserError(f"{folder / CONFIG} does not say where its features are; train the run again.") from None
-    return Source(folder, found, profile, find_crops(features, crops_of(profile), folder / "split.csv"))
+    values, profile = read_config(folder)
+    features = features_folders(values)
+    if not features:
+        raise UserError(f"{folder / CONFIG} does not say where its features are; train the run again.")
+    # An ensemble's members may have several features folders, made of the same crops.
+    clips = find_crops(features[0], crops_of(profile), folder / SPLIT)
+    return StartingRun(folder, read_contents(folder), profile, clips)
 
 
 @dataclass(frozen=True, eq=False)
-class Written:
-    """What a stage says of the networks that it wrote into a run folder.
+class Outcome:
+    """The trained networks' part of a run.
 
-    `recipe` is what config.json says beyond what follows from the source; `probabilities` float (N,) of fake belong to
-    the clips of the source; `notes` are what a reader of the results should know.
+    `config` is what config.json says beyond what every such run has; `probabilities` float (N,) of fake are those of
+    the starting run's clips; `notes` are what a reader of the results should know.
     """
 
-    recipe: dict[str, Any]
+    config: dict[str, Any]
     probabilities: np.ndarray
     notes: list[str]
 
 
 def train_and_write(
-    config: EndToEndConfig, source: Source, name: str, network: "keras.Model", write: Callable[[Path], Written]
+    config: EndToEndConfig, start: StartingRun, name: str, network: "keras.Model", save: Callable[[Path], Outcome]
 ) -> Path:
-    """Trains `network` on the crops of `source`, going on where that was interrupted; returns the run folder `name`.
+    """Trains `network` on the crops of `start`, and goes on where that was interrupted; returns the run folder `name`.
 
-    `write` writes the trained networks into a folder; what else belongs into a run's is added here, run.json last.
+    `save` writes the trained networks into a folder; everything else that belongs into a run folder is added here.
     """
     from train.end_to_end.loop import train_on_crops
 
     checkpoint = config.runs / f".training-{name}.npz"
-    progress = train_on_crops(network, source.clips, config, checkpoint)
-    print(_outcome(progress))
-    folder = write_run(config.runs / name, lambda folder: _write_rest(folder, source, progress, write(folder)))
+    progress = train_on_crops(network, start.clips, config, checkpoint)
+    print(_ending(progress))
+    folder = write_run(config.runs / name, lambda into: _contents(start, progress, save(into)))
     checkpoint.unlink(missing_ok=True)
     return folder
 
 
-def _write_rest(folder: Path, source: Source, progress: "Progress", written: Written) -> None:
-    for name in ("split.csv", "baseline.csv"):
-        shutil.copyfile(source.folder / name, folder / name)
-    _write_audit(folder, source, [BASELINE_NOTE, *written.notes])
-    losses = [[None if math.isnan(value) else value for value in pair] for pair in progress.losses]
-    write_csv(folder / "history.csv", ("epoch", "loss", "val_loss"), [(i, *pair) for i, pair in enumerate(losses)])
-    clips = source.clips
-    write_predictions(
-        folder / "predictions.csv", clips.records, clips.parts.tolist(), written.probabilities, clips.status
+def _contents(start: StartingRun, progress: "TrainingProgress", outcome: Outcome) -> RunContents:
+    clips, losses = start.clips, np.array(progress.losses)
+    history = {"loss": losses[:, 0], "val_loss": losses[:, 1]}
+    parts = clips.parts.tolist()
+    return replace(
+        start.contents,
+        config={**_config(start), **outcome.config},
+        audit=_audit(start, [BASELINE_NOTE, *outcome.notes]),
+        history=numbered_history(history, first=0),
+        predictions=predictions_of(clips.records, parts, outcome.probabilities, clips.status),
+        seconds=progress.seconds,
     )
-    write_json(folder / CONFIG, {**_recipe(source), **written.recipe})
-    write_done(folder, progress.seconds)
 
 
-def _write_audit(folder: Path, source: Source, notes: Sequence[str]) -> None:
-    """Writes the audit of the source, whose split this is, with `notes` that it has not got yet."""
-    told = json.loads((source.folder / "audit.json").read_text(encoding="utf-8"))
-    more = [note for note in notes if note not in told["notes"]]
-    write_json(folder / "audit.json", told | {"notes": [*told["notes"], *more]})
+def _audit(start: StartingRun, notes: Sequence[str]) -> dict[str, Any]:
+    """Returns the audit of the starting run, whose split this is, with those of `notes` that it lacks."""
+    audit = start.contents.audit
+    return audit | {"notes": [*audit["notes"], *(note for note in notes if note not in audit["notes"])]}
 
 
-def _recipe(source: Source) -> dict[str, Any]:
+def _config(start: StartingRun) -> dict[str, Any]:
+    config = start.contents.config
+    features = features_folders(config)
     return {
-        "source": str(source.folder),
-        "features": source.config["features"],
-        "origin": source.config.get("origin", {}),
-        "versions": versions(),
+        "source": str(start.folder),
+        "features": str(features[0]) if len(features) == 1 else features,
+        "origin": config.get("origin", {}),
     }
 
 
@@ -115,11 +117,11 @@ def profile_entries(profile: Profile) -> dict[str, Any]:
     return {"profile": dataclasses.asdict(profile), "fingerprint": fingerprint(profile)}
 
 
-def _outcome(progress: "Progress") -> str:
-    """Returns how a training ended as a sentence for the terminal."""
+def _ending(progress: "TrainingProgress") -> str:
+    """Returns how a training ended, as a sentence for the terminal."""
     losses = [val_loss for _, val_loss in progress.losses]
     if math.isnan(losses[0]):
-        return f"{progress.epoch} epochs; no validation part, the last weights are kept."
+        return f"{progress.epoch} epochs; there is no validation part, so the last weights are kept."
     if not progress.best:
-        return f"No epoch has a lower validation loss than {losses[0]:.4f} at the start, so its weights are kept."
+        return f"No epoch has a lower validation loss than the start ({losses[0]:.4f}), so the starting weights stay."
     return f"The weights of epoch {progress.best} are kept (validation loss {losses[progress.best]:.4f})."

@@ -1,1 +1,1 @@
-"""The run folder: how a trained head lies on disk, how it is read back, and how several are joined."""
+"""The run folder: its files, one writer and one reader, a network brought back from it, and several runs as one."""

@@ -1,10 +1,8 @@
 """Ensembles: finished runs that judge the same clips, joined into a run of their own."""
 
-import dataclasses
-import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,27 +10,19 @@ import numpy as np
 from scipy.special import expit, logit
 
 from cache.cli import option, required
-from cache.files import write_csv
+from cache.commands import flag
 from cache.profile import CropProfile, crops_of, differences, fingerprint
-from cache.schema import UserError
-from train.runs.folder import (
-    CONFIG,
-    ENSEMBLE,
-    PREDICTION_COLUMNS,
-    free_name,
-    read_config,
-    require_finished,
-    write_json,
-    write_run,
-)
-from train.runs.predictions import Predictions, read_predictions
-from train.runs.write import versions, write_done
+from cache.schema import VAL, UserError
+from train.runs.contents import read_contents, write_run
+from train.runs.folder import ENSEMBLE, free_name
+from train.runs.load import features_folders, read_config
+from train.runs.predictions import Predictions
 
 EnsembleKind = Literal["average", "weighted", "stacked"]
 
-SURE = 1e-6
-"""How near to 0 and 1 a probability is taken to be at most, so that its logit is a number."""
-ROUNDS = 500
+LEAST_PROBABILITY = 1e-6
+"""Probabilities are kept this far from 0 and 1, so that their logits are finite."""
+EM_ROUNDS = 500
 
 
 @dataclass(frozen=True)
@@ -51,7 +41,7 @@ class EnsembleConfig:
 
 @dataclass(frozen=True)
 class Mixture:
-    """How members' probabilities become one: `weights` by member, and for `stacked` an `intercept` on the logits."""
+    """How the members' probabilities become one: `weights` by member; `stacked` adds an `intercept` to the logits."""
 
     kind: EnsembleKind
     weights: tuple[float, ...]
@@ -67,33 +57,26 @@ class Mixture:
 def ensemble(config: EnsembleConfig) -> Path:
     """Joins the members and returns the run folder; a UserError says where they do not fit together."""
     start = time.perf_counter()
-    members = [_read(folder) for folder in config.members]
+    runs = [read_contents(folder) for folder in config.members]
+    members = [run.predictions for run in runs]
     if len(members) < 2:
-        raise UserError("an ensemble needs two runs or more; name them as --members A,B.")
+        raise UserError(f"an ensemble needs two runs or more; name them with {flag('members', 'A,B')}.")
     for folder, member in zip(config.members[1:], members[1:], strict=True):
         _require_same_clips(config.members[0], members[0], folder, member)
-    crops, first = crops_of_all(config.members), members[0]
-    mixture = fit_mixture(config.kind, np.array([member.probabilities for member in members]), first)
-    probabilities = mixture(np.array([member.probabilities for member in members]))
+    crops = crops_of_all(config.members)
+    probabilities = np.array([member.probabilities for member in members])
+    mixture = fit_mixture(config.kind, probabilities, members[0])
+    joined = replace(members[0], probabilities=mixture(probabilities))
     name = free_name(config.runs, config.name, f"ensemble-{config.kind}")
-    print(_described(config, members, mixture, probabilities))
-
-    def fill(into: Path) -> None:
-        for file in ("split.csv", "audit.json", "baseline.csv"):
-            shutil.copyfile(config.members[0] / file, into / file)
-        write_csv(into / "history.csv", ["epoch", "loss"], [])
-        columns = (
-            first.ids,
-            first.labels.tolist(),
-            first.parts.tolist(),
-            probabilities.tolist(),
-            first.coverage.tolist(),
-        )
-        write_csv(into / "predictions.csv", PREDICTION_COLUMNS, list(zip(*columns, strict=True)))
-        write_json(into / CONFIG, _recipe(config, mixture, crops))
-        write_done(into, time.perf_counter() - start)
-
-    return write_run(config.runs / name, fill)
+    print(_comparison(config, members, mixture, joined))
+    contents = replace(
+        runs[0],
+        config=_config(config, mixture, crops, [run.config for run in runs]),
+        history={"epoch": np.zeros(0), "loss": np.zeros(0)},
+        predictions=joined,
+        seconds=time.perf_counter() - start,
+    )
+    return write_run(config.runs / name, lambda _: contents)
 
 
 def fit_mixture(kind: EnsembleKind, probabilities: np.ndarray, clips: Predictions) -> Mixture:
@@ -101,10 +84,12 @@ def fit_mixture(kind: EnsembleKind, probabilities: np.ndarray, clips: Prediction
     count = len(probabilities)
     if kind == "average":
         return Mixture(kind, (1 / count,) * count)
-    rows = np.flatnonzero(clips.parts == "val")
+    rows = np.flatnonzero(clips.parts == VAL)
     labels = clips.labels[rows]
     if len(set(labels.tolist())) < 2:
-        raise UserError(f"the runs have no validation part with both classes, which {kind} needs; take --kind average.")
+        raise UserError(
+            f"the runs have no validation part with both classes, which {kind} needs; use {flag('kind', 'average')}."
+        )
     if kind == "weighted":
         return Mixture(kind, tuple(mixture_weights(probabilities[:, rows], labels).tolist()))
     from sklearn.linear_model import LogisticRegression
@@ -118,26 +103,21 @@ def mixture_weights(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray
 
     Dempster, Laird & Rubin, "Maximum likelihood from incomplete data via the EM algorithm", JRSS B 1977.
     """
-    right = np.clip(np.where(labels == 1, probabilities, 1 - probabilities), SURE, None)
+    likelihoods = _of_truth(probabilities, labels)
     weights = np.full(len(probabilities), 1 / len(probabilities))
-    for _ in range(ROUNDS):
-        shares = weights[:, None] * right
+    for _ in range(EM_ROUNDS):
+        shares = weights[:, None] * likelihoods
         weights = (shares / shares.sum(axis=0)).mean(axis=1)
     return weights
 
 
 def read_mixture(values: Any, where: Path) -> tuple[list[Path], Mixture]:
-    """Returns the members and the mixture that `ensemble` wrote into config.json; a UserError if they are not there."""
+    """Returns the members and the mixture that `ensemble` wrote into config.json; a UserError if they are absent."""
     try:
         mixture = Mixture(values["kind"], tuple(map(float, values["weights"])), float(values["intercept"]))
         return [Path(member) for member in values["members"]], mixture
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{where} does not describe an ensemble ({error}); join the runs again.") from None
-
-
-def _read(folder: Path) -> Predictions:
-    require_finished(folder)
-    return read_predictions(folder / "predictions.csv")
 
 
 def _require_same_clips(one: Path, first: Predictions, other: Path, second: Predictions) -> None:
@@ -151,7 +131,7 @@ def _require_same_clips(one: Path, first: Predictions, other: Path, second: Pred
 
 
 def crops_of_all(members: Sequence[Path]) -> CropProfile:
-    """Returns how the crops are made that all `members` judge, a UserError where they differ."""
+    """Returns the profile of the crops that all `members` judge; a UserError where they differ."""
     profiles = [crops_of(read_config(folder)[1]) for folder in members]
     for folder, profile in zip(members[1:], profiles[1:], strict=True):
         if profile != profiles[0]:
@@ -162,34 +142,33 @@ def crops_of_all(members: Sequence[Path]) -> CropProfile:
     return profiles[0]
 
 
-def _recipe(config: EnsembleConfig, mixture: Mixture, crops: CropProfile) -> dict[str, Any]:
-    sources = [read_config(folder)[0] for folder in config.members]
+def _config(
+    config: EnsembleConfig, mixture: Mixture, crops: CropProfile, members: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Returns config.json of the ensemble of `members`, given by theirs."""
+    features = {str(folder) for member in members for folder in features_folders(member)}
     return {
         "kind": ENSEMBLE,
-        "config": dataclasses.asdict(config) | {"members": [str(folder) for folder in config.members]},
-        "ensemble": dataclasses.asdict(mixture) | {"members": [str(folder.resolve()) for folder in config.members]},
-        "profile": dataclasses.asdict(crops),
+        "config": asdict(config) | {"members": [str(folder) for folder in config.members]},
+        "ensemble": asdict(mixture) | {"members": [str(folder.resolve()) for folder in config.members]},
+        "profile": asdict(crops),
         "fingerprint": fingerprint(crops),
-        "features": " and ".join(sorted({str(source.get("features", "")) for source in sources})),
-        "origin": sources[0].get("origin", {}),
-        "about": f"An ensemble, {config.kind}, of {len(sources)} runs",
-        "versions": versions(),
+        "features": sorted(features),
+        "origin": members[0].get("origin", {}),
+        "about": f"An ensemble, {config.kind}, of {len(members)} runs",
     }
 
 
-def _described(
-    config: EnsembleConfig, members: Sequence[Predictions], mixture: Mixture, probabilities: np.ndarray
-) -> str:
-    """Returns a line a member, then mean and spread, and the ensemble, by log-loss and ROC AUC on validation."""
-    rows = np.flatnonzero(members[0].parts == "val")
-    labels = members[0].labels[rows]
+def _comparison(config: EnsembleConfig, members: Sequence[Predictions], mixture: Mixture, joined: Predictions) -> str:
+    """Returns a table of log-loss and ROC AUC on validation: a line a member, mean and spread, and the ensemble."""
+    rows = np.flatnonzero(joined.parts == VAL)
+    labels = joined.labels[rows]
     if not len(rows):
         return f"{len(members)} runs joined; there is no validation part to compare them on."
     from train.heads.training import roc_auc
 
-    said = np.array([*(member.probabilities[rows] for member in members), probabilities[rows]])
-    right = np.clip(np.where(labels == 1, said, 1 - said), SURE, None)
-    losses, aucs = -np.log(right).mean(axis=1), roc_auc(_logits(said), labels)
+    probabilities = np.array([predictions.probabilities[rows] for predictions in (*members, joined)])
+    losses, aucs = -np.log(_of_truth(probabilities, labels)).mean(axis=1), roc_auc(_logits(probabilities), labels)
     names = [folder.name for folder in config.members]
     lines = [f"{'on validation':<40}{'log-loss':>10}{'ROC AUC':>10}{'weight':>10}"]
     for name, loss, auc, weight in zip(names, losses, aucs, mixture.weights, strict=False):
@@ -201,5 +180,10 @@ def _described(
     return "\n".join(lines)
 
 
+def _of_truth(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns the probabilities of the true labels, from those of fake (M, R)."""
+    return np.clip(np.where(labels == 1, probabilities, 1 - probabilities), LEAST_PROBABILITY, None)
+
+
 def _logits(probabilities: np.ndarray) -> np.ndarray:
-    return logit(np.clip(probabilities, SURE, 1 - SURE))
+    return logit(np.clip(probabilities, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))

@@ -1,17 +1,20 @@
-"""Predictions files: one CSV row a clip, read strictly, because a number one row off looks like any other."""
+"""The tables of a run folder, one CSV row a clip. They are read strictly: a number one row off looks like any other."""
 
 import csv
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from cache.schema import FAKE, PARTS, REAL, UserError
+from cache.files import write_csv
+from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, coverage_of
 from train.data.split import DROPPED
-from train.runs.folder import PREDICTION_COLUMNS
+
+PREDICTION_COLUMNS = ("id", "label", "part", "probability", "coverage")
+SPLIT_COLUMNS = ("id", "label", "part", "target", "donor", "source")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +37,26 @@ class Predictions:
         return Predictions([self.ids[row] for row in rows], *(column[rows] for column in columns))
 
 
+def predictions_of(
+    records: Sequence[VideoRecord], parts: Sequence[str], probabilities: np.ndarray, status: np.ndarray
+) -> Predictions:
+    """Returns the predictions for N clips from their probabilities of fake (N,) and frame status uint8 (N, 12)."""
+    return Predictions(
+        [record.id for record in records],
+        np.array([record.label for record in records], np.int64),
+        np.array(parts, str),
+        np.asarray(probabilities, np.float64),
+        coverage_of(status),
+    )
+
+
+def write_predictions(path: Path, predictions: Predictions) -> Path:
+    """Writes the predictions file `path`; returns it."""
+    columns = (predictions.labels, predictions.parts, predictions.probabilities, predictions.coverage)
+    rows = zip(predictions.ids, *(column.tolist() for column in columns), strict=True)
+    return write_csv(path, PREDICTION_COLUMNS, rows)
+
+
 def read_predictions(path: Path) -> Predictions:
     """Returns the rows of the predictions file `path`; a UserError names the line that cannot be one."""
     rows: dict[str, tuple[int, str, float, float]] = {}
@@ -54,32 +77,49 @@ def read_predictions(path: Path) -> Predictions:
 
 @dataclass(frozen=True)
 class SplitRow:
-    """What a split file says of a clip: `part` is train, val, test or dropped.
+    """What a split file says of a clip: `part` is train, val, test or dropped; the names are "" where unknown."""
 
-    `owner` is whose footage it is, its target; where that is not known, what it was made from, or the clip itself.
-    """
-
+    id: str
     label: int
     part: str
-    owner: str
+    target: str
+    donor: str
+    source: str
+
+    @property
+    def owner(self) -> str:
+        """Whose footage it is: its target; where unknown, what it was made from, or the clip itself."""
+        return self.target or self.source or self.id
+
+
+def split_rows(records: Sequence[VideoRecord], parts: Sequence[str]) -> dict[str, SplitRow]:
+    """Returns the rows of a split file, by clip."""
+    return {
+        record.id: SplitRow(record.id, record.label, part, record.target, record.donor, record.source)
+        for record, part in zip(records, parts, strict=True)
+    }
+
+
+def write_split(path: Path, split: Mapping[str, SplitRow]) -> Path:
+    """Writes the split file `path`; returns it."""
+    return write_csv(path, SPLIT_COLUMNS, map(astuple, split.values()))
 
 
 def read_split(path: Path) -> dict[str, SplitRow]:
     """Returns the clips of the split file `path` by id; a UserError names the line that cannot be one."""
     rows: dict[str, SplitRow] = {}
-    for line, values in read_rows(path, ("id", "label", "part")):
+    for line, values in read_rows(path, SPLIT_COLUMNS[:3]):
         where = f"{path}, line {line}"
         _refuse_twice(values["id"], rows, where)
-        owner = values.get("target") or values.get("source") or values["id"]
-        rows[values["id"]] = SplitRow(*_label_and_part(values, where, (*PARTS, DROPPED)), owner)
+        names = (values.get(column) or "" for column in SPLIT_COLUMNS[3:])
+        rows[values["id"]] = SplitRow(values["id"], *_label_and_part(values, where, (*PARTS, DROPPED)), *names)
     return rows
 
 
 def require_split(predictions: Predictions, split: Mapping[str, SplitRow], path: Path) -> None:
     """Raises a UserError if the predictions in the file `path` are not those of the clips of `split`, one each."""
     expected = {name: (row.label, row.part) for name, row in split.items() if row.part != DROPPED}
-    found = zip(predictions.ids, predictions.labels.tolist(), predictions.parts.tolist(), strict=True)
-    for name, label, part in found:
+    for name, label, part in zip(predictions.ids, predictions.labels.tolist(), predictions.parts.tolist(), strict=True):
         if name not in expected:
             raise UserError(f"{path} has the clip {name!r}, which the run's split does not use; train the run again.")
         if (label, part) != expected[name]:

@@ -11,8 +11,8 @@ from cache.keras_start import start_keras
 from cache.schema import UserError
 from train.data.training_set import TrainingSet
 from train.fit import FitConfig, finish, train_all
-from train.runs.folder import CONFIG, DONE, free_name
-from train.runs.write import record
+from train.runs.folder import CONFIG, free_name, is_finished
+from train.runs.trained import write_trained
 
 if TYPE_CHECKING:
     from train.heads.training import HeadProgress
@@ -49,7 +49,7 @@ def _write(runs: Path, prefix: str, winner: Winner, training_set: TrainingSet) -
         trained = finish(winner.config, winner.progress, training_set)
     name = free_name(runs, None, f"{prefix}-trial{winner.number}")
     named = dataclasses.replace(winner.config, name=name)
-    return record(runs / name, named, training_set, trained, {"trial": winner.origin})
+    return write_trained(runs / name, named, training_set, trained, {"trial": winner.origin})
 
 
 def _find(runs: Path, winner: Winner) -> Path | None:
@@ -61,8 +61,8 @@ def _find(runs: Path, winner: Winner) -> Path | None:
             config = json.loads(path.read_text(encoding="utf-8"))
             same = config["trial"] == wanted["trial"] and {**config["config"], "name": None} == wanted["config"]
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # not a trial of a sweep
-        if same and not path.parent.is_symlink() and (path.parent / DONE).is_file():
+            continue  # a run of something else
+        if same and not path.parent.is_symlink() and is_finished(path.parent):
             return path.parent
     return None
 

@@ -17,7 +17,9 @@ from extract.steps import rows_from_store
 from tests.crops import PROFILE, draw_crops, mask_with, rows_of, write_source
 from train.end_to_end.cnn3d import WEIGHTS, Cnn3dConfig, Cnn3dShape, build_cnn3d, train_cnn3d
 from train.end_to_end.finetune import FinetuneConfig, finetune
-from train.runs.folder import CONFIG, read_config, read_run
+from train.runs.folder import CONFIG, HISTORY, MODEL_H5, MODEL_KERAS, PREDICTIONS
+from train.runs.folder import WEIGHTS as HEAD_WEIGHTS
+from train.runs.load import read_config, read_run
 
 SHAPE = Cnn3dShape(width=4)
 
@@ -114,7 +116,7 @@ def test_bfloat16_takes_the_same_weights_and_gives_nearly_the_same(network):
 def test_evaluation_takes_its_folder_for_a_run(run_folder, source):
     found = read_results(run_folder)
     assert {path.name for path in run_folder.iterdir()} == (
-        {path.name for path in source.iterdir()} - {"head.weights.h5"} | {WEIGHTS}
+        {path.name for path in source.iterdir()} - {HEAD_WEIGHTS} | {WEIGHTS}
     )
     assert found.config["kind"] == "crops"
     assert read_config(run_folder)[1] == PROFILE.crops
@@ -122,13 +124,13 @@ def test_evaluation_takes_its_folder_for_a_run(run_folder, source):
 
 
 def test_it_learns(run_folder):
-    losses = [float(row["loss"]) for row in rows_of(run_folder / "history.csv")[1:]]
+    losses = [float(row["loss"]) for row in rows_of(run_folder / HISTORY)[1:]]
     assert losses[-1] < 0.8 * losses[0]
 
 
 def test_detection_and_plain_keras_give_the_stored_probabilities(run_folder, source):
-    stored = {row["id"]: float(row["probability"]) for row in rows_of(run_folder / "predictions.csv")}
-    networks = [keras.models.load_model(run_folder / name) for name in ("model.keras", "model.h5")]
+    stored = {row["id"]: float(row["probability"]) for row in rows_of(run_folder / PREDICTIONS)}
+    networks = [keras.models.load_model(run_folder / name) for name in (MODEL_KERAS, MODEL_H5)]
     detector = open_detector(run_folder)
     store = create_store(Path(read_run(source).config["features"]).parent, PROFILE.crops)
     for row in detector.embedded(rows_from_store(list(find_rows(read_indexes(store)).values()))):

@@ -19,7 +19,17 @@ from extract.steps import rows_from_store
 from tests.crops import PROFILE, RECORDS, rows_of, write_source
 from train.data.batches import balanced_weights
 from train.end_to_end.finetune import FinetuneConfig, finetune, open_layers
-from train.runs.folder import BACKBONE_WEIGHTS, read_run
+from train.runs.folder import (
+    BACKBONE_WEIGHTS,
+    BASELINE,
+    CONFIG,
+    HISTORY,
+    MODEL_KERAS,
+    PREDICTIONS,
+    SPLIT,
+    WEIGHTS,
+)
+from train.runs.load import read_run
 
 LAYERS = 6
 """Of these three are convolutions, the others their batch norms."""
@@ -51,7 +61,7 @@ def tuned(source, tmp_path_factory) -> Path:
 
 
 def weighted_loss(folder: Path, part: str) -> float:
-    rows = rows_of(folder / "predictions.csv")
+    rows = rows_of(folder / PREDICTIONS)
     train = np.array([int(row["label"]) for row in rows if row["part"] == "train"])
     chosen = [row for row in rows if row["part"] == part]
     labels = np.array([int(row["label"]) for row in chosen])
@@ -61,13 +71,13 @@ def weighted_loss(folder: Path, part: str) -> float:
 
 
 def test_it_starts_where_the_frozen_model_ended(tuned, source):
-    first = rows_of(tuned / "history.csv")[0]
+    first = rows_of(tuned / HISTORY)[0]
     assert (first["epoch"], first["loss"]) == ("0", "")
     assert float(first["val_loss"]) == pytest.approx(weighted_loss(source, "val"), abs=1e-3)
 
 
 def test_training_lowers_the_loss_and_the_kept_weights_are_the_best(tuned):
-    history = rows_of(tuned / "history.csv")
+    history = rows_of(tuned / HISTORY)
     assert len(history) == 4
     assert float(history[3]["loss"]) < float(history[1]["loss"])
     assert weighted_loss(tuned, "val") == pytest.approx(min(float(row["val_loss"]) for row in history), abs=2e-3)
@@ -88,7 +98,7 @@ def test_only_the_last_layers_change_and_no_batch_norm(tuned):
 
 def test_the_heads_batch_norm_stays_too(tuned, source):
     for name, same in (("batch_norm", True), ("normalise", True), ("dense", False)):
-        heads = [keras.models.load_model(folder / "model.keras") for folder in (source, tuned)]
+        heads = [keras.models.load_model(folder / MODEL_KERAS) for folder in (source, tuned)]
         first, second = (head.get_layer(name).get_weights() for head in heads)  # pyright: ignore
         assert all(np.array_equal(*pair) for pair in zip(first, second, strict=True)) == same
 
@@ -119,7 +129,7 @@ def test_evaluation_takes_it_for_a_run(tuned, source):
     found = read_results(tuned)
     assert {path.name for path in tuned.iterdir()} == {path.name for path in source.iterdir()} | {BACKBONE_WEIGHTS}
     assert len(found.head.ids) == len(RECORDS)
-    for name in ("split.csv", "baseline.csv"):
+    for name in (SPLIT, BASELINE):
         assert (tuned / name).read_bytes() == (source / name).read_bytes()
     run = read_run(tuned)
     assert run.weights == str(tuned / BACKBONE_WEIGHTS)
@@ -136,7 +146,7 @@ def test_detection_gives_the_stored_probability_wherever_the_folder_went(tuned, 
     detector = open_detector(moved)
     features = Path(read_run(source).config["features"])
     store = create_store(features.parent, PROFILE.crops)
-    stored = {row["id"]: float(row["probability"]) for row in rows_of(tuned / "predictions.csv")}
+    stored = {row["id"]: float(row["probability"]) for row in rows_of(tuned / PREDICTIONS)}
     for row in detector.embedded(rows_from_store(list(find_rows(read_indexes(store)).values()))):
         assert row.array is not None
         assert detector.probability(row.array, row.status) == pytest.approx(stored[row.id], abs=1e-3)
@@ -163,7 +173,7 @@ def test_interrupted_and_resumed_is_uninterrupted(source, tuned, tmp_path, monke
         finetune(replace(config, layers=2))
     resumed = finetune(config)
     assert [path.name for path in tmp_path.iterdir()] == ["source-tuned"]
-    for name in ("history.csv", "predictions.csv", BACKBONE_WEIGHTS, "head.weights.h5"):
+    for name in (HISTORY, PREDICTIONS, BACKBONE_WEIGHTS, WEIGHTS):
         assert (resumed / name).read_bytes() == (tuned / name).read_bytes(), name
 
 
@@ -171,10 +181,10 @@ def test_missing_crops_are_one_sentence_with_the_command(source, tmp_path):
     features = Path(read_run(source).config["features"])
     bare = shutil.copytree(features, tmp_path / "set" / features.name)
     shutil.copytree(source, tmp_path / "run")
-    recipe = json.loads((source / "config.json").read_text())
-    (tmp_path / "run" / "config.json").write_text(json.dumps(recipe | {"features": str(bare)}))
+    recipe = json.loads((source / CONFIG).read_text())
+    (tmp_path / "run" / CONFIG).write_text(json.dumps(recipe | {"features": str(bare)}))
     config = config_of(tmp_path / "run", tmp_path / "runs")
-    sentence = r"lacks the crops of {} of 12 clips, '{}' first; make them with make features .* without --no-keep-crops"
+    sentence = r"lacks the crops of {} of 12 clips, '{}' first; make them with make features .* keeping the crops"
     with pytest.raises(UserError, match=sentence.format(12, RECORDS[0].id)):
         finetune(config)
     crops = create_store(features.parent, PROFILE.crops).folder

@@ -12,14 +12,14 @@ from cache.schema import CROP_SIZE, FRAMES, TEST, UserError
 from tests.crops import PROFILE, RECORDS, write_crops
 from train.end_to_end.augment import Augmentation
 from train.end_to_end.config import EndToEndConfig, require_sensible
-from train.end_to_end.crops import CropClips, CropSequence, find_crops
+from train.end_to_end.crops import CropSequence, CropSet, find_crops
 from train.end_to_end.loop import learning_rate_schedule, train_on_crops
 
 CONFIG = EndToEndConfig(learning_rate=0.05, warmup_epochs=1, epochs=4, patience=4, batch=3, accumulate=2)
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory) -> CropClips:
+def clips(tmp_path_factory) -> CropSet:
     root = tmp_path_factory.mktemp("crops")
     store = write_crops(root)
     split = root / "split.csv"
@@ -38,7 +38,7 @@ def small_network() -> keras.Model:
     return keras.Model({"crops": crops, "mask": mask}, keras.layers.Dense(1, activation="sigmoid")(clip))
 
 
-def train(clips: CropClips, folder: Path, **changes: Any):
+def train(clips: CropSet, folder: Path, **changes: Any):
     config = replace(CONFIG, **changes)
     network = small_network()
     return network, train_on_crops(network, clips, config, folder / "state.npz")
@@ -162,7 +162,7 @@ def test_without_validation_all_epochs_are_run_and_the_last_kept(clips, tmp_path
 
 def test_a_loss_that_is_no_number_is_refused_and_leaves_nothing(clips, tmp_path, monkeypatch):
     monkeypatch.setattr("train.end_to_end.loop._run_epoch", lambda *_: float("nan"))
-    with pytest.raises(UserError, match=r"loss was nan, .* in epoch 1; try again with a --learning-rate below 0\.05"):
+    with pytest.raises(UserError, match=r"loss was nan, .* in epoch 1; try again with --learning-rate below 0\.05"):
         train(clips, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

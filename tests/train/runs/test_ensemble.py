@@ -16,6 +16,8 @@ from tests.stores import pairs, write_features
 from tests.train.test_fit import quick, rows_of
 from train.fit import fit
 from train.runs.ensemble import EnsembleConfig, Mixture, ensemble, fit_mixture, mixture_weights
+from train.runs.folder import BASELINE, CONFIG, PREDICTIONS, SPLIT
+from train.runs.load import features_folders, read_config
 from train.runs.predictions import Predictions
 
 
@@ -31,18 +33,18 @@ def runs(store, tmp_path_factory):
     return folder
 
 
-def said(folder) -> np.ndarray:
-    return np.array([float(row["probability"]) for row in rows_of(folder / "predictions.csv")])
+def probabilities_of(folder) -> np.ndarray:
+    return np.array([float(row["probability"]) for row in rows_of(folder / PREDICTIONS)])
 
 
 def test_seeds_give_a_run_each_and_their_average(runs, store):
     names = sorted(path.name for path in runs.iterdir())
     assert names == ["three", "three-seed0", "three-seed1", "three-seed2"]
-    members = [said(runs / name) for name in names[1:]]
+    members = [probabilities_of(runs / name) for name in names[1:]]
     assert np.abs(members[0] - members[1]).max() > 1e-3
-    np.testing.assert_allclose(said(runs / "three"), np.mean(members, axis=0), atol=1e-12)
+    np.testing.assert_allclose(probabilities_of(runs / "three"), np.mean(members, axis=0), atol=1e-12)
     alone = fit(quick(store, runs.parent / "alone", head="mean", seed=2, name="one", learning_rate=1e-2))
-    np.testing.assert_allclose(said(alone), members[2], atol=1e-4)
+    np.testing.assert_allclose(probabilities_of(alone), members[2], atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["average", "weighted", "stacked"])
@@ -53,6 +55,18 @@ def test_an_ensemble_is_a_run_that_evaluation_accepts(runs, kind):
     assert folder.name == f"ensemble-{kind}"
     assert found.head.ids == read_results(members[0]).head.ids
     assert write_report(ReportConfig(run=folder, resamples=20)).is_file()
+
+
+def test_an_ensemble_names_the_features_of_its_members_as_a_list(tmp_path):
+    stores = [write_features(tmp_path / name, pairs(), seed=seed) for seed, name in enumerate(("one", "real and fake"))]
+    members = tuple(fit(quick(store, tmp_path / "runs", head="mean", epochs=1)) for store in stores)
+    config, _ = read_config(ensemble(EnsembleConfig(members, runs=tmp_path / "runs")))
+    assert features_folders(config) == [store.folder for store in stores]
+    # As ensembles of before have it.
+    joined = " and ".join(str(folder) for folder in ("data/a/features-1", "data/b/features-2"))
+    found = features_folders(config | {"features": joined})
+    assert [str(folder) for folder in found] == ["data/a/features-1", "data/b/features-2"]
+    assert features_folders(config | {"features": str(stores[1].folder)}) == [stores[1].folder]
 
 
 def clips_of(count=400, seed=0):
@@ -99,8 +113,9 @@ def test_members_that_do_not_fit_together_are_refused(runs, store, tmp_path):
         ensemble(EnsembleConfig((random, random), runs=tmp_path, kind="weighted"))
     moved = tmp_path / "moved"
     shutil.copytree(one, moved)
-    lines = (moved / "predictions.csv").read_text().splitlines()
-    (moved / "predictions.csv").write_text("\n".join(lines[:-1]) + "\n")
+    for name in (SPLIT, PREDICTIONS, BASELINE):
+        lines = (moved / name).read_text().splitlines()
+        (moved / name).write_text("\n".join(lines[:-1]) + "\n")
     with pytest.raises(UserError, match="1 are in one of them alone"):
         ensemble(EnsembleConfig((one, moved), runs=tmp_path))
 
@@ -110,8 +125,8 @@ def test_an_ensemble_without_its_description_is_told(runs, tmp_path):
 
     broken = tmp_path / "broken"
     shutil.copytree(runs / "three", broken)
-    config = json.loads((broken / "config.json").read_text())
-    (broken / "config.json").write_text(json.dumps(config | {"ensemble": {"kind": "average"}}))
+    config = json.loads((broken / CONFIG).read_text())
+    (broken / CONFIG).write_text(json.dumps(config | {"ensemble": {"kind": "average"}}))
     with pytest.raises(UserError, match="does not describe an ensemble"):
         bring_to_life(broken)
 

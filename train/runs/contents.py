@@ -1,0 +1,167 @@
+"""What a run folder holds beside its networks: one record, written and read here and nowhere else."""
+
+import datetime
+import importlib.metadata
+import json
+import math
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cache.files import write_csv
+from cache.schema import UserError
+from train.runs.folder import (
+    AUDIT,
+    BASELINE,
+    CONFIG,
+    DONE,
+    HISTORY,
+    PREDICTIONS,
+    SPLIT,
+    require_finished,
+    write_folder,
+    write_json,
+)
+from train.runs.predictions import (
+    Predictions,
+    SplitRow,
+    read_predictions,
+    read_rows,
+    read_split,
+    require_split,
+    write_predictions,
+    write_split,
+)
+
+PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "h5py", "opencv-python-headless", "av")
+
+
+@dataclass(frozen=True, eq=False)
+class RunContents:
+    """A run without its networks.
+
+    `config` says how to repeat it; `split` gives label, part and people of each clip; `audit` holds `split`, `dropped`,
+    `notes` and `findings` of the leak audit; `history` a float64 (E,) column of E epochs by name, NaN where there is no
+    value; `baseline` is the logistic regression on the clips of `predictions`; `seconds` is how long training took,
+    None if that is not known.
+    """
+
+    config: dict[str, Any]
+    split: dict[str, SplitRow]
+    audit: dict[str, Any]
+    history: dict[str, np.ndarray]
+    predictions: Predictions
+    baseline: Predictions
+    seconds: float | None
+
+
+def write_run(folder: Path, save: Callable[[Path], RunContents]) -> Path:
+    """Writes a finished run as `folder`, whole or not at all; returns `folder`.
+
+    `save` writes the run's networks, if it has any, into the folder that it gets, and returns everything else.
+    """
+
+    def fill(into: Path) -> None:
+        contents = save(into)
+        write_split(into / SPLIT, contents.split)
+        write_json(into / AUDIT, contents.audit)
+        _write_history(into / HISTORY, contents.history)
+        write_predictions(into / PREDICTIONS, contents.predictions)
+        write_predictions(into / BASELINE, contents.baseline)
+        write_json(into / CONFIG, contents.config | {"versions": versions()})
+        created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        seconds = contents.seconds and round(contents.seconds, 3)
+        write_json(into / DONE, {"created": created, "seconds": seconds})
+
+    return write_folder(folder, fill)
+
+
+def read_contents(folder: Path) -> RunContents:
+    """Returns what the run in `folder` holds; a UserError names what is missing, damaged or does not fit the rest."""
+    require_finished(folder)
+    split = read_split(folder / SPLIT)
+    predictions, baseline = (_predictions(folder / name, split) for name in (PREDICTIONS, BASELINE))
+    config = _read_json(folder / CONFIG, {"config": dict, "profile": dict, "fingerprint": str, "versions": dict})
+    audit = _read_json(folder / AUDIT, {"split": str, "dropped": int, "notes": list, "findings": list})
+    _check_findings(audit["findings"], folder / AUDIT)
+    history, seconds = _read_history(folder / HISTORY), _seconds(folder / DONE)
+    return RunContents(config, split, audit, history, predictions, baseline, seconds)
+
+
+def numbered_history(columns: Mapping[str, Any], first: int = 1) -> dict[str, np.ndarray]:
+    """Returns a history of `columns`, each a value an epoch, its epochs numbered from `first`."""
+    arrays = {name: np.asarray(values, np.float64) for name, values in columns.items()}
+    count = len(next(iter(arrays.values()), ()))
+    return {"epoch": np.arange(first, first + count), **arrays}
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and the packages that a run depends on."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+def _write_history(path: Path, history: Mapping[str, np.ndarray]) -> None:
+    columns = [["" if math.isnan(value) else value for value in values.tolist()] for values in history.values()]
+    write_csv(path, list(history), zip(*columns, strict=True))
+
+
+def _read_history(path: Path) -> dict[str, np.ndarray]:
+    rows = list(read_rows(path, ("epoch", "loss")))
+    names = rows[0][1].keys() if rows else ()
+    return {name: np.array([_number(values[name], path, line) for line, values in rows]) for name in names}
+
+
+def _number(text: str, path: Path, line: int) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        raise UserError(f"{path}, line {line}: {text!r} is not a number; train the run again.") from None
+
+
+def _predictions(path: Path, split: Mapping[str, SplitRow]) -> Predictions:
+    predictions = read_predictions(path)
+    require_split(predictions, split, path)
+    return predictions
+
+
+def _read_json(path: Path, keys: Mapping[str, type]) -> dict[str, Any]:
+    """Returns the JSON object in `path`, which must hold `keys` with values of these types."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; train the run again to write it.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read as JSON ({error}); train the run again to write it.") from None
+    for name, kind in keys.items():
+        if not isinstance(values, dict) or not isinstance(values.get(name), kind):
+            raise UserError(f"{path} has no {name!r} that is a {kind.__name__}; train the run again to write it.")
+    return values
+
+
+def _seconds(path: Path) -> float | None:
+    seconds = _read_json(path, {"created": str}).get("seconds")
+    return float(seconds) if isinstance(seconds, int | float) else None
+
+
+def _check_findings(findings: list[Any], path: Path) -> None:
+    for number, finding in enumerate(findings, start=1):
+        keys = {"kind": str, "name": str, "parts": list, "videos": dict}
+        if not isinstance(finding, dict) or not all(isinstance(finding.get(key), kind) for key, kind in keys.items()):
+            raise UserError(f"{path}: finding {number} lacks one of {', '.join(keys)}; train the run again.")
+        if not all(map(_texts, [finding["parts"], *finding["videos"].values()])):
+            raise UserError(f"{path}: finding {number} has parts or videos that are no lists of names; train again.")
+
+
+def _texts(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)

@@ -1,0 +1,117 @@
+"""A head that was just trained, into its run folder."""
+
+import dataclasses
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cache.store import ORIGIN
+from train.data.split import DROPPED
+from train.data.training_set import TrainingSet
+from train.heads.architectures import HeadConfig
+from train.runs.contents import RunContents, numbered_history, write_run
+from train.runs.folder import MODEL_H5, MODEL_KERAS, WEIGHTS
+from train.runs.predictions import Predictions, predictions_of, split_rows
+
+if TYPE_CHECKING:
+    import keras
+
+    from train.heads.training import History
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained head, its losses, and its and the baseline's probabilities, float (R,), for the clips of any part."""
+
+    shape: HeadConfig
+    head: "keras.Model"
+    history: "History"
+    probabilities: np.ndarray
+    baseline: np.ndarray
+    seconds: float
+
+
+def write_trained(
+    folder: Path,
+    config: Any,
+    training_set: TrainingSet,
+    trained: Trained,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> Path:
+    """Writes the run `folder` of a head trained on `training_set` as the dataclass `config` says; returns `folder`.
+
+    `more` is added to its config.json.
+    """
+
+    def save(into: Path) -> RunContents:
+        save_head(trained.head, into)
+        return RunContents(
+            config={**_recipe(config, training_set, trained.shape), **more},
+            split=split_rows(training_set.contents.records, training_set.split.parts),
+            audit=_audit(training_set),
+            history=numbered_history(trained.history),
+            predictions=_predictions(training_set, trained.probabilities),
+            baseline=_predictions(training_set, trained.baseline),
+            seconds=trained.seconds,
+        )
+
+    return write_run(folder, save)
+
+
+def _predictions(training_set: TrainingSet, probabilities: np.ndarray) -> Predictions:
+    used, contents = training_set.used, training_set.contents
+    records, parts = [contents.records[row] for row in used], training_set.parts[used].tolist()
+    return predictions_of(records, parts, probabilities, contents.status[used])
+
+
+def save_head(head: "keras.Model", folder: Path, weights: str = WEIGHTS) -> None:
+    """Writes the file `weights`, and the whole network as `model.keras` and `model.h5` for others to load."""
+    head.save_weights(folder / weights)
+    head.save(folder / MODEL_KERAS)
+    # Keras warns at each save that HDF5 is a legacy format; here it is wanted.
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        head.save(folder / MODEL_H5)
+    finally:
+        logger.setLevel(level)
+
+
+def _audit(training_set: TrainingSet) -> dict[str, Any]:
+    split = training_set.split
+    findings = [dataclasses.asdict(finding) for finding in training_set.findings]
+    return {
+        "split": split.kind,
+        "dropped": split.parts.count(DROPPED),
+        "notes": split.notes,
+        "findings": findings,
+    }
+
+
+def _recipe(config: Any, training_set: TrainingSet, shape: HeadConfig) -> dict[str, Any]:
+    """Returns everything needed to repeat the run, and to rebuild its head."""
+    store = training_set.contents.store
+    return {
+        "config": dataclasses.asdict(config),
+        "features": store.folder,
+        "head": dataclasses.asdict(shape),
+        "size": training_set.contents.arrays.shape[2],
+        "profile": dataclasses.asdict(store.profile),
+        "fingerprint": store.fingerprint,
+        "origin": _origin(store.folder),
+    }
+
+
+def _origin(folder: Path) -> dict[str, str]:
+    """Returns where extraction found videos and weights; nothing if the features came without that."""
+    try:
+        return json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
