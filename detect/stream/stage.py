@@ -14,8 +14,9 @@ import numpy as np
 
 from cache.cli import Parser, add_flags, option, read_flags
 from cache.schema import UserError, printable
+from detect.detector.contract import EngineName
 from detect.detector.load import newest, open_detector
-from detect.detector.verdict import Detector, Verdict, require_threshold
+from detect.detector.verdict import DEFAULT_WINDOW, Detector, Verdict, require_threshold, require_window
 from detect.stream.frame_sources import Frame, Lost, Picture, Source, open_source, paced, sampled
 from detect.stream.overlay import Overlay
 from detect.stream.recent_frames import Ring
@@ -31,12 +32,12 @@ class StreamConfig:
     """How to watch, and with what."""
 
     run: Path | None = option(None, "the run folder, or an exported one (default: the newest below runs/)")
-    engine: str = option("keras", "what runs the networks: keras, or onnx, litert, openvino after make export")
+    engine: EngineName = option("keras", "what runs the networks; all but keras need an export")
     weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
     detector_file: Path | None = option(None, "yunet's ONNX file, if it has moved since then")
     threshold: float = option(THRESHOLD, "probability from which it is called fake")
     window: float = option(
-        6.0, "seconds that a verdict looks back on, in twelve frames; each twelfth one more is taken"
+        DEFAULT_WINDOW, "seconds that a verdict looks back on, in twelve frames; each twelfth one more is taken"
     )
     overlay: Path | None = option(None, "an .mp4 to write, the picture with box and verdict in it")
     fast: bool = option(False, "watch a file as fast as it can be judged, and drop nothing")
@@ -264,8 +265,7 @@ def _said(verdict: Verdict, taken: _Taken, dropped: int) -> dict[str, Any]:
 
 def _check(config: StreamConfig, source: str) -> None:
     require_threshold(config.threshold)
-    if not 0.1 <= config.window <= 3600:
-        raise UserError(f"--window {config.window:g} is not 0.1 to 3600 seconds; give a length such as 6.")
+    require_window("window", config.window)
     if config.retries is not None and config.retries < 0:
         raise UserError(f"--retries {config.retries} is below 0; give 0 or above, or leave it out.")
     if config.overlay and config.overlay.suffix != ".mp4":

@@ -21,7 +21,7 @@ import pytest
 
 from cache.profile import CropProfile
 from cache.schema import FRAMES, UserError
-from detect.detector.networks import CropJudge, FeatureJudge
+from detect.detector.networks import CropScorer, FeatureScorer
 from detect.detector.verdict import Detector
 from detect.stream import stage as stream
 from detect.stream.frame_sources import Frame, Lost, Source, open_source, sampled
@@ -46,7 +46,7 @@ def brightness(inputs) -> np.ndarray:
 
 
 def detector(profile=BLIND, network=brightness) -> Detector:
-    return Detector(profile, CropJudge(network), None, None)
+    return Detector(profile, CropScorer(network), None, None)
 
 
 def feature_detector(profile=PROFILE) -> tuple[Detector, list[int]]:
@@ -61,7 +61,7 @@ def feature_detector(profile=PROFILE) -> tuple[Detector, list[int]]:
         weights = np.linspace(0, 1, FRAMES) * inputs["mask"]
         return (inputs["features"].mean(axis=2) * weights).sum(axis=1, keepdims=True) / 255 / FRAMES
 
-    return Detector(profile, FeatureJudge(Engine(run, 24), head, "colours"), None, None), given
+    return Detector(profile, FeatureScorer(Engine(run, 24), head, "colours"), None, None), given
 
 
 def frames(seconds, picture=lambda: np.zeros((64, 96, 3), np.uint8)) -> list[Frame]:

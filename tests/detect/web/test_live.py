@@ -234,11 +234,11 @@ def test_networks_that_are_shared_run_one_at_a_time():
         return what
 
     judge, given = feature_detector()
-    engine, network = judge.engine, judge._judge._head
+    engine, network = judge.engine, judge._scorer._head
     assert engine is not None
     run = engine._run
     engine._run = lambda crops: alone(run(crops))
-    judge._judge._head = lambda inputs: alone(network(inputs))
+    judge._scorer._head = lambda inputs: alone(network(inputs))
     one = shared(judge)
     assert one.engine is not None
     small, crops = one.engine.of_batch(1), np.full((FRAMES, 160, 160, 3), 90, np.uint8)

@@ -142,12 +142,12 @@ def test_a_clip_of_one_person_has_one_however_many_are_asked_for(tmp_path):
 
 def test_everything_goes_through_one_function(tmp_path, monkeypatch):
     """Extraction, detection, windows and the stream: without `crop_people` none of them has a crop."""
-    from detect.detector.networks import CropJudge
+    from detect.detector.networks import CropScorer
     from detect.detector.verdict import Detector
     from detect.stream.recent_frames import Ring
 
     path = write_clip(tmp_path / "clip.mp4", counting_images(60))
-    ring = Ring(Detector(BLIND, CropJudge(lambda inputs: np.ones((len(inputs["mask"]), 1))), None, None), "x", 0.5)
+    ring = Ring(Detector(BLIND, CropScorer(lambda inputs: np.ones((len(inputs["mask"]), 1))), None, None), "x", 0.5)
     routes = {
         "extraction": lambda: crop_clip(path, BLIND),
         "detection": lambda: crop_parts(path, BLIND),
