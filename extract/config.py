@@ -9,7 +9,7 @@ from cache.profile import CropProfile, FeatureProfile
 from extract.backbones.engines import EngineName, Precision
 from extract.backbones.networks import BackboneName, identify_weights
 from extract.clips.decode import Limits, Sampling
-from extract.clips.face_detectors import DetectorName, detector_hash
+from extract.clips.face_detectors import DetectorName, face_detector_hash
 from extract.readers.layouts import Compression, Layout
 
 BackendName = Literal["local", "loky", "ray", "dask"]
@@ -43,7 +43,7 @@ class ExtractConfig:
     @property
     def crop_profile(self) -> CropProfile:
         """The part of the profile that decides the crops."""
-        used = detector_hash(self.detector, self.detector_file)
+        used = face_detector_hash(self.detector, self.detector_file)
         return CropProfile(self.sampling, self.detector, used, self.margin)
 
     @property

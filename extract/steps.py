@@ -19,7 +19,7 @@ from cache.shard import ShardIndex, read_arrays
 from cache.store import Place
 from extract.backbones.engines import Engine
 from extract.clip_workers import map_clips
-from extract.clips.crops import ClipCrops, crop_clip
+from extract.clips.crops import CroppedClip, crop_clip
 from extract.clips.decode import ClipError, Limits
 
 READ_AHEAD = 8
@@ -57,13 +57,13 @@ def rows_from_videos(
         return
     tasks = ((record, (path, profile, limits, detector_file)) for record, path in videos)
     for record, found in map_clips(crop_clip, tasks, min(workers, len(videos)), limits.seconds):
-        if isinstance(found, ClipCrops):
+        if isinstance(found, CroppedClip):
             for kind, seconds in found.seconds.items():
                 clock.add(kind, seconds)
         yield crop_row(record, found)
 
 
-def crop_row(record: VideoRecord, found: ClipCrops | ClipError) -> Row:
+def crop_row(record: VideoRecord, found: CroppedClip | ClipError) -> Row:
     """Returns the row of crops, or of the failure, that belongs to `record`."""
     if isinstance(found, ClipError):
         return failed_row(record, found.outcome, found.reason)
