@@ -16,10 +16,10 @@ from evaluate.stats.calibration import Temperature
 from evaluate.stats.metrics import THRESHOLD
 from extract.backbones.engines import Engine
 from extract.clip_workers import map_clips
-from extract.clips.crops import ClipCrops, crop_frames, crop_parts
+from extract.clips.crops import CroppedClip, crop_frames, crop_people_and_windows
 from extract.clips.decode import ClipError, Limits
 from extract.clips.decoded import sample_images
-from extract.clips.face_detectors import detector_hash, make_detector
+from extract.clips.face_detectors import face_detector_hash, make_face_detector
 from extract.steps import Clock, crop_row, rows_with_features
 
 DEFAULT_WINDOW = 6.0
@@ -176,7 +176,7 @@ class Detector:
         'Undecided'
         """
         sampled = sample_images(frames, seconds, self.profile.sampling)  # pyright: ignore[reportArgumentType]
-        faces = make_detector(self.profile.detector, self.detector_file)
+        faces = make_face_detector(self.profile.detector, self.detector_file)
         row = row_of(name, crop_frames(sampled, faces, self.profile.margin))
         return self.verdict(name, next(iter(self.with_features([row]))), threshold)
 
@@ -191,9 +191,11 @@ class Detector:
         """Yields the rows of crops of each clip, first its people, then its windows; adds each to `pending` too."""
         settings = (self.profile, limits, self.detector_file, options.faces, options.window)
         tasks = ((str(number), (clip, *settings)) for number, clip in enumerate(clips))
-        for number, result in map_clips(crop_parts, tasks, max(1, min(workers, len(clips))), limits.seconds):
+        for number, result in map_clips(
+            crop_people_and_windows, tasks, max(1, min(workers, len(clips))), limits.seconds
+        ):
             if isinstance(result, ClipError):
-                pieces: list[tuple[ClipCrops | ClipError, _Span | None]] = [(result, None)]
+                pieces: list[tuple[CroppedClip | ClipError, _Span | None]] = [(result, None)]
             else:
                 pieces = [(person, None) for person in result.people]
                 pieces += zip(result.windows, result.spans, strict=True)
@@ -267,13 +269,13 @@ def require_window(name: str, seconds: float) -> None:
         )
 
 
-def row_of(name: str, crops: ClipCrops | ClipError) -> Row:
+def row_of(name: str, crops: CroppedClip | ClipError) -> Row:
     """Returns the row of crops, or of the failure, of a clip called `name`."""
     return crop_row(VideoRecord(name, name, 0, "", "", "", "", 0, 0), crops)
 
 
 def _require_same_face_detector(crops: CropProfile, file: Path | None) -> None:
-    here = detector_hash(crops.detector, file)
+    here = face_detector_hash(crops.detector, file)
     if here != crops.detector_file:
         way_out = "install the locked version of opencv-python-headless"
         if crops.detector == "yunet":
