@@ -19,9 +19,9 @@ from cache.profile import CropProfile
 from detect.detector.load import open_detector
 from detect.detector.verdict import Detector
 from detect.export.stage import ExportConfig, export
-from detect.stream.frame_sources import Frame, Source, open_source
+from detect.stream.frame_sources import Frame, FrameSource, open_source
 from detect.stream.stage import StreamConfig, watch
-from extract.clips.face_detectors import detector_hash
+from extract.clips.face_detectors import face_detector_hash
 from train.fit import FitConfig, fit
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +36,7 @@ TIMES = 6
 def _run() -> Iterator[Path]:
     """Yields the folder of a run, an LSTM on ResNet50 with random weights, which is also exported to ONNX."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        features = make_features(Path(folder), CropProfile(detector_file=detector_hash("haar", None)))
+        features = make_features(Path(folder), CropProfile(detector_file=face_detector_hash("haar", None)))
         run = fit(FitConfig(features=features.folder, runs=Path(folder) / "runs", name="run", epochs=1, dense=16))
         export(ExportConfig(run=run, format="onnx", weights="random"))
         yield run
@@ -87,7 +87,7 @@ def _watched(clip: Path, detector: Detector) -> dict[str, float]:
     }
 
 
-def _shown_often(clip: Path) -> Source:
+def _shown_often(clip: Path) -> FrameSource:
     seconds = FRAMES / RATE
 
     def frames() -> Iterator[Frame]:
@@ -95,7 +95,7 @@ def _shown_often(clip: Path) -> Source:
             for frame in open_source(str(clip), WINDOW).frames():
                 yield Frame(number * seconds + frame.seconds, frame.picture)
 
-    return Source(clip.name, False, frames)
+    return FrameSource(clip.name, False, frames)
 
 
 def _memory() -> float:

@@ -14,9 +14,12 @@ from typing import Any
 from cache.schema import UserError
 
 
-def option(default: Any, text: str) -> Any:
-    """Returns a dataclass field with a `default`; `text` is the help of its flag and says the unit."""
-    return dataclasses.field(default=default, metadata={"help": text})
+def option(default: Any, text: str, **kind: Any) -> Any:
+    """Returns a dataclass field with a `default`; `text` is the help of its flag and says the unit.
+
+    `kind` are arguments of `add_argument`, for flags that are read in another way than their type says.
+    """
+    return dataclasses.field(default=default, metadata={"help": text, "kind": kind})
 
 
 def required(text: str) -> Any:
@@ -37,14 +40,15 @@ def add_flags(parser: argparse.ArgumentParser, config: type) -> None:
             required=is_required,
             default=argparse.SUPPRESS,
             help=text.replace("%", "%%"),
-            **_kind(hints[field.name]),
+            **_kind(hints[field.name]) | field.metadata.get("kind", {}),
         )
 
 
 def read_flags(arguments: argparse.Namespace, config: type) -> Any:
     """Returns a `config` with the flags in `arguments`; the other fields keep their defaults."""
     names = {field.name for field in dataclasses.fields(config)}
-    return config(**{name: value for name, value in vars(arguments).items() if name in names})
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(arguments).items()}
+    return config(**{name: value for name, value in values.items() if name in names})
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,5 +1,6 @@
-"""The trained detector in use: crops and network as in training, behind a command line, a stream, a page and exports.
+"""The trained detector in use: on clips, on a stream, on a web page, and exported for other programs.
 
-`detector` loads a run or an export and says what it thinks of a clip. `clips` judges files, `stream` what is live,
-`web` is the page, `export` writes the detector for other programs.
+`detector` loads a run or an export and judges clips, by the same crops and networks as in training. `clips` is the
+command that judges files, `stream` the one that watches a camera, `web` the page, `export` writes a detector for other
+programs.
 """

@@ -1,4 +1,4 @@
-"""python -m detect CLIP... | stream | export | web: the trained detector in use."""
+"""python -m detect CLIP... | stream | export | web: use a trained detector."""
 
 import importlib
 import sys
@@ -11,10 +11,10 @@ USAGE = 64
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command that `argv` begins with, else judges the clips it names; returns the exit status."""
+    """Runs the command that `argv` begins with, or judges the clips that it names; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in COMMANDS:
-        return importlib.import_module(f"detect.{words[0]}").main(words[1:])
+        return importlib.import_module(f"detect.{words[0]}.stage").main(words[1:])
     return importlib.import_module("detect.clips.stage").main(words)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from cache.progress import quiet
 from cache.schema import UserError
+from detect.detector.contract import EngineName
 from detect.detector.load import open_detector
 from detect.detector.verdict import Detector, Verdict
 from evaluate.report.stage import METRICS, ReportConfig
@@ -126,7 +127,7 @@ train = _stage(FitConfig, _train)
 evaluate = _stage(ReportConfig, _evaluate)
 
 
-def load_detector(run: str | Path, engine: str = "keras", weights: str | None = None) -> Detector:
+def load_detector(run: str | Path, engine: EngineName = "keras", weights: str | None = None) -> Detector:
     """Returns the detector of the run folder, or of the exported folder, `run`; `engine` is what runs its networks.
 
     `weights` names the backbone's weights where they have moved since the features were made. A UserError says what is

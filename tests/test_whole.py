@@ -190,7 +190,7 @@ def test_a_folder_without_videos_is_refused(tmp_path):
 
 
 def test_a_cascade_that_is_not_the_one_of_training_is_refused(run_folder, monkeypatch):
-    monkeypatch.setattr("detect.detector.verdict.detector_hash", lambda name, file: "0" * 16)
+    monkeypatch.setattr("detect.detector.verdict.face_detector_hash", lambda name, file: "0" * 16)
     with pytest.raises(UserError, match="is the file 0000000000000000, the run was trained with"):
         open_detector(run_folder)
 
@@ -224,7 +224,7 @@ def test_an_ensemble_of_runs_judges_by_their_mean(run_folder, features, data, ca
     said = json.loads(capsys.readouterr().out)
     expected = np.mean([predictions(folder)[Path(clip).relative_to(data).as_posix()] for folder in (run_folder, other)])
     assert said["probability"] == pytest.approx(expected, abs=1e-3)
-    assert said["judge"] == f"{run_folder.name} and other at 0.5"
+    assert (said["runs"], said["threshold"]) == ([run_folder.name, "other"], 0.5)
     with pytest.raises(UserError, match="two runs or more"):
         main([clip, "--ensemble", str(run_folder)])
     with pytest.raises(UserError, match="leave out --run and --engine"):
@@ -242,7 +242,7 @@ def test_results_are_gone_on_with_and_count_for_the_status(run_folder, data, cap
     assert f"2 of {len(clips)} clips are in" in printed.err
     assert len(list(csv.DictReader(printed.out.splitlines()))) == len(clips) - 2
     assert main([*clips, *words, "--threshold", "0"]) == 1
-    with pytest.raises(UserError, match=r"holds verdicts by '.* at 0', not by '.* at 1'"):
+    with pytest.raises(UserError, match=r"holds verdicts by .* at 0, not by .* at 1"):
         main([*clips, *words, "--threshold", "1"])
 
 

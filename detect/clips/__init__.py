@@ -1,1 +1,1 @@
-"""Verdicts on files and folders: `python -m detect CLIP`."""
+"""Judges files and folders of clips: `python -m detect CLIP`."""

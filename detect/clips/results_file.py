@@ -1,4 +1,4 @@
-"""Verdicts written down: a table for people, CSV and JSON Lines for programs, and a file to go on with."""
+"""Writes verdicts: a table for people, CSV and JSON Lines for programs, and a file that a later call continues."""
 
 import contextlib
 import csv
@@ -7,9 +7,11 @@ import io
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from cache.commands import flag
 from cache.files import writing
 from cache.schema import UserError, printable
 from detect.detector.verdict import Verdict
@@ -24,41 +26,53 @@ COLUMNS = (
     "calibrated",
     "coverage",
     "looks_fake_seconds",
+    "outcome",
     "reason",
-    "judge",
+    "runs",
+    "threshold",
 )
+RUNS_JOIN = "/"
+"""Between names of runs in a cell of a CSV: no folder has it in its name."""
 TITLE = f"{'verdict':<10} {'p(fake)':>7} {'calibrated':>10} {'coverage':>8}  clip"
 
 
-def lines(verdicts: Sequence[Verdict], style: Style, judge: str, threshold: float) -> str:
-    """Returns the lines, each ended, that say the `verdicts` on one clip by `judge`, whose name goes with each."""
+@dataclass(frozen=True)
+class JudgedBy:
+    """The names of the runs that judged together, one or more, and from which probability on they call a clip fake."""
+
+    runs: tuple[str, ...]
+    threshold: float
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.runs)} at {self.threshold:g}"
+
+
+def lines(verdicts: Sequence[Verdict], style: Style, by: JudgedBy) -> str:
+    """Returns the `verdicts` on one clip as lines, each with its line end; CSV and JSON say who judged in each."""
     if style == "table":
-        return "".join(_table_line(verdict, threshold) + "\n" for verdict in verdicts)
+        return "".join(_table_line(verdict, by.threshold) + "\n" for verdict in verdicts)
     if style == "jsonl":
-        said = [verdict.as_dict() | {"faces": len(verdicts), "judge": judge} for verdict in verdicts]
-        return "".join(json.dumps(values | {"clip": printable(values["clip"])}) + "\n" for values in said)
+        return "".join(json.dumps(_json_values(verdict, len(verdicts), by)) + "\n" for verdict in verdicts)
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(
-        _csv_row(verdict, len(verdicts), judge, threshold) for verdict in verdicts
-    )
+    csv.writer(text, lineterminator="\n").writerows(_csv_row(verdict, len(verdicts), by) for verdict in verdicts)
     return text.getvalue()
 
 
 def header(style: Style) -> str:
-    """Returns the line that comes before all others, "" where there is none."""
+    """Returns the first line of `style`, "" where it has none."""
     return {"table": TITLE + "\n", "csv": ",".join(COLUMNS) + "\n", "jsonl": ""}[style]
 
 
 def fake_spans(verdict: Verdict, threshold: float) -> list[tuple[float, float]]:
-    """Returns the spans in seconds, apart from each other, whose windows look fake."""
+    """Returns the spans, in seconds, whose windows look fake; windows that overlap make one span."""
     spans: list[tuple[float, float]] = []
-    for moment in verdict.timeline:
-        if moment.probability is None or moment.probability < threshold:
+    for window in verdict.timeline:
+        if window.probability is None or window.probability < threshold:
             continue
-        if spans and moment.start <= spans[-1][1]:
-            spans[-1] = (spans[-1][0], moment.end)
+        if spans and window.start <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], window.end)
         else:
-            spans.append((moment.start, moment.end))
+            spans.append((window.start, window.end))
     return spans
 
 
@@ -70,16 +84,21 @@ def _table_line(verdict: Verdict, threshold: float) -> str:
     probability, calibrated = map(_number, (verdict.probability, verdict.calibrated))
     face = f" face {verdict.face}" if verdict.face > 1 else ""
     spans = _spans(verdict, threshold)
-    notes = [printable(verdict.reason)] if verdict.reason else []
+    notes = [printable(verdict.explanation)] if verdict.reason else []
     notes += [f"looks fake at {spans} s"] if spans else []
-    said = f"  ({'; '.join(notes)})" if notes else ""
+    comment = f"  ({'; '.join(notes)})" if notes else ""
     return (
         f"{verdict.verdict:<10} {probability or '-':>7} {calibrated or '-':>10} {verdict.coverage:>8.2f}  "
-        f"{printable(verdict.clip)}{face}{said}"
+        f"{printable(verdict.clip)}{face}{comment}"
     )
 
 
-def _csv_row(verdict: Verdict, faces: int, judge: str, threshold: float) -> list[Any]:
+def _json_values(verdict: Verdict, faces: int, by: JudgedBy) -> dict[str, Any]:
+    clip = {"clip": printable(verdict.clip)}
+    return verdict.as_dict() | clip | {"faces": faces, "runs": list(by.runs), "threshold": by.threshold}
+
+
+def _csv_row(verdict: Verdict, faces: int, by: JudgedBy) -> list[Any]:
     return [
         printable(verdict.clip),
         verdict.face,
@@ -88,14 +107,17 @@ def _csv_row(verdict: Verdict, faces: int, judge: str, threshold: float) -> list
         "" if verdict.probability is None else repr(verdict.probability),
         "" if verdict.calibrated is None else repr(verdict.calibrated),
         f"{verdict.coverage:.4f}",
-        _spans(verdict, threshold),
+        _spans(verdict, by.threshold),
+        verdict.outcome,
         printable(verdict.reason),
-        judge,
+        RUNS_JOIN.join(by.runs),
+        repr(by.threshold),
     ]
 
 
-def _csv_values(line: str) -> dict[str, str]:
-    return dict(zip(COLUMNS, next(csv.reader([line], strict=True)), strict=True))
+def _csv_values(line: str) -> dict[str, Any]:
+    values: dict[str, Any] = dict(zip(COLUMNS, next(csv.reader([line], strict=True)), strict=True))
+    return values | {"runs": values["runs"].split(RUNS_JOIN)}
 
 
 def _number(value: float | None) -> str:
@@ -103,46 +125,49 @@ def _number(value: float | None) -> str:
 
 
 class ResultFile:
-    """A file of verdicts that grows clip by clip and is gone on with after an interruption: each clip is in it once.
+    """A file of verdicts that grows clip by clip; the next call continues it, so that each clip is in it once.
 
-    Its name ends in .csv or .jsonl. `verdicts` are those of each clip that is in it. A UserError says why it cannot be.
+    Its name ends in .csv or .jsonl. `verdicts` has those of each clip in the file. A UserError says why the file cannot
+    be used.
     """
 
-    def __init__(self, path: Path, judge: str) -> None:
+    def __init__(self, path: Path, by: JudgedBy) -> None:
         if path.suffix not in (".csv", ".jsonl"):
-            raise UserError(f"--out {path} is neither .csv nor .jsonl; give a name that ends in one of them.")
-        self.path, self.judge = path, judge
+            raise UserError(f"{flag('out', path)} is neither .csv nor .jsonl; give a name that ends in one of them.")
+        self.path, self.by = path, by
         self.style: Style = "csv" if path.suffix == ".csv" else "jsonl"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b")
         except OSError as error:
-            raise UserError(f"{path} cannot be written ({error.strerror}); choose another --out.") from None
+            raise UserError(f"{path} cannot be written ({error.strerror}); choose another {flag('out')}.") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the file is closed, or this process ends
             self.verdicts = self._read()
         except BlockingIOError:
             self.close()
-            raise UserError(f"{path} is being written by another call; wait for it, or choose another --out.") from None
+            raise UserError(
+                f"{path} is being written by another call; wait for it, or choose another {flag('out')}."
+            ) from None
         except UserError:
             self.close()
             raise
 
     def of(self, clip: str) -> list[str]:
-        """Returns the verdicts on `clip` that are in the file, none if it is not."""
+        """Returns the verdicts on `clip` that are in the file, an empty list if it has none."""
         return self.verdicts.get(printable(clip), [])
 
     def __contains__(self, clip: object) -> bool:
         return printable(str(clip)) in self.verdicts
 
-    def add(self, verdicts: Sequence[Verdict], threshold: float) -> None:
-        """Writes the `verdicts` on one clip, and sees to it that they are on the disk."""
-        self._write(lines(verdicts, self.style, self.judge, threshold))
+    def add(self, verdicts: Sequence[Verdict]) -> None:
+        """Writes the `verdicts` on one clip, and waits until they are on the disk."""
+        self._write(lines(verdicts, self.style, self.by))
         self.verdicts[printable(verdicts[0].clip)] = [verdict.verdict for verdict in verdicts]
 
     def close(self) -> None:
-        """Lets go of the file."""
-        with contextlib.suppress(OSError):  # that what could not be written still cannot be has been told already
+        """Closes the file."""
+        with contextlib.suppress(OSError):  # a failure to write was reported when it happened
             self._file.close()
 
     def _write(self, text: str) -> None:
@@ -152,40 +177,42 @@ class ResultFile:
             os.fsync(self._file.fileno())
 
     def _read(self) -> dict[str, list[str]]:
-        """Returns what the file says, and cuts off a clip whose lines were not all written."""
+        """Returns the verdicts on each clip in the file, and cuts off a clip whose lines were not all written."""
         self._file.seek(0)
         start = header(self.style).encode()
         content = self._file.read()
-        if start.startswith(content):  # new, or ended within its first line
+        if start.startswith(content):  # a new file, or one that ends within its first line
             self._file.truncate(0)
             self._write(start.decode())
             return {}
         if not content.startswith(start):
-            raise UserError(f"{self.path} is no file of verdicts; choose another --out, or remove it.")
-        found: dict[str, list[str]] = {}
+            raise UserError(f"{self.path} is no file of verdicts; choose another {flag('out')}, or remove it.")
+        clips: dict[str, list[str]] = {}
         verdicts: list[str] = []
-        place = whole = len(start)
+        end = whole = len(start)
         for line in content[len(start) :].splitlines(keepends=True):
-            place += len(line)
+            end += len(line)
             if not line.endswith(b"\n"):
                 break
             values = self._values(line.decode(errors="replace"))
             verdicts.append(values["verdict"])
             if len(verdicts) == values["faces"]:
-                found[values["clip"]], verdicts, whole = verdicts, [], place
+                clips[values["clip"]], verdicts, whole = verdicts, [], end
         self._file.truncate(whole)
-        return found
+        return clips
 
     def _values(self, line: str) -> dict[str, Any]:
         try:
             values = json.loads(line) if self.style == "jsonl" else _csv_values(line)
             read = {"clip": str(values["clip"]), "verdict": str(values["verdict"]), "faces": int(values["faces"])}
-            judge = str(values["judge"])
+            by = JudgedBy(tuple(map(str, values["runs"])), float(values["threshold"]))
             if read["faces"] < 1:
                 raise ValueError
         except (ValueError, KeyError, TypeError, csv.Error, RecursionError):
             shown = printable(line.strip())[:60]
-            raise UserError(f"{self.path} holds {shown!r}, which is no verdict; choose another --out.") from None
-        if judge != self.judge:
-            raise UserError(f"{self.path} holds verdicts by {judge!r}, not by {self.judge!r}; choose another --out.")
+            raise UserError(
+                f"{self.path} holds {shown!r}, which is no verdict; choose another {flag('out')}."
+            ) from None
+        if by != self.by:
+            raise UserError(f"{self.path} holds verdicts by {by}, not by {self.by}; choose another {flag('out')}.")
         return read

@@ -1,4 +1,4 @@
-"""The contact sheet: what the detector saw of a clip and, where it was asked, what that speaks for, as one picture."""
+"""The contact sheet: one picture with the crops a verdict rests on and, if asked for, how much each of them counts."""
 
 import warnings
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ ROWS = FRAMES // COLUMNS
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A verdict, the crops uint8 (12, 160, 160, 3) if there are any, and what they speak for if that was asked."""
+    """A verdict, its crops uint8 (12, 160, 160, 3) unless it failed, and the evidence in them if that was asked for."""
 
     verdict: Verdict
     crops: np.ndarray | None
@@ -34,23 +34,23 @@ class Judged:
 
 
 class Sheets:
-    """Contact sheets as they fill: twenty clips on `path`, the next on its name with -2, and so on."""
+    """Draws contact sheets as they fill: twenty clips on x.png, the next twenty on x-2.png, and so on."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._number = path, 1
-        self._held: list[Judged] = []
+        self._pending: list[Judged] = []
 
     def add(self, one: Judged) -> None:
-        """Takes `one` more, and draws the sheet that it no longer fits on."""
-        if len(self._held) == CLIPS:
+        """Adds `one` clip; draws the sheet first if it is full."""
+        if len(self._pending) == CLIPS:
             self.close()
-        self._held.append(one)
+        self._pending.append(one)
 
     def close(self) -> None:
-        """Draws what is left."""
-        if self._held:
-            draw_sheet(_numbered(self._path, self._number), self._held)
-            self._held, self._number = [], self._number + 1
+        """Draws the last sheet."""
+        if self._pending:
+            draw_sheet(_numbered(self._path, self._number), self._pending)
+            self._pending, self._number = [], self._number + 1
 
 
 def _numbered(path: Path, number: int) -> Path:
@@ -60,7 +60,7 @@ def _numbered(path: Path, number: int) -> Path:
 def draw_sheet(path: Path, judged: Sequence[Judged]) -> Path:
     """Draws the twelve crops of each judged clip with its verdict above; returns `path`.
 
-    Each crop bears its time in the clip and a frame in the colour of what it shows.
+    Under each crop stands its time in the clip; the colour of its edge says what it shows.
     """
     figure = Figure(figsize=(11, sum(map(_height, judged))), layout="constrained")
     ratios = [_height(one) for one in judged]
@@ -68,7 +68,7 @@ def draw_sheet(path: Path, judged: Sequence[Judged]) -> Path:
     for block, one in zip(blocks, judged, strict=True):
         _draw_block(block, one)
     with writing(path.parent), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # that its font lacks, and draws as boxes
+        warnings.filterwarnings("ignore", "Glyph")  # the font draws characters that it lacks as boxes
         return replace_with(path, lambda temporary: figure.savefig(temporary, dpi=110, format="png"))
 
 
@@ -79,14 +79,12 @@ def _height(judged: Judged) -> float:
 
 def _draw_block(block: SubFigure, judged: Judged) -> None:
     verdict = judged.verdict
-    said = (
-        printable(verdict.reason) if verdict.probability is None else f"probability of fake {verdict.probability:.3f}"
-    )
+    explanation = printable(verdict.explanation)
+    if verdict.probability is not None:
+        explanation = f"probability of fake {verdict.probability:.3f}"
     face = f"    face {verdict.face}" if verdict.face > 1 else ""
-    title = (
-        f"{verdict.verdict}    {said}    coverage {verdict.coverage:.0%}{face}\n{printable(Path(verdict.clip).name)}"
-    )
-    block.suptitle(title, fontsize=12, parse_math=False)
+    heading = f"{verdict.verdict}    {explanation}    coverage {verdict.coverage:.0%}{face}"
+    block.suptitle(f"{heading}\n{printable(Path(verdict.clip).name)}", fontsize=12, parse_math=False)
     if judged.evidence:
         block, below = np.array(block.subfigures(2, 1, height_ratios=(4, 2)))
         _draw_time(below.subplots(), verdict, judged.evidence)
@@ -106,7 +104,7 @@ def _draw_block(block: SubFigure, judged: Judged) -> None:
 
 
 def _draw_regions(axes: Axes, evidence: Evidence, frame: int) -> None:
-    """Lays over a crop, the more opaque the more it matters, what speaks for fake and what for real."""
+    """Tints the regions of a crop: orange counts for fake, blue for real, the more opaque the more it counts."""
     regions, most = evidence.regions[frame], np.abs(evidence.regions).max() or 1.0
     colours = np.where((regions > 0)[..., None], to_rgb(FOR_FAKE), to_rgb(FOR_REAL))
     opaque = 0.6 * np.abs(regions)[..., None] / most
@@ -114,25 +112,25 @@ def _draw_regions(axes: Axes, evidence: Evidence, frame: int) -> None:
 
 
 def _draw_time(axes: Axes, verdict: Verdict, evidence: Evidence) -> None:
-    """Draws what each frame speaks for, and the score of each window where the clip was judged in windows."""
+    """Draws how much each frame counts, and the score of each window where the clip was judged in windows."""
     seconds = np.array([frame.seconds for frame in verdict.frames])
     width = 0.6 * float(np.median(np.diff(seconds))) if len(seconds) > 1 and seconds[-1] > seconds[0] else 0.1
     colours = [FOR_FAKE if value > 0 else FOR_REAL for value in evidence.frames]
     axes.bar(seconds, evidence.frames, width=width, color=colours)
     axes.axhline(0, color="#666666", linewidth=0.8)
     axes.set_xlabel("time in the clip, seconds", fontsize=9)
-    axes.set_ylabel("speaks for fake (up)\nor real (down)", fontsize=9)
+    axes.set_ylabel("counts for fake (up)\nor real (down)", fontsize=9)
     axes.tick_params(labelsize=8)
     axes.set_title(
-        "What covering a frame takes from the probability of fake; over the crops the same for their parts, orange for "
-        "fake, blue for real",
+        "How far the probability of fake falls when a frame is covered. The tint of the crops says the same of their "
+        "parts: orange counts for fake, blue for real.",
         fontsize=9,
     )
-    judged = [moment for moment in verdict.timeline if moment.probability is not None]
+    judged = [window for window in verdict.timeline if window.probability is not None]
     if judged:
         score = axes.twinx()
-        middles = [(moment.start + moment.end) / 2 for moment in judged]
-        score.plot(middles, [moment.probability or 0.0 for moment in judged], color="#333333", marker="o", markersize=3)
+        middles = [(window.start + window.end) / 2 for window in judged]
+        score.plot(middles, [window.probability or 0.0 for window in judged], color="#333333", marker="o", markersize=3)
         score.set_ylim(0, 1)
         score.set_ylabel("probability of fake\nof the window", fontsize=9)
         score.tick_params(labelsize=8)

@@ -1,1 +1,1 @@
-"""Crops in, verdict out: a run or an export loaded as a detector."""
+"""Loads a run or an export as a detector, which turns clips into verdicts."""

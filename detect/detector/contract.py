@@ -1,4 +1,4 @@
-"""What an exported detector says of itself: `contract.json`, with the preprocessing that its networks expect."""
+"""`contract.json`, which describes an exported detector: its files, and the preprocessing its networks expect."""
 
 import json
 import math
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from cache.commands import command, flag
 from cache.profile import CropProfile, Profile, crops_of, fingerprint, parse_profile
 from cache.schema import UserError
 from evaluate.stats.calibration import Temperature
@@ -15,6 +16,8 @@ EXPORTS = "export"
 """The folder in a run folder where exports go, one folder each."""
 
 Format = Literal["keras", "h5", "savedmodel", "onnx", "litert", "openvino"]
+EngineName = Literal["keras", "onnx", "litert", "openvino"]
+"""What runs the networks of a detector: Keras, or one of `PORTABLE`."""
 SUFFIXES: dict[str, str] = {
     "keras": ".keras",
     "h5": ".h5",
@@ -24,12 +27,12 @@ SUFFIXES: dict[str, str] = {
     "openvino": ".xml",
 }
 PORTABLE = ("onnx", "litert", "openvino")
-"""The formats that detection runs without TensorFlow."""
+"""The formats that `detect` runs, without TensorFlow."""
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What detection needs of `contract.json`: `files` by network: detector, backbone, head, or some of them."""
+    """What `detect` reads in `contract.json`. `files` are those of the networks: detector, backbone, head, or some."""
 
     folder: Path
     run: str
@@ -41,26 +44,26 @@ class Contract:
 
     @property
     def crops(self) -> CropProfile:
-        """How the crops are made."""
+        """The part of the profile that says how crops are made."""
         return crops_of(self.profile)
 
 
 def exported_folder(folder: Path, engine: str) -> Path:
-    """Returns where the export for `engine` of the run in `folder` is, or `folder` if it is an export itself."""
+    """Returns the folder of the export for `engine` of the run in `folder`, or `folder` if that is an export itself."""
     if (folder / CONTRACT).is_file():
-        if engine not in ("keras", given := read_contract(folder).format):
-            raise UserError(f"{folder} was exported for {given}, not for {engine}; leave out --engine.")
+        if engine not in ("keras", format := read_contract(folder).format):
+            raise UserError(f"{folder} was exported for {format}, not for {engine}; leave out {flag('engine')}.")
         return folder
     if not (folder / EXPORTS / engine / CONTRACT).is_file():
         raise UserError(
-            f"{folder} has no export for {engine}; run make export RUN={folder} FORMAT={engine} first, or leave out "
-            "--engine."
+            f"{folder} has no export for {engine}; run {command('export', run=folder, format=engine)} first, or leave "
+            f"out {flag('engine')}."
         )
     return folder / EXPORTS / engine
 
 
 def read_contract(folder: Path) -> Contract:
-    """Returns the contract in `folder`; a UserError says what keeps it from being one."""
+    """Returns the contract in `folder`; a UserError says what is wrong with it."""
     path = folder / CONTRACT
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -68,8 +71,8 @@ def read_contract(folder: Path) -> Contract:
         if fingerprint(profile) != values["fingerprint"]:
             raise ValueError(f"its profile is not that of its fingerprint, {values['fingerprint']}")
         names = {network: str(entry["file"]) for network, entry in values["networks"].items()}
-        found = values["temperature"]
-        temperature = None if found is None else Temperature(float(found["value"]), int(found["clips"]))
+        fitted = values["temperature"]
+        temperature = None if fitted is None else Temperature(float(fitted["value"]), int(fitted["clips"]))
         if temperature and not 0 < temperature.value < math.inf:
             raise ValueError(f"its temperature is {temperature.value:g}")
         file = values["detector_file"]
@@ -82,7 +85,7 @@ def read_contract(folder: Path) -> Contract:
             temperature,
             None if file is None else Path(file),
         )
-        there = {file.name for file in folder.iterdir()}
+        present = {file.name for file in folder.iterdir()}
     except (
         OSError,
         ArithmeticError,
@@ -95,7 +98,7 @@ def read_contract(folder: Path) -> Contract:
     ) as error:
         raise UserError(f"{path} does not describe an exported detector ({error}); export it again.") from None
     for name in names.values():
-        if name not in there:
+        if name not in present:
             raise UserError(f"{folder} lacks {name!r}, which its {CONTRACT} names; export it again.")
     if not ("detector" in names or {"backbone", "head"} <= names.keys()):
         raise UserError(f"{path} names neither a detector nor a backbone and a head; export it again.")
@@ -103,7 +106,7 @@ def read_contract(folder: Path) -> Contract:
 
 
 def describe(profile: CropProfile) -> dict[str, Any]:
-    """Returns the preprocessing in words, for whoever writes it anew in another language."""
+    """Returns the preprocessing in words, for readers who write it again in another language."""
     return {
         "sampling": "the frames on display at the middles of twelve equal spans of the clip, by timestamp, upright; a "
         "clip of twelve frames or fewer gives all of them"

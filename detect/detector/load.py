@@ -1,4 +1,4 @@
-"""A run folder, or what was exported from one, brought to life as a detector."""
+"""Loads a run folder, or an export of one, as a detector."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cache.commands import flag
 from cache.keras_start import start_keras
 from cache.profile import FeatureProfile, crops_of, fingerprint
 from cache.schema import UserError
-from detect.detector.contract import CONTRACT, PORTABLE, exported_folder
-from detect.detector.networks import CropJudge, EnsembleJudge, FeatureJudge, Judge, Network
+from detect.detector.contract import CONTRACT, EngineName, exported_folder
+from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, Network, Scorer
 from detect.detector.portable import read_exported
 from detect.detector.verdict import Detector
 from extract.backbones.engines import Engine, make_engine
@@ -21,27 +22,25 @@ if TYPE_CHECKING:
 
     from train.runs.load import Run
 
-ENGINES = ("keras", *PORTABLE)
-
 
 def open_detector(
-    folder: Path, weights: str | None = None, detector_file: Path | None = None, engine: str = "keras"
+    folder: Path, weights: str | None = None, detector_file: Path | None = None, engine: EngineName = "keras"
 ) -> Detector:
-    """Returns the detector of the run in `folder`, run by `engine`, one of `ENGINES`.
+    """Returns the detector of the run in `folder`, run by `engine`.
 
-    All but "keras" run what `make export` wrote, without TensorFlow; `folder` may then be the exported one itself.
+    All engines but "keras" run an export of the run, without TensorFlow; `folder` may then be the export itself.
     `weights` and `detector_file` are for files that have moved. A UserError says what is missing or does not fit.
     """
     if engine != "keras" or (folder / CONTRACT).is_file():
         if weights:
-            raise UserError("what was exported has its weights inside; leave out --weights.")
+            raise UserError(f"an export has its weights inside; leave out {flag('weights')}.")
         return read_exported(exported_folder(folder, engine), detector_file)
     start_keras()
     from evaluate.results.read import read_temperature
     from train.runs.load import read_config
 
-    crops, judge = crops_of(read_config(folder)[1]), bring_to_life(folder, weights)
-    return Detector(crops, judge, read_temperature(folder), detector_file or _detector_file(folder))
+    crops, scorer = crops_of(read_config(folder)[1]), load_scorer(folder, weights)
+    return Detector(crops, scorer, read_temperature(folder), detector_file or _detector_file(folder))
 
 
 def newest() -> Path:
@@ -52,27 +51,27 @@ def newest() -> Path:
 
 
 def open_ensemble(folders: Sequence[Path], weights: str | None = None, detector_file: Path | None = None) -> Detector:
-    """Returns the detector that judges by the mean probability of the runs in `folders`, which judge the same crops."""
+    """Returns the detector that judges by the mean probability of the runs in `folders`, which share their crops."""
     start_keras()
     from train.runs.ensemble import crops_of_all
 
     if len(folders) < 2:
         raise UserError("an ensemble needs two runs or more; name them as --ensemble runs/a runs/b.")
     profile = crops_of_all(folders)
-    judge = EnsembleJudge([bring_to_life(folder, weights) for folder in folders], lambda said: said.mean(axis=0))
-    return Detector(profile, judge, None, detector_file or _detector_file(folders[0]))
+    scorer = EnsembleScorer([load_scorer(folder, weights) for folder in folders], lambda all: all.mean(axis=0))
+    return Detector(profile, scorer, None, detector_file or _detector_file(folders[0]))
 
 
 def _detector_file(folder: Path) -> Path | None:
-    """Returns the file of the face detector that the run in `folder` was trained with, if it had one."""
+    """Returns the face detector's file that the run in `folder` was trained with, if it had one."""
     from train.runs.load import read_config
 
     origin = read_config(folder)[0].get("origin", {})
     return Path(origin["detector_file"]) if "detector_file" in origin else None
 
 
-def bring_to_life(folder: Path, weights: str | None = None) -> Judge:
-    """Returns the judge that the run in `folder` makes; `weights` are its backbone's, if they have moved."""
+def load_scorer(folder: Path, weights: str | None = None) -> Scorer:
+    """Returns the scorer of the run in `folder`; `weights` are its backbone's, if they have moved."""
     from train.end_to_end.cnn3d import load_cnn3d
     from train.runs.ensemble import read_mixture
     from train.runs.folder import CONFIG, ENSEMBLE
@@ -80,19 +79,20 @@ def bring_to_life(folder: Path, weights: str | None = None) -> Judge:
 
     config, profile = read_config(folder)
     if isinstance(profile, FeatureProfile):
-        return _feature_judge(read_run(folder), weights)
+        return _feature_scorer(read_run(folder), weights)
     if config.get("kind") == ENSEMBLE:
         members, mixture = read_mixture(config.get("ensemble"), folder / CONFIG)
-        return EnsembleJudge([bring_to_life(member, weights) for member in members], mixture)
+        return EnsembleScorer([load_scorer(member, weights) for member in members], mixture)
     if weights:
-        raise UserError(f"{folder} judges crops without a backbone; leave out --weights.")
-    return CropJudge(as_network(load_cnn3d(folder, config)))
+        raise UserError(f"{folder} judges crops without a backbone; leave out {flag('weights')}.")
+    return CropScorer(as_network(load_cnn3d(folder, config)))
 
 
 def build_networks(folder: Path, weights: str | None = None) -> dict[str, "keras.Model"]:
-    """Returns the networks of the run in `folder`: its `detector`, and the `backbone` and `head` it consists of.
+    """Returns the networks of the run in `folder`: the `detector`, and the `backbone` and `head` it is made of.
 
-    The detector takes crops and mask. A network over crops is a detector alone. A UserError for an ensemble.
+    The detector takes crops and mask. A run that takes crops directly has a detector alone. A UserError for an
+    ensemble.
     """
     from extract.backbones.networks import build_backbone
     from train.end_to_end.cnn3d import load_cnn3d
@@ -110,20 +110,20 @@ def build_networks(folder: Path, weights: str | None = None) -> dict[str, "keras
     return {"detector": join(backbone, head), "backbone": backbone, "head": head}
 
 
-def _weights(run: "Run", given: str | None) -> str:
+def _weights(run: "Run", moved_to: str | None) -> str:
     from extract.backbones.networks import require_weights
 
-    weights = given or run.weights
+    weights = moved_to or run.weights
     require_weights(weights, run.profile.weights, run.folder)
     return weights
 
 
-def _feature_judge(run: "Run", weights: str | None) -> FeatureJudge:
+def _feature_scorer(run: "Run", weights: str | None) -> FeatureScorer:
     from train.runs.load import load_head
 
-    # Keras, which the head needs anyway: converting to a faster engine takes longer than a few clips do.
+    # Keras, which the head needs anyway: converting to a faster engine takes longer than judging a few clips.
     engine = _engine(run.profile.backbone, _weights(run, weights), run.profile.precision)
-    return FeatureJudge(engine, as_network(load_head(run, run.profile)), fingerprint(run.profile))
+    return FeatureScorer(engine, as_network(load_head(run, run.profile)), fingerprint(run.profile))
 
 
 @functools.lru_cache(maxsize=4)
@@ -133,7 +133,7 @@ def _engine(backbone: str, weights: str, precision: str) -> Engine:
 
 
 def as_network(model: "keras.Model") -> Network:
-    """Returns `model` as a judge takes it; a single input goes by any name."""
+    """Returns `model` as a scorer calls it; a model with one input takes it by any name."""
 
     def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         (first, *others) = inputs.values()

@@ -1,28 +1,30 @@
-"""What judges a clip: a backbone and a head, a network over crops, or several of them; whatever runs their networks."""
+"""Scorers turn a clip's crops or features into its probability of fake; they do not know what runs their networks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
+from cache.commands import command
 from cache.schema import UserError
 from extract.backbones.engines import Engine
 from extract.steps import features_of
 
 Network = Callable[[Mapping[str, np.ndarray]], np.ndarray]
-"""A network: its inputs by name, N clips each, to the probability of fake, float (N, 1)."""
+"""A network: takes its inputs by name, for N clips, and returns the probability of fake, float (N, 1)."""
 
 CROPS = "crops"
-"""What a judge without an engine judges."""
+"""The input of a scorer without an engine."""
 
 
-class Judge(Protocol):
-    """What a detector needs of a run: `judged` names what it judges.
+class Scorer(Protocol):
+    """Gives clips their probability of fake.
 
-    `engine` makes features float16 (N, 12, D) of crops and is None where the crops themselves are judged.
+    `engine` makes the features float16 (N, 12, D) that are scored; it is None where the crops themselves are.
+    `input_kind` names what is scored: `CROPS`, or the fingerprint of the features.
     """
 
-    judged: str
+    input_kind: str
     engine: Engine | None
 
     def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -30,23 +32,23 @@ class Judge(Protocol):
         ...
 
 
-class FeatureJudge:
-    """Judges features: `engine` makes them, the network `head` says what they mean."""
+class FeatureScorer:
+    """Scores the features that `engine` makes, by the network `head`."""
 
-    def __init__(self, engine: Engine, head: Network, judged: str) -> None:
+    def __init__(self, engine: Engine, head: Network, input_kind: str) -> None:
         self.engine: Engine | None = engine
-        self.judged = judged
+        self.input_kind = input_kind
         self._head = head
 
     def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
         """Returns float64 (N,) for features float16 (N, 12, D) and masks bool (N, 12)."""
-        return _said(self._head, {"features": arrays.astype(np.float32), "mask": masks})
+        return _run(self._head, {"features": arrays.astype(np.float32), "mask": masks})
 
 
-class CropJudge:
-    """Judges crops uint8 (N, 12, 160, 160, 3) as they are."""
+class CropScorer:
+    """Scores crops by one network that takes them as they are."""
 
-    judged = CROPS
+    input_kind = CROPS
     engine: Engine | None = None
 
     def __init__(self, network: Network) -> None:
@@ -54,32 +56,35 @@ class CropJudge:
 
     def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
         """Returns float64 (N,) for crops uint8 (N, 12, 160, 160, 3) and masks bool (N, 12)."""
-        return _said(self._network, {"crops": arrays, "mask": masks})
+        return _run(self._network, {"crops": arrays, "mask": masks})
 
 
-class EnsembleJudge:
-    """Judges crops by its members, each by what it judges; features that several of them judge are made once."""
+class EnsembleScorer:
+    """Scores crops by several scorers; features that more than one of them takes are made once."""
 
-    judged = CROPS
+    input_kind = CROPS
     engine: Engine | None = None
 
-    def __init__(self, members: Sequence[Judge], mixture: Callable[[np.ndarray], np.ndarray]) -> None:
-        """`mixture` makes the members' probabilities (M, N) one, (N,)."""
+    def __init__(self, members: Sequence[Scorer], mixture: Callable[[np.ndarray], np.ndarray]) -> None:
+        """`mixture` turns the members' probabilities (M, N) into those of the ensemble, (N,)."""
         self._members, self._mixture = members, mixture
 
     def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
         """Returns float64 (N,) for crops uint8 (N, 12, 160, 160, 3) and masks bool (N, 12)."""
-        made: dict[str, np.ndarray] = {}
+        inputs: dict[str, np.ndarray] = {}
         for member in self._members:
-            if member.judged not in made:
-                made[member.judged] = features_of(arrays, masks, member.engine) if member.engine else arrays
-        return self._mixture(np.array([member.probabilities(made[member.judged], masks) for member in self._members]))
-
-
-def _said(network: Network, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    said = np.asarray(network(inputs), np.float64)[:, 0]
-    if not np.isfinite(said).all():
-        raise UserError(
-            "the run's network says no number of a clip; its weights are damaged: train or export it again."
+            if member.input_kind not in inputs:
+                inputs[member.input_kind] = features_of(arrays, masks, member.engine) if member.engine else arrays
+        return self._mixture(
+            np.array([member.probabilities(inputs[member.input_kind], masks) for member in self._members])
         )
-    return said
+
+
+def _run(network: Network, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    probabilities = np.asarray(network(inputs), np.float64)[:, 0]
+    if not np.isfinite(probabilities).all():
+        raise UserError(
+            "the run's network gave a clip no number, so its weights are damaged; train it again with "
+            f"{command('train')}, or export it again."
+        )
+    return probabilities

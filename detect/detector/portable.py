@@ -1,4 +1,4 @@
-"""Exported networks at work, by ONNX Runtime, LiteRT or OpenVINO; nothing here, or imported here, loads TensorFlow."""
+"""Runs exported networks by ONNX Runtime, LiteRT or OpenVINO. Nothing that is imported here loads TensorFlow."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -7,32 +7,36 @@ from typing import Any
 
 import numpy as np
 
+from cache.commands import command
 from cache.keras_start import quiet_stderr
 from cache.profile import fingerprint
 from cache.schema import FRAMES, UserError
 from detect.detector.contract import PORTABLE, read_contract
-from detect.detector.networks import CropJudge, FeatureJudge, Network
+from detect.detector.networks import CropScorer, FeatureScorer, Network
 from detect.detector.verdict import Detector
 from extract.backbones.engines import Engine
 
 
 def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
-    """Returns the detector that was exported to `folder`; a UserError says what keeps it from being one."""
+    """Returns the detector in the export `folder`; a UserError says what is wrong with it."""
     contract = read_contract(folder)
     if contract.format not in PORTABLE:
-        raise UserError(f"{folder} is in the format {contract.format}, which detection does not run; take FORMAT=onnx.")
+        raise UserError(
+            f"{folder} is in the format {contract.format}, which detect does not run; "
+            f"{command('export', format='onnx')} writes one that it does."
+        )
     loaded = {name: load_network(path, contract.format) for name, path in contract.files.items() if name != "detector"}
     if "backbone" in loaded and "head" in loaded:
         backbone = loaded["backbone"]
         engine = Engine(lambda crops: backbone({"crops": crops}), FRAMES, contract.format)
-        judge = FeatureJudge(engine, loaded["head"], fingerprint(contract.profile))
+        scorer = FeatureScorer(engine, loaded["head"], fingerprint(contract.profile))
     else:
-        judge = CropJudge(load_network(contract.files["detector"], contract.format))
-    return Detector(contract.crops, judge, contract.temperature, detector_file or contract.detector_file)
+        scorer = CropScorer(load_network(contract.files["detector"], contract.format))
+    return Detector(contract.crops, scorer, contract.temperature, detector_file or contract.detector_file)
 
 
 def load_network(path: Path, format: str) -> Network:
-    """Returns the network in the file `path`, which takes its inputs by name; a UserError if it holds none."""
+    """Returns the network in the file `path`; a UserError if it holds none."""
     try:
         network = _LOADERS[format](path)
     except ImportError as error:
@@ -67,16 +71,16 @@ def _onnx(path: Path) -> Network:
 def _litert(path: Path) -> Network:
     from ai_edge_litert.interpreter import Interpreter
 
-    with quiet_stderr():  # which it uses to say that all is well
+    with quiet_stderr():  # it prints there that all is well
         interpreter = Interpreter(str(path), num_threads=os.cpu_count())
         interpreter.allocate_tensors()
         network = interpreter.get_signature_runner()
 
     def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        # One row at a time: its buffers are laid out for that, and stay so.
+        # One row at a time: its buffers have that size, and resizing them is slow.
         rows = len(next(iter(inputs.values())))
-        found = [network(**{name: value[row : row + 1] for name, value in inputs.items()}) for row in range(rows)]
-        return np.concatenate([next(iter(outputs.values())) for outputs in found])
+        outputs = [network(**{name: value[row : row + 1] for name, value in inputs.items()}) for row in range(rows)]
+        return np.concatenate([next(iter(values.values())) for values in outputs])
 
     return run
 

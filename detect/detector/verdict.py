@@ -1,24 +1,29 @@
-"""Clip -> verdict, by the same sampling, crops and network as training."""
+"""From a clip to a verdict, by the same sampling, crops and networks as in training."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from cache.commands import flag
 from cache.profile import CropProfile
 from cache.schema import FRAMES, LEAST_COVERAGE, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
-from detect.detector.networks import Judge
+from detect.detector.networks import Scorer
 from evaluate.stats.calibration import Temperature
 from evaluate.stats.metrics import THRESHOLD
 from extract.backbones.engines import Engine
 from extract.clip_workers import map_clips
-from extract.clips.crops import ClipCrops, crop_parts
+from extract.clips.crops import CroppedClip, crop_frames, crop_people_and_windows
 from extract.clips.decode import ClipError, Limits
-from extract.clips.face_detectors import detector_hash
+from extract.clips.decoded import sample_images
+from extract.clips.face_detectors import face_detector_hash, make_face_detector
 from extract.steps import Clock, crop_row, rows_with_features
+
+DEFAULT_WINDOW = 6.0
+"""Seconds of a window of a long clip, and of a stream, where the user asks for no other."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,11 @@ class SeenFrame:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What a window of a long clip shows, from `start` to `end` seconds; `probability` is None where no face is."""
+class WindowScore:
+    """The score of one window of a long clip, from `start` to `end` seconds.
+
+    `probability` is None where too little of a face was found.
+    """
 
     start: float
     end: float
@@ -41,11 +49,11 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What to say of each clip.
+class JudgeOptions:
+    """How to judge each clip.
 
-    A clip whose probability of fake reaches `threshold` is called fake. Up to `faces` people are judged, the largest
-    first. A clip longer than `window` seconds is judged in windows as well; None leaves that out.
+    A clip is called fake from the probability `threshold` on. Up to `faces` people are judged, the largest face first.
+    A clip longer than `window` seconds is also judged window by window; None leaves that out.
     """
 
     threshold: float = THRESHOLD
@@ -55,13 +63,14 @@ class Ask:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the detector says of one person in one clip.
+    """The verdict on one person in one clip.
 
-    `verdict` is "Real", "Fake", "Undecided" (too little face to judge) or "Failed" (no frame could be had); the last
-    two carry the `reason`. `probability` is that of fake, in [0, 1], None without a verdict; `calibrated` is the same
-    by the run's temperature, so that of clips with 0.8 four in five are fake, None where the run has no validation part
-    to learn it from. `coverage` is the share of frames in which a face was detected. `face` counts the people from 1,
-    the largest; `timeline` are the windows of a long clip, judged by its largest face.
+    `verdict` is "Real", "Fake", "Undecided" (too little face to judge) or "Failed" (no frame could be read). The last
+    two have a `reason`, a sentence; a failure has its `outcome` too, such as "unreadable". `probability` is that of
+    fake, in [0, 1], and None without a verdict. `calibrated` is the same number corrected by the run's temperature: of
+    clips with 0.8, four in five are fake. It is None where the run has no validation clips to fit a temperature on.
+    `coverage` is the share of frames in which a face was detected. `face` numbers the people of the clip from 1, the
+    largest. `timeline` has the windows of a long clip, each judged by its largest face.
     """
 
     clip: str
@@ -72,115 +81,165 @@ class Verdict:
     reason: str
     frames: tuple[SeenFrame, ...]
     face: int = 1
-    timeline: tuple[Moment, ...] = ()
+    timeline: tuple[WindowScore, ...] = ()
+    outcome: str = OK
 
-    def as_dict(self) -> dict:
+    @property
+    def explanation(self) -> str:
+        """The reason, after the outcome of a failure: `unreadable: x.mp4 cannot be decoded`."""
+        return self.reason if self.outcome == OK else f"{self.outcome}: {self.reason}"
+
+    def as_dict(self) -> dict[str, Any]:
         """Returns plain values for JSON."""
         return asdict(self)
 
 
-Seen = tuple[Verdict, np.ndarray | None]
-"""A verdict and the crops that it rests on, uint8 (12, 160, 160, 3), None where the clip failed."""
+def failed(clip: str, outcome: str, reason: str) -> Verdict:
+    """Returns the verdict on a `clip` of which no frame could be read."""
+    return Verdict(clip, "Failed", None, None, 0.0, reason, (), outcome=outcome)
+
+
+VerdictAndCrops = tuple[Verdict, np.ndarray | None]
+"""A verdict and the crops it rests on, uint8 (12, 160, 160, 3), None where the clip failed."""
 
 
 class Detector:
-    """A run brought to life (`detect.detector.load.open_detector`): judges clips one batch after another.
+    """A run, loaded to judge clips; `detect.detector.load.open_detector` makes one.
 
-    `profile` says how its crops are made; `judge` what they mean; `temperature` calibrates that.
+    `profile` says how crops are made, `scorer` turns them into probabilities, `temperature` calibrates these.
+
+    >>> detector = open_detector(Path("runs/my-run"))
+    >>> detector.judge_clip(Path("clip.mp4")).verdict
+    'Fake'
     """
 
     def __init__(
-        self, profile: CropProfile, judge: Judge, temperature: Temperature | None, detector_file: Path | None
+        self, profile: CropProfile, scorer: Scorer, temperature: Temperature | None, detector_file: Path | None
     ) -> None:
-        _refuse_other_detector(profile, detector_file)
+        _require_same_face_detector(profile, detector_file)
         self.profile, self.detector_file = profile, detector_file
-        self._judge, self._temperature = judge, temperature
+        self._scorer, self._temperature = scorer, temperature
 
-    def judged_by(self, wrap: Callable[[Judge], Judge]) -> "Detector":
-        """Returns the same detector with what `wrap` makes of its judge."""
-        return Detector(self.profile, wrap(self._judge), self._temperature, self.detector_file)
+    def with_scorer(self, wrap: Callable[[Scorer], Scorer]) -> "Detector":
+        """Returns the same detector with its scorer replaced by `wrap(scorer)`."""
+        return Detector(self.profile, wrap(self._scorer), self._temperature, self.detector_file)
 
     @property
     def engine(self) -> Engine | None:
-        """What makes features of crops; None where the run judges the crops themselves."""
-        return self._judge.engine
+        """The engine that makes features of crops; None where the network takes the crops themselves."""
+        return self._scorer.engine
 
     def judge(
-        self, clips: Sequence[Path], ask: Ask = Ask(), limits: Limits = Limits(), workers: int = 2
-    ) -> Iterator[list[Seen]]:
-        """Yields the verdicts on each clip, one a person, the fastest clip first.
+        self,
+        clips: Sequence[Path],
+        options: JudgeOptions = JudgeOptions(),
+        limits: Limits = Limits(),
+        workers: int = 2,
+    ) -> Iterator[list[VerdictAndCrops]]:
+        """Yields the verdicts on each clip, one for each person, with their crops; the clip read first comes first.
 
-        With each verdict come the crops it rests on.
+        Clips are decoded in `workers` processes of their own: one that cannot be read gets the verdict "Failed".
         """
-        held: deque[_Part] = deque()
-        rows = self.embedded(self._rows(clips, ask, limits, workers, held))
-        people: list[Seen] = []
-        timeline: list[Moment] = []
+        pending: deque[_PendingRow] = deque()
+        rows = self.with_features(self._rows(clips, options, limits, workers, pending))
+        people: list[VerdictAndCrops] = []
+        timeline: list[WindowScore] = []
         for row in rows:
-            part = held.popleft()
-            if part.span:
-                timeline.append(self._moment(row, part.span))
+            crops = pending.popleft()
+            if crops.span:
+                timeline.append(self._window_score(row, crops.span))
             else:
-                verdict = self.verdict(str(clips[int(row.id)]), row, ask.threshold)
-                people.append((replace(verdict, face=len(people) + 1), part.crops))
-            if part.last:
+                verdict = self.verdict(str(clips[int(row.id)]), row, options.threshold)
+                people.append((replace(verdict, face=len(people) + 1), crops.array))
+            if crops.is_last:
                 yield [(replace(people[0][0], timeline=tuple(timeline)), people[0][1]), *people[1:]]
                 people, timeline = [], []
 
+    def judge_clip(self, clip: Path, threshold: float = THRESHOLD, limits: Limits = Limits()) -> Verdict:
+        """Returns the verdict on the largest face of the video file `clip`."""
+        (((verdict, _),),) = self.judge([clip], JudgeOptions(threshold), limits, workers=1)
+        return verdict
+
+    def judge_frames(
+        self,
+        frames: np.ndarray | Sequence[np.ndarray],
+        seconds: Sequence[float] | np.ndarray | None = None,
+        threshold: float = THRESHOLD,
+        name: str = "frames",
+    ) -> Verdict:
+        """Returns the verdict on the largest face in decoded `frames`, uint8 (T, H, W, 3) RGB, upright.
+
+        Twelve of them are sampled as they are from a file. `seconds` says when each is shown, in ascending order;
+        without it they count as evenly spaced, one second apart. A UserError names frames of another shape.
+
+        >>> detector.judge_frames(np.zeros((30, 480, 640, 3), np.uint8)).verdict
+        'Undecided'
+        """
+        sampled = sample_images(frames, seconds, self.profile.sampling)  # pyright: ignore[reportArgumentType]
+        faces = make_face_detector(self.profile.detector, self.detector_file)
+        row = row_of(name, crop_frames(sampled, faces, self.profile.margin))
+        return self.verdict(name, next(iter(self.with_features([row]))), threshold)
+
     def _rows(
-        self, clips: Sequence[Path], ask: Ask, limits: Limits, workers: int, held: "deque[_Part]"
+        self,
+        clips: Sequence[Path],
+        options: JudgeOptions,
+        limits: Limits,
+        workers: int,
+        pending: "deque[_PendingRow]",
     ) -> Iterator[Row]:
-        """Yields the rows of crops of each clip, its people, then its windows; puts each into `held` as well."""
-        given = (self.profile, limits, self.detector_file, ask.faces, ask.window)
-        tasks = ((str(number), (clip, *given)) for number, clip in enumerate(clips))
-        for number, found in map_clips(crop_parts, tasks, max(1, min(workers, len(clips))), limits.seconds):
-            if isinstance(found, ClipError):
-                parts: list[tuple[ClipCrops | ClipError, _Span | None]] = [(found, None)]
+        """Yields the rows of crops of each clip, first its people, then its windows; adds each to `pending` too."""
+        settings = (self.profile, limits, self.detector_file, options.faces, options.window)
+        tasks = ((str(number), (clip, *settings)) for number, clip in enumerate(clips))
+        for number, result in map_clips(
+            crop_people_and_windows, tasks, max(1, min(workers, len(clips))), limits.seconds
+        ):
+            if isinstance(result, ClipError):
+                pieces: list[tuple[CroppedClip | ClipError, _Span | None]] = [(result, None)]
             else:
-                parts = [(person, None) for person in found.people]
-                parts += zip(found.windows, found.spans, strict=True)
-            for count, (part, span) in enumerate(parts, start=1):
-                row = row_of(number, part)
-                held.append(_Part(span, count == len(parts), row.array))
+                pieces = [(person, None) for person in result.people]
+                pieces += zip(result.windows, result.spans, strict=True)
+            for count, (piece, span) in enumerate(pieces, start=1):
+                row = row_of(number, piece)
+                pending.append(_PendingRow(span, count == len(pieces), row.array))
                 yield row
 
-    def embedded(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Turns rows of crops into rows of what the run judges, in the same order."""
+    def with_features(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Turns rows of crops into rows of what the scorer takes, in the same order: features, or crops as they are."""
         return rows_with_features(rows, self.engine, Clock()) if self.engine else iter(rows)
 
     def verdict(self, clip: str, row: Row, threshold: float) -> Verdict:
-        """Returns the verdict on the person in `row`, which holds what the run judges: features, or crops."""
+        """Returns the verdict on the person in `row`, which holds what the scorer takes."""
         if row.array is None:
-            return Verdict(clip, "Failed", None, None, 0.0, f"{row.outcome}: {row.reason}", ())
+            return failed(clip, row.outcome, row.reason)
         coverage = float(coverage_of(row.status))
         if coverage < LEAST_COVERAGE:
-            faces, shown = round(coverage * mask_of(row.status).sum()), int(mask_of(row.status).sum())
-            reason = f"a face was found in {faces} of {shown} frames; half of them are needed"
-            return Verdict(clip, "Undecided", None, None, coverage, reason, _seen(row))
+            frames = int(mask_of(row.status).sum())
+            reason = f"a face was found in {round(coverage * frames)} of {frames} frames; half of them are needed"
+            return Verdict(clip, "Undecided", None, None, coverage, reason, _seen_frames(row))
         probability = self.probability(row.array, row.status)
         verdict = "Fake" if probability >= threshold else "Real"
-        return Verdict(clip, verdict, probability, self.calibrated(probability), coverage, "", _seen(row))
+        return Verdict(clip, verdict, probability, self.calibrated(probability), coverage, "", _seen_frames(row))
 
-    def _moment(self, row: Row, span: "_Span") -> Moment:
-        """Returns what a window shows."""
+    def _window_score(self, row: Row, span: "_Span") -> WindowScore:
         assert row.array is not None
         coverage = float(coverage_of(row.status))
         probability = self.probability(row.array, row.status) if coverage >= LEAST_COVERAGE else None
-        return Moment(round(span[0], 3), round(span[1], 3), probability, coverage)
+        return WindowScore(round(span[0], 3), round(span[1], 3), probability, coverage)
 
     def probability(self, array: np.ndarray, status: np.ndarray) -> float:
         """Returns the probability of fake of one clip with frame status uint8 (12,).
 
-        `array` is what the run judges: features float16 (12, D), or crops uint8 (12, 160, 160, 3).
+        `array` is what the scorer takes: features float16 (12, D), or crops uint8 (12, 160, 160, 3).
         """
         return float(self.probabilities(array[None], mask_of(status)[None])[0])
 
     def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
         """Returns the probabilities of fake, float64 (N,), of N such arrays with masks bool (N, 12)."""
-        return self._judge.probabilities(arrays, masks)
+        return self._scorer.probabilities(arrays, masks)
 
     def calibrated(self, probability: float) -> float | None:
-        """Returns `probability` by the run's temperature, None where it has none."""
+        """Returns `probability` corrected by the run's temperature, None where it has none."""
         return None if self._temperature is None else float(self._temperature(np.array(probability)))
 
 
@@ -188,38 +247,46 @@ _Span = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
-    """Crops on their way through the backbone: the `span` of their window, if any, and whether their clip's `last`."""
+class _PendingRow:
+    """A row on its way through the backbone: its window's `span`, if any, and whether it is its clip's last one."""
 
     span: "_Span | None"
-    last: bool
-    crops: np.ndarray | None
+    is_last: bool
+    array: np.ndarray | None
 
 
 def require_threshold(threshold: float) -> None:
-    """Raises a UserError for a `threshold` that no probability can reach or miss."""
+    """Raises a UserError unless `threshold` is a probability."""
     if not 0 <= threshold <= 1:
-        raise UserError(f"--threshold {threshold:g} is not a probability; give a number from 0 to 1.")
+        raise UserError(f"{flag('threshold', f'{threshold:g}')} is not a probability; give a number from 0 to 1.")
 
 
-def row_of(name: str, found: ClipCrops | ClipError) -> Row:
-    """Returns the row of crops, or of the failure, of what calls itself `name`."""
-    return crop_row(VideoRecord(name, name, 0, "", "", "", "", 0, 0), found)
-
-
-def _refuse_other_detector(crops: CropProfile, file: Path | None) -> None:
-    here = detector_hash(crops.detector, file)
-    if here != crops.detector_file:
-        what = "install the locked version of opencv-python-headless"
-        if crops.detector == "yunet":
-            what = "give the same ONNX file with --detector-file"
+def require_window(name: str, seconds: float) -> None:
+    """Raises a UserError unless the flag `name` has a length in `seconds` that a window can have."""
+    if not 0.1 <= seconds <= 3600:
         raise UserError(
-            f"the detector {crops.detector} here is the file {here}, the run was trained with {crops.detector_file}; "
-            f"{what}."
+            f"{flag(name, f'{seconds:g}')} is not 0.1 to 3600 seconds; give a length such as {DEFAULT_WINDOW:g}."
         )
 
 
-def _seen(row: Row) -> tuple[SeenFrame, ...]:
+def row_of(name: str, crops: CroppedClip | ClipError) -> Row:
+    """Returns the row of crops, or of the failure, of a clip called `name`."""
+    return crop_row(VideoRecord(name, name, 0, "", "", "", "", 0, 0), crops)
+
+
+def _require_same_face_detector(crops: CropProfile, file: Path | None) -> None:
+    here = face_detector_hash(crops.detector, file)
+    if here != crops.detector_file:
+        way_out = "install the locked version of opencv-python-headless"
+        if crops.detector == "yunet":
+            way_out = f"give the same ONNX file with {flag('detector_file')}"
+        raise UserError(
+            f"the face detector {crops.detector} here is the file {here}, the run was trained with "
+            f"{crops.detector_file}; {way_out}."
+        )
+
+
+def _seen_frames(row: Row) -> tuple[SeenFrame, ...]:
     assert row.outcome == OK
     names = {FrameStatus.FACE: "face", FrameStatus.TRACKED: "tracked", FrameStatus.FULL_FRAME: "full_frame"}
     return tuple(

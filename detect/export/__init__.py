@@ -1,1 +1,1 @@
-"""The detector for other programs, in six formats: `python -m detect export`."""
+"""Writes a detector for other programs: `python -m detect export`."""

@@ -1,1 +1,1 @@
-"""The page on which people drop a clip and read a verdict: `python -m detect web`."""
+"""The web page on which people drop a clip and read its verdict: `python -m detect web`."""

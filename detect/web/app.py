@@ -1,6 +1,6 @@
-"""The page itself, in Gradio: its parts, who waits for whom, and what may come in and go out.
+"""The page in Gradio: its parts, its queue, and which requests it answers.
 
-Nothing here asks anything of another machine, and the page's own policy forbids the browser to.
+Nothing here contacts another machine, and the page's content policy forbids the browser to do so.
 """
 
 import sys
@@ -18,11 +18,10 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cache.commands import flag
 from cache.schema import UserError
-from detect.clips.stage import WINDOW
-from detect.detector.verdict import Ask, Detector
+from detect.detector.verdict import DEFAULT_WINDOW, Detector, JudgeOptions
 from detect.stream.frame_sources import open_source
-from detect.stream.stage import StreamConfig
 from detect.web import page as web_page
 from detect.web.config import WebConfig, is_loopback
 from detect.web.live import PICTURES, Latest, Live, shared
@@ -34,12 +33,12 @@ from detect.web.uploads import (
     clip_limits,
     copy_examples,
     draw_examples,
-    what_is_too_much,
+    refusal_of,
 )
 from evaluate.page.markup import Html
 
 NETWORK = "network"
-"""The queue of all that runs the detector: whatever else is put on the page waits in it, too."""
+"""The queue of everything that runs the detector, one call at a time."""
 SWEEP_SECONDS = 60
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -47,7 +46,7 @@ POLICY = (
     "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
 USED = ("upload", "queue/", "run/", "heartbeat/", "file=/", "startup-events", "reset", "cancel")
-"""What the page needs of Gradio's interface; the rest, which fetches addresses or edits videos, is closed."""
+"""The paths of Gradio's interface that the page uses; all others, which fetch addresses or edit videos, are closed."""
 SCRIPT = """() => {
   const note = document.getElementById('too-large');
   document.querySelector('#verdict .html-container').setAttribute('aria-live', 'polite');
@@ -64,53 +63,53 @@ SCRIPT = """() => {
   document.addEventListener('change', refuse, true);
   document.addEventListener('drop', refuse, true);
 }"""
-"""Reads verdicts aloud to whom the page is read, and says of a file that is too large so before it is sent."""
-BUSY = "Something went wrong here, not with your clip. Try again in a minute."
+"""Announces verdicts to screen readers, and refuses a file that is too large before it is sent."""
+BUSY = "Something went wrong on this page, not with your clip. Try again in a minute."
 
-Say = Callable[[float, str], Any]
-"""Tells a visitor how far it is, in [0, 1], and with what."""
+ShowProgress = Callable[[float, str], Any]
+"""Shows a visitor the share of the work that is done, in [0, 1], and what is being done."""
 
 
 @dataclass(frozen=True)
-class Judge:
-    """A detector, and the name its run goes by."""
+class PageDetector:
+    """The detector that the page judges with, and the name of its run."""
 
     detector: Detector
     name: str
 
-    def answer(self, clip: Path | None, config: WebConfig, say: Say) -> Html:
-        """Returns what the page says of `clip`: always a sentence, whatever happens; the terminal gets the rest."""
+    def answer(self, clip: Path | None, config: WebConfig, show: ShowProgress) -> Html:
+        """Returns the page's answer on `clip`. After a bug, it says so, and the terminal gets the traceback."""
         if clip is None:
             return web_page.sentence_html("No clip yet", "Drop a clip, film one, or choose an example first.")
         try:
-            return self._answer(clip, config, say)
-        except Exception:  # noqa: BLE001 - a visitor shall see neither a path nor a traceback
+            return self._answer(clip, config, show)
+        except Exception:  # noqa: BLE001 - visitors see neither paths nor tracebacks
             traceback.print_exc(file=sys.stderr)
             return web_page.sentence_html("Not judged", BUSY)
 
-    def _answer(self, clip: Path, config: WebConfig, say: Say) -> Html:
-        say(0.05, "looking at the file")
-        if reason := what_is_too_much(clip, config.most_megabytes * MEGABYTE, config.most_seconds):
+    def _answer(self, clip: Path, config: WebConfig, show: ShowProgress) -> Html:
+        show(0.05, "checking the file")
+        if reason := refusal_of(clip, config.most_megabytes * MEGABYTE, config.most_seconds):
             return web_page.refusal_html(reason)
-        say(0.2, "finding faces and judging them")
-        ask = Ask(config.threshold, window=WINDOW)
-        (((verdict, crops),),) = self.detector.judge([clip], ask, clip_limits(config.most_seconds), workers=1)
-        say(0.95, "writing it down")
+        show(0.2, "finding faces and judging them")
+        options = JudgeOptions(config.threshold, window=DEFAULT_WINDOW)
+        (((verdict, crops),),) = self.detector.judge([clip], options, clip_limits(config.most_seconds), workers=1)
+        show(0.95, "drawing the answer")
         return web_page.verdict_html(verdict, crops, config.threshold, self.name)
 
 
 @contextmanager
-def open_page(judge: Judge, config: WebConfig, folder: Path) -> Iterator[str]:
-    """Serves the page until the block ends, and gives its address; all its files are in `folder`, Gradio's too.
+def open_page(judge: PageDetector, config: WebConfig, folder: Path) -> Iterator[str]:
+    """Serves the page until the block ends, and gives its address; all files, Gradio's too, are in `folder`.
 
-    A UserError says why it cannot be served.
+    A UserError says why the page cannot be served.
     """
     uploads = Uploads(folder)
     examples = copy_examples(config.examples, uploads.examples) if config.examples else draw_examples(uploads.examples)
     live = None
     if config.live is not None:
         judge = replace(judge, detector=shared(judge.detector))
-        source = open_source(config.live, StreamConfig.window)
+        source = open_source(config.live, DEFAULT_WINDOW)
         live = Live(source, judge.detector, config.threshold, judge.name)
     page = make_page(judge, config, uploads, examples, live and live.latest)
     try:
@@ -133,7 +132,8 @@ def open_page(judge: Judge, config: WebConfig, folder: Path) -> Iterator[str]:
         )
     except OSError:
         raise UserError(
-            f"{config.host} port {config.port} cannot be listened on; end what is there, or choose another --port."
+            f"port {config.port} of {config.host} is taken or closed to you; end the program there, or choose another "
+            f"{flag('port')}."
         ) from None
     try:
         with live or nullcontext():
@@ -143,9 +143,9 @@ def open_page(judge: Judge, config: WebConfig, folder: Path) -> Iterator[str]:
 
 
 def make_page(
-    judge: Judge, config: WebConfig, uploads: Uploads, examples: list[Example], latest: Latest | None = None
+    judge: PageDetector, config: WebConfig, uploads: Uploads, examples: list[Example], latest: Latest | None = None
 ) -> gr.Blocks:
-    """Returns the page, with a second part where there is something live to show."""
+    """Returns the page; with `latest`, it has a second tab that shows the live source."""
     with gr.Blocks(title="Reelcheck", analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEPT)) as page:
         gr.HTML(web_page.header_html())
         if latest is None:
@@ -160,8 +160,8 @@ def make_page(
     return page.queue(max_size=config.most_waiting, default_concurrency_limit=1, api_open=False)
 
 
-def _add_clips(judge: Judge, config: WebConfig, uploads: Uploads, examples: list[Example]) -> None:
-    """Adds the part that judges one clip after another."""
+def _add_clips(judge: PageDetector, config: WebConfig, uploads: Uploads, examples: list[Example]) -> None:
+    """Adds the part that judges a clip."""
 
     def hold(upload: str | None, held: Path | None) -> tuple[Path | None, Any]:
         uploads.release(held)
@@ -170,7 +170,7 @@ def _add_clips(judge: Judge, config: WebConfig, uploads: Uploads, examples: list
 
     def answer(held: Path | None, progress: gr.Progress = gr.Progress()) -> tuple[Html, None, None]:  # noqa: B008
         try:
-            return judge.answer(held, config, lambda share, what: progress(share, desc=what)), None, None
+            return judge.answer(held, config, lambda share, step: progress(share, desc=step)), None, None
         finally:
             uploads.release(held)
 
@@ -188,21 +188,23 @@ def _add_clips(judge: Judge, config: WebConfig, uploads: Uploads, examples: list
                 api_visibility="private",
             )  # fmt: skip
         with gr.Column(scale=3, min_width=300):
-            said = gr.HTML(web_page.welcome_html(), elem_id="verdict")
+            verdict = gr.HTML(web_page.welcome_html(), elem_id="verdict")
     video.change(hold, [video, held], [held, button], queue=False, show_progress="hidden", api_visibility="private")
     button.click(
-        answer, held, [said, held, video], concurrency_id=NETWORK, concurrency_limit=1, show_progress_on=said,
+        answer, held, [verdict, held, video], concurrency_id=NETWORK, concurrency_limit=1, show_progress_on=verdict,
         scroll_to_output=True, api_visibility="private",
     )  # fmt: skip
 
 
 def _add_live(latest: Latest, here: gr.Tab, elsewhere: gr.Tab) -> None:
-    """Adds the part that shows what is live; a browser asks for it while it is `here`, past the queue."""
+    """Adds the part that shows the live source; browsers poll it while that tab is open, without queueing."""
 
     async def look(seen: tuple[int, int]) -> tuple[Any, Any, tuple[int, int]]:
-        shown = latest.picture, latest.words()
-        marks = hash(shown[0]), hash(shown[1])
-        picture, words = (gr.skip() if now == old else html for html, now, old in zip(shown, marks, seen, strict=True))
+        current = latest.picture, latest.words()
+        marks = hash(current[0]), hash(current[1])
+        picture, words = (
+            gr.skip() if new == old else html for html, new, old in zip(current, marks, seen, strict=True)
+        )
         return picture, words, marks
 
     seen, timer = gr.State((0, 0)), gr.Timer(1 / PICTURES, active=False)
@@ -219,7 +221,7 @@ def _add_live(latest: Latest, here: gr.Tab, elsewhere: gr.Tab) -> None:
 
 
 def _refuse_addresses(video: gr.Video) -> None:
-    """Keeps the server from fetching what is named by an address in place of a clip: Gradio would."""
+    """Keeps the server from downloading an address that a request names in place of a clip; Gradio would."""
     take = video.async_move_resource_to_block_cache
 
     async def checked(path: str | Path | None) -> str | None:
@@ -227,11 +229,11 @@ def _refuse_addresses(video: gr.Video) -> None:
             raise ValueError("an address in place of a clip")
         return await take(path)
 
-    video.async_move_resource_to_block_cache = checked  # not a subclass, whose stub Gradio would write beside this file
+    video.async_move_resource_to_block_cache = checked  # a subclass would have Gradio write a stub beside this file
 
 
 def _middleware(config: WebConfig) -> list[Middleware]:
-    """What every request passes: on this machine only under its own names, so that no other site can pose as it."""
+    """Returns what every request passes. A page for this machine alone answers to its own names, not to other sites."""
     guards = [Middleware(_Guard)]
     if is_loopback(config.host):
         guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", config.host]))
@@ -239,7 +241,7 @@ def _middleware(config: WebConfig) -> list[Middleware]:
 
 
 class _Guard:
-    """Closes what the page does not use, and sends the policy that keeps browsers from asking elsewhere."""
+    """Closes the paths that the page does not use, and sends the policy that keeps browsers from contacting others."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -249,8 +251,8 @@ class _Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        _, inside, asked = scope["path"].partition("/gradio_api/")
-        if inside and not asked.startswith(USED):
+        _, inside, path = scope["path"].partition("/gradio_api/")
+        if inside and not path.startswith(USED):
             await PlainTextResponse("closed", 404)(scope, receive, send)
             return
 

@@ -1,4 +1,4 @@
-"""The live part of the page: one thread watches the source, and whoever visits looks at what it shows now."""
+"""The live part of the page: one thread watches the source, and every visitor sees its latest picture and verdict."""
 
 import base64
 import math
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from detect.detector.networks import Judge
+from detect.detector.networks import Scorer
 from detect.detector.verdict import Detector, Verdict
-from detect.stream.frame_sources import TIMEOUT, Frame, Lost, Source
+from detect.stream.frame_sources import TIMEOUT, Frame, FrameSource, Lost
 from detect.stream.overlay import annotated
 from detect.stream.stage import LONGEST_WAIT, StreamConfig, watch
 from detect.web import page as web_page
@@ -22,18 +22,18 @@ from extract.backbones.engines import Engine
 from extract.clips.decode import ClipError
 
 PICTURES = 4
-"""Pictures a second, at most: enough to see who it is about."""
+"""Pictures a second, at most: enough to see whose face it is."""
 WIDEST, QUALITY = 960, 80
-"""Pixels and JPEG quality of a picture, at most: some 60 kB."""
+"""Width in pixels and JPEG quality of a picture, at most: about 60 kB."""
 LAST_WORD = 10.0
-"""Seconds that the thread is given to end; it may be in the middle of a verdict."""
+"""Seconds to wait for the thread to end; it may be in the middle of a verdict."""
 
 
 class Live:
-    """Watches `source` while its block lasts: opens it again when it is lost, and plays a file over and over."""
+    """Watches `source` while its block lasts. It opens a lost source again, and plays a file over and over."""
 
-    def __init__(self, source: Source, detector: Detector, threshold: float, run: str) -> None:
-        """`detector` is used from a thread of its own (see `shared`); `run` is the name it goes by."""
+    def __init__(self, source: FrameSource, detector: Detector, threshold: float, run: str) -> None:
+        """`detector` is used in another thread (see `shared`); `run` is the name of its run."""
         self.latest = Latest(threshold, run)
         self._source = source if source.lives else looped(source)
         self._detector, self._config = detector, StreamConfig(threshold=threshold)
@@ -53,28 +53,27 @@ class Live:
             try:
                 for event in watch(self._source, self._detector, self._config, self.latest, self._stopped):
                     self.latest.tell(event)
-            except Exception:  # noqa: BLE001 - the page stays, and a visitor shall see neither a path nor a traceback
+            except Exception:  # noqa: BLE001 - the page goes on, and visitors see neither paths nor tracebacks
                 traceback.print_exc(file=sys.stderr)
                 self.latest.tell({"event": "lost", "reason": "see above", "seconds_to_next_try": LONGEST_WAIT})
                 self._stopped.wait(LONGEST_WAIT)
 
 
 class Latest:
-    """What the source shows now, and nothing older; it stands where a stream has its overlay.
+    """The latest picture and verdict of the source, and nothing older; it takes the place of a stream's overlay.
 
-    Frames come from one thread and events from another. Each attribute is replaced whole, so whoever looks needs no
-    lock.
+    Frames come from one thread and events from another. Each attribute is replaced as a whole, so readers need no lock.
     """
 
     def __init__(self, threshold: float, run: str) -> None:
         self.verdict: Verdict | None = None
         self.picture = web_page.no_picture_html()
         self._threshold, self._run = threshold, run
-        self._said: tuple[Verdict, float, int] | None = None
+        self._latest_words: tuple[Verdict, float, int] | None = None
         self._lost, self._came, self._next = False, math.inf, 0.0
 
     def add(self, frame: Frame) -> None:
-        """Takes a frame: it is the picture, if the last one has been for long enough."""
+        """Takes a frame, which becomes the picture if the last one has been shown for long enough."""
         now = time.monotonic()
         self._came, self._lost = now, False
         if now >= self._next:
@@ -82,23 +81,23 @@ class Latest:
             self.picture = web_page.picture_html(*jpeg(annotated(frame.picture(), self.verdict)))
 
     def tell(self, event: dict) -> None:
-        """Takes an event of `detect.stream.stage.watch`; why a source is lost is for the terminal, once."""
+        """Takes an event of `detect.stream.stage.watch`; prints to the terminal, once, why a source is lost."""
         if event["event"] == "verdict" and self.verdict is not None:
-            self._said = self.verdict, event["lag"], event["dropped"]
+            self._latest_words = self.verdict, event["lag"], event["dropped"]
         elif event["event"] == "lost":
             if not self._lost:
                 print(f"The live source is lost ({event['reason']}); it is being opened again.", file=sys.stderr)
-            self._said, self._lost = None, True
+            self._latest_words, self._lost = None, True
 
     def close(self) -> None:
-        """Nothing is written, so nothing is left to write."""
+        """Does nothing: there is no file to end."""
 
     def words(self) -> Html:
-        """Returns what is said of the picture."""
+        """Returns the words beside the picture."""
         if self._lost or time.monotonic() - self._came > TIMEOUT:
             return web_page.lost_html()
-        said = self._said
-        return web_page.live_html(*said, self._threshold, self._run) if said else web_page.no_verdict_html()
+        words = self._latest_words
+        return web_page.live_html(*words, self._threshold, self._run) if words else web_page.no_verdict_html()
 
 
 def jpeg(picture: np.ndarray) -> tuple[str, int, int]:
@@ -111,8 +110,8 @@ def jpeg(picture: np.ndarray) -> tuple[str, int, int]:
     return f"data:image/jpeg;base64,{base64.b64encode(written.tobytes()).decode()}", width, height
 
 
-def looped(source: Source) -> Source:
-    """Returns a file's `source` as one that starts anew at its end, its seconds going on; Lost if it cannot be read."""
+def looped(source: FrameSource) -> FrameSource:
+    """Returns a file's `source` as one that starts again at its end, its seconds going on; Lost if it is unreadable."""
 
     def frames() -> Iterator[Frame]:
         seconds, gap, start = 0.0, 0.04, 0.0
@@ -125,40 +124,40 @@ def looped(source: Source) -> Source:
                     yield Frame(seconds, frame.picture)
             except ClipError as error:
                 raise Lost(error.reason) from None
-            except OSError as error:  # it has gone since it was looked at
+            except OSError as error:  # it has been removed since it was opened
                 raise Lost(error.strerror or "it cannot be read") from None
             if not count:
                 raise Lost("it holds no frame")
             start = seconds + gap
 
-    return Source(source.name, False, frames)
+    return FrameSource(source.name, False, frames)
 
 
 def shared(detector: Detector) -> Detector:
-    """Returns `detector` for several threads: whichever asks, its networks run one pass after another.
+    """Returns `detector` for use by several threads: its networks run one batch at a time.
 
-    A thread waits for one batch of another's at most, not for its clip. Not every network may be run by two at once:
-    in LiteRT and OpenVINO they have one set of buffers.
+    A thread waits for one batch of another thread, not for its whole clip. LiteRT and OpenVINO need this: a network
+    of theirs has one set of buffers.
     """
-    return detector.judged_by(_OneAtATime)
+    return detector.with_scorer(_OneAtATime)
 
 
 class _OneAtATime:
-    """A judge whose networks run one at a time, its engine's and its own."""
+    """A scorer whose networks, its own and its engine's, run one at a time."""
 
-    def __init__(self, judge: Judge) -> None:
-        self._judge, self._lock = judge, threading.Lock()
-        self.judged = judge.judged
-        self.engine: Engine | None = _LockedEngine(judge.engine, self._lock) if judge.engine else None
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer, self._lock = scorer, threading.Lock()
+        self.input_kind = scorer.input_kind
+        self.engine: Engine | None = _LockedEngine(scorer.engine, self._lock) if scorer.engine else None
 
     def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        """See `detect.detector.networks.Judge`."""
+        """See `detect.detector.networks.Scorer`."""
         with self._lock:
-            return self._judge.probabilities(arrays, masks)
+            return self._scorer.probabilities(arrays, masks)
 
 
 class _LockedEngine(Engine):
-    """An engine with the lock of others in place of its own."""
+    """An engine that shares one lock with other networks."""
 
     def __init__(self, engine: Engine, lock: threading.Lock) -> None:
         super().__init__(engine.features, engine.batch, engine.name)

@@ -1,7 +1,7 @@
-"""python -m detect web: a page on which people drop a clip, or film one, and read a verdict.
+"""python -m detect web: a page on which people drop a clip, or film one, and read its verdict.
 
-Only this machine reaches it, unless --host says otherwise. One clip is judged after another; what visitors give is
-deleted once it is judged.
+Only this machine can open it, unless --host says otherwise. Clips are judged one after another, and each is deleted
+once it is judged.
 """
 
 import contextlib
@@ -26,28 +26,28 @@ def main(argv: Sequence[str]) -> int:
     run = config.run or newest()
     detector = open_detector(run, config.weights, config.detector_file, config.engine)
     if not is_loopback(config.host):
-        shown = "" if config.live is None else " and is shown the picture of the live source"
+        live = "" if config.live is None else " and sees the picture of the live source"
         print(
-            f"warning: whoever reaches {config.host} port {config.port} can use this page{shown}; it asks for no "
+            f"warning: anyone who can reach {config.host} port {config.port} can use this page{live}; it has no "
             "password and is not encrypted.",
             file=sys.stderr,
         )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was uploaded is deleted then, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads are deleted then too
     try:
         with private_folder() as folder:
-            from detect.web.app import Judge, open_page
+            from detect.web.app import PageDetector, open_page
 
-            with open_page(Judge(detector, run.resolve().name), config, folder) as address:
+            with open_page(PageDetector(detector, run.resolve().name), config, folder) as address:
                 print(f"The page is at {address} until you press Ctrl-C.", flush=True)
                 threading.Event().wait()
     except KeyboardInterrupt:
-        print("The page is closed; nothing that was uploaded is left.", flush=True)
+        print("The page is closed, and all uploads are deleted.", flush=True)
     return 0
 
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    """Gives a folder for what visitors send, and removes it afterwards; Gradio looks for its part as it is imported."""
+    """Gives a folder for uploads, and removes it afterwards; Gradio reads where its part is when it is imported."""
     before = os.environ.get("GRADIO_TEMP_DIR")
     with tempfile.TemporaryDirectory(prefix="reelcheck-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(Path(folder) / SERVED)

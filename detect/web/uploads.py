@@ -1,4 +1,4 @@
-"""The clips of the page: what visitors gave, under random names and until it is judged; what is too much; examples."""
+"""The clips of the page: uploads, kept under random names until they are judged; limits on them; the examples."""
 
 import math
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 
+from cache.commands import flag
 from cache.schema import UserError, printable
 from detect.web.config import SERVED
 from extract.clip_workers import map_clips
@@ -19,21 +20,21 @@ from extract.drawn.look import make_look
 from extract.readers.dataset import VIDEO_SUFFIXES, is_video
 
 KEPT = 3600
-"""Seconds after which a clip that nobody had judged is deleted."""
+"""Seconds after which an upload is deleted that nobody asked to be judged."""
 MOST_EXAMPLES = 12
 MEGABYTE = 1 << 20
 FASTEST = 250
-"""Frames a second of the fastest cameras whose clips may still be as long as any."""
+"""Frames a second up to which a clip may be as long as the page allows."""
 WORK_SECONDS, MEASURE_SECONDS = 300.0, 30.0
-"""Seconds that judging a clip, and finding out how long it is, may take."""
+"""Seconds that judging a clip may take, and that measuring its length may take."""
 
 
 class Uploads:
-    """Clips on their way through `folder`, which is ours alone.
+    """Clips on their way through a private `folder`.
 
-    Gradio writes what visitors send to `served`, from where their browser plays it. It names files by their content, so
-    two visitors with one clip share a file: each clip is therefore held under a random name of its own, out of every
-    browser's reach, and that is what is judged.
+    Gradio writes uploads to `served`, from where the browser plays them. It names files by their content, so two
+    visitors with the same clip share a file. Therefore each clip is also held under a random name, out of every
+    browser's reach, and that file is judged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,10 +45,10 @@ class Uploads:
         self._originals: dict[Path, Path] = {}
 
     def hold(self, upload: Path) -> Path | None:
-        """Returns where `upload` is now held as well; None if it is there no more."""
+        """Returns the path under which `upload` is now held too; None if the upload is gone."""
         self._sweep()
         suffix = upload.suffix.lower()
-        # The visitor's name of it ends here, whatever it holds; FFmpeg tells some formats by the suffix.
+        # The visitor's file name is dropped here; its suffix stays, because FFmpeg tells some formats by it.
         clip = Path(tempfile.mkdtemp(dir=self._held)) / ("clip" + (suffix if suffix in VIDEO_SUFFIXES else ""))
         try:
             _link(upload, clip)
@@ -58,7 +59,7 @@ class Uploads:
         return clip
 
     def release(self, clip: Path | None) -> None:
-        """Deletes a clip that was held, and what was uploaded as it; examples stay."""
+        """Deletes a held clip and its upload; examples stay."""
         if clip is None or (original := self._originals.pop(clip, None)) is None:
             return
         shutil.rmtree(clip.parent, ignore_errors=True)
@@ -66,7 +67,7 @@ class Uploads:
             original.unlink(missing_ok=True)
 
     def _sweep(self) -> None:
-        """Deletes uploads that were broken off, which Gradio forgets."""
+        """Deletes old files of uploads that broke off; Gradio forgets them."""
         for path in self.served.rglob("*"):
             if not path.is_relative_to(self.examples) and path.is_file() and time.time() - path.stat().st_ctime > KEPT:
                 path.unlink(missing_ok=True)
@@ -77,16 +78,16 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except FileNotFoundError:
         raise
-    except OSError:  # a file system without links
+    except OSError:  # the file system has no links
         shutil.copyfile(source, target)
 
 
-def what_is_too_much(clip: Path, most_bytes: int, most_seconds: float) -> str:
-    """Returns the sentence that refuses `clip`, "" if it may be judged. What is no clip is for the detector to say."""
+def refusal_of(clip: Path, most_bytes: int, most_seconds: float) -> str:
+    """Returns the sentence that refuses a `clip` as too large, "" for others. The detector refuses what is no clip."""
     try:
         size = clip.stat().st_size
     except FileNotFoundError:
-        return "it is here no more; drop it again."
+        return "it is no longer here; drop it again."
     if size > most_bytes:
         return f"it has {size / MEGABYTE:.0f} MB; this page takes clips of up to {most_bytes / MEGABYTE:.0f} MB."
     ((_, seconds),) = map_clips(clip_seconds, [(0, (clip,))], 1, MEASURE_SECONDS)
@@ -96,13 +97,13 @@ def what_is_too_much(clip: Path, most_bytes: int, most_seconds: float) -> str:
 
 
 def clip_seconds(clip: Path) -> float:
-    """Returns how long `clip` plays, by the times of its packets: none is decoded. 0 for what cannot be read at all."""
+    """Returns how many seconds `clip` plays, by the times of its packets, without decoding; 0 if it is unreadable."""
     times: list[float] = []
     try:
         with av.open(f"file:{clip}", metadata_errors="ignore", options={"format_whitelist": CONTAINERS}) as container:
             stream = container.streams.video[0]
             for count, packet in enumerate(container.demux(stream)):
-                # Containers that give no times show their frames at the usual pace.
+                # Some containers give no times; their frames are shown at the average rate.
                 shown = count / float(stream.average_rate or 25)
                 times.append(shown if packet.pts is None else float(packet.pts * (stream.time_base or 0)))
     except (av.error.FFmpegError, OSError, ValueError, OverflowError, IndexError):
@@ -111,26 +112,26 @@ def clip_seconds(clip: Path) -> float:
 
 
 def clip_limits(most_seconds: float) -> Limits:
-    """Returns what judging one clip of at most `most_seconds` may cost."""
+    """Returns the limits for judging one clip of at most `most_seconds`."""
     return Limits(frames=math.ceil(most_seconds * FASTEST), seconds=WORK_SECONDS)
 
 
 Example = tuple[str, Path]
-"""What an example is called, and its clip."""
+"""The label of an example, and its clip."""
 
 
 def draw_examples(folder: Path) -> list[Example]:
-    """Draws the examples that are always there into `folder`: a person who talks for 8 seconds, and nobody."""
+    """Draws the default examples into `folder`: a person who talks for 8 seconds, and an empty room."""
     talking = draw_clip(folder / "1.mp4", Scene(make_look(7, 1), (7,)), Capture(frames=200))
     return [("A drawn face", talking), ("A room without a face", draw_empty_clip(folder / "2.mp4", seed=7))]
 
 
 def copy_examples(source: Path, folder: Path) -> list[Example]:
-    """Copies the first clips in `source` into `folder`, under names of ours; a UserError if there is none."""
+    """Copies the first clips of `source` into `folder` under new names; a UserError if there is none."""
     if not source.is_dir():
-        raise UserError(f"--examples {source} is not a folder; give one with clips in it.")
-    found: Sequence[Path] = sorted(filter(is_video, source.iterdir()))[:MOST_EXAMPLES]
-    if not found:
-        raise UserError(f"--examples {source} holds no clip; give a folder with clips, or leave it out.")
-    targets = [folder / f"{number}{path.suffix.lower()}" for number, path in enumerate(found, start=1)]
-    return [(printable(path.stem), Path(shutil.copyfile(path, to))) for path, to in zip(found, targets, strict=True)]
+        raise UserError(f"{flag('examples', source)} is not a folder; give one with clips in it.")
+    clips: Sequence[Path] = sorted(filter(is_video, source.iterdir()))[:MOST_EXAMPLES]
+    if not clips:
+        raise UserError(f"{flag('examples', source)} holds no clip; give a folder with clips, or leave it out.")
+    targets = [folder / f"{number}{path.suffix.lower()}" for number, path in enumerate(clips, start=1)]
+    return [(printable(path.stem), Path(shutil.copyfile(path, to))) for path, to in zip(clips, targets, strict=True)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cache.files import TEMPORARY, replace_with, write_text
-from train.runs.folder import write_run
+from train.runs.folder import write_folder as write_run
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cache.schema import UserError
 from detect.clips.sheet import Judged, draw_sheet
 from detect.clips.stage import main
 from detect.detector.contract import CONTRACT, read_contract
-from detect.detector.networks import CropJudge
+from detect.detector.networks import CropScorer
 from detect.detector.portable import load_network
 from detect.detector.verdict import Verdict
 from tests import ROOT
@@ -70,7 +70,7 @@ def test_a_network_that_takes_something_else_is_told(tmp_path, monkeypatch):
 
 
 def test_no_number_is_no_verdict():
-    judge = CropJudge(lambda inputs: np.full((len(inputs["mask"]), 1), np.nan))
+    judge = CropScorer(lambda inputs: np.full((len(inputs["mask"]), 1), np.nan))
     with pytest.raises(UserError, match="its weights are damaged"):
         judge.probabilities(np.zeros((1, 12, 160, 160, 3), np.uint8), np.ones((1, 12), bool))
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from cache.schema import mask_of
-from detect.detector.contract import SUFFIXES
+from detect.detector.contract import SUFFIXES, EngineName
 from detect.detector.load import as_network, open_detector
 from detect.export.stage import ExportConfig, export
 from detect.stream.frame_sources import open_source
@@ -55,7 +55,7 @@ def stored(run: Path) -> dict[str, float]:
         return {row["id"]: float(row["probability"]) for row in csv.DictReader(file)}
 
 
-def detected(run: Path, data: Path, engine: str) -> dict[str, float]:
+def detected(run: Path, data: Path, engine: EngineName) -> dict[str, float]:
     found = open_detector(run, engine=engine).judge([data / name for name in stored(run)])
     verdicts = [verdict for ((verdict, _),) in found]
     return {
@@ -65,7 +65,7 @@ def detected(run: Path, data: Path, engine: str) -> dict[str, float]:
     }
 
 
-def streamed(run: Path, data: Path, engine: str) -> dict[str, float]:
+def streamed(run: Path, data: Path, engine: EngineName) -> dict[str, float]:
     detector, found = open_detector(run, engine=engine), {}
     for name in stored(run):
         *_, last, _ = watch(open_source(str(data / name), 60.0), detector, StreamConfig(window=60.0, fast=True))
@@ -86,19 +86,18 @@ def loaded(run: Path, data: Path, format: str, folder: Path) -> dict[str, float]
 
 
 def on_the_page(run: Path, data: Path) -> dict[str, float]:
-    from detect.web.app import Judge
+    from detect.web.app import PageDetector
 
-    judge = Judge(open_detector(run), "run")
+    judge = PageDetector(open_detector(run), "run")
     found = {name: judge_for_page(judge, data / name) for name in stored(run)}
     return {name: probability for name, probability in found.items() if probability is not None}
 
 
 def judge_for_page(judge, clip: Path) -> float | None:
-    from detect.detector.verdict import Ask
-    from detect.web.app import WINDOW
+    from detect.detector.verdict import DEFAULT_WINDOW, JudgeOptions
     from detect.web.uploads import clip_limits
 
-    (seen, *_) = next(judge.detector.judge([clip], Ask(0.5, window=WINDOW), clip_limits(120.0)))
+    (seen, *_) = next(judge.detector.judge([clip], JudgeOptions(0.5, window=DEFAULT_WINDOW), clip_limits(120.0)))
     return seen[0].probability
 
 

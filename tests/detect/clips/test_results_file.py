@@ -10,10 +10,10 @@ from typing import Literal
 import pytest
 
 from cache.schema import UserError
-from detect.clips.results_file import COLUMNS, ResultFile, fake_spans, header, lines
-from detect.detector.verdict import Moment, Verdict
+from detect.clips.results_file import COLUMNS, JudgedBy, ResultFile, fake_spans, header, lines
+from detect.detector.verdict import Verdict, WindowScore
 
-JUDGE = "run at 0.5"
+JUDGE = JudgedBy(("run",), 0.5)
 
 
 def verdict(clip: str, kind: Literal["Real", "Fake"] = "Real", face=1, timeline=()):
@@ -33,7 +33,7 @@ def test_what_is_written_is_gone_on_with(tmp_path, name):
     for clip in NAMES:
         file = ResultFile(path, JUDGE)
         assert file.of(clip) == []
-        file.add(several(clip) if clip == "a.mp4" else [verdict(clip, "Fake")], 0.5)
+        file.add(several(clip) if clip == "a.mp4" else [verdict(clip, "Fake")])
         file.close()
     file = ResultFile(path, JUDGE)
     file.close()
@@ -47,7 +47,7 @@ def test_a_file_cut_anywhere_loses_the_cut_clip_alone(tmp_path, name):
     path = tmp_path / name
     file = ResultFile(path, JUDGE)
     for clip in ("a", "b"):
-        file.add(several(clip), 0.5)
+        file.add(several(clip))
     file.close()
     whole = path.read_bytes()
     for length in range(len(whole) + 1):
@@ -55,7 +55,7 @@ def test_a_file_cut_anywhere_loses_the_cut_clip_alone(tmp_path, name):
         file = ResultFile(path, JUDGE)
         for clip in ("a", "b"):
             if clip not in file:
-                file.add(several(clip), 0.5)
+                file.add(several(clip))
         file.close()
         assert path.read_bytes() == whole, length
 
@@ -68,10 +68,14 @@ def test_a_file_cut_anywhere_loses_the_cut_clip_alone(tmp_path, name):
         ("out.jsonl", b"[1]\n", "which is no verdict"),
         ("out.jsonl", b"\xff\xfe\n", "which is no verdict"),
         ("out.jsonl", b"[" * 100_000 + b"\n", "which is no verdict"),
-        ("out.jsonl", lines([verdict("a")], "jsonl", "other at 0.5", 0.5).encode(), "holds verdicts by 'other at 0.5'"),
         (
             "out.jsonl",
-            lines([verdict("a")], "jsonl", JUDGE, 0.5).replace('"faces": 1', '"faces": 0').encode(),
+            lines([verdict("a")], "jsonl", JudgedBy(("other",), 0.5)).encode(),
+            "holds verdicts by other at 0.5, not",
+        ),
+        (
+            "out.jsonl",
+            lines([verdict("a")], "jsonl", JUDGE).replace('"faces": 1', '"faces": 0').encode(),
             "no verdict",
         ),
         ("out.txt", b"", "neither .csv nor .jsonl"),
@@ -106,23 +110,37 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
     file = ResultFile(tmp_path / "out.csv", JUDGE)
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(UserError, match="No space left"):
-        file.add([verdict("a")], 0.5)
+        file.add([verdict("a")])
     file.close()
 
 
 def test_a_reason_is_one_line():
     failed = replace(verdict("x.mp4"), verdict="Failed", probability=None, reason="two\nlines")
-    assert lines([failed], "table", JUDGE, 0.5).count("\n") == 1
+    assert lines([failed], "table", JUDGE).count("\n") == 1
 
 
 def test_the_same_is_said_in_each_style():
-    windows = [Moment(0, 6, 0.7, 1.0), Moment(3, 9, 0.5, 1.0), Moment(6, 12, None, 0.0), Moment(9, 15, 0.9, 1.0)]
-    said = [verdict("x.mp4", "Fake", timeline=[*windows, Moment(12, 18, 0.1, 1.0)])]
+    windows = [(0, 6, 0.7, 1.0), (3, 9, 0.5, 1.0), (6, 12, None, 0.0), (9, 15, 0.9, 1.0), (12, 18, 0.1, 1.0)]
+    said = [verdict("x.mp4", "Fake", timeline=[WindowScore(*values) for values in windows])]
     assert fake_spans(said[0], 0.5) == [(0, 15)]
-    assert "looks fake at 0.0-15.0 s" in lines(said, "table", JUDGE, 0.5)
-    (row,) = csv.DictReader((header("csv") + lines(said, "csv", JUDGE, 0.5)).splitlines())
+    assert "looks fake at 0.0-15.0 s" in lines(said, "table", JUDGE)
+    (row,) = csv.DictReader((header("csv") + lines(said, "csv", JUDGE)).splitlines())
     assert tuple(row) == COLUMNS
     assert (row["probability"], row["looks_fake_seconds"]) == ("0.25", "0.0-15.0")
-    values = json.loads(lines(said, "jsonl", JUDGE, 0.5))
+    values = json.loads(lines(said, "jsonl", JUDGE))
     assert len(values["timeline"]) == 5
-    assert values["judge"] == JUDGE
+    assert (values["runs"], values["threshold"]) == (["run"], 0.5)
+    assert (row["runs"], row["threshold"]) == ("run", "0.5")
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_an_ensemble_of_runs_with_any_names_is_known_again(tmp_path, name):
+    several = JudgedBy(("real and fake", 'a, "b"'), 0.25)
+    file = ResultFile(tmp_path / name, several)
+    file.add([verdict("x.mp4")])
+    file.close()
+    again = ResultFile(tmp_path / name, several)
+    again.close()
+    assert again.of("x.mp4") == ["Real"]
+    with pytest.raises(UserError, match="not by"):
+        ResultFile(tmp_path / name, JudgedBy(("real", 'fake/a, "b"'), 0.25))

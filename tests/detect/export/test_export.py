@@ -14,8 +14,10 @@ from cache.schema import FRAMES, UserError
 from detect.detector.contract import CONTRACT, PORTABLE, SUFFIXES
 from detect.detector.load import as_network, build_networks, open_detector
 from detect.detector.portable import load_network
-from detect.export import stage as module
-from detect.export.stage import TOLERANCE, ExportConfig, export
+from detect.export import formats, parity, stage
+from detect.export.formats import write_network
+from detect.export.parity import TOLERANCE
+from detect.export.stage import ExportConfig, export
 from evaluate.results.read import read_results
 from extract.backbones.networks import build_backbone
 from tests import ROOT
@@ -73,7 +75,7 @@ def test_every_head_is_the_same_in(head, format, tmp_path):
     inputs = clips_of_features(SIZE)
     said = [float(as_network(network)(given)[0, 0]) for given in inputs]
     assert np.ptp(said) > 0.01  # or nothing could be told apart
-    path = module._write(network, tmp_path, "head", ExportConfig(format=format), None)  # pyright: ignore
+    path = write_network(network, tmp_path, "head", format)
     assert_same(network, path, format, inputs)
 
 
@@ -84,7 +86,7 @@ def test_every_backbone_is_the_same_in(backbone, format, tmp_path):
     network = build_backbone(backbone, "random")
     crops = {"crops": np.random.default_rng(0).integers(0, 256, (3, 160, 160, 3), np.uint8)}
     as_network(network)(crops)
-    path = module._write(network, tmp_path, "backbone", ExportConfig(format=format), None)  # pyright: ignore
+    path = write_network(network, tmp_path, "backbone", format)
     assert_same(network, path, format, [crops])
 
 
@@ -96,14 +98,14 @@ def test_a_resnet50_is_exported_in_little_memory(format, tmp_path):
 import sys
 from pathlib import Path
 import numpy as np
-from detect.export import stage as export
+from detect.export.formats import write_network
 from detect.detector.load import as_network
 from extract.backbones.networks import build_backbone
 from train.end_to_end.finetune import join
 from train.heads.architectures import HeadConfig, build_head
 network = join(build_backbone("resnet50", "random"), build_head(HeadConfig(), 2048))
 as_network(network)({{"crops": np.zeros((1, 12, 160, 160, 3), np.uint8), "mask": np.ones((1, 12), bool)}})
-export._write(network, Path(sys.argv[1]), "detector", export.ExportConfig(format={format!r}), None)
+write_network(network, Path(sys.argv[1]), "detector", {format!r})
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < MOST_MEMORY
@@ -129,7 +131,7 @@ def test_what_is_for_tensorflow_loads_without_us(run, tmp_path, format):
     folder = export(ExportConfig(run=run, format=format, out=tmp_path / "out"))
     entries = json.loads((folder / CONTRACT).read_text())["networks"]
     assert all(entry["largest_difference"] <= TOLERANCE for entry in entries.values())
-    with pytest.raises(UserError, match=f"is in the format {format}, which detection does not run"):
+    with pytest.raises(UserError, match=f"is in the format {format}, which detect does not run"):
         open_detector(folder)
 
 
@@ -170,15 +172,17 @@ def test_a_network_over_crops_is_exported_as_one(run, tmp_path):
 
 
 def test_an_export_that_is_off_is_not_written(run, exported, tmp_path, monkeypatch):
-    true = module.load_network
+    true = formats.load_network
 
     def off(path, format):
         network = true(path, format)
         return lambda inputs: network(inputs) + 0.01
 
-    monkeypatch.setattr(module, "load_network", off)
-    monkeypatch.setattr(module, "_write", lambda _, __, name, *___: exported / f"{name}.onnx")
-    with pytest.raises(UserError, match=r"onnx is off by .*over 0\.0001; nothing was exported"):
+    monkeypatch.setattr(formats, "load_network", off)
+    monkeypatch.setattr(stage, "_write", lambda _, __, name, *___: exported / f"{name}.onnx")
+    with pytest.raises(
+        UserError, match=r"the onnx export gives other numbers .*0\.0001 is allowed\), so nothing was written"
+    ):
         export(ExportConfig(run=run, format="onnx", out=tmp_path / "off"))
     assert list(tmp_path.iterdir()) == []
 
@@ -231,9 +235,11 @@ def test_what_cannot_be_exported_is_told(run, tmp_path, monkeypatch):
         export(ExportConfig(run=run, format="onnx", precision="int8"))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(UserError, match="holds, something else than an export"):
+    with pytest.raises(UserError, match="holds something that is not an export"):
         export(ExportConfig(run=run, out=tmp_path / "mine"))
-    with pytest.raises(UserError, match="has no export for litert; run make export"):
+    with pytest.raises(
+        UserError, match=r"has no export for litert; run reelcheck export --run .* --format litert first"
+    ):
         open_detector(run, engine="litert")
     with pytest.raises(UserError, match="has its weights inside"):
         open_detector(run, weights="random", engine="onnx")
@@ -244,12 +250,12 @@ def test_what_cannot_be_exported_is_told(run, tmp_path, monkeypatch):
 
 def test_without_kept_crops_noise_is_checked_and_said(run, monkeypatch):
     nothing = None, np.zeros((0, FRAMES), bool), np.zeros(0, np.int64)
-    monkeypatch.setattr(module, "_crops", lambda *_: nothing)
+    monkeypatch.setattr(stage, "kept_crops", lambda *_: nothing)
     network = join(build_backbone("mobilenetv2", "random"), build_head(HeadConfig(units=8, dense=8), 1280))
-    checks = module._checks({"detector": as_network(network)}, *module._noise())
+    checks = parity.own_outputs({"detector": as_network(network)}, *parity.noise())
     assert [int(inputs["mask"].sum()) for inputs, _ in checks["detector"]] == [12, 12, 5]
-    with pytest.raises(UserError, match="int8 has to see real crops"):
-        module._reduced(ExportConfig(precision="int8", format="litert"), read_results(run), "backbone")
+    with pytest.raises(UserError, match="int8 needs real crops"):
+        stage._write(network, run, "backbone", ExportConfig(precision="int8", format="litert"), read_results(run))
 
 
 def test_tensorflow_is_not_imported_by_an_exported_engine(exported, tmp_path):

@@ -20,11 +20,11 @@ import numpy as np
 import pytest
 
 from cache.schema import FRAMES, UserError
-from detect.detector.verdict import Detector, Moment, SeenFrame, Verdict
+from detect.detector.verdict import Detector, SeenFrame, Verdict, WindowScore
 from detect.web import page as web_page
 from detect.web.config import WebConfig, check, is_loopback
 from detect.web.stage import main, private_folder
-from detect.web.uploads import Uploads, clip_seconds, copy_examples, draw_examples, what_is_too_much
+from detect.web.uploads import Uploads, clip_seconds, copy_examples, draw_examples, refusal_of
 from evaluate.stats.calibration import Temperature
 from extract.backbones.engines import Engine
 from extract.config import ExtractConfig
@@ -50,7 +50,7 @@ CROPS = np.zeros((FRAMES, 160, 160, 3), np.uint8)
 class Brightness:
     """Judges crops by how bright they are, so that no network has to be trained."""
 
-    judged = "crops"
+    input_kind = "crops"
     engine: Engine | None = None
 
     def probabilities(self, arrays, masks):
@@ -176,11 +176,11 @@ def test_what_is_too_large_or_too_long_is_refused_in_a_sentence(tmp_path, face):
     large = tmp_path / "large.mp4"
     with large.open("wb") as file:
         file.truncate(200 << 20)
-    assert what_is_too_much(large, 100 << 20, 120) == "it has 200 MB; this page takes clips of up to 100 MB."
+    assert refusal_of(large, 100 << 20, 120) == "it has 200 MB; this page takes clips of up to 100 MB."
     slow = write_clip(tmp_path / "slow.mp4", counting_images(5), times=[0, 1000, 2000, 3000, 7500])
-    assert "it plays for 300 s; this page takes clips of up to 120 s" in what_is_too_much(slow, 1 << 30, 120)
-    assert "no more" in what_is_too_much(tmp_path / "absent.mp4", 1 << 30, 120)
-    assert what_is_too_much(face, 1 << 30, 120) == ""
+    assert "it plays for 300 s; this page takes clips of up to 120 s" in refusal_of(slow, 1 << 30, 120)
+    assert "no longer here" in refusal_of(tmp_path / "absent.mp4", 1 << 30, 120)
+    assert refusal_of(face, 1 << 30, 120) == ""
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_verdict_in_plain_words():
     words = said(verdict())
     assert "The face looks fake" in words
     assert "Probability of fake, calibrated 87 %" in words
-    assert "The raw score is 0.930; from 0.5 on" in words
+    assert "The raw score is 0.930; a clip is called fake from 0.5 on." in words
     assert "A face was found in 12 of 12 frames (coverage 100 %)" in words
     assert "5.50 s face 96x96 at 80, 40" in words
     assert "The face looks real" in said(verdict(verdict="Real"))
@@ -242,17 +242,18 @@ def test_undecided_is_no_hint():
 
 
 @pytest.mark.parametrize(
-    ("reason", "words"),
+    ("outcome", "reason", "words"),
     [
         (
-            "unreadable: clip.mp4 cannot be decoded (Invalid data)",
+            "unreadable",
+            "clip.mp4 cannot be decoded (Invalid data)",
             "The clip cannot be decoded (Invalid data). Try a file",
         ),
-        ("timeout: was not finished after 300 s", "The clip was not finished after 300 s. Try a file"),
+        ("timeout", "was not finished after 300 s", "The clip was not finished after 300 s. Try a file"),
     ],
 )
-def test_a_failure_is_a_sentence_without_names(reason, words):
-    found = said(verdict(verdict="Failed", probability=None, reason=reason, frames=()))
+def test_a_failure_is_a_sentence_without_names(outcome, reason, words):
+    found = said(verdict(verdict="Failed", probability=None, outcome=outcome, reason=reason, frames=()))
     assert f"This clip cannot be judged {words}" in found
     assert "secret" not in found
 
@@ -264,14 +265,14 @@ def test_what_a_run_is_called_is_escaped():
 
 
 def test_the_timeline_says_when():
-    moments = (Moment(0, 6, 0.2, 1), Moment(3, 9, 0.8, 1), Moment(6, 12, None, 0), Moment(9, 15, 0.5, 1))
-    one = verdict(timeline=moments)
-    assert web_page.timeline_sentence(one, 0.5) == "Stretch by stretch, the clip looks fake at 3.0-15.0 s."
+    scores = ((0, 6, 0.2, 1), (3, 9, 0.8, 1), (6, 12, None, 0), (9, 15, 0.5, 1))
+    one = verdict(timeline=tuple(WindowScore(*score) for score in scores))
+    assert web_page.timeline_sentence(one, 0.5) == "Judged part by part, the clip looks fake at 3.0-15.0 s."
     html = web_page.verdict_html(one, CROPS, 0.5, "run")
     assert "<svg" in html
     assert "<svg" not in web_page.verdict_html(verdict(), CROPS, 0.5, "run")
-    assert "No stretch" in web_page.timeline_sentence(one, 0.9)
-    nobody = verdict(timeline=(Moment(0, 6, None, 0), Moment(3, 9, None, 0)))
+    assert "No part" in web_page.timeline_sentence(one, 0.9)
+    nobody = verdict(timeline=(WindowScore(0, 6, None, 0), WindowScore(3, 9, None, 0)))
     assert "enough of a face" in web_page.timeline_sentence(nobody, 0.5)
 
 
@@ -303,7 +304,7 @@ def app():
 
 
 def judge(app):
-    return app.Judge(detector(), "drawn")
+    return app.PageDetector(detector(), "drawn")
 
 
 def silent(share, what):
@@ -351,9 +352,9 @@ def test_who_lets_the_network_in_is_warned(app, monkeypatch, capsys):
     monkeypatch.setattr(app, "open_page", end)
     monkeypatch.setattr("signal.signal", lambda *arguments: None)
     assert main(["--host", "0.0.0.0"]) == 0
-    assert "asks for no password" in capsys.readouterr().err
+    assert "has no password" in capsys.readouterr().err
     assert main(["--host", "0.0.0.0", "--live", "0"]) == 0
-    assert "can use this page and is shown the picture of the live source; it asks" in capsys.readouterr().err
+    assert "can use this page and sees the picture of the live source; it has" in capsys.readouterr().err
     assert main(["--live", "0"]) == 0
     assert capsys.readouterr().err == ""
 

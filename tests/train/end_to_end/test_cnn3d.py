@@ -133,7 +133,7 @@ def test_detection_and_plain_keras_give_the_stored_probabilities(run_folder, sou
     networks = [keras.models.load_model(run_folder / name) for name in (MODEL_KERAS, MODEL_H5)]
     detector = open_detector(run_folder)
     store = create_store(Path(read_run(source).config["features"]).parent, PROFILE.crops)
-    for row in detector.embedded(rows_from_store(list(find_rows(read_indexes(store)).values()))):
+    for row in detector.with_features(rows_from_store(list(find_rows(read_indexes(store)).values()))):
         assert row.array is not None
         assert detector.probability(row.array, row.status) == pytest.approx(stored[row.id], abs=1e-5)
         for saved in networks:

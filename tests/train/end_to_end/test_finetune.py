@@ -147,7 +147,7 @@ def test_detection_gives_the_stored_probability_wherever_the_folder_went(tuned, 
     features = Path(read_run(source).config["features"])
     store = create_store(features.parent, PROFILE.crops)
     stored = {row["id"]: float(row["probability"]) for row in rows_of(tuned / PREDICTIONS)}
-    for row in detector.embedded(rows_from_store(list(find_rows(read_indexes(store)).values()))):
+    for row in detector.with_features(rows_from_store(list(find_rows(read_indexes(store)).values()))):
         assert row.array is not None
         assert detector.probability(row.array, row.status) == pytest.approx(stored[row.id], abs=1e-3)
     (moved / BACKBONE_WEIGHTS).write_bytes((moved / BACKBONE_WEIGHTS).read_bytes()[:-1] + b"x")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cache.schema import UserError
-from detect.detector.networks import EnsembleJudge, FeatureJudge
+from detect.detector.networks import EnsembleScorer, FeatureScorer
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.read import read_results
 from extract.backbones.engines import Engine
@@ -121,14 +121,14 @@ def test_members_that_do_not_fit_together_are_refused(runs, store, tmp_path):
 
 
 def test_an_ensemble_without_its_description_is_told(runs, tmp_path):
-    from detect.detector.load import bring_to_life
+    from detect.detector.load import load_scorer
 
     broken = tmp_path / "broken"
     shutil.copytree(runs / "three", broken)
     config = json.loads((broken / CONFIG).read_text())
     (broken / CONFIG).write_text(json.dumps(config | {"ensemble": {"kind": "average"}}))
     with pytest.raises(UserError, match="does not describe an ensemble"):
-        bring_to_life(broken)
+        load_scorer(broken)
 
 
 def test_members_judge_what_they_were_trained_on_and_features_are_made_once():
@@ -139,9 +139,9 @@ def test_members_judge_what_they_were_trained_on_and_features_are_made_once():
             made.append(judged)
             return np.full((len(crops), 3), value)
 
-        return FeatureJudge(Engine(run, 24), lambda inputs: inputs["features"][:, 0, :1] / 10, judged)
+        return FeatureScorer(Engine(run, 24), lambda inputs: inputs["features"][:, 0, :1] / 10, judged)
 
-    judge = EnsembleJudge([member("a", 1), member("a", 2), member("b", 7)], Mixture("average", (0.25, 0.25, 0.5)))
+    judge = EnsembleScorer([member("a", 1), member("a", 2), member("b", 7)], Mixture("average", (0.25, 0.25, 0.5)))
     crops, masks = np.zeros((2, 12, 160, 160, 3), np.uint8), np.ones((2, 12), bool)
     assert judge.probabilities(crops, masks) == pytest.approx([0.25 * 0.1 + 0.25 * 0.1 + 0.5 * 0.7] * 2)
     assert made == ["a", "b"]

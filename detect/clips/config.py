@@ -1,0 +1,81 @@
+"""The settings of `detect`, and what is refused before any work is done."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cache.cli import option
+from cache.commands import flag
+from cache.schema import UserError
+from detect.clips.results_file import Style
+from detect.detector.contract import EngineName
+from detect.detector.verdict import DEFAULT_WINDOW, JudgeOptions, require_threshold, require_window
+from evaluate.stats.metrics import THRESHOLD
+
+
+@dataclass(frozen=True)
+class DetectConfig:
+    """Which detector judges the clips, how, and where the verdicts go."""
+
+    run: Path | None = option(None, "the run folder, or an export of one (default: the newest below runs/)")
+    ensemble: tuple[Path, ...] = option(
+        (), "judge by the mean probability of these runs", nargs="+", type=Path, metavar="RUN"
+    )
+    engine: EngineName = option("keras", "what runs the networks; all but keras need an export")
+    weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
+    detector_file: Path | None = option(None, "yunet's ONNX file, if it has moved since then")
+    threshold: float = option(THRESHOLD, "probability from which a clip is called fake")
+    faces: int = option(1, "people to judge in each clip, the largest face first")
+    timeline: float | None = option(
+        None,
+        f"judge long clips in windows of this many seconds too ({DEFAULT_WINDOW:g} if no number follows)",
+        nargs="?",
+        const=DEFAULT_WINDOW,
+        metavar="SECONDS",
+    )
+    format: Style = option("table", "how verdicts are printed")
+    json: bool = option(False, "the same as --format jsonl: with the time and box of each frame")
+    out: Path | None = option(
+        None, "a .csv or .jsonl file that grows clip by clip; the same call continues it", metavar="FILE"
+    )
+    show: Path | None = option(None, "draw the crops, twenty clips to a file", metavar="OUT.png")
+    explain: Path | None = option(
+        None, "the same, with how much each frame and part of a face counts for the verdict", metavar="OUT.png"
+    )
+    allow_url: bool = option(False, "download clips that are named by an http(s) address")
+    workers: int = option(2, "clips decoded at once")
+
+    @property
+    def style(self) -> Style:
+        """How verdicts are printed."""
+        return "jsonl" if self.json else self.format
+
+    @property
+    def options(self) -> JudgeOptions:
+        """How each clip is judged."""
+        return JudgeOptions(self.threshold, self.faces, self.timeline)
+
+
+def check(config: DetectConfig) -> None:
+    """Raises a UserError for settings that cannot work, and makes the folders of the sheets."""
+    require_threshold(config.threshold)
+    for name in ("faces", "workers"):
+        if getattr(config, name) < 1:
+            raise UserError(f"{flag(name, getattr(config, name))} is not 1 or more; give a number such as 2.")
+    if config.timeline is not None:
+        require_window("timeline", config.timeline)
+    for name in ("show", "explain"):
+        if path := getattr(config, name):
+            _require_png(name, path)
+    if config.show and config.show == config.explain:
+        raise UserError(f"{flag('show')} and {flag('explain')} both name {config.show}; give each a name of its own.")
+
+
+def _require_png(name: str, path: Path) -> None:
+    if path.suffix != ".png":
+        raise UserError(f"{flag(name, path)} is not a PNG; give a name that ends in .png.")
+    if path.is_dir():
+        raise UserError(f"{flag(name, path)} is a folder; give the name of a file.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path.parent} cannot be written ({error.strerror}); choose another {flag(name)}.") from None

@@ -1,0 +1,139 @@
+"""The files of an export: how a network is written in each format, and how TensorFlow's formats are read back."""
+
+import gc
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from cache.keras_start import quiet_stderr
+from cache.schema import CROP_SIZE, FRAMES
+from detect.detector.contract import PORTABLE, SUFFIXES
+from detect.detector.load import as_network
+from detect.detector.networks import Network
+from detect.detector.portable import load_network
+
+if TYPE_CHECKING:
+    import keras
+
+Precision = Literal["float32", "float16", "int8"]
+Clips = tuple[np.ndarray, np.ndarray]
+"""Crops uint8 (N, 12, 160, 160, 3) and their masks bool (N, 12)."""
+
+
+def write_network(
+    network: "keras.Model",
+    into: Path,
+    name: str,
+    format: str,
+    precision: Precision = "float32",
+    examples: Clips | None = None,
+) -> Path:
+    """Writes `network`, called `name`, into a folder; returns the file, or the folder of a SavedModel.
+
+    `examples` are clips whose values int8 is scaled to.
+    """
+    path = into / f"{name}{SUFFIXES[format]}"
+    with _silenced(), _frequent_garbage_collection():
+        if format in ("keras", "h5"):
+            network.save(path)
+        else:
+            kind = {"savedmodel": "tf_saved_model"}.get(format, format)
+            network.export(str(path), format=kind, verbose=False, **_litert_options(name, precision, examples))
+    return path
+
+
+def _litert_options(name: str, precision: Precision, examples: Clips | None) -> dict[str, Any]:
+    """Returns the converter's settings for fewer bits than float32."""
+    if precision == "float32":
+        return {}
+    import tensorflow as tf
+
+    options: dict[str, Any] = {"optimizations": [tf.lite.Optimize.DEFAULT]}
+    if precision == "float16":
+        return options | {"target_spec": {"supported_types": [tf.float16]}}
+    if name == "head":  # it is small, and stays in float32
+        return {}
+    assert examples is not None
+
+    def inputs() -> Iterator[dict[str, np.ndarray]]:
+        for clip, mask in zip(*examples, strict=True):
+            if name == "detector":
+                yield {"crops": clip[None], "mask": mask[None]}
+            else:
+                yield from ({"crops": frame[None]} for frame in clip[mask])
+
+    return options | {"representative_dataset": inputs}
+
+
+def detector_of_layers(backbone: "keras.Model", head: "keras.Model") -> "keras.Model":
+    """Returns the detector made of layers alone: HDF5 confuses an operation, such as reshape, with the layer."""
+    import keras
+
+    crops = keras.Input((FRAMES, CROP_SIZE, CROP_SIZE, 3), dtype="uint8", name="crops")
+    mask: Any = keras.Input((FRAMES,), dtype="bool", name="mask")
+    features = keras.layers.TimeDistributed(backbone, name="backbone")(crops)
+    return keras.Model({"crops": crops, "mask": mask}, head({"features": features, "mask": mask}), name="detector")
+
+
+def read_network(path: Path, format: str) -> Network:
+    """Returns the network in `path`, loaded as somebody without this project loads it."""
+    return load_network(path, format) if format in PORTABLE else _load_tensorflow(path)
+
+
+def _load_tensorflow(path: Path) -> Network:
+    with _silenced():
+        if path.is_dir():
+            import tensorflow as tf
+
+            loaded = tf.saved_model.load(str(path))
+            serve: Any = loaded.signatures["serving_default"]  # pyright: ignore[reportAttributeAccessIssue]
+
+            def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+                outputs = serve(**{name: tf.constant(value) for name, value in inputs.items()})
+                return next(iter(outputs.values())).numpy()
+
+            # The loaded object owns the variables; without it they would be freed.
+            run.owner = loaded  # pyright: ignore[reportFunctionMemberAccess]
+            return run
+        import keras
+
+        return as_network(keras.models.load_model(path))  # pyright: ignore[reportArgumentType]
+
+
+@contextmanager
+def _frequent_garbage_collection() -> Iterator[None]:
+    """Has garbage collected soon after it arises.
+
+    tf2onnx copies the whole network for each of its optimisers, in objects that refer to each other. At Python's own
+    pace, which depends on how many objects exist, the copies of a ResNet50 pile up to 7 GB; like this, to 3.
+    """
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(before[0], 2, 1)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Keeps the converters' log lines off the terminal; their errors are exceptions all the same."""
+    loggers = [logging.getLogger(name) for name in ("absl", "tf2onnx", "tensorflow")]
+    before = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings(), quiet_stderr():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

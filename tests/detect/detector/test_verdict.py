@@ -1,0 +1,84 @@
+"""The detector as others call it: on a file and on decoded frames, silent, with the same verdict."""
+
+import numpy as np
+import pytest
+
+from cache.profile import CropProfile
+from cache.schema import FRAMES, UserError
+from detect.detector.networks import CropScorer
+from detect.detector.verdict import Detector, JudgeOptions
+from extract.clips.decode import play, read_times
+from tests.clips import counting_images, read_number, write_clip
+
+
+def level(inputs) -> np.ndarray:
+    return inputs["crops"][:, 0].mean(axis=(1, 2, 3))[:, None] / 255
+
+
+@pytest.fixture
+def detector():
+    """Takes clips as face crops, so that every frame is one."""
+    return Detector(CropProfile(detector="none", detector_file=""), CropScorer(level), None, None)
+
+
+@pytest.mark.parametrize("count", [1, 12, 13, 60])
+def test_frames_in_memory_get_the_verdict_of_their_file(detector, tmp_path, capsys, count):
+    path = write_clip(tmp_path / "clip.mp4", counting_images(count))
+    expected = detector.judge_clip(path)
+    times, _, scale = read_times(path)
+    frames = np.stack([frame() for _, frame in play(path)])
+    verdict = detector.judge_frames(frames, [time * scale for time in times], name=str(path))
+    assert verdict.as_dict() == expected.as_dict()
+    assert len(verdict.frames) == min(count, FRAMES)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_frames_without_times_are_evenly_spaced(detector):
+    verdict = detector.judge_frames([np.full((20, 30, 3), 200, np.uint8)] * 25)
+    assert [frame.seconds for frame in verdict.frames] == [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23]
+    assert verdict.verdict == "Fake"
+
+
+def test_the_threshold_is_what_the_caller_says(detector, tmp_path):
+    path = write_clip(tmp_path / "clip.mp4", [np.full((64, 64, 3), 100, np.uint8)] * 5)
+    assert detector.judge_clip(path).verdict == "Real"
+    assert detector.judge_clip(path, threshold=0.3).verdict == "Fake"
+    (((verdict, _),),) = detector.judge([path], JudgeOptions(0.3))
+    assert verdict.verdict == "Fake"
+
+
+def test_a_file_that_cannot_be_read_has_its_outcome_apart_from_its_reason(detector, tmp_path):
+    (tmp_path / "text.mp4").write_text("no video")
+    verdict = detector.judge_clip(tmp_path / "text.mp4")
+    assert (verdict.verdict, verdict.outcome) == ("Failed", "unreadable")
+    assert verdict.reason.startswith("text.mp4 cannot be decoded")
+    assert verdict.explanation == f"unreadable: {verdict.reason}"
+
+
+@pytest.mark.parametrize(
+    ("frames", "seconds", "message"),
+    [
+        (np.zeros((0, 8, 8, 3), np.uint8), None, "there is no frame"),
+        (np.zeros((2, 8, 8, 3), np.float32), None, r"a frame is float32 \(8, 8, 3\); give frames uint8"),
+        (np.zeros((2, 8, 8), np.uint8), None, r"a frame is uint8 \(8, 8\)"),
+        (np.zeros((2, 8, 8, 4), np.uint8), None, r"a frame is uint8 \(8, 8, 4\)"),
+        (np.zeros((2, 0, 8, 3), np.uint8), None, "a frame is 8 x 0 pixels"),
+        (["frame"], None, "a frame is str"),
+        (np.zeros((2, 8, 8, 3), np.uint8), [0.0], "2 frames and 1 times"),
+        (np.zeros((2, 8, 8, 3), np.uint8), [1.0, 1.0], "do not ascend"),
+        (np.zeros((2, 8, 8, 3), np.uint8), [1.0, float("nan")], "do not ascend"),
+    ],
+)
+def test_what_are_no_frames_is_one_sentence(detector, frames, seconds, message):
+    with pytest.raises(UserError, match=message):
+        detector.judge_frames(frames, seconds)
+
+
+def test_frames_are_chosen_by_their_times(detector):
+    images = counting_images(40)
+    seconds = np.concatenate([np.arange(20) * 0.01, 10 + np.arange(20)])
+    from extract.clips.decoded import sample_images
+
+    chosen = [read_number(image) for image in sample_images(images, seconds, "uniform").images]
+    assert chosen[0] == 19
+    assert chosen[-1] == 38
