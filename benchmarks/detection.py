@@ -21,7 +21,7 @@ from detect.detector.verdict import Detector
 from detect.export.stage import ExportConfig, export
 from detect.stream.frame_sources import Frame, Source, open_source
 from detect.stream.stage import StreamConfig, watch
-from extract.clips.face_detectors import detector_hash
+from extract.clips.face_detectors import face_detector_hash
 from train.fit import FitConfig, fit
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +36,7 @@ TIMES = 6
 def _run() -> Iterator[Path]:
     """Gives the folder of a run, a ResNet50 with random weights and an LSTM, and its export to ONNX."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        features = make_features(Path(folder), CropProfile(detector_file=detector_hash("haar", None)))
+        features = make_features(Path(folder), CropProfile(detector_file=face_detector_hash("haar", None)))
         run = fit(FitConfig(features=features.folder, runs=Path(folder) / "runs", name="run", epochs=1, dense=16))
         export(ExportConfig(run=run, format="onnx", weights="random"))
         yield run

@@ -11,7 +11,7 @@ from cache.schema import UserError
 from extract.backbones.engines import EngineName, Precision
 from extract.backbones.networks import BackboneName, identify_weights
 from extract.clips.decode import Limits, Sampling
-from extract.clips.face_detectors import DetectorName, detector_hash
+from extract.clips.face_detectors import DetectorName, face_detector_hash
 from extract.readers.layouts import Compression, Layout
 
 BackendName = Literal["local", "loky", "ray", "dask"]
@@ -62,7 +62,7 @@ class ExtractConfig:
     @property
     def crop_profile(self) -> CropProfile:
         """The part of the profile that decides the crops."""
-        file_hash = detector_hash(self.detector, self.detector_file)
+        file_hash = face_detector_hash(self.detector, self.detector_file)
         return CropProfile(self.sampling, self.detector, file_hash, self.margin)
 
     @property

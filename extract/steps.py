@@ -19,7 +19,7 @@ from cache.shard import ShardIndex, read_arrays
 from cache.store import StoredRow
 from extract.backbones.engines import Engine
 from extract.clip_workers import map_clips
-from extract.clips.crops import ClipCrops, crop_clip
+from extract.clips.crops import CroppedClip, crop_clip
 from extract.clips.decode import ClipError, Limits
 
 READ_AHEAD = 8
@@ -57,13 +57,13 @@ def rows_from_videos(
         return
     tasks = ((record, (path, profile, limits, detector_file)) for record, path in videos)
     for record, result in map_clips(crop_clip, tasks, min(workers, len(videos)), limits.seconds):
-        if isinstance(result, ClipCrops):
+        if isinstance(result, CroppedClip):
             for kind, seconds in result.seconds.items():
                 clock.add(kind, seconds)
         yield crop_row(record, result)
 
 
-def crop_row(record: VideoRecord, result: ClipCrops | ClipError) -> Row:
+def crop_row(record: VideoRecord, result: CroppedClip | ClipError) -> Row:
     """Returns the row of `record` with its crops, or with its failure."""
     if isinstance(result, ClipError):
         return failed_row(record, result.outcome, result.reason)

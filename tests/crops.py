@@ -12,12 +12,12 @@ from cache.profile import CropProfile, FeatureProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, VideoRecord, mask_of
 from cache.store import Store, create_store, find_rows, open_writer, read_indexes
 from extract.backbones.engines import make_engine
-from extract.clips.face_detectors import detector_hash
+from extract.clips.face_detectors import face_detector_hash
 from extract.steps import Clock, rows_from_store, rows_with_features
 from tests.stores import pairs
 from train.fit import FitConfig, fit
 
-PROFILE = FeatureProfile(CropProfile(detector_file=detector_hash("haar", None)), "mobilenetv2", "random:0")
+PROFILE = FeatureProfile(CropProfile(detector_file=face_detector_hash("haar", None)), "mobilenetv2", "random:0")
 RECORDS = pairs(people=6, clips=1, tested=2)
 """Twelve clips: six real, six fake, a third of them to test on."""
 

@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 
 from cache.profile import CropProfile
-from extract.clips.crops import ClipCrops, crop_clip
+from extract.clips.crops import CroppedClip, crop_clip
 from extract.clips.decode import Limits
 from tests.clips import counting_images, turn_display, write_clip, write_sound
 
@@ -338,7 +338,7 @@ def make_names(folder: Path, clips: dict[str, Path]) -> None:
             continue
 
 
-def crop_or_misbehave(path: Path, profile: CropProfile, limits: Limits) -> tuple[int, ClipCrops]:
+def crop_or_misbehave(path: Path, profile: CropProfile, limits: Limits) -> tuple[int, CroppedClip]:
     """Returns the worker's process id and the crops, except where the name makes it do what a broken decoder can do."""
     if "kills" in path.name:
         ctypes.string_at(0)

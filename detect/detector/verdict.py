@@ -15,9 +15,9 @@ from evaluate.stats.calibration import Temperature
 from evaluate.stats.metrics import THRESHOLD
 from extract.backbones.engines import Engine
 from extract.clip_workers import map_clips
-from extract.clips.crops import ClipCrops, crop_parts
+from extract.clips.crops import CroppedClip, crop_people_and_windows
 from extract.clips.decode import ClipError, Limits
-from extract.clips.face_detectors import detector_hash
+from extract.clips.face_detectors import face_detector_hash
 from extract.steps import Clock, crop_row, rows_with_features
 
 
@@ -133,9 +133,11 @@ class Detector:
         """Yields the rows of crops of each clip, its people, then its windows; puts each into `held` as well."""
         given = (self.profile, limits, self.detector_file, ask.faces, ask.window)
         tasks = ((str(number), (clip, *given)) for number, clip in enumerate(clips))
-        for number, found in map_clips(crop_parts, tasks, max(1, min(workers, len(clips))), limits.seconds):
+        for number, found in map_clips(
+            crop_people_and_windows, tasks, max(1, min(workers, len(clips))), limits.seconds
+        ):
             if isinstance(found, ClipError):
-                parts: list[tuple[ClipCrops | ClipError, _Span | None]] = [(found, None)]
+                parts: list[tuple[CroppedClip | ClipError, _Span | None]] = [(found, None)]
             else:
                 parts = [(person, None) for person in found.people]
                 parts += zip(found.windows, found.spans, strict=True)
@@ -202,13 +204,13 @@ def require_threshold(threshold: float) -> None:
         raise UserError(f"--threshold {threshold:g} is not a probability; give a number from 0 to 1.")
 
 
-def row_of(name: str, found: ClipCrops | ClipError) -> Row:
+def row_of(name: str, found: CroppedClip | ClipError) -> Row:
     """Returns the row of crops, or of the failure, of what calls itself `name`."""
     return crop_row(VideoRecord(name, name, 0, "", "", "", "", 0, 0), found)
 
 
 def _refuse_other_detector(crops: CropProfile, file: Path | None) -> None:
-    here = detector_hash(crops.detector, file)
+    here = face_detector_hash(crops.detector, file)
     if here != crops.detector_file:
         what = "install the locked version of opencv-python-headless"
         if crops.detector == "yunet":

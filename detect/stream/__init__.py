@@ -1,1 +1,1 @@
-"""Verdicts on a camera, an address or a file while it plays: `python -m detect stream`."""
+"""Verdicts on a camera, an address or a file while it plays: `reelcheck stream`."""

@@ -1,4 +1,4 @@
-"""Frames as they come, from a camera, an address or a file, and the few of them that are judged."""
+"""Where frames come from: a camera, an address or a file. Also chooses the few that are judged."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from cache.schema import FRAMES, UserError
 from extract.clips.decode import CONTAINERS, ClipError, Limits, choose, play, read_times
 
 Picture = Callable[[], np.ndarray]
-"""Returns a frame as uint8 RGB (H, W, 3); most frames are never asked for it."""
+"""Returns a frame as uint8 RGB (H, W, 3). It is a function because most frames are never converted."""
 
 TIMEOUT = 5.0
 """Seconds without a frame after which a source counts as lost."""
@@ -24,22 +24,22 @@ FORMATS = f"{CONTAINERS},rtsp,mpjpeg"
 
 
 class Lost(Exception):
-    """A live source that has ended or fails; its text says how."""
+    """A live source has ended or failed; the text says how."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One frame: seconds from the source's first one, and its picture."""
+    """One frame: its time in seconds from the first frame of the source, and its picture."""
 
     seconds: float
     picture: Picture
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
-    """What is watched: `frames` opens it anew and yields its frames, raising Lost where it `lives` on elsewhere.
+class FrameSource:
+    """What is watched. `frames` opens it and yields its frames; a live source (`lives`) raises Lost at its end.
 
-    `moments` are the seconds at which frames are taken, for a file that is shorter than a window; None else.
+    `moments` are the seconds at which frames are taken from a file shorter than a window; None for all others.
     """
 
     name: str
@@ -48,30 +48,32 @@ class Source:
     moments: Sequence[float] | None = None
 
 
-def open_source(word: str, window: float) -> Source:
-    """Returns the source that `word` names: a camera's number, an address, or a file.
+def open_source(word: str, window: float) -> FrameSource:
+    """Returns the source called `word`: the number of a camera, an address, or a file.
 
-    A file shorter than `window` seconds is sampled as a clip, so that its last verdict is that of detection on it.
-    A UserError says that `word` is none of these.
+    A file shorter than `window` seconds is sampled as a clip, so its last verdict equals that of `detect`.
+    Raises a UserError if `word` is none of these.
     """
-    if word.isdecimal() and len(word) < 10:  # OpenCV counts in 32 bits
-        return Source(f"camera {word}", True, lambda: _camera(int(word)))
+    if word.isdecimal() and len(word) < 10:  # OpenCV numbers cameras in 32 bits
+        return FrameSource(f"camera {word}", True, lambda: _camera(int(word)))
     if "://" in word:
-        return Source(word, True, lambda: _address(word))
+        return FrameSource(word, True, lambda: _address(word))
     path = Path(word)
     if not path.is_file():
-        raise UserError(f"{word} is no file, no camera's number and no address such as rtsp://host/path; name one.")
+        raise UserError(
+            f"{word} is not a file, a camera's number or an address such as rtsp://host/path; give one of these."
+        )
     try:
         times, end, scale = read_times(path)
     except ClipError as error:
         raise UserError(f"{word} cannot be watched ({error.reason}); give another source.") from None
     seconds = [float((at - times[0]) * scale) for at in choose(times, end, "uniform")]
     moments = seconds if times and (end - times[0]) * scale <= window else None
-    return Source(word, False, lambda: _file(path, scale), moments)
+    return FrameSource(word, False, lambda: _file(path, scale), moments)
 
 
 def sampled(frames: Iterable[Frame], window: float, moments: Sequence[float] | None) -> Iterator[Frame]:
-    """Yields the frames on display at `moments`, or without end at the middles of spans of a twelfth of `window`."""
+    """Yields the frames on display at `moments`. If None: in the middle of each twelfth of `window`, without end."""
     spacing = Fraction(window).limit_denominator(1000) / FRAMES
     regular = (float((number + Fraction(1, 2)) * spacing) for number in count())
     due = regular if moments is None else iter(moments)
@@ -88,7 +90,7 @@ def sampled(frames: Iterable[Frame], window: float, moments: Sequence[float] | N
 
 
 def paced(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """Passes `frames` on, none before its time."""
+    """Yields `frames`, none before its time."""
     start: float | None = None
     for frame in frames:
         start = time.monotonic() - frame.seconds if start is None else start
@@ -117,7 +119,7 @@ def _camera(number: int) -> Iterator[Frame]:
 
 
 def _address(address: str) -> Iterator[Frame]:
-    """Yields frames at the time they arrive: clocks of senders begin anew whenever they like."""
+    """Yields frames with their time of arrival: the sender's clock may start again at any moment."""
     options = {"rtsp_transport": "tcp", "format_whitelist": FORMATS, "rw_timeout": str(int(TIMEOUT * 1e6))}
     try:
         with av.open(address, options=options, timeout=TIMEOUT, metadata_errors="ignore") as container:

@@ -1,4 +1,4 @@
-"""The annotated video of a stream: each picture with the face's box and the verdict of the moment."""
+"""The annotated video of a stream: each picture with the face's box and the current verdict."""
 
 import queue
 import threading
@@ -14,22 +14,22 @@ from detect.detector.verdict import Verdict
 from detect.stream.frame_sources import Frame
 
 COLOURS = {"Fake": (213, 94, 0), "Real": (0, 114, 178), "Undecided": (120, 120, 120), "Failed": (120, 120, 120)}
-"""RGB; the verdict stands beside it in words."""
+"""RGB. The verdict is also written as text."""
 WAITING = 8
-"""Pictures held for writing; where writing does not keep up, pictures are left out."""
+"""Pictures that wait to be written. If writing is too slow, further pictures are left out."""
 CLOCK = Fraction(1, 1000)
 
 
 class Overlay:
-    """Writes an MP4 in the background; `verdict` is what the pictures say from now on."""
+    """Writes an MP4 in the background. Pictures written from now on show `verdict`."""
 
     def __init__(self, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.open("wb").close()  # PyAV would only fail with the first picture
+            path.open("wb").close()  # PyAV would fail only at the first picture
             self._file = av.open(str(path), "w")
-        except OSError as error:  # as PyAV's errors of this kind are
-            raise _unwritten(path, error) from None
+        except OSError as error:  # PyAV's errors about files are OSErrors too
+            raise _write_error(path, error) from None
         self._path = path
         self._failure: UserError | None = None
         self.verdict: Verdict | None = None
@@ -41,7 +41,7 @@ class Overlay:
         self._thread.start()
 
     def add(self, frame: Frame) -> None:
-        """Takes a frame, if there is room for it; a UserError says that the file can be written no more."""
+        """Queues a frame if there is room; raises a UserError if writing has failed."""
         if self._failure:
             raise self._failure
         try:
@@ -50,7 +50,7 @@ class Overlay:
             self.left_out += 1
 
     def close(self) -> None:
-        """Writes what is waiting, and ends the file; a UserError as `add`."""
+        """Writes the waiting frames and closes the file; raises a UserError like `add`."""
         self._waiting.put(None)
         self._thread.join()
         try:
@@ -59,27 +59,27 @@ class Overlay:
                     self._file.mux(packet)
             self._file.close()
         except Exception as error:  # noqa: BLE001 - encoders and OpenCV have errors of their own
-            self._failure = self._failure or _unwritten(self._path, error)
+            self._failure = self._failure or _write_error(self._path, error)
         if self._failure:
             raise self._failure
 
     def _write_all(self) -> None:
         while (frame := self._waiting.get()) is not None:
             if self._failure:
-                continue  # goes on taking frames, or whoever gives them would wait for ever
+                continue  # keeps emptying the queue; otherwise `close` would wait for ever
             try:
                 self._write(np.ascontiguousarray(frame.picture()), frame.seconds)
             except Exception as error:  # noqa: BLE001 - encoders and OpenCV have errors of their own
-                self._failure = _unwritten(self._path, error)
+                self._failure = _write_error(self._path, error)
 
     def _write(self, picture: np.ndarray, seconds: float) -> None:
-        height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2  # H.264 halves its colours
+        height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2  # H.264 needs even sides
         if self._stream is None:
             self._stream = self._add_stream(width, height)
         if (self._stream.width, self._stream.height) != (width, height):
             picture = cv2.resize(picture, (self._stream.width, self._stream.height))
         image = av.VideoFrame.from_ndarray(annotated(picture[:height, :width], self.verdict), format="rgb24")
-        # A source that was lost begins at 0 again, a file goes on.
+        # A lost source restarts at 0, but times in a file must grow.
         self._last = max(self._last + 1, round(seconds / CLOCK))
         image.pts, image.time_base = self._last, CLOCK
         for packet in self._stream.encode(image):
@@ -93,13 +93,13 @@ class Overlay:
         return stream
 
 
-def _unwritten(path: Path, error: Exception) -> UserError:
+def _write_error(path: Path, error: Exception) -> UserError:
     reason = getattr(error, "strerror", None) or error
     return UserError(f"{path} cannot be written ({reason}); choose another --overlay.")
 
 
 def annotated(picture: np.ndarray, verdict: Verdict | None) -> np.ndarray:
-    """Returns the uint8 RGB `picture` with the verdict written over it, and a box around the face it is about."""
+    """Returns the uint8 RGB `picture` with the verdict written on it and a box around the face."""
     picture = np.ascontiguousarray(picture).copy()
     if verdict is None:
         return picture
@@ -108,8 +108,8 @@ def annotated(picture: np.ndarray, verdict: Verdict | None) -> np.ndarray:
     if verdict.frames and (box := verdict.frames[-1].box):
         x, y, width, height = box
         cv2.rectangle(picture, (x, y), (x + width, y + height), colour, thick)
-    said = verdict.reason if verdict.probability is None else f"p(fake) {verdict.probability:.2f}"
-    text = f"{verdict.verdict}  {said}".encode("ascii", "replace").decode()  # OpenCV's letters are no more than that
+    detail = verdict.reason if verdict.probability is None else f"p(fake) {verdict.probability:.2f}"
+    text = f"{verdict.verdict}  {detail}".encode("ascii", "replace").decode()  # OpenCV draws ASCII only
     width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)[0][0]
     scale *= min(1.0, (picture.shape[1] - 20) / width)
     size, below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)

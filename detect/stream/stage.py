@@ -1,4 +1,4 @@
-"""python -m detect stream SOURCE: verdicts on a camera, an address or a file while it runs, as JSON Lines."""
+"""reelcheck stream SOURCE: verdicts on a camera, an address or a file while it plays, as JSON Lines."""
 
 import contextlib
 import json
@@ -16,37 +16,35 @@ from cache.cli import Parser, add_flags, option, read_flags
 from cache.schema import UserError, printable
 from detect.detector.load import newest, open_detector
 from detect.detector.verdict import Detector, Verdict, require_threshold
-from detect.stream.frame_sources import Frame, Lost, Picture, Source, open_source, paced, sampled
+from detect.stream.frame_sources import Frame, FrameSource, Lost, Picture, open_source, paced, sampled
 from detect.stream.overlay import Overlay
-from detect.stream.recent_frames import Ring
+from detect.stream.recent_frames import RecentFrames
 from evaluate.stats.metrics import THRESHOLD
 from extract.clips.decode import ClipError
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
-"""Seconds before a lost source is opened again: twice as long each time, up to the longest."""
+"""Seconds before a lost source is opened again. The wait doubles after each failure, up to the longest."""
 
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """How to watch, and with what."""
+    """What to watch with, and how."""
 
     run: Path | None = option(None, "the run folder, or an exported one (default: the newest below runs/)")
     engine: str = option("keras", "what runs the networks: keras, or onnx, litert, openvino after make export")
     weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
     detector_file: Path | None = option(None, "yunet's ONNX file, if it has moved since then")
     threshold: float = option(THRESHOLD, "probability from which it is called fake")
-    window: float = option(
-        6.0, "seconds that a verdict looks back on, in twelve frames; each twelfth one more is taken"
-    )
-    overlay: Path | None = option(None, "an .mp4 to write, the picture with box and verdict in it")
-    fast: bool = option(False, "watch a file as fast as it can be judged, and drop nothing")
-    retries: int | None = option(None, "times to open a lost source again in a row (default: for ever)")
+    window: float = option(6.0, "seconds that a verdict looks back; a frame is taken every twelfth of that")
+    overlay: Path | None = option(None, "an .mp4 to write: the picture with box and verdict")
+    fast: bool = option(False, "judge a file as fast as possible, without dropping frames")
+    retries: int | None = option(None, "how often in a row to reopen a lost source (default: for ever)")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Watches the source named in `argv` until it ends, or Ctrl-C; prints a line of JSON for each verdict.
+    """Watches the source named in `argv` until it ends or Ctrl-C; prints one line of JSON per event.
 
-    Returns the exit status: 2 for a source that was given up, else 0.
+    Returns the exit status: 2 if the source was given up, else 0.
     """
     parser = Parser(prog="python -m detect stream", description=__doc__)
     parser.add_argument("source", metavar="SOURCE", help="a camera's number, an address such as rtsp://..., or a file")
@@ -62,39 +60,39 @@ def main(argv: Sequence[str]) -> int:
             for event in events:
                 print(json.dumps(event), flush=True)
                 status = 2 if event["event"] == "given up" else status
-        except KeyboardInterrupt:  # it came while an event was printed, so that `watch` has yet to hear of it
+        except KeyboardInterrupt:  # raised while printing, so `watch` does not know yet
             with contextlib.suppress(KeyboardInterrupt):
                 print(json.dumps(events.throw(KeyboardInterrupt)), flush=True)
     return status
 
 
 class Screen(Protocol):
-    """What every frame is shown on, as it comes, with the verdict of the moment: an `Overlay`, or another."""
+    """Shows every frame with the current verdict: an `Overlay`, or the page's live view."""
 
     verdict: Verdict | None
 
     def add(self, frame: Frame) -> None:
-        """Takes a frame; reading waits for that."""
+        """Takes a frame; the reader waits until this returns."""
         ...
 
     def close(self) -> None:
-        """Ends it."""
+        """Finishes showing."""
         ...
 
 
 def watch(
-    source: Source,
+    source: FrameSource,
     detector: Detector,
     config: StreamConfig,
     screen: Screen | None = None,
     stopped: threading.Event | None = None,
 ) -> Generator[dict[str, Any]]:
-    """Yields an event for each verdict on `source`, and for whatever happens to it; the last one sums up.
+    """Yields an event for each verdict on `source` and for each loss of it; the last event is a summary.
 
-    A frame that comes while one is judged waits; a second one takes its place, and is counted as dropped. `screen`
-    stands in place of the overlay that `config` names; whoever sets `stopped` ends it.
+    A frame that arrives while another is judged waits. The next one replaces it, and it counts as dropped. `screen`
+    replaces the overlay that `config` names. Setting `stopped` ends the watch.
     """
-    ring = Ring(detector, source.name, config.threshold)
+    recent = RecentFrames(detector, source.name, config.threshold)
     overlay = screen or (Overlay(config.overlay) if config.overlay else None)
     reader = _Reader(source, config, overlay, stopped or threading.Event())
     verdicts, start = 0, time.monotonic()
@@ -103,16 +101,16 @@ def watch(
         for item in reader.items():
             if isinstance(item, dict):
                 if item["event"] == "lost":
-                    ring.clear()
+                    recent.clear()
                     if overlay:
                         overlay.verdict = None
                 yield item
                 continue
-            verdict = ring.add(item.frame.seconds, item.frame.picture(), item.last)
+            verdict = recent.add(item.frame.seconds, item.frame.picture(), item.last)
             if overlay:
                 overlay.verdict = verdict
             verdicts += 1
-            yield _said(verdict, item, reader.dropped)
+            yield _event(verdict, item, reader.dropped)
     except KeyboardInterrupt:
         pass
     finally:
@@ -124,39 +122,41 @@ def watch(
 
 
 @dataclass(frozen=True, eq=False)
-class _Taken:
-    """A frame to judge, whether it is the last one, and when it came, by the clock."""
+class _Arrival:
+    """A frame to judge, whether it is the last one, and its time of arrival (`time.monotonic`)."""
 
     frame: Frame
     last: bool
-    came: float
+    arrived: float
 
 
 class _Reader(threading.Thread):
-    """Reads the source in the background: opens it again when it is lost, and keeps the newest frame to be judged."""
+    """Reads the source in the background, reopens it when it is lost, and keeps the newest frame for judging."""
 
-    def __init__(self, source: Source, config: StreamConfig, overlay: Screen | None, stopped: threading.Event) -> None:
+    def __init__(
+        self, source: FrameSource, config: StreamConfig, overlay: Screen | None, stopped: threading.Event
+    ) -> None:
         super().__init__(daemon=True)
         self._source, self._config, self._overlay = source, config, overlay
-        self._waiting: queue.Queue[_Taken | dict[str, Any] | BaseException | None] = queue.Queue(1)
+        self._waiting: queue.Queue[_Arrival | dict[str, Any] | BaseException | None] = queue.Queue(1)
         self._stopped = stopped
         self.dropped = 0
 
-    def items(self) -> Iterator[_Taken | dict[str, Any]]:
-        """Yields what there is to judge or to tell, until the source has ended or the reading is stopped."""
+    def items(self) -> Iterator[_Arrival | dict[str, Any]]:
+        """Yields frames to judge and events to report, until the source ends or reading is stopped."""
         while (item := self._next()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
 
-    def _next(self) -> _Taken | dict[str, Any] | BaseException | None:
+    def _next(self) -> _Arrival | dict[str, Any] | BaseException | None:
         while not self._stopped.is_set():
-            with contextlib.suppress(queue.Empty):  # a wait without end would keep Ctrl-C from being heard
+            with contextlib.suppress(queue.Empty):  # an endless wait would block Ctrl-C
                 return self._waiting.get(timeout=0.5)
         return None
 
     def stop(self) -> None:
-        """Ends the reading."""
+        """Stops reading."""
         self._stopped.set()
 
     def run(self) -> None:
@@ -165,8 +165,10 @@ class _Reader(threading.Thread):
             self._read()
             self._put(None)
         except ClipError as error:
-            self._put(UserError(f"{self._source.name} cannot be watched on ({error.reason}); give another source."))
-        except BaseException as error:  # noqa: BLE001 - whoever takes the items raises it
+            self._put(
+                UserError(f"{self._source.name} cannot be watched any further ({error.reason}); give another source.")
+            )
+        except BaseException as error:  # noqa: BLE001 - `items` raises it in the other thread
             self._put(error)
 
     def _read(self) -> None:
@@ -196,39 +198,39 @@ class _Reader(threading.Thread):
             frames = paced(frames)
         for frame in frames:
             if self._overlay:
-                frame = Frame(frame.seconds, _Shared(frame.picture))
+                frame = Frame(frame.seconds, _SharedPicture(frame.picture))
                 self._overlay.add(frame)
             if self._stopped.is_set():
                 return
             yield frame
 
     def _take(self, frame: Frame, last: bool) -> None:
-        """Hands a frame over; where one is waiting still, it takes that one's place, unless nothing may be dropped."""
-        taken = _Taken(Frame(frame.seconds, _once(frame.picture())), last, time.monotonic())
+        """Queues a frame. It replaces one that still waits, unless no frame may be dropped."""
+        arrival = _Arrival(Frame(frame.seconds, _constant(frame.picture())), last, time.monotonic())
         if self._config.fast and not self._source.lives:
-            self._put(taken)
+            self._put(arrival)
             return
         try:
-            self._waiting.put_nowait(taken)
+            self._waiting.put_nowait(arrival)
         except queue.Full:
             with contextlib.suppress(queue.Empty):
                 waiting = self._waiting.get_nowait()
-                self.dropped += isinstance(waiting, _Taken)
-                if not isinstance(waiting, _Taken):
+                self.dropped += isinstance(waiting, _Arrival)
+                if not isinstance(waiting, _Arrival):
                     self._put(waiting)
-            self._put(taken)
+            self._put(arrival)
 
-    def _put(self, item: _Taken | dict[str, Any] | BaseException | None) -> None:
+    def _put(self, item: _Arrival | dict[str, Any] | BaseException | None) -> None:
         while not self._stopped.is_set():
             with contextlib.suppress(queue.Full):
                 self._waiting.put(item, timeout=0.5)
                 return
 
 
-class _Shared:
-    """A picture that the overlay and the judge ask for, each in its thread.
+class _SharedPicture:
+    """A picture that two threads ask for, the overlay's and the judging one.
 
-    The first makes it and the other waits: a frame that two threads convert at once has been seen to end the process.
+    The first converts it and the other waits: two threads that converted one frame at once have crashed the process.
     """
 
     def __init__(self, picture: Picture) -> None:
@@ -242,14 +244,14 @@ class _Shared:
             return self._image
 
 
-def _once(image: Any) -> Callable[[], Any]:
+def _constant(image: Any) -> Callable[[], Any]:
     return lambda: image
 
 
-def _said(verdict: Verdict, taken: _Taken, dropped: int) -> dict[str, Any]:
+def _event(verdict: Verdict, arrival: _Arrival, dropped: int) -> dict[str, Any]:
     return {
         "event": "verdict",
-        "seconds": round(taken.frame.seconds, 3),
+        "seconds": round(arrival.frame.seconds, 3),
         "verdict": verdict.verdict,
         "probability": verdict.probability,
         "calibrated": verdict.calibrated,
@@ -258,7 +260,7 @@ def _said(verdict: Verdict, taken: _Taken, dropped: int) -> dict[str, Any]:
         "frames": len(verdict.frames),
         "box": verdict.frames[-1].box if verdict.frames else None,
         "dropped": dropped,
-        "lag": round(time.monotonic() - taken.came, 3),
+        "lag": round(time.monotonic() - arrival.arrived, 3),
     }
 
 
@@ -269,14 +271,14 @@ def _check(config: StreamConfig, source: str) -> None:
     if config.retries is not None and config.retries < 0:
         raise UserError(f"--retries {config.retries} is below 0; give 0 or above, or leave it out.")
     if config.overlay and config.overlay.suffix != ".mp4":
-        raise UserError(f"--overlay {config.overlay} is no MP4; give a name that ends in .mp4.")
+        raise UserError(f"--overlay {config.overlay} is not an MP4 file; give a name that ends in .mp4.")
     if config.overlay and _is_same(config.overlay, source):
         raise UserError(
-            f"--overlay {config.overlay} is the source itself, which it would overwrite; give another name."
+            f"--overlay {config.overlay} is the source itself, which would be overwritten; give another name."
         )
 
 
 def _is_same(path: Path, source: str) -> bool:
-    with contextlib.suppress(OSError, ValueError):  # one of them is no file
+    with contextlib.suppress(OSError, ValueError):  # one of them is not a file
         return path.samefile(source)
     return False

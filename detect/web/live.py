@@ -13,7 +13,7 @@ import numpy as np
 
 from detect.detector.networks import Judge
 from detect.detector.verdict import Detector, Verdict
-from detect.stream.frame_sources import TIMEOUT, Frame, Lost, Source
+from detect.stream.frame_sources import TIMEOUT, Frame, FrameSource, Lost
 from detect.stream.overlay import annotated
 from detect.stream.stage import LONGEST_WAIT, StreamConfig, watch
 from detect.web import page as web_page
@@ -32,7 +32,7 @@ LAST_WORD = 10.0
 class Live:
     """Watches `source` while its block lasts: opens it again when it is lost, and plays a file over and over."""
 
-    def __init__(self, source: Source, detector: Detector, threshold: float, run: str) -> None:
+    def __init__(self, source: FrameSource, detector: Detector, threshold: float, run: str) -> None:
         """`detector` is used from a thread of its own (see `shared`); `run` is the name it goes by."""
         self.latest = Latest(threshold, run)
         self._source = source if source.lives else looped(source)
@@ -111,7 +111,7 @@ def jpeg(picture: np.ndarray) -> tuple[str, int, int]:
     return f"data:image/jpeg;base64,{base64.b64encode(written.tobytes()).decode()}", width, height
 
 
-def looped(source: Source) -> Source:
+def looped(source: FrameSource) -> FrameSource:
     """Returns a file's `source` as one that starts anew at its end, its seconds going on; Lost if it cannot be read."""
 
     def frames() -> Iterator[Frame]:
@@ -131,7 +131,7 @@ def looped(source: Source) -> Source:
                 raise Lost("it holds no frame")
             start = seconds + gap
 
-    return Source(source.name, False, frames)
+    return FrameSource(source.name, False, frames)
 
 
 def shared(detector: Detector) -> Detector:

@@ -1,1 +1,1 @@
-"""A clip becomes twelve face crops: decode the frames, find faces, follow one of them, cut it out."""
+"""A clip becomes twelve face crops: decode the frames, find faces, follow one person, cut the face out."""

@@ -1,4 +1,4 @@
-"""The one path from a clip to its crops: extraction, detection on a file and the stream all go through here."""
+"""From a clip to its crops. Extraction, detection on a file and the stream all use these functions."""
 
 import time
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ import numpy as np
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus
 from extract.clips.decode import Frames, Limits, sample_frames, sample_windows
-from extract.clips.face_detectors import Box, Detector, make_detector
+from extract.clips.face_detectors import Box, FaceDetector, make_face_detector
 from extract.clips.tracks import crop_along, find_tracks
 
 
 @dataclass(frozen=True, eq=False)
-class ClipCrops:
+class CroppedClip:
     """Twelve crops of one clip, padded at the end.
 
     `crops` uint8 (12, 160, 160, 3) RGB, zeros where padded; `status` uint8 (12,); `times` float64 (12,) seconds, NaN
@@ -31,77 +31,77 @@ class ClipCrops:
 
 def crop_clip(
     path: Path, profile: CropProfile, limits: Limits = Limits(), detector_file: Path | None = None
-) -> ClipCrops:
-    """Returns the crops of the video at `path`, made as `profile` says; raises ClipError where there are none."""
+) -> CroppedClip:
+    """Returns the crops of the video at `path`, made as `profile` says; raises ClipError if it has none."""
     start = time.perf_counter()
     frames = sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
     decoded = time.perf_counter()
-    found = crop_frames(frames, _detector(profile.detector, detector_file), profile.margin)
-    found.seconds.update(decode=decoded - start, faces=time.perf_counter() - decoded)
-    return found
+    clip = crop_frames(frames, _detector(profile.detector, detector_file), profile.margin)
+    clip.seconds.update(decode=decoded - start, faces=time.perf_counter() - decoded)
+    return clip
 
 
 @dataclass(frozen=True, eq=False)
-class ClipParts:
-    """A clip cut further: the crops of each of its `people`, and of its largest face in each of its `windows`.
+class PeopleAndWindows:
+    """The crops of each of a clip's `people`, and of the main face in each of its `windows`.
 
-    `spans` are these windows' first and last seconds.
+    `spans` holds the first and last second of each window.
     """
 
-    people: list[ClipCrops]
-    windows: list[ClipCrops]
+    people: list[CroppedClip]
+    windows: list[CroppedClip]
     spans: list[tuple[float, float]]
 
 
-def crop_parts(
+def crop_people_and_windows(
     path: Path,
     profile: CropProfile,
     limits: Limits = Limits(),
     detector_file: Path | None = None,
     faces: int = 1,
     window: float | None = None,
-) -> ClipParts:
-    """Returns the crops of up to `faces` people, the first as `crop_clip` has them, and those of each window.
+) -> PeopleAndWindows:
+    """Returns the crops of up to `faces` people, the first as `crop_clip` returns them, and those of each window.
 
-    `window` is in seconds; without it, and in clips that are not longer, there is none. Raises ClipError where there is
-    nothing to be cut.
+    `window` is in seconds. Without it, or if the clip is no longer than it, there are no windows. Raises ClipError if
+    no frame can be decoded.
     """
     detector = _detector(profile.detector, detector_file)
     frames = sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
-    parts = ClipParts(crop_people(frames, detector, profile.margin, faces), [], [])
-    for span, shown in () if window is None else sample_windows(path, window, limits):
-        parts.spans.append(span)
-        parts.windows.append(crop_frames(shown, detector, profile.margin))
-    return parts
+    result = PeopleAndWindows(crop_people(frames, detector, profile.margin, faces), [], [])
+    for span, part in () if window is None else sample_windows(path, window, limits):
+        result.spans.append(span)
+        result.windows.append(crop_frames(part, detector, profile.margin))
+    return result
 
 
 @lru_cache(maxsize=1)
-def _detector(name: str, file: Path | None) -> Detector:
-    return make_detector(name, file)  # reading Haar's file takes 10 ms, as long as searching two frames
+def _detector(name: str, file: Path | None) -> FaceDetector:
+    return make_face_detector(name, file)  # reading Haar's file takes as long as searching two frames
 
 
-def crop_frames(frames: Frames, detector: Detector, margin: float) -> ClipCrops:
-    """Returns the crops of the one face in at most twelve frames that are already decoded."""
+def crop_frames(frames: Frames, detector: FaceDetector, margin: float) -> CroppedClip:
+    """Returns the crops of the one face in at most twelve frames that are decoded already."""
     return crop_people(frames, detector, margin, 1)[0]
 
 
-def crop_people(frames: Frames, detector: Detector, margin: float, most: int) -> list[ClipCrops]:
-    """Returns the crops of up to `most` people, the largest face first, from at most twelve decoded frames."""
+def crop_people(frames: Frames, detector: FaceDetector, margin: float, most: int) -> list[CroppedClip]:
+    """Returns the crops of up to `most` people, the largest face first, in at most twelve decoded frames."""
     return [
         _padded(frames, *crop_along(frames.images, track, margin))
         for track in find_tracks(frames.images, detector, most)
     ]
 
 
-def _padded(frames: Frames, crops: list[np.ndarray], status: list[FrameStatus], boxes: list[Box]) -> ClipCrops:
-    result = ClipCrops(
+def _padded(frames: Frames, crops: list[np.ndarray], status: list[FrameStatus], boxes: list[Box]) -> CroppedClip:
+    result = CroppedClip(
         crops=np.zeros((FRAMES, CROP_SIZE, CROP_SIZE, 3), np.uint8),
         status=np.zeros(FRAMES, np.uint8),
         times=np.full(FRAMES, np.nan),
         boxes=np.zeros((FRAMES, 4), np.int32),
         seconds={},
     )
-    shown = len(crops)
-    result.crops[:shown], result.status[:shown], result.boxes[:shown] = crops, status, boxes
-    result.times[:shown] = frames.times
+    count = len(crops)
+    result.crops[:count], result.status[:count], result.boxes[:count] = crops, status, boxes
+    result.times[:count] = frames.times
     return result

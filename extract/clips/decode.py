@@ -1,9 +1,8 @@
-"""Twelve frames of one video: which ones, and decoding exactly those.
+"""Choose twelve frames of a video and decode only what they need.
 
-A first pass reads packets without decoding them and so learns every frame's time; from these the wanted frames are
-chosen. A second pass decodes: packets of groups of pictures that hold no wanted frame are not even handed to the
-decoder, and non-reference frames nobody wants are skipped by it. The frames that come out are bit for bit those of
-decoding everything.
+A first pass reads the packets without decoding them; their times decide which frames are wanted. A second pass decodes:
+groups of pictures without a wanted frame never reach the decoder, and it skips the non-reference frames that are not
+wanted. The result is bit for bit the same as decoding everything.
 """
 
 import bisect
@@ -22,12 +21,12 @@ from cache.schema import FRAMES, printable
 
 Sampling = Literal["uniform", "first"]
 
-# Containers that hold their frames themselves: FFmpeg also knows lists, which name other files or addresses to open.
+# Containers that hold their own frames. FFmpeg also reads playlists, which would make it open other files or addresses.
 CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,gif,asf,ogg,m4v,h264,hevc,mjpeg,ivf,mxf,dv,nut,yuv4mpegpipe"
 
 
 class ClipError(Exception):
-    """A clip that cannot be used: the outcome's name and one sentence of reason. Costs its own row, never the run."""
+    """A clip cannot be used: the name of the outcome, and the reason in one sentence. It costs one row, not the run."""
 
     def __init__(self, outcome: str, reason: str) -> None:
         super().__init__(outcome, reason)
@@ -39,8 +38,8 @@ class ClipError(Exception):
 class Limits:
     """What one clip may cost.
 
-    `pixels` a frame; `frames` in the file; `windows` that it is cut into, whose crops take a megabyte each; `seconds`
-    of work, enforced by the caller.
+    `pixels` per frame; `frames` per file; `windows` per clip (the crops of each take a megabyte); `seconds` of work,
+    which the caller enforces.
     """
 
     pixels: int = 64_000_000
@@ -60,7 +59,7 @@ class Frames:
 
 @dataclass(frozen=True)
 class _Packet:
-    """What demuxing tells of one frame, in decode order; times in the stream's time base."""
+    """What the container says about one frame, in decode order; times are in the stream's time base."""
 
     pts: int
     duration: int
@@ -68,26 +67,26 @@ class _Packet:
 
 
 def sample_frames(path: Path, sampling: Sampling = "uniform", limits: Limits = Limits()) -> Frames:
-    """Returns the sampled frames of the video at `path`; raises ClipError where there are none to be had.
+    """Returns the sampled frames of the video at `path`; raises ClipError if no frame can be decoded.
 
-    `uniform` takes the frames on display at the middles of twelve equal spans of the clip, by timestamp; `first` its
-    first twelve. A clip of fewer than twelve frames gives all it has.
+    `uniform` divides the clip into twelve equal spans of time and takes the frame on display in the middle of each;
+    `first` takes the first twelve frames. A clip with fewer than twelve frames gives all of them.
     """
     name = printable(path.name)
-    with _told(path):
+    with _decoding_errors(path):
         if not path.is_file():
-            raise ClipError("missing", f"{name} is not there, or is no file")
+            raise ClipError("missing", f"{name} does not exist, or is not a file")
         if path.stat().st_size == 0:
-            raise ClipError("empty", f"{name} has no bytes to read")
-        found = _read_frames(path, sampling, limits)
-    if not found.images:
+            raise ClipError("empty", f"{name} has no bytes")
+        frames = _read_frames(path, sampling, limits)
+    if not frames.images:
         raise ClipError("no_frames", f"{name} holds a video stream, but no frame of it can be decoded")
-    return found
+    return frames
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Has whatever keeps the file from being decoded told as a ClipError."""
+def _decoding_errors(path: Path) -> Iterator[None]:
+    """Turns what FFmpeg and the file system raise for `path` into a ClipError."""
     try:
         yield
     except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
@@ -101,11 +100,11 @@ def _read_frames(path: Path, sampling: Sampling, limits: Limits) -> Frames:
 
 
 def read_times(path: Path, limits: Limits = Limits()) -> tuple[list[int], int, float]:
-    """Returns when the frames of the video at `path` are shown, sorted, when the last one ends, and seconds a unit.
+    """Returns the sorted times of the frames of the video at `path`, the end of the last one, and the seconds per unit.
 
-    There are no times where the container does not say. Raises ClipError as `sample_frames`.
+    If the container gives no times, the list is empty. Raises ClipError like `sample_frames`.
     """
-    with _told(path):
+    with _decoding_errors(path):
         packets = _read_packets(path, limits)
         with _open(path) as stream:
             scale = float(stream.time_base or 1 / 25)
@@ -115,15 +114,15 @@ def read_times(path: Path, limits: Limits = Limits()) -> tuple[list[int], int, f
 
 
 def play(path: Path, limits: Limits = Limits()) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
-    """Yields each frame in display order: when it is shown, and what returns it as uint8 RGB (H, W, 3), upright."""
+    """Yields each frame in display order: its time, and a function that returns it as uint8 RGB (H, W, 3), upright."""
     for time, frame in _decode_all(path, limits):
         yield time, functools.partial(_upright, frame)
 
 
 def choose(times: Sequence[int], end: int, sampling: Sampling) -> list[int]:
-    """Returns which of the frames shown at `times` (sorted; the last until `end`) are sampled: at most twelve of them.
+    """Returns the times of the sampled frames, at most twelve. `times` is sorted; the last frame is shown until `end`.
 
-    Whole numbers throughout, so that no rounding decides. One frame can be chosen more than once where it stands still.
+    Only integers are used, so rounding decides nothing. A frame that is shown for long can be chosen more than once.
     """
     if len(times) <= FRAMES or sampling == "first":
         return list(times[:FRAMES])
@@ -135,12 +134,12 @@ def choose(times: Sequence[int], end: int, sampling: Sampling) -> list[int]:
 def sample_windows(
     path: Path, window: float, limits: Limits = Limits()
 ) -> Iterator[tuple[tuple[float, float], Frames]]:
-    """Yields one window after another, its span in seconds and its frames, sampled as those of a clip of its own.
+    """Yields each window: its span in seconds, and its frames, sampled as if the window were a clip.
 
-    Windows of `window` seconds cover the clip from its first frame to its end, each beginning about half a window after
-    the one before; a clip that is no longer has none. Raises ClipError as `sample_frames`.
+    Windows of `window` seconds cover the clip from first frame to end and overlap by about a half. A clip that is no
+    longer than one window has none. Raises ClipError like `sample_frames`.
     """
-    with _told(path):
+    with _decoding_errors(path):
         packets = _read_packets(path, limits)
         listed = packets if packets and len({packet.pts for packet in packets}) == len(packets) else None
         times = sorted(packet.pts for packet in listed) if listed else sorted({t for t, _ in _decode_all(path, limits)})
@@ -151,18 +150,20 @@ def sample_windows(
         end = _end(listed) if listed else times[-1] + 1
         spans = list(itertools.islice(_windows(times[0], end, round(window / scale)), limits.windows + 1))
         if len(spans) > limits.windows:
-            many = f"{printable(path.name)} has more than {limits.windows} windows of {window:g} s; take longer ones"
+            many = (
+                f"{printable(path.name)} has more than {limits.windows} windows of {window:g} s; choose longer windows"
+            )
             raise ClipError("too_long", many)
         inside = [times[bisect.bisect_left(times, low) : bisect.bisect_left(times, high)] for low, high in spans]
         wanted = [choose(part, high, "uniform") for part, (_, high) in zip(inside, spans, strict=True)]
-        found = _decode_windows(path, listed, wanted, times[0], scale, limits)
-        for (low, high), frames in zip(spans, found, strict=False):
+        windows = _decode_windows(path, listed, wanted, times[0], scale, limits)
+        for (low, high), frames in zip(spans, windows, strict=False):
             if frames.images:
                 yield ((low - times[0]) * scale, (high - times[0]) * scale), frames
 
 
 def _windows(start: int, end: int, window: int) -> Iterator[tuple[int, int]]:
-    """Yields when each window begins and ends; nothing where the clip is not longer than one."""
+    """Yields the begin and end of each window; nothing if the clip is no longer than one."""
     spare = end - start - window
     steps = -(-2 * spare // window) if window > 0 else 0
     for step in range(steps + 1 if steps > 0 else 0):
@@ -173,9 +174,9 @@ def _windows(start: int, end: int, window: int) -> Iterator[tuple[int, int]]:
 def _decode_windows(
     path: Path, packets: list[_Packet] | None, wanted: list[list[int]], start: int, scale: float, limits: Limits
 ) -> Iterator[Frames]:
-    """Yields a window as soon as its last frame is decoded, and holds no frame longer than a window needs it.
+    """Yields each window as soon as its last frame is decoded. Frames that no later window needs are dropped.
 
-    A window of which no frame can be decoded has none.
+    A window has no frames if none of them can be decoded.
     """
     all_wanted = {pts for window in wanted for pts in window}
     images: dict[int, np.ndarray] = {}
@@ -185,8 +186,8 @@ def _decode_windows(
             _check_size(frame, limits)
             images[pts] = _upright(frame)
         while waiting and (not waiting[-1] or pts >= waiting[-1][-1]):
-            shown = [time for time in waiting.pop() if time in images]
-            yield Frames([images[time] for time in shown], [(time - start) * scale for time in shown])
+            decoded = [time for time in waiting.pop() if time in images]
+            yield Frames([images[time] for time in decoded], [(time - start) * scale for time in decoded])
             first = min((part[0] for part in waiting if part), default=pts + 1)
             images = {time: image for time, image in images.items() if time >= first}
 
@@ -194,7 +195,7 @@ def _decode_windows(
 def _decode_listed(
     path: Path, packets: list[_Packet] | None, wanted: set[int], limits: Limits
 ) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Yields frames with their times in display order: those that `wanted` needs, or all where no packets are known."""
+    """Yields frames and their times in display order: those that `wanted` needs, or all if `packets` is None."""
     if packets is None:
         yield from _decode_all(path, limits)
         return
@@ -205,7 +206,7 @@ def _decode_listed(
 
 
 def _read_packets(path: Path, limits: Limits) -> list[_Packet] | None:
-    """Returns what the container says of each frame, or None where it does not give their times."""
+    """Returns what the container says about each frame, or None if it does not give their times."""
     packets: list[_Packet] = []
     with _open(path) as stream:
         _check_size(stream.codec_context, limits)
@@ -222,14 +223,14 @@ def _read_packets(path: Path, limits: Limits) -> list[_Packet] | None:
 
 @contextmanager
 def _open(path: Path) -> Iterator[av.VideoStream]:
-    """Opens the file and gives its first video stream that is no cover picture."""
+    """Opens the file and yields its first video stream that is not a cover picture."""
     with _open_container(path) as container:
         cover = av.stream.Disposition.attached_pic
         stream = next((stream for stream in container.streams.video if not stream.disposition & cover), None)
         if stream is None:
             raise ClipError("no_video", f"{printable(path.name)} has no video stream")
         if stream.codec_context is None:
-            reason = f"{printable(path.name)} is in a codec that this build of FFmpeg does not decode"
+            reason = f"{printable(path.name)} uses a codec that this build of FFmpeg cannot decode"
             raise ClipError("no_decoder", reason)
         stream.codec_context.thread_count = 1
         yield stream
@@ -237,10 +238,10 @@ def _open(path: Path) -> Iterator[av.VideoStream]:
 
 def _open_container(path: Path) -> av.container.InputContainer:
     try:
-        # file: because FFmpeg takes what stands before a colon in a name for a protocol.
+        # Without "file:", FFmpeg would take the part of a name before a colon for a protocol.
         return av.open(f"file:{path}", metadata_errors="ignore", options={"format_whitelist": CONTAINERS})
     except av.error.ArgumentError:
-        raise ClipError("unreadable", f"{printable(path.name)} is not one of the video formats read here") from None
+        raise ClipError("unreadable", f"{printable(path.name)} is not in a video format that is read here") from None
 
 
 def _check_size(sized: "av.VideoCodecContext | av.VideoFrame", limits: Limits) -> None:
@@ -249,7 +250,7 @@ def _check_size(sized: "av.VideoCodecContext | av.VideoFrame", limits: Limits) -
 
 
 def _decode_wanted(path: Path, packets: list[_Packet] | None, sampling: Sampling, limits: Limits) -> Frames | None:
-    """Decodes the frames chosen from the container's own times; None if one of them does not come out."""
+    """Decodes the frames chosen by the container's times; returns None if one of them cannot be decoded."""
     if not packets or len({packet.pts for packet in packets}) < len(packets):
         return None
     times = sorted(packet.pts for packet in packets)
@@ -267,7 +268,7 @@ def _decode_wanted(path: Path, packets: list[_Packet] | None, sampling: Sampling
 
 
 def _end(packets: list[_Packet]) -> int:
-    """When the last frame stops being shown; containers that do not say get the usual gap between frames."""
+    """Returns when the last frame ends. If the container does not say, it lasts as long as the median frame."""
     times = sorted(packet.pts for packet in packets)
     last = max(packets, key=lambda packet: packet.pts)
     gap = int(np.median(np.diff(times))) if len(times) > 1 else 1
@@ -275,10 +276,10 @@ def _end(packets: list[_Packet]) -> int:
 
 
 def _needed(packets: list[_Packet], wanted: set[int]) -> list[bool]:
-    """Says for each packet whether it has to be decoded at all for the frames in `wanted`.
+    """Returns for each packet whether the frames in `wanted` need it decoded.
 
-    A frame shown at or after a key frame depends on nothing before that key frame; the (leading) frames shown before it
-    may, so they belong to the group of pictures in front.
+    A frame shown at or after a key frame depends on nothing before that key frame. A frame decoded after the key frame
+    but shown before it (a leading frame) may, so it belongs to the group of pictures before.
     """
     keys = [i for i, packet in enumerate(packets) if packet.is_key]
     needed = [False] * len(packets)
@@ -291,7 +292,7 @@ def _needed(packets: list[_Packet], wanted: set[int]) -> list[bool]:
 
 
 def _decode_packets(stream: av.VideoStream, needed: list[bool], wanted: set[int]) -> Iterator[av.VideoFrame]:
-    """Yields frames in display order; what is not `needed` is left out, as are non-reference frames not `wanted`."""
+    """Yields frames in display order, without packets that are not `needed` or non-reference frames not `wanted`."""
     real = 0
     for packet in stream.container.demux(stream):
         if packet.size and not packet.is_discard:
@@ -306,11 +307,11 @@ def _decode_packet(packet: av.Packet) -> list[av.VideoFrame]:
     try:
         return list(packet.decode())  # pyright: ignore[reportReturnType]
     except (av.error.InvalidDataError, av.error.EOFError):
-        return []  # a broken packet; what is missing is noticed by whoever wanted it
+        return []  # a broken packet; the caller notices if a wanted frame is missing
 
 
 def _decode_any(path: Path, sampling: Sampling, limits: Limits) -> Frames:
-    """Decodes everything twice, for clips whose container lies about its frames: once for times, once for pictures."""
+    """Decodes everything twice, once for times and once for pictures: for clips whose container has wrong times."""
     times = [time for time, _ in _decode_all(path, limits)]
     if not times:
         return Frames([], [])
@@ -324,7 +325,7 @@ def _decode_any(path: Path, sampling: Sampling, limits: Limits) -> Frames:
 
 
 def _decode_all(path: Path, limits: Limits) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Yields each decodable frame with its time; one without a time follows the one before by the nominal gap."""
+    """Yields each decodable frame with its time. A frame without a time follows the one before at the nominal rate."""
     with _open(path) as stream:
         rate, base = stream.average_rate or 25, stream.time_base or 1
         gap = max(1, round(1 / (rate * base)))
@@ -340,7 +341,7 @@ def _decode_all(path: Path, limits: Limits) -> Iterator[tuple[int, av.VideoFrame
 
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """Returns the frame as uint8 RGB (H, W, 3), turned the way a player shows it."""
+    """Returns the frame as uint8 RGB (H, W, 3), rotated as a player shows it."""
     image = frame.to_ndarray(format="rgb24")
     # The display matrix counts counter-clockwise, as rot90 does.
     return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90) % 4))

@@ -33,7 +33,7 @@ ONE_SHIFT, ALL_SHIFTS = ((0, 0),), ((0, 0), (0, 1), (1, 0), (1, 1))
 YUNET_SCORE = 0.6
 
 
-class Detector(Protocol):
+class FaceDetector(Protocol):
     """Finds faces in one uint8 RGB image (H, W, 3); each method returns int32 (n, 4) boxes."""
 
     def find(self, image: np.ndarray) -> np.ndarray:
@@ -56,7 +56,7 @@ class HaarDetector:
         self._cascade = cv2.CascadeClassifier(str(file or cascade_file()))
 
     def find(self, image: np.ndarray) -> np.ndarray:
-        """See `Detector.find`. All sizes are searched for where a coarse search has found no large face."""
+        """See `FaceDetector.find`. All sizes are searched for where a coarse search has found no large face."""
         grey, scale = _small_grey(image)
         sizes, whole = _factors(LARGE, min(grey.shape)), (0, 0, *grey.shape[::-1])
         hits = [hit for factor in sizes[::2] for hit in self._hits(grey, factor, whole, ONE_SHIFT)]
@@ -67,7 +67,7 @@ class HaarDetector:
         return _boxes(self._cascade.detectMultiScale(grey, STEP, NEIGHBOURS, minSize=(LEAST, LEAST)), scale)
 
     def find_near(self, image: np.ndarray, box: Box) -> np.ndarray:
-        """See `Detector.find_near`.
+        """See `FaceDetector.find_near`.
 
         A window handed to OpenCV as it is would be shrunk on another pixel grid than the whole picture, and its boxes
         would differ by a tenth of their side. So the picture is shrunk as a whole, as `find` does, and then cut.
@@ -112,7 +112,7 @@ class HaarDetector:
                     yield [round((x + left + across) * factor), round((y + top + down) * factor), size, size]
 
     def find_harder(self, image: np.ndarray, box: Box) -> np.ndarray:
-        """See `Detector.find_harder`."""
+        """See `FaceDetector.find_harder`."""
         grey, scale = _small_grey(image)
         side = float(max(box[2:])) * scale
         left, top = np.maximum(box[:2] * scale - NEAR * side, 0).astype(int)
@@ -135,19 +135,19 @@ class YuNetDetector:
         self._network = cv2.FaceDetectorYN.create(str(file), "", (LONG_SIDE, LONG_SIDE), YUNET_SCORE)
 
     def find(self, image: np.ndarray) -> np.ndarray:
-        """See `Detector.find`."""
+        """See `FaceDetector.find`."""
         small, scale = _small(image)
         self._network.setInputSize(small.shape[1::-1])
         _, found = self._network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         return _boxes(() if found is None else found[:, :4], scale)
 
     def find_near(self, image: np.ndarray, box: Box) -> np.ndarray:
-        """Searches everywhere: the network costs the same wherever the face is. See `Detector.find_near`."""
+        """Searches everywhere: the network costs the same wherever the face is. See `FaceDetector.find_near`."""
         del box
         return self.find(image)
 
     def find_harder(self, image: np.ndarray, box: Box) -> np.ndarray:
-        """Finds nothing more. See `Detector.find_harder`."""
+        """Finds nothing more. See `FaceDetector.find_harder`."""
         del image, box
         return np.zeros((0, 4), np.int32)
 
@@ -156,16 +156,16 @@ class NoDetector:
     """For clips that are face crops already: the whole frame is the face."""
 
     def find(self, image: np.ndarray) -> np.ndarray:
-        """Returns one box, the frame. See `Detector.find`."""
+        """Returns one box, the frame. See `FaceDetector.find`."""
         return np.array([[0, 0, image.shape[1], image.shape[0]]], np.int32)
 
     def find_near(self, image: np.ndarray, box: Box) -> np.ndarray:
-        """Returns one box, the frame. See `Detector.find_near`."""
+        """Returns one box, the frame. See `FaceDetector.find_near`."""
         del box
         return self.find(image)
 
     def find_harder(self, image: np.ndarray, box: Box) -> np.ndarray:
-        """Returns one box, the frame. See `Detector.find_harder`."""
+        """Returns one box, the frame. See `FaceDetector.find_harder`."""
         del box
         return self.find(image)
 
@@ -175,7 +175,7 @@ def cascade_file() -> Path:
     return Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"
 
 
-def detector_hash(name: str, file: Path | None = None) -> str:
+def face_detector_hash(name: str, file: Path | None = None) -> str:
     """Returns what identifies the detector's file in a profile; "" where it has none."""
     path = detector_file(name, file)
     return "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
@@ -195,7 +195,7 @@ def detector_file(name: str, file: Path | None) -> Path | None:
     return file
 
 
-def make_detector(name: str, file: Path | None = None) -> Detector:
+def make_face_detector(name: str, file: Path | None = None) -> FaceDetector:
     """Returns the detector called `name`, reading `file` where it is one the user has to give."""
     path = detector_file(name, file)
     if path is None:

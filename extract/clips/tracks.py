@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 
 from cache.schema import CROP_SIZE, FrameStatus
-from extract.clips.face_detectors import LARGEST_GROWTH, Box, Detector
+from extract.clips.face_detectors import LARGEST_GROWTH, Box, FaceDetector
 
 LONGEST_STEP = 1.0
 """How far a face may move from one sampled frame to the next, in sides of its box."""
 
 
-def find_track(images: Sequence[np.ndarray], detector: Detector) -> list[Box | None]:
+def find_track(images: Sequence[np.ndarray], detector: FaceDetector) -> list[Box | None]:
     """Returns for each frame the box of the clip's one face, None where it was not found.
 
     Each frame is searched near the track so far, and everywhere once that is lost; frames without a face on the track
@@ -95,7 +95,7 @@ def cut(image: np.ndarray, box: Box) -> np.ndarray:
     return cv2.resize(patch, (CROP_SIZE, CROP_SIZE), interpolation=method)
 
 
-def find_tracks(images: Sequence[np.ndarray], detector: Detector, most: int) -> list[list[Box | None]]:
+def find_tracks(images: Sequence[np.ndarray], detector: FaceDetector, most: int) -> list[list[Box | None]]:
     """Returns the tracks of up to `most` faces: first the clip's one face (`find_track`), then others, largest first.
 
     Another face counts where it is seen in half of the frames or more.

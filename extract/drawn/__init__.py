@@ -1,1 +1,1 @@
-"""The drawn data set: clips of drawn people, real and fake, for demo and tests. Run as `python -m extract.drawn`."""
+"""The drawn data set: clips of drawn people, real and fake, for the demo and tests. Run `python -m extract.drawn`."""

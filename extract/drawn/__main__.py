@@ -7,8 +7,8 @@ from extract.drawn.dataset import DrawnConfig, draw_dataset
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draws the set and prints its folder."""
-    print(draw_dataset(parse_flags("python -m extract.drawn.dataset", __doc__ or "", DrawnConfig, argv)))
+    """Draws the data set and prints its folder."""
+    print(draw_dataset(parse_flags("python -m extract.drawn", __doc__ or "", DrawnConfig, argv)))
 
 
 # Workers import this module again under another name.

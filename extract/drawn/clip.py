@@ -1,7 +1,7 @@
 """Drawn clips: a person moves, blinks and talks in front of a backdrop; a camera films it; x264 compresses it.
 
-A fake shows a real clip's scene again, frame by frame, with the donor's inner face blended over the target's: seen
-through a mask with a seam, a little off in colour, resampled, and flickering in place, size and brightness.
+A fake repeats a real clip's scene frame by frame, with the donor's inner face blended over the target's. What shows is
+the seam of the mask, a slightly different colour, resampling, and flicker in position, size and brightness.
 """
 
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ from extract.drawn.person import CENTRE, HEIGHT, TORSO, WIDTH, Expression, Face,
 
 FRAME_WIDTH, FRAME_HEIGHT, RATE = 320, 240, 25
 MARGIN = 40
-"""Pixels by which the backdrop is larger than the frame on each edge, for the camera to pan."""
+"""Pixels by which the backdrop extends over each edge of the frame, so that the camera can pan."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Who (None: nobody) does what where; everything that a fake shares with its source. Dice start from `seed`."""
+    """Person (None: nobody), movement and backdrop: all that a fake shares with its source. `seed` decides the rest."""
 
     look: Look | None
     seed: tuple[int, ...]
@@ -32,9 +32,9 @@ class Scene:
 
 @dataclass(frozen=True)
 class Capture:
-    """How a scene is filmed and compressed, whether it is real or fake.
+    """How a scene is filmed and compressed, for real and fake clips alike.
 
-    `brightness` is in grey levels of 255, like the spread of `noise` in each pixel and of `flicker` in each frame.
+    `brightness` and the standard deviations of `noise` (per pixel) and `flicker` (per frame) are in grey levels of 255.
     """
 
     frames: int = 50
@@ -48,7 +48,7 @@ class Capture:
 
 @dataclass(frozen=True)
 class Swap:
-    """A donor's face to blend in; `difficulty` in [0, 1] grades how little it shows."""
+    """A donor's face to blend in. The higher the `difficulty` in [0, 1], the less it shows."""
 
     donor: Look
     difficulty: float
@@ -56,17 +56,17 @@ class Swap:
 
 
 def draw_clip(path: Path, scene: Scene, capture: Capture = Capture(), swap: Swap | None = None) -> Path:
-    """Draws one clip as an H.264 mp4 of 320 x 240 at 25 frames/s, whole or not at all; returns `path`."""
+    """Draws one clip as an H.264 mp4 of 320 x 240 at 25 frames/s, complete or not at all; returns `path`."""
     return replace_with(path, lambda temporary: _encode(temporary, draw_frames(scene, capture, swap), capture.crf))
 
 
 def draw_empty_clip(path: Path, seed: int = 0) -> Path:
-    """Draws a clip of a backdrop with nobody in front; returns `path`."""
+    """Draws a clip of a backdrop without a person; returns `path`."""
     return draw_clip(path, Scene(None, (seed,)))
 
 
 def _encode(path: Path, images: Iterator[np.ndarray], crf: int) -> None:
-    # With its macroblock tree x264 was seen to give the same frames other bytes in a fresh process.
+    # With the macroblock tree, x264 gave different bytes for the same frames in a fresh process.
     options = {"crf": str(crf), "preset": "veryfast", "bf": "2", "threads": "1", "mbtree": "0"}
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("libx264", rate=RATE, options=options)
@@ -98,7 +98,7 @@ class Actor:
     """A person who moves, blinks and talks."""
 
     def __init__(self, look: Look, swap: Swap | None, rng: np.random.Generator, time: np.ndarray) -> None:
-        """`time` float64 (frames,), in seconds; more of it gives the same beginning."""
+        """`time` is float64 (frames,), in seconds; a longer one begins with the same movement."""
         light = rng.uniform(-1, 1)
         self._head, self._torso = Head(look, light), draw_torso(look)
         self._swapper = None if swap is None else Swapper(swap, self._head.face, light, len(time))
@@ -111,7 +111,7 @@ class Actor:
         self._eyes = _blink(rng, time)
 
     def enter(self, image: np.ndarray, i: int) -> np.ndarray:
-        """Returns `image` (240, 320, 3) with the person's frame `i` in front, float32."""
+        """Returns `image` (240, 320, 3) as float32 with the person of frame `i` in front."""
         expression = Expression(self._turn[i], self._nod[i], self._eyes[i], self._mouth[i])
         face = self._head.face.paint(expression)
         if self._swapper is not None:
@@ -122,7 +122,7 @@ class Actor:
 
 
 class Swapper:
-    """Blends a donor's inner face over another's, as badly as the swap's difficulty allows."""
+    """Blends a donor's inner face over another face; the lower the difficulty, the worse it fits."""
 
     def __init__(self, swap: Swap, target: Face, light: float, frames: int) -> None:
         rng = np.random.default_rng(swap.seed)
@@ -141,7 +141,7 @@ class Swapper:
         return (face * self._mask).sum(axis=(0, 1)) / self._mask.sum()
 
     def swap(self, face: np.ndarray, expression: Expression, i: int) -> np.ndarray:
-        """Returns the target's `face` (320, 256, 3) with the donor's inside, in frame `i`; float32."""
+        """Returns the target's `face` (320, 256, 3) with the donor's face inside, for frame `i`, as float32."""
         donor = self._donor.paint(expression)
         small = cv2.resize(donor, None, fx=self._detail, fy=self._detail, interpolation=cv2.INTER_AREA)
         donor = cv2.resize(small, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)
@@ -170,7 +170,7 @@ def _in_front(image: np.ndarray, layer: np.ndarray) -> np.ndarray:
 
 
 def _backdrop(rng: np.random.Generator) -> np.ndarray:
-    """Returns float32 RGB (320, 400, 3): clouds of a wall's colour and a few pale panels on it."""
+    """Returns float32 RGB (320, 400, 3): a wall with soft blotches and a few panels."""
     width, height = FRAME_WIDTH + 2 * MARGIN, FRAME_HEIGHT + 2 * MARGIN
     image = np.full((height, width, 3), rng.uniform(80, 170) + rng.uniform(-25, 25, 3), np.float32)
     for cell, depth in ((96, 18), (32, 9), (8, 5)):
@@ -185,19 +185,19 @@ def _backdrop(rng: np.random.Generator) -> np.ndarray:
 
 
 def _wander(rng: np.random.Generator, time: np.ndarray, reach: float, tempo: float = 0.35) -> np.ndarray:
-    """Returns float64, shaped as `time`: a smooth path about zero within `reach`, three sines near 1 to 3 `tempo`."""
+    """Returns float64 like `time`: a smooth path within `reach` of zero, a sum of three sines near 1, 2, 3 `tempo`."""
     order = np.arange(1, 4)[:, None]
     turns = order * tempo * rng.uniform(0.6, 1.4, (3, 1)) * time + rng.random((3, 1))
     return reach * (np.sin(2 * np.pi * turns) / order).sum(axis=0) / (1 / order).sum()
 
 
 def _talk(rng: np.random.Generator, time: np.ndarray) -> np.ndarray:
-    """Returns float64 in [0, 1], shaped as `time`: how far the mouth is open, with pauses."""
+    """Returns float64 in [0, 1], like `time`: how far the mouth is open, with pauses."""
     loud = np.clip(_wander(rng, time, 1.6, 0.3) + rng.uniform(0, 0.8), 0, 1)
     return np.clip(loud * (0.45 + _wander(rng, time, 0.9, 1.6)), 0, 1)
 
 
 def _blink(rng: np.random.Generator, time: np.ndarray) -> np.ndarray:
-    """Returns float64 in [0, 1], shaped as `time`: how far the eyes are open; they close for a moment now and then."""
+    """Returns float64 in [0, 1], like `time`: how far the eyes are open, with a blink now and then."""
     moments = np.cumsum(rng.uniform(0.6, 1.8, len(time) // 15 + 1))
     return 1 - np.clip(1.4 - np.abs(time - moments[:, None]) / 0.1, 0, 1).max(axis=0)

@@ -1,7 +1,7 @@
 """The drawn demo data set: clips of drawn people, real and fake, in folders named like Celeb-DF v2.
 
-Only the face tells the classes apart: length, brightness, contrast, noise, flicker and compression come for both from
-the same stratified distribution, and both go through the same encoder.
+Only the face differs between the classes. Length, brightness, contrast, noise, flicker and compression have the same
+stratified distribution in both, and both use the same encoder.
 """
 
 from collections.abc import Sequence
@@ -20,26 +20,26 @@ from extract.drawn.look import Look, make_look
 from extract.readers.celeb_df import CELEB_DF, TEST_LIST
 
 SHORTEST, LONGEST = 40, 60
-"""Frames of a clip."""
+"""Frames per clip."""
 TEST_SHARE = 0.25
-"""Share of each folder that the list names as test, as a draw that does not look at people, like the original's."""
+"""Share of each folder in the test list. As in the original, it is drawn without regard to people."""
 
 
 @dataclass(frozen=True)
 class DrawnConfig:
-    """The size of the drawn set. The clips, byte for byte, follow from all of it but `out` and `workers`."""
+    """The size of the drawn set. All fields but `out` and `workers` determine the clips, byte for byte."""
 
     out: Path = option(Path("demo/celeb-df-drawn"), "the folder to write")
-    people: int = option(12, "people with real clips; each two of them are each other's first donor")
-    clips: int = option(3, "real clips of each of them")
-    youtube: int = option(4, "real clips of people who are seen once")
-    fakes: int = option(40, "fakes: one of each real clip, then with further donors")
-    seed: int = option(0, "what the dice start from")
-    workers: int = option(2, "processes that draw")
+    people: int = option(12, "people with real clips; in pairs, each is the other's first donor")
+    clips: int = option(3, "real clips per person")
+    youtube: int = option(4, "people with only one real clip")
+    fakes: int = option(40, "fakes: one for each real clip, then further donors")
+    seed: int = option(0, "seed of all random choices")
+    workers: int = option(2, "processes")
 
 
 @dataclass(frozen=True)
-class Job:
+class DrawnClip:
     """One clip of the set."""
 
     name: str
@@ -49,25 +49,25 @@ class Job:
 
 
 def draw_dataset(config: DrawnConfig) -> Path:
-    """Draws the whole set into the folder `config.out` and returns it; clips that are there are drawn again, the same.
+    """Draws the whole set into the folder `config.out` and returns it; existing clips are drawn again, identically.
 
-    A UserError says which sizes cannot be, or which file is in the way.
+    Raises a UserError if the sizes are impossible or another file is in the way.
     """
     _check(config)
-    jobs = plan_dataset(config)
-    _make_folders(config.out, jobs)
-    tasks = (delayed(draw_clip)(config.out / job.name, job.scene, job.capture, job.swap) for job in jobs)
+    clips = plan_dataset(config)
+    _make_folders(config.out, clips)
+    tasks = (delayed(draw_clip)(config.out / clip.name, clip.scene, clip.capture, clip.swap) for clip in clips)
     drawn = Parallel(n_jobs=config.workers, return_as="generator")(tasks)
-    for _ in tqdm(drawn, total=len(jobs), unit="clip", desc="draw"):
+    for _ in tqdm(drawn, total=len(clips), unit="clip", desc="draw"):
         pass
-    write_text(config.out / TEST_LIST, _test_list(jobs, config.seed))
+    write_text(config.out / TEST_LIST, _test_list(clips, config.seed))
     return config.out
 
 
 def _check(config: DrawnConfig) -> None:
     most = config.people * (config.people - 1) * config.clips
     if min(config.people, config.clips, config.workers) < 1 or min(config.youtube, config.fakes, config.seed) < 0:
-        raise UserError("people, clips and workers have to be 1 or above, youtube, fakes and seed 0 or above.")
+        raise UserError("people, clips and workers must be at least 1; youtube, fakes and seed at least 0.")
     if config.fakes > most:
         raise UserError(
             f"{config.people} people with {config.clips} clips each give at most {most} fakes, not {config.fakes}; "
@@ -75,9 +75,9 @@ def _check(config: DrawnConfig) -> None:
         )
 
 
-def _make_folders(out: Path, jobs: Sequence[Job]) -> None:
-    """Makes the three folders; refuses one with clips that this set does not have, so that no other set is mixed in."""
-    names = {job.name for job in jobs}
+def _make_folders(out: Path, clips: Sequence[DrawnClip]) -> None:
+    """Makes the three folders; refuses one with files of another set, so that two sets never mix."""
+    names = {clip.name for clip in clips}
     for folder in (out / name for name in CELEB_DF):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -91,8 +91,8 @@ def _make_folders(out: Path, jobs: Sequence[Job]) -> None:
                 raise UserError(f"{path} is not part of this drawn set; choose an empty folder with --out.")
 
 
-def plan_dataset(config: DrawnConfig) -> list[Job]:
-    """Returns the clips of the set: real ones, those of people seen once, fakes."""
+def plan_dataset(config: DrawnConfig) -> list[DrawnClip]:
+    """Returns the clips of the set: first the real ones, then people with one clip, then fakes."""
     looks = [make_look(config.seed, number) for number in range(config.people + config.youtube)]
     shots = [(person, clip) for clip in range(config.clips) for person in range(config.people)]
     scenes = {shot: Scene(looks[shot[0]], (config.seed, 1, *shot)) for shot in shots}
@@ -100,30 +100,32 @@ def plan_dataset(config: DrawnConfig) -> list[Job]:
     for number, look in enumerate(looks[config.people :]):
         real[f"YouTube-real/{number:05}.mp4"] = Scene(look, (config.seed, 2, number))
     captures = _captures(len(real), (config.seed, 3))
-    jobs = [Job(name, scene, capture) for (name, scene), capture in zip(real.items(), captures, strict=True)]
-    return jobs + _plan_fakes(config, looks, scenes)
+    drawn = [DrawnClip(name, scene, capture) for (name, scene), capture in zip(real.items(), captures, strict=True)]
+    return drawn + _plan_fakes(config, looks, scenes)
 
 
-def _plan_fakes(config: DrawnConfig, looks: list[Look], scenes: dict[tuple[int, int], Scene]) -> list[Job]:
+def _plan_fakes(config: DrawnConfig, looks: list[Look], scenes: dict[tuple[int, int], Scene]) -> list[DrawnClip]:
     captures = _captures(config.fakes, (config.seed, 4))
     difficulty = _stratified(np.random.default_rng([config.seed, 5]), config.fakes, 1)[:, 0]
-    jobs, shots = [], list(scenes)
+    fakes, shots = [], list(scenes)
     for number, capture in enumerate(captures):
         target, clip = shots[number % len(shots)]
         donor = _donors(target, config.people)[number // len(shots)]
         swap = Swap(looks[donor], float(difficulty[number]), (config.seed, 6, number))
-        jobs.append(Job(f"Celeb-synthesis/id{target}_id{donor}_{clip:04}.mp4", scenes[target, clip], capture, swap))
-    return jobs
+        fakes.append(
+            DrawnClip(f"Celeb-synthesis/id{target}_id{donor}_{clip:04}.mp4", scenes[target, clip], capture, swap)
+        )
+    return fakes
 
 
 def _donors(target: int, people: int) -> list[int]:
-    """Returns everyone but `target`, the other of their pair first: so an identity split can keep most fakes."""
+    """Returns everyone but `target`, its partner first, so that a split by identity can keep most fakes."""
     others = [person for person in range(people) if person != target]
     return sorted(others, key=lambda person: (person != target ^ 1, (person - target) % people))
 
 
 def _captures(count: int, seed: tuple[int, ...]) -> list[Capture]:
-    """Returns `count` captures that cover the range of every setting evenly, in independent orders."""
+    """Returns `count` captures that cover the range of each setting evenly and independently."""
     rolls = _stratified(np.random.default_rng(seed), count, 6)
     return [
         Capture(
@@ -148,11 +150,11 @@ def _stratified(rng: np.random.Generator, count: int, settings: int) -> np.ndarr
     return (steps + rng.random(steps.shape)) / max(count, 1)
 
 
-def _test_list(jobs: Sequence[Job], seed: int) -> str:
+def _test_list(clips: Sequence[DrawnClip], seed: int) -> str:
     """Returns the text of the test list: 1 for real, 0 for fake, and no newline at its end."""
     rng, lines = np.random.default_rng([seed, 7]), []
     for folder in CELEB_DF:
-        names = [job.name for job in jobs if job.name.startswith(folder)]
+        names = [clip.name for clip in clips if clip.name.startswith(folder)]
         chosen = sorted(rng.permutation(len(names))[: round(TEST_SHARE * len(names))].tolist())
         lines += [f"{1 - CELEB_DF[folder]} {names[i]}" for i in chosen]
     return "\n".join(lines)

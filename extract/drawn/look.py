@@ -1,4 +1,4 @@
-"""Looks: what makes one drawn person differ from the next."""
+"""Looks: what distinguishes one drawn person from another."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,10 +16,10 @@ STYLES: tuple[HairStyle, ...] = ("short", "long", "fringe", "short", "long", "ba
 
 @dataclass(frozen=True)
 class Look:
-    """What makes a person.
+    """The look of one person.
 
-    Colours are RGB in 0 to 255. Lengths are in units of the patch that a head is painted on, 256 wide. `jaw`, how far
-    the face narrows downwards, and `beard` lie in [0, 1].
+    Colours are RGB, 0 to 255. Lengths are in units of the patch a head is painted on, which is 256 wide. `jaw` (how
+    much the face narrows towards the chin) and `beard` are in [0, 1].
     """
 
     skin: Colour
@@ -42,7 +42,7 @@ class Look:
 
 
 def make_look(seed: int, number: int) -> Look:
-    """Returns the look of person `number`. Skin and hair style step with the number, so that neighbours differ."""
+    """Returns the look of person `number`. Skin and hair style change with the number, so neighbours differ."""
     rng = np.random.default_rng([seed, number])
     style = STYLES[number % len(STYLES)]
     skin = _between(SKINS, number * 0.618 % 1)
@@ -68,10 +68,10 @@ def make_look(seed: int, number: int) -> Look:
     )
 
 
-def _between(colours: tuple[Colour, ...], place: float) -> Colour:
-    """Returns the colour at `place` in [0, 1] on the way through `colours`."""
+def _between(colours: tuple[Colour, ...], position: float) -> Colour:
+    """Returns the colour at `position` in [0, 1] along `colours`, interpolated."""
     steps = np.arange(len(colours)) / (len(colours) - 1)
-    r, g, b = (float(np.interp(place, steps, channel)) for channel in zip(*colours, strict=True))
+    r, g, b = (float(np.interp(position, steps, channel)) for channel in zip(*colours, strict=True))
     return r, g, b
 
 

@@ -1,7 +1,7 @@
 """Drawn heads: from a look and an expression to pixels.
 
-A head is painted on a patch of 256 x 320 units with the face's centre in its middle, about twice as large as it will be
-seen, and scaled down afterwards; that also smooths it. Colours are RGB throughout.
+A head is painted on a patch of 256 x 320 units, centred on the face, about twice as large as in the clip. Scaling it
+down smooths it. Colours are RGB.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from extract.drawn.look import Colour, Look
 WIDTH, HEIGHT = 256, 320
 CENTRE = (128, 160)
 TORSO = (512, 360)
-"""Width and height of the torso's patch; its top centre lies on the face's centre."""
+"""Width and height of the torso's patch; the middle of its top edge lies on the face's centre."""
 FRACTION_BITS = 4
-"""OpenCV draws at positions of 1/16 pixel where it is told so."""
+"""OpenCV draws at fractions of a pixel; with four bits, at 1/16."""
 
 
 @dataclass(frozen=True)
 class Expression:
-    """A face at one moment: `turn` and `nod` move its features, in units; `eyes` and `mouth` are open by 0 to 1."""
+    """A face at one moment: `turn` and `nod` shift its features, in units; `eyes` and `mouth`: 0 shut, 1 open."""
 
     turn: float = 0.0
     nod: float = 0.0
@@ -38,13 +38,13 @@ class Face:
     """A look's face without its hair: what a fake takes from its donor."""
 
     def __init__(self, look: Look, light: float = 0.0) -> None:
-        """`light` in [-1, 1] is where it comes from, left to right."""
+        """`light` in [-1, 1]: where the light comes from, left to right."""
         self.look = look
         self._skin = _lit_skin(look, light)
         self._relief = _relief(look)
 
     def paint(self, expression: Expression) -> np.ndarray:
-        """Returns uint8 (320, 256, 3): the face's skin and features; what lies outside its outline is to be masked."""
+        """Returns uint8 (320, 256, 3): skin and features. The caller masks what lies outside the outline."""
         shift = np.array([[1, 0, expression.turn], [0, 1, expression.nod]], np.float32)
         relief = cv2.warpAffine(self._relief, shift, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
         image = np.clip(self._skin * relief[..., None], 0, 255).astype(np.uint8)
@@ -98,7 +98,7 @@ class Face:
 
 
 class Head:
-    """A look's whole head, with hair and, if it is a fake's, with another face inside."""
+    """A look's whole head with hair; a fake puts another face inside."""
 
     def __init__(self, look: Look, light: float = 0.0) -> None:
         """`light` as for `Face`."""
@@ -123,7 +123,7 @@ def blend(below: np.ndarray, above: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def inner_face(look: Look, softness: float) -> np.ndarray:
-    """Returns float32 (320, 256, 1): the mask of brows to chin, with a seam blurred by `softness` units."""
+    """Returns float32 (320, 256, 1): the mask from brows to chin, its edge blurred by `softness` units."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     _ellipse(mask, (CENTRE[0], CENTRE[1] + 14), (look.half_width * 0.82, look.half_height * 0.7), (255,))
     return _alpha(cv2.GaussianBlur(mask, (0, 0), softness))
@@ -135,7 +135,7 @@ def _alpha(mask: np.ndarray) -> np.ndarray:
 
 
 def draw_torso(look: Look) -> np.ndarray:
-    """Returns float32 (360, 512, 4), colours premultiplied by alpha: shoulders and collar, below the face's centre."""
+    """Returns float32 (360, 512, 4), colours premultiplied by alpha: shoulders and collar."""
     middle = TORSO[0] / 2
     torso = np.zeros((TORSO[1], TORSO[0], 4), np.float32)
     shirt, collar = np.zeros((2, TORSO[1], TORSO[0]), np.uint8)
@@ -148,12 +148,12 @@ def draw_torso(look: Look) -> np.ndarray:
 
 
 def _throat(height: int, centre: int) -> np.ndarray:
-    """Returns (height, 1, 1): how light the neck is in each row, in the chin's shadow first; `centre` is the face's."""
+    """Returns (height, 1, 1): brightness of the neck per row, darkest below the chin; `centre` is the face's row."""
     return np.interp(np.arange(height) - centre, [80, 150], [0.55, 0.9])[:, None, None]
 
 
 def _lay_over(below: np.ndarray, colour: np.ndarray, mask: np.ndarray) -> None:
-    """Puts `colour` (H, W, 3) over the premultiplied `below` (H, W, 4), in place, where `mask` (H, W, 1) says so."""
+    """Blends `colour` (H, W, 3) over the premultiplied `below` (H, W, 4) in place, weighted by `mask` (H, W, 1)."""
     below *= 1 - mask
     below[..., :3] += colour * mask
     below[..., 3:] += 255 * mask
@@ -172,7 +172,7 @@ def _lit_skin(look: Look, light: float) -> np.ndarray:
 
 
 def _relief(look: Look) -> np.ndarray:
-    """Returns float32 (320, 256): how much light each part reflects; dark sockets, a bright bridge and cheeks."""
+    """Returns float32 (320, 256): shading of the features: dark eye sockets, bright nose and cheeks."""
     relief = np.ones((HEIGHT, WIDTH), np.float32)
     for side in (-1, 1):
         relief -= 0.42 * _bump(side * look.eye_gap, -18, 19, 12)
@@ -185,7 +185,7 @@ def _relief(look: Look) -> np.ndarray:
 
 
 def _bump(x: float, y: float, wide: float, high: float) -> np.ndarray:
-    """Returns float32 (320, 256): a Gaussian bump of height 1, its centre given from the face's."""
+    """Returns float32 (320, 256): a Gaussian of height 1, centred `x`, `y` from the face's centre."""
     across = np.exp(-(((np.arange(WIDTH) - CENTRE[0] - x) / wide) ** 2) / 2)
     down = np.exp(-(((np.arange(HEIGHT) - CENTRE[1] - y) / high) ** 2) / 2)
     return np.outer(down, across).astype(np.float32)
@@ -203,7 +203,7 @@ def _outline(look: Look) -> np.ndarray:
 
 
 def _behind(look: Look) -> np.ndarray:
-    """Returns float32 (320, 256, 4), premultiplied: from back to front long hair, the neck, the ears."""
+    """Returns float32 (320, 256, 4), premultiplied: long hair, neck and ears, from back to front."""
     behind = np.zeros((HEIGHT, WIDTH, 4), np.float32)
     hair, neck, ears = np.zeros((3, HEIGHT, WIDTH), np.uint8)
     if look.style == "long":
@@ -219,7 +219,7 @@ def _behind(look: Look) -> np.ndarray:
 
 
 def _front_hair(look: Look) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the hair's colours (320, 256, 3) and its mask (320, 256, 1): a skull cap with an opening for the face."""
+    """Returns the hair's colours (320, 256, 3) and its mask (320, 256, 1): a cap with an opening for the face."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     if look.style != "bald":
         _ellipse(mask, (CENTRE[0], CENTRE[1] - 12), (look.half_width + 8, look.half_height + 8), (255,))

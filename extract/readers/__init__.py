@@ -1,1 +1,1 @@
-"""One reader for each way a data set lies on disk; `layouts` picks one, `dataset` is what they all return."""
+"""One reader for each layout of a data set. `layouts` picks the reader; `dataset` is what all of them return."""

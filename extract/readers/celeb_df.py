@@ -13,14 +13,14 @@ CELEB_DF = {"Celeb-real": REAL, "YouTube-real": REAL, "Celeb-synthesis": FAKE}
 
 
 def is_celeb_df(root: Path) -> bool:
-    """Tells whether `root` has one of the three folders."""
+    """Returns whether `root` has one of the three folders."""
     return any((root / name).is_dir() for name in CELEB_DF)
 
 
 def read_celeb_df(root: Path) -> Dataset:
-    """Returns the videos of a Celeb-DF folder (v1 or v2); a UserError says what keeps it from being one.
+    """Returns the videos of a Celeb-DF folder (v1 or v2); raises a UserError if it cannot be read.
 
-    Each of `Celeb-real`, `YouTube-real` and `Celeb-synthesis` may hold its clips itself or in a sub-folder `videos`.
+    Each of `Celeb-real`, `YouTube-real` and `Celeb-synthesis` may hold its clips directly or in a sub-folder `videos`.
     Li et al., "Celeb-DF: A Large-scale Challenging Dataset for DeepFake Forensics", CVPR 2020.
     """
     folders = _folders(root)
@@ -35,7 +35,7 @@ def _folders(root: Path) -> list[str]:
     require_folder(root)
     folders = [name for name in CELEB_DF if (root / name).is_dir()]
     if not folders:
-        raise UserError(f"{root} has none of the folders {', '.join(CELEB_DF)}; give the folder that holds them.")
+        raise UserError(f"{root} has none of the folders {', '.join(CELEB_DF)}; give the folder that contains them.")
     return folders
 
 
@@ -46,7 +46,7 @@ def _record(root: Path, folder: str, path: Path) -> VideoRecord:
 
 
 def _people(folder: str, stem: str) -> tuple[str, str, str]:
-    """Returns target, donor and the source video's id without suffix, as far as the name tells."""
+    """Returns target, donor and the source video's id without suffix; "" for what the name does not say."""
     if folder == "YouTube-real":
         return f"youtube-{stem}", "", ""
     if match := re.fullmatch(r"(id\d+)_(id\d+)_(\d+)", stem):
@@ -65,8 +65,8 @@ def _read_test_list(path: Path, labels: dict[str, int]) -> set[str]:
     absent = [name for name in listed if name not in labels]
     if absent:
         raise UserError(
-            f"{path} names {len(absent)} of {len(listed)} videos that are not there, the first {absent[0]}; "
-            "complete the data set, or take these lines out."
+            f"{path} names {len(absent)} of {len(listed)} videos that do not exist, the first {absent[0]}; "
+            "complete the data set, or remove these lines."
         )
     return set(listed)
 
@@ -80,11 +80,11 @@ def _lines(path: Path) -> list[str]:
 
 def _listed_id(words: list[str], where: str, labels: dict[str, int]) -> str:
     if len(words) != 2 or words[0] not in ("0", "1"):
-        raise UserError(f"{where} is not `1 folder/name` (real) or `0 folder/name` (fake); mend the line.")
+        raise UserError(f"{where} is not `1 folder/name` (real) or `0 folder/name` (fake); correct the line.")
     try:
         parts = [part for part in safe_relative_path(words[1]).parts if part != "videos"]
     except ValueError:
-        raise UserError(f"{where} names {words[1]}, which leaves the data set; take the line out.") from None
+        raise UserError(f"{where} names {words[1]}, which is outside the data set; remove the line.") from None
     name = "/".join(parts)
     if labels.get(name, 1 - int(words[0])) != 1 - int(words[0]):
         raise UserError(f"{where} calls {name} {'real' if words[0] == '1' else 'fake'}, but its folder says otherwise.")

@@ -1,4 +1,4 @@
-"""Reads a CSV list of videos: the user's own labels, and as much of people, sources and parts as they know."""
+"""Reads a CSV list of videos: the user's own labels and, if known, people, sources and parts."""
 
 import csv
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ LABELS = {"0": REAL, "real": REAL, "1": FAKE, "fake": FAKE}
 
 
 def has_csv_list(root: Path) -> bool:
-    """Tells whether `root` has a `videos.csv`."""
+    """Returns whether `root` has a `videos.csv`."""
     return (root / LIST).is_file()
 
 
 def read_csv_list(path: Path) -> Dataset:
     """Returns the videos that the CSV file `path` names, or the `videos.csv` in the folder `path`.
 
-    Its columns are path (from the file's folder), label (0 or real, 1 or fake) and, as wished, target, donor, source
-    (the path of another line) and part (train, val, test). A UserError names the line that cannot be used.
+    Required columns: path (relative to the file's folder) and label (0 or real, 1 or fake). Optional: target, donor,
+    source (the path of another line) and part (train, val, test). A UserError names the line that cannot be used.
     """
     file = path / LIST if path.is_dir() else path
     try:
@@ -36,7 +36,7 @@ def read_csv_list(path: Path) -> Dataset:
 
 
 def _read(file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Returns the columns, and the values of each line by column with the line's number."""
+    """Returns the columns, and for each line its number and its values by column."""
     with file.open(encoding="utf-8-sig", newline="") as text:
         reader = csv.DictReader(text, strict=True, skipinitialspace=True)
         columns = list(reader.fieldnames or ())
@@ -49,7 +49,7 @@ def _read(file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
 
 def _notes(file: Path, columns: list[str]) -> list[str]:
     unused = [name for name in columns if name not in NEEDED + OPTIONAL]
-    return [f"{file}: nothing is read from the column {', '.join(unused)}."] if unused else []
+    return [f"{file}: ignored column {', '.join(unused)}."] if unused else []
 
 
 def _records(file: Path, lines: Sequence[tuple[int, dict[str, str]]]) -> list[VideoRecord]:
@@ -58,13 +58,13 @@ def _records(file: Path, lines: Sequence[tuple[int, dict[str, str]]]) -> list[Vi
         where = f"{file}, line {number}"
         record = _record(file, where, values)
         if record.id in records:
-            raise UserError(f"{where}: {record.id} is there a second time; keep one of the two lines.")
+            raise UserError(f"{where}: {record.id} is listed twice; keep one of the two lines.")
         records[record.id] = record
     return list(records.values())
 
 
 def _share_targets(records: Sequence[VideoRecord]) -> list[VideoRecord]:
-    """Returns `records` with each target that a line gives taken over to the others of the same footage."""
+    """Returns `records` in which all rows of the same footage share the target that one of them names."""
     known = {record.source or record.id: record.target for record in records if record.target}
     return [replace(record, target=record.target or known.get(record.source or record.id, "")) for record in records]
 
@@ -83,24 +83,26 @@ def _existing(file: Path, where: str, text: str) -> str:
     try:
         name = safe_relative_path(text).as_posix()
     except ValueError:
-        raise UserError(f"{where} names {text!r}, which is no path inside {file.parent}; give one that is.") from None
+        raise UserError(
+            f"{where} names {text!r}, which is not a path inside {file.parent}; give one that is."
+        ) from None
     if not (file.parent / name).is_file():
-        raise UserError(f"{where}: {file.parent / name} is not there; add the video, or take the line out.")
+        raise UserError(f"{where}: {file.parent / name} does not exist; add the video, or remove the line.")
     return name
 
 
 def _label(where: str, texts: dict[str, str]) -> int:
-    """Takes the label out of `texts` and returns it; a UserError where it, or what comes with it, cannot be."""
+    """Removes the label from `texts` and returns it; raises a UserError if it contradicts the other values."""
     text = texts.pop("label")
     label = LABELS.get(text.lower())
     if label is None:
-        raise UserError(f"{where}: the label {text!r} is neither 0 or real nor 1 or fake; mend the line.")
+        raise UserError(f"{where}: the label {text!r} is none of 0, real, 1, fake; correct the line.")
     if texts["part"] not in (*PARTS, ""):
-        raise UserError(f"{where}: the part {texts['part']!r} is none of train, val, test; mend the line.")
+        raise UserError(f"{where}: the part {texts['part']!r} is none of train, val, test; correct the line.")
     if label == REAL and (texts["donor"] or texts["source"]):
-        raise UserError(f"{where}: a real video has neither donor nor source; empty them, or mend the label.")
+        raise UserError(f"{where}: a real video has no donor and no source; clear them, or correct the label.")
     if any(printable(text) != text for text in texts.values()):
-        raise UserError(f"{where} has a control character in one of its values; take it out.")
+        raise UserError(f"{where} has a control character in one of its values; remove it.")
     return label
 
 

@@ -14,7 +14,7 @@ LABELS = {"REAL": REAL, "FAKE": FAKE}
 
 @dataclass(frozen=True)
 class _Listed:
-    """What `metadata.json` says of the video `path`: `original` is the file name of the video it was made from."""
+    """What `metadata.json` says about the video `path`; `original` is the file name of the video it was made from."""
 
     path: Path
     label: int
@@ -23,15 +23,15 @@ class _Listed:
 
 
 def is_dfdc(root: Path) -> bool:
-    """Tells whether `root` or a folder in it has a `metadata.json`."""
+    """Returns whether `root` or a folder in it has a `metadata.json`."""
     return bool(_folders(root))
 
 
 def read_dfdc(root: Path) -> Dataset:
-    """Returns the videos of a DFDC folder, or of a folder of these; a UserError says what keeps it from being one.
+    """Returns the videos of a DFDC folder, or of a folder of these; raises a UserError if it cannot be read.
 
-    Who is in a video is not published. Listed videos that are not there are left out with a note, since single folders
-    are often downloaded in part; a video that is not listed has no label and is refused.
+    The people are not published. Listed videos that do not exist are left out with a note, since folders are often
+    downloaded in part. A video that is not listed has no label and is refused.
     Dolhansky et al., "The DeepFake Detection Challenge (DFDC) Dataset", arXiv:2006.07397, 2020.
     """
     require_folder(root)
@@ -57,26 +57,30 @@ def _require_folders(root: Path) -> list[Path]:
 
 def _read_metadata(folder: Path) -> Iterator[_Listed]:
     path = folder / METADATA
-    found = read_json(path)
-    if not isinstance(found, dict):
-        raise UserError(f"{path} does not map names of videos to what is known of them; restore it.")
-    for name, values in found.items():
+    metadata = read_json(path)
+    if not isinstance(metadata, dict):
+        raise UserError(f"{path} does not map names of videos to their labels; restore it.")
+    for name, values in metadata.items():
         yield _listed(path, name, values)
     for video in sorted(folder.iterdir()):
-        if video.name not in found and is_video(video):
-            raise UserError(f"{video} is not in {path}, so its label is unknown; move it away, or add it to the list.")
+        if video.name not in metadata and is_video(video):
+            raise UserError(
+                f"{video} is not in {path}, so its label is unknown; move it elsewhere, or add it to the list."
+            )
 
 
 def _listed(path: Path, name: str, values: Any) -> _Listed:
-    known: dict[str, Any] = values if isinstance(values, dict) else {}
-    label, part, original = known.get("label"), known.get("split") or "", known.get("original") or ""
+    entry: dict[str, Any] = values if isinstance(values, dict) else {}
+    label, part, original = entry.get("label"), entry.get("split") or "", entry.get("original") or ""
     if not isinstance(label, str) or label not in LABELS:
-        raise UserError(f"{path} gives {name} the label {label!r}, which is neither REAL nor FAKE; mend the entry.")
+        raise UserError(f"{path} gives {name} the label {label!r}, which is neither REAL nor FAKE; correct the entry.")
     if part not in (*PARTS, ""):
-        raise UserError(f"{path} gives {name} the split {part!r}, which is none of train, val, test; mend the entry.")
+        raise UserError(
+            f"{path} gives {name} the split {part!r}, which is none of train, val, test; correct the entry."
+        )
     for text in (name, original) if original else (name,):
         if not _is_file_name(text):
-            raise UserError(f"{path} names {text!r}, which is not a video beside it; take the entry out.")
+            raise UserError(f"{path} names {text!r}, which is not a video beside it; remove the entry.")
     return _Listed(path.parent / name, LABELS[label], original, part)
 
 
@@ -91,13 +95,13 @@ def _notes(folder: Path, videos: list[_Listed], ids: dict[Path, str]) -> Iterato
     absent = [video.path.name for video in videos if video.path not in ids]
     if absent:
         yield (
-            f"{folder / METADATA} lists {len(absent)} of {len(videos)} videos that are not there, the first "
+            f"{folder / METADATA} lists {len(absent)} of {len(videos)} videos that do not exist, the first "
             f"{absent[0]}; they are left out."
         )
 
 
 def _record(root: Path, video: _Listed, ids: dict[Path, str], names: dict[str, str]) -> VideoRecord:
-    """Returns the record; its source is an id if the original is there, in this folder or another, else its name."""
+    """Returns the record. Its source is an id if the original is in this folder or another, else the file name."""
     source = ""
     if video.label == FAKE and video.original:
         beside = ids.get(video.path.with_name(video.original))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from cache.commands import flag
 from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord
 from extract.readers.dataset import (
     Dataset,
@@ -23,15 +24,15 @@ CONVERSION = "conversion_dict.json"
 
 
 def is_faceforensics(root: Path) -> bool:
-    """Tells whether `root` has one of the two trees."""
+    """Returns whether `root` has one of the two trees."""
     return any((root / tree).is_dir() for tree in TREES)
 
 
 def read_faceforensics(root: Path, compression: Compression = "auto") -> Dataset:
-    """Returns the videos of one compression level of FaceForensics++; a UserError says what keeps it from being one.
+    """Returns the videos of one compression level of FaceForensics++; raises a UserError if it cannot be read.
 
-    An id is `method/name`, without tree and level, so that the same video has the same id at every level; the level is
-    in the set's name, so that each has a store of its own. `auto` takes the level that is there, if it is one only.
+    An id is `method/name`, without tree and level, so a video has the same id at every level. The level is part of
+    the set's name, so each level has its own store. `auto` takes the level on disk if there is only one.
     Rössler et al., "FaceForensics++: Learning to Detect Manipulated Facial Images", ICCV 2019.
     """
     require_folder(root)
@@ -51,20 +52,21 @@ def _folders(tree: Path) -> list[Path]:
     return sorted(folder for folder in tree.iterdir() if folder.is_dir()) if tree.is_dir() else []
 
 
-def _choose_level(root: Path, folders: Sequence[Path], wished: Compression) -> str:
-    there = [level for level in LEVELS if any(_has_clips(folder / level) for folder in folders)]
-    if not there:
+def _choose_level(root: Path, folders: Sequence[Path], choice: Compression) -> str:
+    levels = [level for level in LEVELS if any(_has_clips(folder / level) for folder in folders)]
+    if not levels:
         raise UserError(
             f"{root} holds no videos such as original_sequences/youtube/c23/videos/000.mp4; unpack the data set there."
         )
-    if wished == "auto" and len(there) > 1:
+    if choice == "auto" and len(levels) > 1:
         raise UserError(
-            f"{root} has the compression levels {', '.join(there)}; choose one with COMPRESSION={there[0]} "
-            f"(--compression {there[0]})."
+            f"{root} has the compression levels {', '.join(levels)}; choose one with {flag('compression', levels[0])}."
         )
-    if wished != "auto" and wished not in there:
-        raise UserError(f"{root} has no videos of compression {wished}, only of {', '.join(there)}; choose from these.")
-    return there[0] if wished == "auto" else wished
+    if choice != "auto" and choice not in levels:
+        raise UserError(
+            f"{root} has no videos of compression {choice}, only of {', '.join(levels)}; choose one of these."
+        )
+    return levels[0] if choice == "auto" else choice
 
 
 def _has_clips(folder: Path) -> bool:
@@ -74,7 +76,7 @@ def _has_clips(folder: Path) -> bool:
 def _notes(folders: Sequence[Path], level: str) -> Iterator[str]:
     for folder in folders:
         if not _has_clips(folder / level):
-            yield f"{folder} has no videos of compression {level}; it is left out."
+            yield f"{folder} has no videos of compression {level}; left out."
 
 
 def _record(
@@ -94,9 +96,9 @@ def _record(
 
 
 def _people(stem: str, people: dict[str, str]) -> tuple[str, str, str]:
-    """Returns target, donor and the source video's id without suffix, as far as the name tells.
+    """Returns target, donor and the source video's id without suffix; "" for what the name does not say.
 
-    Names are `target_donor` of three digits each for YouTube sequences, `target_donor__scene__experiment` for actors.
+    YouTube sequences are named `target_donor`, three digits each; actors are named `target_donor__scene__experiment`.
     """
     if match := re.fullmatch(r"(\d{3})(?:_(\d{3}))?", stem):
         target, donor = (f"ff-{people.get(number, number)}" if number else "" for number in match.groups())
@@ -109,35 +111,35 @@ def _people(stem: str, people: dict[str, str]) -> tuple[str, str, str]:
 
 
 def _read_people(root: Path) -> dict[str, str]:
-    """Returns for each sequence the first one cut from the same YouTube video, if the set's list of these is there.
+    """Returns for each sequence the first sequence of the same YouTube video, from the set's list if it exists.
 
-    The 1000 sequences come from 977 videos. Without the list each sequence counts as a person of its own.
+    The 1000 sequences come from 977 videos. Without the list, each sequence counts as a different person.
     """
     path = root / CONVERSION
     if not path.is_file():
         return {}
-    found = read_json(path)
-    if not isinstance(found, dict) or not all(isinstance(video, str) and video.split() for video in found.values()):
+    videos = read_json(path)
+    if not isinstance(videos, dict) or not all(isinstance(video, str) and video.split() for video in videos.values()):
         raise UserError(f'{path} does not map sequences to videos, as in "000": "--b1Ua-kWJE 0"; restore it.')
     first: dict[str, str] = {}
-    return {number: first.setdefault(found[number].split()[0], number) for number in sorted(found)}
+    return {number: first.setdefault(videos[number].split()[0], number) for number in sorted(videos)}
 
 
 def _read_parts(root: Path) -> dict[str, str]:
-    """Returns the official part of each name, original or manipulated, that the three lists give one."""
+    """Returns the official part of each name, original or manipulated, from the three lists."""
     lists = {part: _find_list(root, part) for part in PARTS}
     absent = [f"{part}.json" for part, path in lists.items() if path is None]
     if len(absent) == len(PARTS):
         return {}
     if absent:
-        raise UserError(f"{root} has lists of official parts but no {absent[0]}; add it, or take the others away.")
+        raise UserError(f"{root} has lists of official parts but no {absent[0]}; add it, or remove the others.")
     parts: dict[str, str] = {}
     for part, path in lists.items():
         assert path is not None
         for one, other in _read_pairs(path):
             for name in (one, other, f"{one}_{other}", f"{other}_{one}"):
                 if parts.setdefault(name, part) != part:
-                    raise UserError(f"{path} names {name}, which is in {parts[name]}.json too; restore the lists.")
+                    raise UserError(f"{path} names {name}, which is also in {parts[name]}.json; restore the lists.")
     return parts
 
 

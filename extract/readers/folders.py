@@ -1,4 +1,4 @@
-"""Reads a folder of real and a folder of fake videos, of which nothing else is known."""
+"""Reads a folder of real and a folder of fake videos; nothing else is known about them."""
 
 from pathlib import Path
 
@@ -9,19 +9,19 @@ FOLDERS = {"real": REAL, "fake": FAKE}
 
 
 def is_folders(root: Path) -> bool:
-    """Tells whether `root` has both folders, whatever the case of their names."""
+    """Returns whether `root` has both folders, whatever the case of their names."""
     return all(_named(root, name) for name in FOLDERS)
 
 
 def read_folders(root: Path) -> Dataset:
-    """Returns the videos at any depth below `real` and `fake`; a UserError where one of the two is not there."""
+    """Returns the videos at any depth below `real` and `fake`; raises a UserError if one of the two is missing."""
     require_folder(root)
     below = [(path, label) for name, label in FOLDERS.items() for path in _only_folder(root, name).rglob("*")]
     records = [
         make_record(root, path, label, path.relative_to(root).as_posix()) for path, label in below if is_video(path)
     ]
     links = [path for path, _ in below if path.is_symlink() and path.is_dir()]
-    notes = [f"{path} is a link to a folder; what is there is left out." for path in links]
+    notes = [f"{path} is a link to a folder; its content is left out." for path in links]
     return make_dataset(root, records, notes=notes)
 
 
@@ -30,9 +30,9 @@ def _named(root: Path, name: str) -> list[Path]:
 
 
 def _only_folder(root: Path, name: str) -> Path:
-    found = _named(root, name)
-    if not found:
-        raise UserError(f"{root} has no folder {name}; give the folder that holds real/ and fake/.")
-    if len(found) > 1:
-        raise UserError(f"{root} has both {found[0].name} and {found[1].name}; put their videos into one of them.")
-    return found[0]
+    folders = _named(root, name)
+    if not folders:
+        raise UserError(f"{root} has no folder {name}; give the folder that contains real/ and fake/.")
+    if len(folders) > 1:
+        raise UserError(f"{root} has both {folders[0].name} and {folders[1].name}; put their videos into one of them.")
+    return folders[0]

@@ -1,10 +1,11 @@
-"""A data set's folder or list -> manifest rows: recognises the layout and calls its reader."""
+"""From a data set's folder or list to manifest rows: recognise the layout and call its reader."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cache.commands import flag
 from cache.schema import UserError
 from extract.readers.celeb_df import is_celeb_df, read_celeb_df
 from extract.readers.csv_list import has_csv_list, read_csv_list
@@ -18,7 +19,7 @@ Layout = Literal["auto", "celeb-df", "ff++", "dfdc", "folders", "csv"]
 
 @dataclass(frozen=True)
 class Reader:
-    """How to read one layout: `fits` tells by a glance whether a folder has it, `sign` says what that looks for."""
+    """How to read one layout: `fits` quickly tells whether a folder has it; `sign` says what `fits` looks for."""
 
     sign: str
     fits: Callable[[Path], bool]
@@ -35,33 +36,36 @@ READERS: dict[Layout, Reader] = {
 
 
 def read_dataset(path: Path, layout: Layout = "auto", compression: Compression = "auto") -> Dataset:
-    """Returns the data set in the folder `path`, or that the CSV file `path` lists.
+    """Returns the data set in the folder `path`, or the one that the CSV file `path` lists.
 
-    A UserError says what keeps it from being read: no layout or several that fit, or what its reader cannot use.
+    A UserError says why it cannot be read: no layout fits, several do, or the reader refuses something.
     """
     try:
         layout = _recognise(path) if layout == "auto" else layout
         if layout == "ff++":
             return read_faceforensics(path, compression)
         if compression != "auto":
-            raise UserError(f"{path} is read as {layout}, which has no compression levels; leave COMPRESSION out.")
+            raise UserError(
+                f"{path} is read as {layout}, which has no compression levels; leave out {flag('compression')}."
+            )
         return READERS[layout].read(path)
     except OSError as error:
-        raise UserError(f"{error.filename or path} cannot be read ({error.strerror}); mend that and go on.") from None
+        raise UserError(
+            f"{error.filename or path} cannot be read ({error.strerror}); make it readable and try again."
+        ) from None
 
 
 def _recognise(path: Path) -> Layout:
     if path.suffix.lower() == ".csv" and path.is_file():
         return "csv"
     if not path.is_dir():
-        raise UserError(f"{path} is neither a folder nor a .csv file that is there; give the data set as DATA=....")
+        raise UserError(f"{path} is neither a folder nor a .csv file; give the data set as {flag('data', '...')}.")
     fitting: list[Layout] = [layout for layout, reader in READERS.items() if reader.fits(path)]
     if not fitting:
         signs = "; ".join(f"{reader.sign} ({layout})" for layout, reader in READERS.items())
-        raise UserError(f"{path} fits no layout, having none of: {signs}; give the folder that holds one of these.")
+        raise UserError(f"{path} fits no layout: it has none of {signs}; give the folder that contains one of these.")
     if len(fitting) > 1:
         raise UserError(
-            f"{path} fits the layouts {' and '.join(fitting)}; say which with LAYOUT={fitting[0]} "
-            f"(--layout {fitting[0]})."
+            f"{path} fits the layouts {' and '.join(fitting)}; choose one with {flag('layout', fitting[0])}."
         )
     return fitting[0]

@@ -21,7 +21,7 @@ from cache.store import load, open_store
 from extract import one_process as unit
 from extract.__main__ import main as extract_command
 from extract.clip_workers import map_clips
-from extract.clips.crops import ClipCrops, crop_clip
+from extract.clips.crops import CroppedClip, crop_clip
 from extract.clips.decode import ClipError, Limits, sample_frames
 from extract.readers.layouts import read_celeb_df
 from tests import ROOT
@@ -34,7 +34,7 @@ OUTCOMES = {"missing", "empty", "no_video", "no_decoder", "unreadable", "no_fram
 UNCUT = CropProfile(detector="none")
 LIMITS = Limits(seconds=20)
 
-Found = dict[str, ClipCrops | ClipError]
+Found = dict[str, CroppedClip | ClipError]
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +52,11 @@ def crop_all(paths: Sequence[Path], profile: CropProfile = UNCUT, limits: Limits
     return dict(map_clips(crop_clip, tasks, workers=2, seconds=limits.seconds))
 
 
-def outcome(result: ClipCrops | ClipError) -> str:
+def outcome(result: CroppedClip | ClipError) -> str:
     return result.outcome if isinstance(result, ClipError) else "ok"
 
 
-def check(name: str, result: ClipCrops | ClipError) -> None:
+def check(name: str, result: CroppedClip | ClipError) -> None:
     """Asserts that a clip ended in crops of the right shape, or in a known outcome and one sentence."""
     if isinstance(result, ClipError):
         assert result.outcome in OUTCOMES, name
@@ -90,7 +90,7 @@ def test_faces_are_looked_for_in_whatever_could_be_decoded(corpus, found):
     some = [path for path in corpus if outcome(found[path.name]) == "ok"][::6]
     for name, result in crop_all(some, CropProfile()).items():
         check(name, result)
-        assert isinstance(result, ClipCrops), name
+        assert isinstance(result, CroppedClip), name
 
 
 def test_nothing_is_left_of_a_run(corpus, monkeypatch, tmp_path):

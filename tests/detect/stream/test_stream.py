@@ -24,20 +24,20 @@ from cache.schema import FRAMES, UserError
 from detect.detector.networks import CropJudge, FeatureJudge
 from detect.detector.verdict import Detector
 from detect.stream import stage as stream
-from detect.stream.frame_sources import Frame, Lost, Source, open_source, sampled
+from detect.stream.frame_sources import Frame, FrameSource, Lost, open_source, sampled
 from detect.stream.overlay import WAITING, Overlay
-from detect.stream.recent_frames import Ring
+from detect.stream.recent_frames import RecentFrames
 from detect.stream.stage import StreamConfig, watch
 from extract.backbones.engines import Engine
 from extract.clips.decode import sample_frames
-from extract.clips.face_detectors import HaarDetector, detector_hash
+from extract.clips.face_detectors import HaarDetector, face_detector_hash
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.look import make_look
 from tests import ROOT
 from tests.clips import counting_images, read_number, write_clip
 
-PROFILE = CropProfile(detector_file=detector_hash("haar", None))
-BLIND = CropProfile(detector="none", detector_file=detector_hash("none", None))
+PROFILE = CropProfile(detector_file=face_detector_hash("haar", None))
+BLIND = CropProfile(detector="none", detector_file=face_detector_hash("none", None))
 
 
 def brightness(inputs) -> np.ndarray:
@@ -72,7 +72,7 @@ def verdicts(events) -> list[dict]:
     return [event for event in events if event["event"] == "verdict"]
 
 
-def source(*runs, name="fake", lives=True) -> Source:
+def source(*runs, name="fake", lives=True) -> FrameSource:
     """A source that gives one of `runs` each time it is opened, and is lost after each."""
     left = iter(runs)
 
@@ -84,7 +84,7 @@ def source(*runs, name="fake", lives=True) -> Source:
         if lives:
             raise Lost("it has ended")
 
-    return Source(name, lives, opened)
+    return FrameSource(name, lives, opened)
 
 
 @pytest.fixture(scope="module")
@@ -136,30 +136,30 @@ def test_a_new_frame_costs_one_pass_and_is_searched_once(monkeypatch):
             searched["find", id(image)] = searched.get(("find", id(image)), 0) + 1
             return super().find(image)
 
-    monkeypatch.setattr("detect.stream.recent_frames.make_detector", lambda *_: Counting())
+    monkeypatch.setattr("detect.stream.recent_frames.make_face_detector", lambda *_: Counting())
     judge, given = feature_detector()
-    ring = Ring(judge, "still", 0.5)
+    recent = RecentFrames(judge, "still", 0.5)
     from extract.drawn.clip import draw_frames
 
     images = list(itertools.islice(draw_frames(Scene(make_look(0, 1), (1,)), Capture(frames=40)), 40))
     given.clear()
     for number, image in enumerate(images):
-        ring.add(number / 2, image)
-    # A face that moves is at times cut anew, where an earlier frame has left the ring and its box was found otherwise.
+        recent.add(number / 2, image)
+    # A face that moves is at times cut anew, where an earlier frame was dropped and its box changed.
     assert len(given) <= 1.5 * len(images)
     assert set(given) == {1}
     assert max(searched.values()) == 1
 
 
 def test_before_twelve_frames_it_is_undecided_and_says_so():
-    ring = Ring(detector(), "x", 0.5)
-    said = [ring.add(number, np.full((64, 96, 3), 200, np.uint8)) for number in range(14)]
-    assert [verdict.verdict for verdict in said] == ["Undecided"] * 11 + ["Fake"] * 3
-    assert said[4].reason == "5 of 12 frames seen so far"
-    assert ring.add(14, np.zeros((64, 96, 3), np.uint8)).probability == pytest.approx(200 / 255 * 11 / 12)
-    ring.clear()
-    assert ring.add(15, np.zeros((64, 96, 3), np.uint8)).reason == "1 of 12 frames seen so far"
-    assert ring.add(16, np.zeros((64, 96, 3), np.uint8), last=True).verdict == "Real"
+    recent = RecentFrames(detector(), "x", 0.5)
+    verdicts_so_far = [recent.add(number, np.full((64, 96, 3), 200, np.uint8)) for number in range(14)]
+    assert [verdict.verdict for verdict in verdicts_so_far] == ["Undecided"] * 11 + ["Fake"] * 3
+    assert verdicts_so_far[4].reason == "5 of 12 frames seen so far"
+    assert recent.add(14, np.zeros((64, 96, 3), np.uint8)).probability == pytest.approx(200 / 255 * 11 / 12)
+    recent.clear()
+    assert recent.add(15, np.zeros((64, 96, 3), np.uint8)).reason == "1 of 12 frames seen so far"
+    assert recent.add(16, np.zeros((64, 96, 3), np.uint8), last=True).verdict == "Real"
 
 
 def test_nobody_there_is_undecided(tmp_path):
@@ -276,7 +276,7 @@ def test_an_address_without_anyone_is_lost_not_a_crash():
 
 @pytest.mark.parametrize("word", ["absent.mp4", "no such thing", "9" * 20])
 def test_what_is_no_source_is_refused(word):
-    with pytest.raises(UserError, match="is no file, no camera's number and no address"):
+    with pytest.raises(UserError, match="is not a file, a camera's number or an address"):
         open_source(word, 6.0)
 
 
@@ -292,7 +292,7 @@ def test_a_text_file_is_refused(tmp_path):
         ({"threshold": 2.0}, "--threshold 2 is not a probability"),
         ({"window": 0.0}, "--window 0 is not"),
         ({"retries": -1}, "--retries -1 is below 0"),
-        ({"overlay": Path("x.gif")}, "is no MP4"),
+        ({"overlay": Path("x.gif")}, "is not an MP4"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(changes, what):

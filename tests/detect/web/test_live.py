@@ -13,7 +13,7 @@ import pytest
 from cache.schema import FRAMES, UserError
 from detect.detector.verdict import SeenFrame, Verdict
 from detect.stream import stage as stream
-from detect.stream.frame_sources import Frame, Lost, Source, open_source
+from detect.stream.frame_sources import Frame, FrameSource, Lost, open_source
 from detect.web import live as web_live
 from detect.web import page as web_page
 from detect.web.config import WebConfig, check
@@ -49,7 +49,7 @@ def frame(level: int = 0, size: tuple[int, int] = (64, 96), seconds: float = 0.0
     return Frame(seconds, lambda: np.full((*size, 3), level, np.uint8))
 
 
-def steady(level: int = 200, wait: float = 0.01) -> Source:
+def steady(level: int = 200, wait: float = 0.01) -> FrameSource:
     """A camera that goes on for ever."""
 
     def frames():
@@ -58,7 +58,7 @@ def steady(level: int = 200, wait: float = 0.01) -> Source:
             time.sleep(wait)
             yield frame(level, seconds=time.monotonic() - start)
 
-    return Source("/secret/camera", True, frames)
+    return FrameSource("/secret/camera", True, frames)
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,7 @@ def impatient(monkeypatch):
     )
 
 
-def live(source: Source, judge=None) -> Live:
+def live(source: FrameSource, judge=None) -> Live:
     return Live(source, shared(judge or detector()), 0.5, "my-run")
 
 
@@ -157,7 +157,7 @@ def test_a_file_that_goes_is_lost_and_one_without_frames_is_no_busy_loop(tmp_pat
         until(lambda: "No picture" not in watched.latest.words())
     assert "The live source is lost (" in capfd.readouterr().err
     with pytest.raises(Lost, match="no frame"):
-        next(looped(Source("empty", False, lambda: iter(()))).frames())
+        next(looped(FrameSource("empty", False, lambda: iter(()))).frames())
 
 
 def test_a_lost_source_is_told_in_a_line_and_opened_again(monkeypatch, capsys):
@@ -170,7 +170,7 @@ def test_a_lost_source_is_told_in_a_line_and_opened_again(monkeypatch, capsys):
             raise Lost("/secret/camera answers nothing")
         yield from steady().frames()
 
-    with live(Source("/secret/camera", True, frames)) as watched:
+    with live(FrameSource("/secret/camera", True, frames)) as watched:
         until(lambda: "No picture" in watched.latest.words())
         assert "secret" not in watched.latest.words() + watched.latest.picture
         assert "on its way" in watched.latest.picture
@@ -217,7 +217,7 @@ def test_it_stops_with_its_block_wherever_it_is():
 
     for frames in (lost, hangs, steady().frames):
         before = threading.active_count()
-        with live(Source("camera", True, frames)) as watched:
+        with live(FrameSource("camera", True, frames)) as watched:
             time.sleep(0.2)
         assert not watched._thread.is_alive()
         until(lambda before=before: threading.active_count() <= before)
@@ -266,5 +266,5 @@ def test_the_words_are_escaped():
 def test_the_source_is_refused_before_anything_is_loaded(tmp_path):
     pytest.importorskip("gradio", reason="the page needs the extra web")
     check(WebConfig(live="0"))
-    with pytest.raises(UserError, match="is no file, no camera's number and no address"):
+    with pytest.raises(UserError, match="is not a file, a camera's number or an address"):
         check(WebConfig(live=str(tmp_path / "absent.mp4")))

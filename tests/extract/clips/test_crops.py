@@ -7,15 +7,15 @@ import pytest
 from cache.profile import CropProfile
 from cache.schema import FRAMES
 from extract.clips import crops as clip_module
-from extract.clips.crops import crop_clip, crop_parts
+from extract.clips.crops import crop_clip, crop_people_and_windows
 from extract.clips.decode import ClipError, Limits, sample_windows
-from extract.clips.face_detectors import detector_hash
+from extract.clips.face_detectors import face_detector_hash
 from extract.drawn.clip import FRAME_HEIGHT, FRAME_WIDTH, Capture, Scene, draw_clip, draw_empty_clip, draw_frames
 from extract.drawn.look import make_look
 from tests.clips import counting_images, read_number, write_clip
 
-PROFILE = CropProfile(detector_file=detector_hash("haar", None))
-BLIND = CropProfile(detector="none", detector_file=detector_hash("none", None))
+PROFILE = CropProfile(detector_file=face_detector_hash("haar", None))
+BLIND = CropProfile(detector="none", detector_file=face_detector_hash("none", None))
 
 
 def numbers(frames) -> list[int]:
@@ -68,7 +68,7 @@ def test_a_clip_torn_off_gives_the_windows_that_are_there(tmp_path):
 
 def test_a_clip_of_too_many_windows_fails_and_says_what_to_do(tmp_path):
     path = write_clip(tmp_path / "clip.mp4", counting_images(50))
-    with pytest.raises(ClipError, match=r"more than 5 windows of 0\.5 s; take longer ones"):
+    with pytest.raises(ClipError, match=r"more than 5 windows of 0\.5 s; choose longer windows"):
         list(sample_windows(path, 0.5, Limits(windows=5)))
 
 
@@ -82,7 +82,7 @@ def test_windows_of_which_nothing_can_be_decoded_are_left_out(tmp_path):
     windows = [frames for _, frames in sample_windows(path, 1.0)]
     assert 4 <= len(windows) < 12
     assert all(frames.images for frames in windows)
-    assert crop_parts(path, BLIND, window=1.0).windows
+    assert crop_people_and_windows(path, BLIND, window=1.0).windows
 
 
 def test_windows_hold_no_more_frames_than_one_needs(tmp_path, monkeypatch):
@@ -122,37 +122,39 @@ def two_people(tmp_path_factory):
 
 
 def test_the_first_of_several_people_is_the_one_of_the_clip(two_people):
-    alone, parts = crop_clip(two_people, PROFILE), crop_parts(two_people, PROFILE, faces=3)
-    assert len(parts.people) == 2
-    large, small = parts.people
+    alone, result = crop_clip(two_people, PROFILE), crop_people_and_windows(two_people, PROFILE, faces=3)
+    assert len(result.people) == 2
+    large, small = result.people
     assert (large.crops == alone.crops).all()
     assert (large.boxes == alone.boxes).all()
     assert np.median(large.boxes[:, 2]) > np.median(small.boxes[:, 2])
     assert (large.boxes[:, 0] > FRAME_WIDTH).all()
     assert (small.boxes[:, 0] < FRAME_WIDTH).all()
-    assert len(crop_parts(two_people, PROFILE, faces=1).people) == 1
+    assert len(crop_people_and_windows(two_people, PROFILE, faces=1).people) == 1
 
 
 def test_a_clip_of_one_person_has_one_however_many_are_asked_for(tmp_path):
     path = draw_clip(tmp_path / "one.mp4", Scene(make_look(0, 3), (3,)), Capture(frames=30))
-    assert len(crop_parts(path, PROFILE, faces=5).people) == 1
+    assert len(crop_people_and_windows(path, PROFILE, faces=5).people) == 1
     empty = draw_empty_clip(tmp_path / "empty.mp4")
-    assert len(crop_parts(empty, PROFILE, faces=5).people) == 1
+    assert len(crop_people_and_windows(empty, PROFILE, faces=5).people) == 1
 
 
 def test_everything_goes_through_one_function(tmp_path, monkeypatch):
     """Extraction, detection, windows and the stream: without `crop_people` none of them has a crop."""
     from detect.detector.networks import CropJudge
     from detect.detector.verdict import Detector
-    from detect.stream.recent_frames import Ring
+    from detect.stream.recent_frames import RecentFrames
 
     path = write_clip(tmp_path / "clip.mp4", counting_images(60))
-    ring = Ring(Detector(BLIND, CropJudge(lambda inputs: np.ones((len(inputs["mask"]), 1))), None, None), "x", 0.5)
+    recent = RecentFrames(
+        Detector(BLIND, CropJudge(lambda inputs: np.ones((len(inputs["mask"]), 1))), None, None), "x", 0.5
+    )
     routes = {
         "extraction": lambda: crop_clip(path, BLIND),
-        "detection": lambda: crop_parts(path, BLIND),
-        "windows": lambda: crop_parts(path, BLIND, window=1.0),
-        "stream": lambda: ring.add(0.0, counting_images(1)[0]),
+        "detection": lambda: crop_people_and_windows(path, BLIND),
+        "windows": lambda: crop_people_and_windows(path, BLIND, window=1.0),
+        "stream": lambda: recent.add(0.0, counting_images(1)[0]),
     }
     for route in routes.values():
         route()

@@ -11,7 +11,7 @@ import pytest
 
 from cache.schema import UserError
 from extract.clips.decode import sample_frames
-from extract.clips.face_detectors import HaarDetector, NoDetector, cascade_file, detector_hash, make_detector
+from extract.clips.face_detectors import HaarDetector, NoDetector, cascade_file, face_detector_hash, make_face_detector
 from extract.clips.tracks import find_track
 from extract.drawn.clip import Capture, Scene, draw_frames
 from extract.drawn.look import make_look
@@ -111,23 +111,23 @@ def test_without_a_detector_the_whole_frame_is_the_face():
 
 def test_the_cascade_ships_with_opencv():
     assert cascade_file().is_file()
-    assert len(detector_hash("haar")) == 16
-    assert detector_hash("none") == ""
+    assert len(face_detector_hash("haar")) == 16
+    assert face_detector_hash("none") == ""
 
 
 def test_yunet_searches_a_small_copy_and_maps_back(tmp_path):
-    detector = make_detector("yunet", write_yunet(tmp_path / "yunet.onnx"))
+    detector = make_face_detector("yunet", write_yunet(tmp_path / "yunet.onnx"))
     image = np.zeros((960, 1280, 3), np.uint8)
     # One bright cell of 8 x 8 pixels in the copy, in row 10 and column 20; the network below takes it for a face.
     image[160:176, 320:336] = 255
     assert detector.find(image).tolist() == [[(164 - 16) * 2, (84 - 16) * 2, 64, 64]]
     assert detector.find_near(image, np.array([0, 0, 9, 9])).tolist() == detector.find(image).tolist()
     assert detector.find(IMAGE).shape == detector.find_harder(image, np.array([0, 0, 9, 9])).shape == (0, 4)
-    assert len(detector_hash("yunet", tmp_path / "yunet.onnx")) == 16
+    assert len(face_detector_hash("yunet", tmp_path / "yunet.onnx")) == 16
 
 
 def test_yunet_sees_the_colours_in_the_order_it_was_trained_with(tmp_path):
-    detector = make_detector("yunet", write_yunet(tmp_path / "yunet.onnx", channels=(3.0, 0.0, 0.0)))
+    detector = make_face_detector("yunet", write_yunet(tmp_path / "yunet.onnx", channels=(3.0, 0.0, 0.0)))
     image = np.zeros((480, 640, 3), np.uint8)
     image[80:88, 160:168, 2] = 255
     assert len(detector.find(image)) == 1
@@ -171,9 +171,9 @@ def write_yunet(path: Path, channels: tuple[float, float, float] = (1.0, 1.0, 1.
 
 def test_yunet_without_its_file_or_with_another_says_what_it_needs(tmp_path):
     with pytest.raises(UserError, match=r"needs its ONNX file and was given no file; give it as DETECTOR_FILE"):
-        detector_hash("yunet")
+        face_detector_hash("yunet")
     with pytest.raises(UserError, match=r"gone\.onnx, which is no file"):
-        make_detector("yunet", tmp_path / r"gone.onnx")
+        make_face_detector("yunet", tmp_path / r"gone.onnx")
     (tmp_path / "text.onnx").write_text("no network")
     with pytest.raises(UserError, match=r"text\.onnx is not a face detector that OpenCV can read"):
-        make_detector("yunet", tmp_path / "text.onnx")
+        make_face_detector("yunet", tmp_path / "text.onnx")

@@ -256,8 +256,8 @@ def test_another_set_in_the_folder_is_left_alone(tmp_path):
     ("wrong", "message"),
     [
         ({"fakes": 3}, "2 people with 1 clips each give at most 2 fakes, not 3"),
-        ({"people": 0}, "have to be 1 or above"),
-        ({"seed": -1}, "0 or above"),
+        ({"people": 0}, "must be at least 1"),
+        ({"seed": -1}, "at least 0"),
     ],
 )
 def test_sizes_that_cannot_be_are_refused(tmp_path, wrong, message):

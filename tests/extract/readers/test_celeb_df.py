@@ -66,16 +66,16 @@ def test_other_files_are_left_alone(tmp_path):
 
 def test_the_same_clip_twice_is_refused(tmp_path):
     plant(tmp_path, [*CLIPS, "Celeb-real/videos/id0_0000.mp4"])
-    with pytest.raises(UserError, match=r"id0_0000\.mp4 is there twice"):
+    with pytest.raises(UserError, match=r"id0_0000\.mp4 exists twice"):
         read_celeb_df(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("tested", "message"),
     [
-        ("1 Celeb-real/id9_0000.mp4", "1 of 1 videos that are not there, the first Celeb-real/id9"),
-        ("1 ../secret.mp4", "line 1 names .* leaves the data set"),
-        ("1 /etc/passwd.mp4", "leaves the data set"),
+        ("1 Celeb-real/id9_0000.mp4", "1 of 1 videos that do not exist, the first Celeb-real/id9"),
+        ("1 ../secret.mp4", "line 1 names .* outside the data set"),
+        ("1 /etc/passwd.mp4", "outside the data set"),
         ("\n1 Celeb-synthesis/id0_id1_0000.mp4", "line 2 calls .* real"),
         ("2 Celeb-real/id0_0000.mp4", "line 1 is not"),
         ("Celeb-real/id0_0000.mp4", "line 1 is not"),

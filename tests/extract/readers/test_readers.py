@@ -138,14 +138,14 @@ def test_ff_sequences_of_one_youtube_video_are_one_person(tmp_path):
 
 def test_ff_levels_are_chosen_and_each_has_a_store_of_its_own(tmp_path):
     root = plant_ff(plant_ff(tmp_path / "ff"), [("000", "003")], "c40", ["Deepfakes"])
-    with pytest.raises(UserError, match="levels c23, c40; choose one with COMPRESSION=c23"):
+    with pytest.raises(UserError, match="levels c23, c40; choose one with --compression c23"):
         read_dataset(root)
     found = read_dataset(root, "auto", "c40")
     assert found.name == "ff-c40"
     assert [record.id for record in found.records] == [
         "Deepfakes/000_003.mp4", "Deepfakes/003_000.mp4", "youtube/000.mp4", "youtube/003.mp4",
     ]  # fmt: skip
-    assert "NeuralTextures has no videos of compression c40; it is left out." in found.notes[0]
+    assert "NeuralTextures has no videos of compression c40; left out." in found.notes[0]
     with pytest.raises(UserError, match="no videos of compression raw, only of c23, c40"):
         read_dataset(root, "ff++", "raw")
     assert not {record.id for record in found.records} - by_id(root, "auto", "c23").keys()
@@ -159,7 +159,7 @@ def test_ff_levels_are_chosen_and_each_has_a_store_of_its_own(tmp_path):
         ("train.json", '[[0, 3]]', "not a list of pairs"),
         ("train.json", '[["../1", "003"]]', "not a list of pairs"),
         ("train.json", '{"000": "003"}', "not a list of pairs"),
-        ("test.json", '[["000", "003"]]', "test.json names 000, which is in train.json too"),
+        ("test.json", '[["000", "003"]]', "test.json names 000, which is also in train.json"),
         ("conversion_dict.json", '["000"]', "does not map sequences"),
         ("conversion_dict.json", '{"000": 1}', "does not map sequences"),
         ("conversion_dict.json", "[" * 100_000, "cannot be read as JSON"),
@@ -214,7 +214,7 @@ def test_absent_videos_of_dfdc_are_counted_and_left_out(tmp_path):
     plant_dfdc(tmp_path / "dfdc_train_part_0", absent=["aaa.mp4", "ccc.mp4"])
     found = read_dataset(tmp_path)
     assert [(record.id, record.source) for record in found.records] == [("dfdc_train_part_0/bbb.mp4", "aaa.mp4")]
-    assert "lists 2 of 3 videos that are not there, the first aaa.mp4; they are left out." in found.notes[0]
+    assert "lists 2 of 3 videos that do not exist, the first aaa.mp4; they are left out." in found.notes[0]
 
 
 def test_an_identity_split_of_dfdc_keeps_an_original_with_its_fakes(tmp_path):
@@ -283,7 +283,7 @@ def test_plain_folders_say_which_links_they_do_not_follow(tmp_path):
     (tmp_path / "set/real/b.mp4").symlink_to(tmp_path / "elsewhere/b.mp4")
     found = read_dataset(tmp_path / "set")
     assert [record.id for record in found.records] == ["fake/a.mp4", "real/a.mp4", "real/b.mp4"]
-    assert found.notes == [f"{tmp_path}/set/real/more is a link to a folder; what is there is left out."]
+    assert found.notes == [f"{tmp_path}/set/real/more is a link to a folder; its content is left out."]
 
 
 def test_plain_folders_that_cannot_be_told_apart_are_refused(tmp_path):
@@ -302,7 +302,7 @@ def test_plain_folders_that_cannot_be_told_apart_are_refused(tmp_path):
 def test_a_name_that_no_manifest_can_hold_is_refused(tmp_path, name):
     plant(tmp_path, "real/a.mp4", "fake/a.mp4")
     plant(tmp_path, name if isinstance(name, str) else name.decode("utf-8", "surrogateescape"))
-    with pytest.raises(UserError, match="control character, or one that is no Unicode"):
+    with pytest.raises(UserError, match="control character, or one that is not Unicode"):
         read_dataset(tmp_path)
 
 
@@ -316,7 +316,7 @@ def test_a_csv_file_gives_what_its_columns_say(tmp_path):
     )
     found = read_dataset(path)
     assert (found.name, found.root) == ("mine", tmp_path)
-    assert found.notes == [f"{path}: nothing is read from the column fps."]
+    assert found.notes == [f"{path}: ignored column fps."]
     real, fake, other = found.records
     assert (real.id, real.label, real.target, real.part) == ("a.mp4", REAL, "ann", "train")
     # The footage of a fake is its source's, and so is its target.
@@ -338,19 +338,19 @@ def test_a_folder_may_hold_its_own_list(tmp_path):
         ("", "no column path"),
         ("path,label\n", "names no videos"),
         ("path,label,label\na.mp4,0,1\n", "the column label twice"),
-        ("path,label\na.mp4,0\nx.mp4,1\n", r"line 3: .*x\.mp4 is not there"),
-        ("path,label\ndeep,1\n", "line 2: .*deep is not there"),
-        ("path,label\na.mp4,0\n./a.mp4,1\n", r"line 3: a\.mp4 is there a second time"),
-        ("path,label\n../a.mp4,0\n", "line 2 names '../a.mp4', which is no path inside"),
-        ("path,label\n/etc/passwd,0\n", "no path inside"),
-        ("path,label\n.,0\n", "no path inside"),
-        ("path,label\n,0\n", "no path inside"),
+        ("path,label\na.mp4,0\nx.mp4,1\n", r"line 3: .*x\.mp4 does not exist"),
+        ("path,label\ndeep,1\n", "line 2: .*deep does not exist"),
+        ("path,label\na.mp4,0\n./a.mp4,1\n", r"line 3: a\.mp4 is listed twice"),
+        ("path,label\n../a.mp4,0\n", "line 2 names '../a.mp4', which is not a path inside"),
+        ("path,label\n/etc/passwd,0\n", "not a path inside"),
+        ("path,label\n.,0\n", "not a path inside"),
+        ("path,label\n,0\n", "not a path inside"),
         ("path,label\na.mp4,2\n", "line 2: the label '2'"),
         ("path,label\na.mp4,\n", "line 2: the label ''"),
         ("path,label\na.mp4\n", "line 2: the label ''"),
         ("path,label,part\na.mp4,0,exam\n", "line 2: the part 'exam'"),
-        ("path,label,donor\na.mp4,real,bob\n", "line 2: a real video has neither"),
-        ("path,label,source\na.mp4,0,deep/b.mp4\n", "line 2: a real video has neither"),
+        ("path,label,donor\na.mp4,real,bob\n", "line 2: a real video has no donor"),
+        ("path,label,source\na.mp4,0,deep/b.mp4\n", "line 2: a real video has no donor"),
         ("path,label,target\na.mp4,0,a\tb\n", "line 2 has a control character"),
         ("path,label\na.mp4,0,1\n", "line 2 has more values"),
         ('path,label\n"a.mp4,0\n', "cannot be read as CSV"),
@@ -371,7 +371,7 @@ def test_a_csv_file_that_is_no_text_is_refused(tmp_path):
 
 def test_a_layout_is_recognised_named_or_asked_for(tmp_path):
     plant(tmp_path / "set", "real/a.mp4", "fake/a.mp4", "Celeb-real/id0_0000.mp4")
-    with pytest.raises(UserError, match="fits the layouts celeb-df and folders; say which with LAYOUT=celeb-df"):
+    with pytest.raises(UserError, match="fits the layouts celeb-df and folders; choose one with --layout celeb-df"):
         read_dataset(tmp_path / "set")
     assert list(by_id(tmp_path / "set", "folders")) == ["fake/a.mp4", "real/a.mp4"]
     assert list(by_id(tmp_path / "set", "celeb-df")) == ["Celeb-real/id0_0000.mp4"]
@@ -444,4 +444,4 @@ def test_extraction_of_a_csv_file_finds_its_videos_and_names_its_store(tmp_path,
     assert folder.parent == tmp_path / "out" / "mine"
     assert asked == [tmp_path / "lists" / "a.mp4", tmp_path / "lists" / "deep" / "b.mp4"]
     assert json.loads((folder / "origin.json").read_text())["data"] == str(path)
-    assert "nothing is read from the column fps" in capsys.readouterr().out
+    assert "ignored column fps" in capsys.readouterr().out
