@@ -19,7 +19,7 @@ from cache.profile import CropProfile
 from detect.detector.load import open_detector
 from detect.detector.verdict import Detector
 from detect.export.stage import ExportConfig, export
-from detect.stream.frame_sources import Frame, Source, open_source
+from detect.stream.frame_sources import Frame, FrameSource, open_source
 from detect.stream.stage import StreamConfig, watch
 from extract.clips.face_detectors import face_detector_hash
 from train.fit import FitConfig, fit
@@ -87,7 +87,7 @@ def _watched(clip: Path, detector: Detector) -> dict[str, float]:
     }
 
 
-def _shown_often(clip: Path) -> Source:
+def _shown_often(clip: Path) -> FrameSource:
     seconds = FRAMES / RATE
 
     def frames() -> Iterator[Frame]:
@@ -95,7 +95,7 @@ def _shown_often(clip: Path) -> Source:
             for frame in open_source(str(clip), WINDOW).frames():
                 yield Frame(number * seconds + frame.seconds, frame.picture)
 
-    return Source(clip.name, False, frames)
+    return FrameSource(clip.name, False, frames)
 
 
 def _memory() -> float:
