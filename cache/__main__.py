@@ -20,7 +20,7 @@ from cache.store import Contents, load, open_store, verify
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one of the three commands; returns the exit status, 1 if `verify` finds damage."""
-    parser = Parser(prog="python -m cache", description=__doc__)
+    parser = Parser(prog="reelcheck cache", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("info", "show what a folder holds, and why videos failed"),

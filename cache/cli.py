@@ -7,7 +7,7 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,29 @@ def parse_flags(program: str, about: str, config: type, argv: Sequence[str] | No
     parser = Parser(prog=program, description=about)
     add_flags(parser, config)
     return read_flags(parser.parse_args(argv), config)
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One of several stages behind a door: what runs it, on which config, what it does, and its verb of `reelcheck`."""
+
+    stage: Callable[[Any], object]
+    config: type
+    text: str
+    verb: str
+
+
+def run_command(program: str, commands: Mapping[str, Command], argv: Sequence[str] | None = None) -> None:
+    """Runs the command that `argv` begins with on the flags that follow, and prints the path it wrote."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = words[0] if words else "--help"
+    if name in ("-h", "--help"):
+        print("\n".join([f"usage: {program} COMMAND [--flags]", *(f"  {n:<12} {c.text}" for n, c in commands.items())]))
+    elif name not in commands:
+        raise UserError(f"{name!r} is no command of {program}; take one of {', '.join(commands)}.")
+    else:
+        command = commands[name]
+        print(command.stage(parse_flags(f"reelcheck {command.verb}", command.text, command.config, words[1:])))
 
 
 def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoReturn:

@@ -16,7 +16,7 @@ def say(text: str) -> None:
     _SINK.get()(text)
 
 
-def bar(**options: Any) -> tqdm:
+def progress_bar(**options: Any) -> tqdm:
     """Returns a progress bar with tqdm's `options`; a hidden one where bars were asked away."""
     return tqdm(**options, mininterval=0.5, disable=not _BARS.get())
 

@@ -2,11 +2,11 @@
 split, `published` the notebook's recipe beside ours, `leaderboard` the trials of a sweep."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cache.cli import Parser, add_flags, read_flags, run
+from cache.cli import Command, run, run_command
 from cache.schema import TEST
 from evaluate.page.tables import measure_text
 from evaluate.report.stage import METRICS, ReportConfig, write_report
@@ -21,20 +21,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     from evaluate.published import PublishedConfig, published
     from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
 
-    commands: dict[str, tuple[type, Callable[[Any], Path], str]] = {
-        "report": (ReportConfig, _report, "write metrics.json, figures and report.html into the run's folder"),
-        "compare": (CompareConfig, _compare, "compare runs with the same test clips: tests, intervals, compare.html"),
-        "protocols": (ProtocolsConfig, protocols, "train and test one head by every protocol: table, protocols.html"),
-        "published": (PublishedConfig, published, "train by the published recipe and by ours, and compare them"),
-        "leaderboard": (LeaderboardConfig, write_leaderboard_page, "write leaderboard.html into the sweep's folder"),
+    commands = {
+        "report": Command(_report, ReportConfig, "Write a run's metrics.json, figures and report.html.", "eval"),
+        "compare": Command(_compare, CompareConfig, "Compare runs with the same test clips.", "compare"),
+        "protocols": Command(protocols, ProtocolsConfig, "Train and test one head by every split.", "protocols"),
+        "published": Command(published, PublishedConfig, "Train by the published recipe and by ours.", "published"),
+        "leaderboard": Command(write_leaderboard_page, LeaderboardConfig, "Write the page of a sweep.", "leaderboard"),
     }
-    parser = Parser(prog="python -m evaluate", description=__doc__)
-    subparsers = parser.add_subparsers(dest="command", required=True)
-    for name, (config, _, text) in commands.items():
-        add_flags(subparsers.add_parser(name, help=text, description=text), config)
-    arguments = parser.parse_args(argv)
-    config, stage, _ = commands[arguments.command]
-    print(stage(read_flags(arguments, config)))
+    run_command("python -m evaluate", commands, argv)
     return 0
 
 

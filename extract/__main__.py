@@ -10,7 +10,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from extract.config import ExtractConfig
     from extract.pipeline import extract
 
-    print(extract(parse_flags("python -m extract", __doc__ or "", ExtractConfig, argv)))
+    print(extract(parse_flags("reelcheck features", __doc__ or "", ExtractConfig, argv)))
 
 
 # Worker processes import this module again under another name.

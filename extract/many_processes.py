@@ -18,6 +18,7 @@ from pathlib import Path
 import joblib
 
 from cache.commands import flag
+from cache.progress import say
 from cache.schema import UserError, VideoRecord
 from cache.store import Store, Writer, open_store
 from extract.backbones.engines import Engine
@@ -76,7 +77,7 @@ def extract_units(
                     ) from None
                 remaining = {record.key for record in not_done(features, [r for r, _ in left], config.retry_failed)}
                 left = [(record, path) for record, path in left if record.key in remaining]
-                print(f"a worker was lost ({error}); {len(left)} videos are handed out again.")
+                say(f"a worker was lost ({error}); {len(left)} videos are handed out again.")
 
 
 class _Lost(Exception):

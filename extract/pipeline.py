@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from tqdm import tqdm
-
 from cache.files import write_text, writing
 from cache.manifest import write_manifest
+from cache.progress import progress_bar, say
 from cache.schema import CROP_SIZE, FRAMES, OK, UserError, VideoRecord
 from cache.store import ORIGIN, Store, Writer, create_store, find_rows, open_writer, read_indexes
 from extract.config import ExtractConfig
@@ -29,7 +28,7 @@ def extract(config: ExtractConfig) -> Path:
     data = read_dataset(config.data, config.layout, config.compression)
     records, root = data.records, config.out / data.name
     for note in data.notes:
-        print(note)
+        say(note)
     features = create_store(root, config.profile)
     clock = Clock()
     with ExitStack() as stack:
@@ -38,7 +37,7 @@ def extract(config: ExtractConfig) -> Path:
         _describe(features, records, config)
         todo = not_done(features, records, config.retry_failed)
         if todo:
-            print(f"{len(records)} videos in {config.data}, {len(todo)} to extract into {features.folder}")
+            say(f"{len(records)} videos in {config.data}, {len(todo)} to extract into {features.folder}")
             _extract_all(todo, data.root, config, _open_crops(stack, root, records, config), writer, clock)
     _summarise(features, records, clock, time.perf_counter() - start)
     return features.folder
@@ -57,7 +56,7 @@ def _describe(store: Store, records: Sequence[VideoRecord], config: ExtractConfi
 
 def _say_set_aside(writer: Writer) -> None:
     for path in writer.set_aside:
-        print(f"{path.name} was a damaged shard; it is set aside and its videos are extracted again.")
+        say(f"{path.name} was a damaged shard; it is set aside and its videos are extracted again.")
 
 
 def _open_crops(stack: ExitStack, root: Path, records: Sequence[VideoRecord], config: ExtractConfig) -> Writer | None:
@@ -70,7 +69,7 @@ def _open_crops(stack: ExitStack, root: Path, records: Sequence[VideoRecord], co
     videos = not_done(writer.store, records, config.retry_failed)
     if videos:
         size = f"{len(videos) * CROP_BYTES / 1e6:.0f} MB more, usually 0.4 of that"
-        print(f"crops are kept in {writer.store.folder}: at most {size}")
+        say(f"crops are kept in {writer.store.folder}: at most {size}")
     return writer
 
 
@@ -93,7 +92,7 @@ def _extract_all(
 
 def _show_progress(outcomes: Iterable[str], total: int) -> None:
     failed = 0
-    with tqdm(total=total, unit="video", desc="extract", mininterval=0.5) as bar:
+    with progress_bar(total=total, unit="video", desc="extract") as bar:
         for outcome in outcomes:
             failed += outcome != OK
             bar.set_postfix(failed=failed, refresh=False)
@@ -106,10 +105,10 @@ def _summarise(store: Store, records: Sequence[VideoRecord], clock: Clock, secon
     failed = [(record.id, index.outcome[row], index.reason[row]) for record, index, row in done
               if index.outcome[row] != OK]  # fmt: skip
     for name, outcome, reason in failed:
-        print(f"  {name}: {outcome}: {reason}")
+        say(f"  {name}: {outcome}: {reason}")
     if clock.seconds:
         spent = ", ".join(f"{kind} {seconds:.1f}" for kind, seconds in clock.seconds.items())
-        print(f"{seconds:.1f} s in all; core-seconds: {spent}")
-    print(f"{len(done) - len(failed)} ok, {len(failed)} failed of {len(records)} videos")
+        say(f"{seconds:.1f} s in all; core-seconds: {spent}")
+    say(f"{len(done) - len(failed)} ok, {len(failed)} failed of {len(records)} videos")
     if len(failed) == len(records):
         raise UserError(f"none of the {len(records)} videos could be used; the reasons are listed above.")

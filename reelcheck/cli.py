@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from cache.cli import run
+from cache.cli import parse_flags, run
 from cache.schema import UserError
 
 USAGE = 64
@@ -23,6 +23,14 @@ def _train(words: Sequence[str]) -> int | None:
     from train.__main__ import main
 
     return main(words)
+
+
+def _sweep(words: Sequence[str]) -> int | None:
+    from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
+    from train.sweep.stage import SweepConfig, sweep
+
+    folder = sweep(parse_flags("reelcheck sweep", VERBS["sweep"].text, SweepConfig, words))
+    print(write_leaderboard_page(LeaderboardConfig(sweep=folder)))
 
 
 def _evaluate(words: Sequence[str]) -> int | None:
@@ -62,7 +70,7 @@ class Verb:
 VERBS = {
     "features": Verb(_extract, (), "videos -> twelve features each, once"),
     "train": Verb(_train, ("fit",), "features -> a trained head in its run folder"),
-    "sweep": Verb(_train, ("sweep",), "try hundreds of heads at once -> leaderboard, runs of the best"),
+    "sweep": Verb(_sweep, (), "try hundreds of heads at once -> leaderboard, runs of the best"),
     "ensemble": Verb(_train, ("ensemble",), "join finished runs into one"),
     "finetune": Verb(_train, ("finetune",), "train a run's backbone and head further, end to end"),
     "cnn3d": Verb(_train, ("cnn3d",), "train a small 3D network on the crops of a run"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cache.cli import Parser, add_flags, read_flags, run
+from cache.cli import Command, run, run_command
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -13,20 +13,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     from train.runs.ensemble import EnsembleConfig, ensemble
     from train.sweep.stage import SweepConfig, sweep
 
-    stages = {
-        "fit": (fit, FitConfig, "train one head per seed and write the run folders"),
-        "sweep": (sweep, SweepConfig, "try many heads side by side and write the best as runs"),
-        "ensemble": (ensemble, EnsembleConfig, "join finished runs into one"),
-        "finetune": (finetune, FinetuneConfig, "train the backbone and head of a run further, end to end from crops"),
-        "cnn3d": (train_cnn3d, Cnn3dConfig, "train a small 3D network on the crops and the split of a run"),
+    commands = {
+        "fit": Command(fit, FitConfig, "Train one head per seed and write the run folders.", "train"),
+        "sweep": Command(sweep, SweepConfig, "Try many heads side by side and write the best as runs.", "sweep"),
+        "ensemble": Command(ensemble, EnsembleConfig, "Join finished runs into one.", "ensemble"),
+        "finetune": Command(
+            finetune, FinetuneConfig, "Train backbone and head of a run further, on crops.", "finetune"
+        ),
+        "cnn3d": Command(train_cnn3d, Cnn3dConfig, "Train a small 3D network on the crops of a run.", "cnn3d"),
     }
-    parser = Parser(prog="python -m train", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, (_, config, text) in stages.items():
-        add_flags(commands.add_parser(name, help=text, description=text), config)
-    arguments = parser.parse_args(argv)
-    stage, config, _ = stages[arguments.command]
-    print(stage(read_flags(arguments, config)))
+    run_command("python -m train", commands, argv)
 
 
 if __name__ == "__main__":

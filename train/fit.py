@@ -110,14 +110,13 @@ def check(config: FitConfig) -> None:
 def train_all(configs: Sequence[FitConfig], training_set: TrainingSet) -> list[Trained]:
     """Returns one trained head for each of `configs`, which must agree in head shape, batch and components."""
     start_keras()
-    from tqdm import tqdm
-
+    from cache.progress import progress_bar
     from train.heads.training import HeadJob, learn_many, require_numbers
 
     first, inputs = configs[0], inputs_of(configs[0], training_set)
     total = first.epochs if len(training_set.val) else first.fixed_epochs
     trained: dict[int, Trained] = {}
-    with tqdm(total=total, unit="epoch", desc="train", mininterval=0.5) as bar:
+    with progress_bar(total=total, unit="epoch", desc="train") as bar:
         jobs = [HeadJob(config.head_config, config.learn_config, _show_on(bar)) for config in configs]
         for job, progress in learn_many(jobs, inputs, training_set.train, training_set.val, len(jobs)):
             require_numbers(progress, job.learn)

@@ -24,7 +24,7 @@ REAL_ONLY, SOME_FAKE, NO_VERDICT = 0, 1, 2
 
 def main(argv: Sequence[str]) -> int:
     """Judges the clips named in `argv` and prints a line for each; returns the exit status."""
-    parser = Parser(prog="python -m detect", description=__doc__)
+    parser = Parser(prog="reelcheck detect", description=__doc__)
     parser.add_argument(
         "clips", nargs="+", metavar="CLIP", help='a video, a folder with videos, "*.mp4", or - for a list, one a line'
     )

@@ -37,7 +37,7 @@ class ExportConfig:
 
 def main(argv: Sequence[str]) -> int:
     """Exports what `argv` names; prints the folder, and how far its probabilities are from the run's."""
-    folder, summary = export_and_describe(parse_flags("python -m detect export", __doc__ or "", ExportConfig, argv))
+    folder, summary = export_and_describe(parse_flags("reelcheck export", __doc__ or "", ExportConfig, argv))
     print(f"{summary}\n{folder}")
     return 0
 

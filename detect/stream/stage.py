@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
 
     Returns the exit status: 2 if the source was given up, else 0.
     """
-    parser = Parser(prog="python -m detect stream", description=__doc__)
+    parser = Parser(prog="reelcheck stream", description=__doc__)
     parser.add_argument("source", metavar="SOURCE", help="a camera's number, an address such as rtsp://..., or a file")
     add_flags(parser, StreamConfig)
     arguments = parser.parse_args(argv)

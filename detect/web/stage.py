@@ -19,7 +19,7 @@ from detect.web.config import SERVED, WebConfig, check, is_loopback
 
 def main(argv: Sequence[str]) -> int:
     """Serves the page until Ctrl-C; returns the exit status."""
-    config = parse_flags("python -m detect web", __doc__ or "", WebConfig, argv)
+    config = parse_flags("reelcheck web", __doc__ or "", WebConfig, argv)
     check(config)
     from detect.detector.load import newest, open_detector
 

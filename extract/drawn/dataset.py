@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from cache.cli import option
 from cache.files import remove_temporaries, write_text
+from cache.progress import progress_bar
 from cache.schema import UserError
 from extract.drawn.clip import Capture, Scene, Swap, draw_clip
 from extract.drawn.look import Look, make_look
@@ -58,7 +58,7 @@ def draw_dataset(config: DrawnConfig) -> Path:
     _make_folders(config.out, clips)
     tasks = (delayed(draw_clip)(config.out / clip.name, clip.scene, clip.capture, clip.swap) for clip in clips)
     drawn = Parallel(n_jobs=config.workers, return_as="generator")(tasks)
-    for _ in tqdm(drawn, total=len(clips), unit="clip", desc="draw"):
+    for _ in progress_bar(iterable=drawn, total=len(clips), unit="clip", desc="draw"):
         pass
     write_text(config.out / TEST_LIST, _test_list(clips, config.seed))
     return config.out

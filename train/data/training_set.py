@@ -9,6 +9,7 @@ import numpy as np
 
 from cache.commands import command, flag
 from cache.profile import FeatureProfile
+from cache.progress import say
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError
 from cache.store import MANIFEST, Contents, load, open_store
 from train.data.audit import Finding, audit, summary
@@ -109,17 +110,17 @@ def _load(folder: Path) -> Contents:
     if not contents.records:
         raise UserError(f"{folder} holds no extracted video; run {command('features', data='...')} first.")
     if contents.missing:
-        print(f"{len(contents.missing)} videos of the manifest are not extracted yet; this run leaves them out.")
+        say(f"{len(contents.missing)} videos of the manifest are not extracted yet; this run leaves them out.")
     return contents
 
 
 def _describe(training_set: TrainingSet) -> None:
-    print(f"{training_set.contents.store.folder}: {len(training_set.contents.records)} videos")
-    print(f"  {'part':<8}{'real':>6}{'fake':>6}")
+    say(f"{training_set.contents.store.folder}: {len(training_set.contents.records)} videos")
+    say(f"  {'part':<8}{'real':>6}{'fake':>6}")
     for part in (*PARTS, DROPPED):
         labels = training_set.contents.labels[training_set.rows(part)]
         if labels.size or part != DROPPED:
-            print(f"  {part:<8}{(labels == REAL).sum():>6}{(labels == FAKE).sum():>6}")
-    print(summary(training_set.findings))
+            say(f"  {part:<8}{(labels == REAL).sum():>6}{(labels == FAKE).sum():>6}")
+    say(summary(training_set.findings))
     for note in training_set.split.notes:
-        print(note)
+        say(note)

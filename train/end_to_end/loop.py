@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from cache.commands import flag
+from cache.progress import progress_bar, say
 from cache.schema import TRAIN, VAL, UserError
 from train.data.batches import balanced_weights
 from train.end_to_end.augment import Augmentation
@@ -36,7 +36,7 @@ def train_on_crops(network: keras.Model, clips: CropSet, config: EndToEndConfig,
         progress = progress.after(loss, val_loss, numbers, seconds)
         _require_numbers(progress, val is not None, config, checkpoint)
         write_checkpoint(checkpoint, config.settings, Checkpoint(progress, numbers, _numbers(_state(model))))
-        print(_line(progress, seconds))
+        say(_line(progress, seconds))
     restore(network.variables, progress.kept, checkpoint)
     return progress
 
@@ -48,10 +48,10 @@ def _begin(
     earlier = read_checkpoint(checkpoint, config.settings)
     if earlier is None:
         progress = TrainingProgress([(float("nan"), _measure(model, val))], 0, _numbers(network.variables))
-        print(_line(progress, 0.0))
+        say(_line(progress, 0.0))
         return progress
     restore([*network.variables, *_state(model)], [*earlier.network, *earlier.optimizer], checkpoint)
-    print(f"Going on after epoch {earlier.progress.epoch} of an interrupted training ({checkpoint}).")
+    say(f"Going on after epoch {earlier.progress.epoch} of an interrupted training ({checkpoint}).")
     return earlier.progress
 
 
@@ -97,7 +97,7 @@ def learning_rate_schedule(config: EndToEndConfig, batches: int) -> keras.optimi
 def _run_epoch(model: keras.Model, train: CropSequence, epoch: int, epochs: int) -> float:
     """Trains for the epoch after `epoch`; returns its mean loss."""
     train.start_epoch(epoch)
-    with tqdm(total=len(train), unit="batch", desc=f"epoch {epoch + 1}/{epochs}", mininterval=0.5, leave=False) as bar:
+    with progress_bar(total=len(train), unit="batch", desc=f"epoch {epoch + 1}/{epochs}", leave=False) as bar:
         advance = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: bar.update())  # noqa: ARG005
         epoch_history = model.fit(train, callbacks=[advance], shuffle=False, verbose=0)  # pyright: ignore[reportArgumentType]
     return epoch_history.history["loss"][0]

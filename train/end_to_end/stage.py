@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cache.profile import Profile, crops_of, fingerprint
+from cache.progress import say
 from cache.schema import UserError
 from train.end_to_end.config import EndToEndConfig
 from train.runs.contents import RunContents, numbered_history, read_contents, write_run
@@ -76,7 +77,7 @@ def train_and_write(
 
     checkpoint = config.runs / f".training-{name}.npz"
     progress = train_on_crops(network, start.clips, config, checkpoint)
-    print(_ending(progress))
+    say(_ending(progress))
     folder = write_run(config.runs / name, lambda into: _contents(start, progress, save(into)))
     checkpoint.unlink(missing_ok=True)
     return folder

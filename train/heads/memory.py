@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from cache.progress import say
 from train.data.inputs import Inputs
 from train.heads.architectures import HeadConfig, build_head
 
@@ -20,7 +21,7 @@ def slots_that_fit(wanted: int, config: HeadConfig, inputs: Inputs, batch: int) 
     while slots > 1 and free is not None and slots * each > SHARE * free:
         slots //= 2
     if slots < wanted:
-        print(f"{wanted} heads side by side need {wanted * each / 1e9:.1f} GB, too much; training {slots} at once.")
+        say(f"{wanted} heads side by side need {wanted * each / 1e9:.1f} GB, too much; training {slots} at once.")
     return slots
 
 

@@ -12,6 +12,7 @@ from scipy.special import expit, logit
 from cache.cli import option, required
 from cache.commands import flag
 from cache.profile import CropProfile, crops_of, differences, fingerprint
+from cache.progress import say
 from cache.schema import VAL, UserError
 from train.runs.contents import read_contents, write_run
 from train.runs.folder import ENSEMBLE, free_name
@@ -68,7 +69,7 @@ def ensemble(config: EnsembleConfig) -> Path:
     mixture = fit_mixture(config.kind, probabilities, members[0])
     joined = replace(members[0], probabilities=mixture(probabilities))
     name = free_name(config.runs, config.name, f"ensemble-{config.kind}")
-    print(_comparison(config, members, mixture, joined))
+    say(_comparison(config, members, mixture, joined))
     contents = replace(
         runs[0],
         config=_config(config, mixture, crops, [run.config for run in runs]),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cache.files import write_csv
+from cache.progress import say
 from train.runs.folder import write_json
 
 LEADERBOARD, SUMMARY = "leaderboard.csv", "sweep.json"
@@ -23,8 +24,8 @@ def write_leaderboard(folder: Path, ranked: Sequence[Mapping[str, Any]], summary
     rows = [tuple({"rank": rank, **row}.get(column, "") for column in COLUMNS) for rank, row in enumerate(ranked, 1)]
     write_csv(folder / LEADERBOARD, COLUMNS, rows)
     write_json(folder / SUMMARY, summary)
-    print("\n".join([*_table(ranked), _outcome(ranked, summary["seconds"])]))
-    print("The best of many trials looks better on validation than it is; only the test part tells how good it is.")
+    say("\n".join([*_table(ranked), _outcome(ranked, summary["seconds"])]))
+    say("The best of many trials looks better on validation than it is; only the test part tells how good it is.")
 
 
 def _table(ranked: Sequence[Mapping[str, Any]]) -> list[str]:

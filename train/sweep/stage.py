@@ -239,7 +239,7 @@ def try_group(config: SweepConfig, group: "Group", count: int) -> "dict[int, Hea
             if slots == 1 or not out_of_memory(error):
                 raise
         slots //= 2
-        print(f"memory is short: training {slots} trials side by side from here on.")
+        say(f"memory is short: training {slots} trials side by side from here on.")
 
 
 def _train_trials(
@@ -247,15 +247,15 @@ def _train_trials(
 ) -> None:
     """Runs trials until none are left, and keeps the progress of the best complete ones in `best`."""
     from optuna.trial import TrialState
-    from tqdm import tqdm
 
+    from cache.progress import progress_bar
     from train.heads.training import learn_many
 
     training_set = _training_set(config)
     reals, fakes = np.bincount(training_set.contents.labels[training_set.val], minlength=2).tolist()
     watched: dict[HeadJob, _Watched] = {}
     learnt = learn_many(_jobs(config, trials, watched), inputs, training_set.train, training_set.val, slots)
-    for job, progress in tqdm(learnt, total=trials.left, unit="trial", desc=trials.title, mininterval=0.5):
+    for job, progress in progress_bar(iterable=learnt, total=trials.left, unit="trial", desc=trials.title):
         trial = watched.pop(job)
         state = TrialState.FAIL if progress.broken else TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
         trials.tell(trial.trial, state, _result(progress, job.learn.seed, reals, fakes))
