@@ -13,6 +13,7 @@ import numpy as np
 from cache.cli import option
 from cache.commands import flag
 from cache.keras_start import start_keras
+from cache.progress import say
 from cache.schema import UserError
 from train.data.split import SplitConfig, SplitKind
 from train.data.training_set import TrainingSet, gather
