@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from cache.schema import FRAMES, TEST, TRAIN, VAL
 from evaluate.page.tables import interval_text, markdown_text, measure_text
 from evaluate.report.caveats import notes
-from evaluate.report.summary import summary
+from evaluate.report.first_screen import summary
 from evaluate.results.measures import DECISION_NAMES, HALF, HEAD, SCORE_NAMES, Evaluation
 
 Card = dict[str, list[str]]

@@ -9,9 +9,9 @@ from evaluate.page.markup import Html, details, element, items, page, page_table
 from evaluate.page.repeat import repeat_command
 from evaluate.page.tables import NOTHING, value_text
 from evaluate.report.caveats import notes
+from evaluate.report.first_screen import summary
 from evaluate.report.model_card import model_card
 from evaluate.report.report_tables import failure_tables, uncertainty_tables, wrong_caption
-from evaluate.report.summary import summary
 from evaluate.results.measures import (
     BASELINE,
     CHOSEN,

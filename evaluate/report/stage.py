@@ -27,10 +27,10 @@ from evaluate.page.figures import (
 from evaluate.page.markup import Html
 from evaluate.page.tables import readable, write_tables
 from evaluate.report.caveats import notes
+from evaluate.report.first_screen import summary
 from evaluate.report.model_card import as_markdown, model_card
 from evaluate.report.report_tables import report_tables, wrong_caption
 from evaluate.report.sections import report_page
-from evaluate.report.summary import summary
 from evaluate.results.footage import find_footage
 from evaluate.results.measures import BASELINE, CHOSEN, HALF, HEAD, Evaluation, as_json, evaluate_results
 from evaluate.results.read import read_results
