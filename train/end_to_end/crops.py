@@ -20,10 +20,10 @@ SHAPE = (FRAMES, CROP_SIZE, CROP_SIZE, 3)
 
 @dataclass(frozen=True, eq=False)
 class CropSet:
-    """N clips in manifest order; `places` says where their crops lie, `parts` (N,) is train, val or test."""
+    """N clips in manifest order; `stored` says where their crops lie, `parts` (N,) is train, val or test."""
 
     records: list[VideoRecord]
-    places: list[StoredRow]
+    stored: list[StoredRow]
     parts: np.ndarray
 
     @property
@@ -34,7 +34,7 @@ class CropSet:
     @property
     def status(self) -> np.ndarray:
         """uint8 (N, 12) frame status."""
-        return np.array([index.status[row] for index, row in self.places])
+        return np.array([index.status[row] for index, row in self.stored])
 
     def rows(self, part: str) -> np.ndarray:
         """Returns the rows of the clips in `part`."""
@@ -42,9 +42,9 @@ class CropSet:
 
     def read(self, row: int) -> np.ndarray:
         """Returns the crops of one clip, uint8 (12, 160, 160, 3) RGB; a UserError if they are damaged."""
-        index, place = self.places[row]
+        index, stored = self.stored[row]
         try:
-            (crops,) = read_arrays(index, [place], SHAPE, np.dtype(np.uint8))
+            (crops,) = read_arrays(index, [stored], SHAPE, np.dtype(np.uint8))
         except DamagedShard as error:
             raise damaged(index.path, error) from None
         return crops
@@ -59,25 +59,25 @@ def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropSet
     parts = split(records, SplitConfig("csv", val=0.0, csv=split_csv)).parts
     used = [(record, part) for record, part in zip(records, parts, strict=True) if part in PARTS]
     folder = store_folder(features.parent, profile)
-    places = _places(folder)
-    if missing := [record.id for record, _ in used if record.key not in places]:
+    stored = _stored_rows(folder)
+    if missing := [record.id for record, _ in used if record.key not in stored]:
         raise UserError(
             f"{folder} lacks the crops of {len(missing)} of {len(used)} clips, {missing[0]!r} first; "
             f"make them with {command('features', data='...')}, keeping the crops."
         )
     return CropSet(
         [record for record, _ in used],
-        [places[record.key] for record, _ in used],
+        [stored[record.key] for record, _ in used],
         np.array([part for _, part in used]),
     )
 
 
-def _places(folder: Path) -> dict[tuple[str, int, int], StoredRow]:
+def _stored_rows(folder: Path) -> dict[tuple[str, int, int], StoredRow]:
     """Returns where each video's crops lie in the store `folder`, by key; empty if there is no such store."""
     if not folder.exists():
         return {}
-    places = find_rows(read_indexes(open_store(folder)))
-    return {key: (index, row) for key, (index, row) in places.items() if index.outcome[row] == OK}
+    stored = find_rows(read_indexes(open_store(folder)))
+    return {key: (index, row) for key, (index, row) in stored.items() if index.outcome[row] == OK}
 
 
 class CropSequence(keras.utils.PyDataset):

@@ -125,7 +125,7 @@ def _probabilities(head: "keras.Model", profile: FeatureProfile, start: Starting
 
     clips = start.clips
     engine = make_engine(profile.backbone, str(folder / BACKBONE_WEIGHTS), 0, profile.precision, "keras")
-    rows = rows_with_features(rows_from_store(clips.places), engine, Clock())
+    rows = rows_with_features(rows_from_store(clips.stored), engine, Clock())
     features = {row.id: row.array for row in rows if row.array is not None}
     arrays = np.stack([features[record.id] for record in clips.records])
     return predict(head, Clips(arrays, mask_of(clips.status), clips.labels), np.arange(len(arrays)))
