@@ -66,7 +66,8 @@ def blend(crops: np.ndarray, mask: np.ndarray, regions: np.ndarray, random: np.r
     """Returns a blend of one clip: its `crops`, uint8 (12, 160, 160, 3) RGB, with the face replaced by a treated copy.
 
     `regions` uint8 (12, 4) hold the face's box inside each crop as left, top, right, bottom. Frames outside `mask`,
-    bool (12,), are zero. Frames are treated alike but for a little jitter. The same state of `random` gives the same blend.
+    bool (12,), are zero. All frames are treated alike but for a little jitter. The same state of `random` gives the
+    same blend.
     """
     recipe = _draw(random)
     out = np.zeros_like(crops)
@@ -74,7 +75,7 @@ def blend(crops: np.ndarray, mask: np.ndarray, regions: np.ndarray, random: np.r
         jitter = random.normal(0, 1, 8).astype(np.float32)
         if mask[frame]:
             left, top, right, bottom = regions[frame].astype(np.float32)
-            box = np.array([left, top, right - left, bottom - top])
+            box = np.array([left, top, max(right - left, 1), max(bottom - top, 1)])
             out[frame] = _blend_frame(crops[frame], box, recipe, jitter)
     return out
 
@@ -181,4 +182,4 @@ def _face_mask(box: np.ndarray, recipe: _Recipe, jitter: np.ndarray) -> np.ndarr
     mask = np.zeros((CROP_SIZE, CROP_SIZE), np.float32)
     cv2.fillPoly(mask, [cv2.convexHull(points)], 1.0)
     mask = cv2.remap(mask, _GRID + recipe.deform, None, cv2.INTER_LINEAR)  # pyright: ignore[reportCallIssue, reportArgumentType]
-    return cv2.GaussianBlur(mask, (0, 0), recipe.edge * float(box[2:].mean()))
+    return cv2.GaussianBlur(mask, (0, 0), max(recipe.edge * float(box[2:].mean()), 0.5))
