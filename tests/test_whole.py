@@ -185,7 +185,7 @@ def test_a_sheet_holds_twenty_clips_and_the_next_goes_on(run_folder, data, tmp_p
 
 
 def test_a_folder_without_videos_is_refused(tmp_path):
-    with pytest.raises(UserError, match="holds no video"):
+    with pytest.raises(UserError, match="holds no video and no picture"):
         find_clips(tmp_path)
 
 

@@ -1,5 +1,6 @@
 """The settings of `detect`, and what is refused before any work is done."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,14 @@ class DetectConfig:
     def style(self) -> Style:
         """How verdicts are printed."""
         return "jsonl" if self.json else self.format
+
+    def is_sheet(self, path: Path) -> bool:
+        """Tells whether `path` is a contact sheet of this call, which is a picture, but none to judge."""
+        sheets = [sheet for sheet in (self.show, self.explain) if sheet]
+        return any(
+            re.fullmatch(rf"{re.escape(sheet.stem)}(-\d+)?\.png", path.name) and path.parent.samefile(sheet.parent)
+            for sheet in sheets
+        )
 
     @property
     def options(self) -> JudgeOptions:

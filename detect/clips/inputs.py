@@ -1,4 +1,4 @@
-"""Finds the clips to judge: files, folders, patterns, lists on standard input, and addresses if they are allowed."""
+"""Finds the clips to judge, videos and pictures: files, folders, patterns, lists, addresses if these are allowed."""
 
 import glob
 import re
@@ -13,7 +13,8 @@ from pathlib import Path
 
 from cache.commands import command
 from cache.schema import UserError
-from extract.readers.dataset import VIDEO_SUFFIXES
+from extract.clips.pictures import has_picture_name
+from extract.readers.dataset import is_video
 
 TIMEOUT = 20.0
 """Seconds without an answer after which a download is given up."""
@@ -36,13 +37,13 @@ class Clip:
 def open_clips(words: Sequence[str], allow_url: bool = False) -> Iterator[list[Clip]]:
     """Gives the clips that `words` name, each once, in order; downloads are deleted afterwards.
 
-    A word is a file, a folder (all videos in and below it), a pattern such as `"*.mp4"`, an http(s) address, or `-` for
-    a list of these on standard input, one a line. A UserError names a word that is none of these.
+    A word is a file, a folder (all videos and pictures in and below it), a pattern such as `"*.mp4"`, an http(s)
+    address, or `-` for a list of these on standard input, one a line. A UserError names a word that is none of these.
     """
     with tempfile.TemporaryDirectory(prefix="reelcheck-") as folder:
         clips = {clip.name: clip for word in _words(words) for clip in _clips(word, allow_url, Path(folder))}
         if not clips:
-            raise UserError("there is no clip to judge; name a video, a folder with videos, or - for a list.")
+            raise UserError("there is nothing to judge; name a video, a picture, a folder with them, or - for a list.")
         yield list(clips.values())
 
 
@@ -67,7 +68,7 @@ def _clips(word: str, allow_url: bool, downloads: Path) -> Iterable[Clip]:
 
 
 def find_clips(path: Path) -> list[Path]:
-    """Returns the file `path`, the videos in and below the folder `path`, or the files that match the pattern."""
+    """Returns the file `path`, the clips and pictures in and below the folder `path`, or what matches the pattern."""
     try:
         return _find_clips(path)
     except OSError:  # the name is too long, or its folder may not be read
@@ -76,10 +77,9 @@ def find_clips(path: Path) -> list[Path]:
 
 def _find_clips(path: Path) -> list[Path]:
     if path.is_dir():
-        named = sorted(found for found in path.rglob("*") if found.suffix.lower() in VIDEO_SUFFIXES)
-        below = [found for found in named if not found.is_dir()]
+        below = sorted(file for file in path.rglob("*") if is_video(file) or has_picture_name(file))
         if not below:
-            raise UserError(f"{path} holds no video; give a clip, or a folder with clips.")
+            raise UserError(f"{path} holds no video and no picture; give a clip, or a folder with clips.")
         return below
     if not path.exists() and glob.has_magic(str(path)):
         matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - takes absolute patterns too

@@ -28,6 +28,7 @@ COLUMNS = (
     "looks_fake_seconds",
     "outcome",
     "reason",
+    "note",
     "runs",
     "threshold",
 )
@@ -85,6 +86,7 @@ def _table_line(verdict: Verdict, threshold: float) -> str:
     face = f" face {verdict.face}" if verdict.face > 1 else ""
     spans = _spans(verdict, threshold)
     notes = [printable(verdict.explanation)] if verdict.reason else []
+    notes += [verdict.note] if verdict.note else []
     notes += [f"looks fake at {spans} s"] if spans else []
     comment = f"  ({'; '.join(notes)})" if notes else ""
     return (
@@ -94,7 +96,7 @@ def _table_line(verdict: Verdict, threshold: float) -> str:
 
 
 def _json_values(verdict: Verdict, faces: int, by: JudgedBy) -> dict[str, Any]:
-    clip = {"clip": printable(verdict.clip)}
+    clip = {"clip": printable(verdict.clip), "note": verdict.note}
     return verdict.as_dict() | clip | {"faces": faces, "runs": list(by.runs), "threshold": by.threshold}
 
 
@@ -110,6 +112,7 @@ def _csv_row(verdict: Verdict, faces: int, by: JudgedBy) -> list[Any]:
         _spans(verdict, by.threshold),
         verdict.outcome,
         printable(verdict.reason),
+        verdict.note,
         RUNS_JOIN.join(by.runs),
         repr(by.threshold),
     ]

@@ -83,7 +83,8 @@ def _draw_block(block: SubFigure, judged: Judged) -> None:
     if verdict.probability is not None:
         explanation = f"probability of fake {verdict.probability:.3f}"
     face = f"    face {verdict.face}" if verdict.face > 1 else ""
-    heading = f"{verdict.verdict}    {explanation}    coverage {verdict.coverage:.0%}{face}"
+    note = f"    ({verdict.note})" if verdict.note else ""
+    heading = f"{verdict.verdict}    {explanation}    coverage {verdict.coverage:.0%}{face}{note}"
     block.suptitle(f"{heading}\n{printable(Path(verdict.clip).name)}", fontsize=12, parse_math=False)
     if judged.evidence:
         block, below = np.array(block.subfigures(2, 1, height_ratios=(4, 2)))

@@ -25,9 +25,8 @@ REAL_ONLY, SOME_FAKE, NO_VERDICT = 0, 1, 2
 def main(argv: Sequence[str]) -> int:
     """Judges the clips named in `argv` and prints a line for each; returns the exit status."""
     parser = Parser(prog="reelcheck detect", description=__doc__)
-    parser.add_argument(
-        "clips", nargs="+", metavar="CLIP", help='a video, a folder with videos, "*.mp4", or - for a list, one a line'
-    )
+    words = 'a video, a picture, a folder with them, a pattern such as "*.mp4", or - for a list, one a line'
+    parser.add_argument("clips", nargs="+", metavar="CLIP", help=words)
     add_flags(parser, DetectConfig)
     arguments = parser.parse_args(argv)
     return detect(arguments.clips, read_flags(arguments, DetectConfig))
@@ -42,6 +41,7 @@ def detect(names: Sequence[str], config: DetectConfig) -> int:
         if file:
             closing.callback(file.close)
         draw = closing.enter_context(_drawing(detector, config))
+        clips = [clip for clip in clips if not config.is_sheet(clip.path)]
         remaining = [clip for clip in clips if not (file and clip.name in file)]
         verdicts = {verdict for clip in clips if file for verdict in file.of(clip.name)}
         if len(remaining) < len(clips):

@@ -24,6 +24,7 @@ from extract.steps import Clock, crop_row, rows_with_features
 
 DEFAULT_WINDOW = 6.0
 """Seconds of a window of a long clip, and of a stream, where the user asks for no other."""
+STILL = "one frame only, so nothing is known of its motion"
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,11 @@ class Verdict:
     face: int = 1
     timeline: tuple[WindowScore, ...] = ()
     outcome: str = OK
+
+    @property
+    def note(self) -> str:
+        """What a reader has to know of a verdict that rests on one frame, "" for others."""
+        return STILL if len(self.frames) == 1 and self.probability is not None else ""
 
     @property
     def explanation(self) -> str:
@@ -156,7 +162,7 @@ class Detector:
                 people, timeline = [], []
 
     def judge_clip(self, clip: Path, threshold: float = THRESHOLD, limits: Limits = Limits()) -> Verdict:
-        """Returns the verdict on the largest face of the video file `clip`."""
+        """Returns the verdict on the largest face of the file `clip`, a video or a picture."""
         (((verdict, _),),) = self.judge([clip], JudgeOptions(threshold), limits, workers=1)
         return verdict
 
@@ -216,6 +222,7 @@ class Detector:
         if coverage < LEAST_COVERAGE:
             frames = int(mask_of(row.status).sum())
             reason = f"a face was found in {round(coverage * frames)} of {frames} frames; half of them are needed"
+            reason = "no face was found in its only frame" if frames == 1 else reason
             return Verdict(clip, "Undecided", None, None, coverage, reason, _seen_frames(row))
         probability = self.probability(row.array, row.status)
         verdict = "Fake" if probability >= threshold else "Real"

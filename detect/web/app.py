@@ -80,7 +80,7 @@ class PageDetector:
     def answer(self, clip: Path | None, config: WebConfig, show: ShowProgress) -> Html:
         """Returns the page's answer on `clip`. After a bug, it says so, and the terminal gets the traceback."""
         if clip is None:
-            return web_page.sentence_html("No clip yet", "Drop a clip, film one, or choose an example first.")
+            return web_page.sentence_html("Nothing yet", "Drop a clip or a picture, or choose an example, first.")
         try:
             return self._answer(clip, config, show)
         except Exception:  # noqa: BLE001 - visitors see neither paths nor tracebacks
@@ -161,38 +161,48 @@ def make_page(
 
 
 def _add_clips(judge: PageDetector, config: WebConfig, uploads: Uploads, examples: list[Example]) -> None:
-    """Adds the part that judges a clip."""
+    """Adds the part that judges a clip or a picture."""
 
-    def hold(upload: str | None, held: Path | None) -> tuple[Path | None, Any]:
-        uploads.release(held)
-        held = uploads.hold(Path(upload)) if upload else None
-        return held, gr.update(interactive=held is not None)
+    def hold(upload: str | None, other: str | None, held: Path | None) -> tuple[Path | None, Any, Any]:
+        """Holds the newest upload in place of any other, which its own component then forgets."""
+        latest = upload or other
+        held = uploads.replace(held, Path(latest) if latest else None)
+        return held, gr.update(interactive=held is not None), None if upload else gr.skip()
 
-    def answer(held: Path | None, progress: gr.Progress = gr.Progress()) -> tuple[Html, None, None]:  # noqa: B008
+    def answer(held: Path | None, progress: gr.Progress = gr.Progress()) -> tuple[Html, None, None, None]:  # noqa: B008
         try:
-            return judge.answer(held, config, lambda share, step: progress(share, desc=step)), None, None
+            return judge.answer(held, config, lambda share, step: progress(share, desc=step)), None, None, None
         finally:
             uploads.release(held)
 
     held = gr.State(None, time_to_live=KEPT, delete_callback=uploads.release)
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
-            video = gr.Video(label="Your clip", sources=["upload", "webcam"], height=340, buttons=[])
-            _refuse_addresses(video)
+            with gr.Tabs():
+                with gr.Tab("A clip"):
+                    video = gr.Video(label="Your clip", sources=["upload", "webcam"], height=340, buttons=[])
+                    names, clips = zip(*examples, strict=True)
+                    gr.Examples(
+                        [[str(clip)] for clip in clips], video, label="Or try one of these", example_labels=list(names),
+                        api_visibility="private",
+                    )  # fmt: skip
+                with gr.Tab("A picture"):
+                    picture = _undecoded(gr.Image(label="Your picture", sources=["upload"], height=340, buttons=[]))
+            for component in (video, picture):
+                _refuse_addresses(component)
             gr.HTML(web_page.caps_html(config.most_megabytes, config.most_seconds))
             gr.HTML(web_page.too_large_html(config.most_megabytes))
-            button = gr.Button("Judge this clip", variant="primary", interactive=False)
-            names, clips = zip(*examples, strict=True)
-            gr.Examples(
-                [[str(clip)] for clip in clips], video, label="Or try one of these", example_labels=list(names),
-                api_visibility="private",
-            )  # fmt: skip
+            button = gr.Button("Judge", variant="primary", interactive=False)
         with gr.Column(scale=3, min_width=300):
             verdict = gr.HTML(web_page.welcome_html(), elem_id="verdict")
-    video.change(hold, [video, held], [held, button], queue=False, show_progress="hidden", api_visibility="private")
+    for component, other in ((video, picture), (picture, video)):
+        component.change(
+            hold, [component, other, held], [held, button, other], queue=False, show_progress="hidden",
+            api_visibility="private",
+        )  # fmt: skip
     button.click(
-        answer, held, [verdict, held, video], concurrency_id=NETWORK, concurrency_limit=1, show_progress_on=verdict,
-        scroll_to_output=True, api_visibility="private",
+        answer, held, [verdict, held, video, picture], concurrency_id=NETWORK, concurrency_limit=1,
+        show_progress_on=verdict, scroll_to_output=True, api_visibility="private",
     )  # fmt: skip
 
 
@@ -220,16 +230,26 @@ def _add_live(latest: Latest, here: gr.Tab, elsewhere: gr.Tab) -> None:
     elsewhere.select(lambda: gr.Timer(active=False), None, timer, **quiet)
 
 
-def _refuse_addresses(video: gr.Video) -> None:
-    """Keeps the server from downloading an address that a request names in place of a clip; Gradio would."""
-    take = video.async_move_resource_to_block_cache
+def _undecoded(picture: gr.Image) -> gr.Image:
+    """Has uploads of `picture` passed on as paths; Gradio would decode them in this process."""
+
+    def path_of(upload: Any) -> str | None:
+        return upload.path if upload is not None else None
+
+    picture.preprocess = path_of  # as in `_refuse_addresses`, not a subclass
+    return picture
+
+
+def _refuse_addresses(component: gr.Video | gr.Image) -> None:
+    """Keeps the server from downloading an address that a request names in place of an upload; Gradio would."""
+    take = component.async_move_resource_to_block_cache
 
     async def checked(path: str | Path | None) -> str | None:
         if "://" in str(path):
-            raise ValueError("an address in place of a clip")
+            raise ValueError("an address in place of an upload")
         return await take(path)
 
-    video.async_move_resource_to_block_cache = checked  # a subclass would have Gradio write a stub beside this file
+    component.async_move_resource_to_block_cache = checked  # a subclass would have Gradio write a stub beside this file
 
 
 def _middleware(config: WebConfig) -> list[Middleware]:

@@ -8,53 +8,25 @@ from matplotlib.figure import Figure
 
 from detect.clips.results_file import fake_spans
 from detect.clips.sheet import CAPTIONS, COLOURS
-from detect.detector.verdict import DEFAULT_WINDOW, SeenFrame, Verdict
+from detect.detector.verdict import SeenFrame, Verdict
+from detect.web.texts import (
+    ABOUT_LIVE,
+    ABOUT_STILL,
+    ABOUT_TIME,
+    MEANINGS,
+    NO_HINT,
+    NOT_SAID,
+    TITLES,
+    UNDECIDED,
+)
 from evaluate.page import figures
 from evaluate.page.markup import Html, details, element, items
-
-TITLES = {
-    "Fake": "The face looks fake",
-    "Real": "The face looks real",
-    "Undecided": "Undecided",
-    "Failed": "This clip cannot be judged",
-}
-MEANINGS = {
-    "face": "a face was found in this frame",
-    "tracked": "no face was found in this frame; the box is that of the nearest frame with one",
-    "full_frame": "no frame of the clip shows a face, so this is the whole picture",
-}
-NOT_SAID = (
-    "It is no evidence about a person, and no proof that a clip was forged or is genuine. Do not accuse anyone on its "
-    "basis.",
-    "The detector looks at faces through a network that was trained on photographs of things and then frozen. Subtle "
-    "swaps, good generators and kinds of fakes that it was not trained on can pass as real.",
-    "Strong compression, small or dark faces, filters and screen recordings change the number, for real clips too.",
-    "On footage unlike its training data (another data set, camera or group of people) it is wrong more often than its "
-    "report says, and the number is no longer calibrated.",
-    "It sees twelve still frames of one face, the largest. It does not hear the sound, and it does not know what is "
-    "claimed in the clip.",
-    "Undecided means that a face was found in fewer than half of the frames. That hints neither at real nor at fake.",
-)
-UNDECIDED = (
-    "So the detector gives no verdict, which hints neither at real nor at fake. Try a clip in which the face is "
-    "larger, well lit, and turned to the camera."
-)
-NO_HINT = "That hints neither at real nor at fake."
-ABOUT_LIVE = (
-    f"The verdict is on twelve frames of the last {DEFAULT_WINDOW:g} seconds, and changes with them. Coverage is the "
-    "share of these frames in which a face was found. The lag is the time from a frame to its verdict; frames that "
-    "come faster than they can be judged are dropped."
-)
-ABOUT_TIME = (
-    "Each bar is a part of the clip, judged by itself, so it may differ from the verdict on the whole clip. "
-    "Neighbouring parts overlap by about half. Thick bars, above the dotted line, look fake; in hatched parts too "
-    "little of a face was found."
-)
+from extract.clips.pictures import has_picture_name
 
 
 def header_html() -> Html:
     """Returns what the page is for."""
-    lead = "Does the face in a clip look real or synthesised? Give a clip that shows one face from the front."
+    lead = "Does a face look real or synthesised? Give a clip or a picture that shows one face from the front."
     return element("header", element("h1", "Reelcheck"), element("p", lead))
 
 
@@ -62,7 +34,7 @@ def caps_html(most_megabytes: int, most_seconds: float) -> Html:
     """Returns which clips are accepted, and what happens to them."""
     return element(
         "p",
-        f"Up to {most_megabytes} MB and {most_seconds:g} seconds. Your clip is deleted as soon as it is judged; only "
+        f"Up to {most_megabytes} MB and {most_seconds:g} seconds. Your file is deleted as soon as it is judged; only "
         "this page, in your browser, keeps the verdict.",
         class_="soft",
     )
@@ -151,20 +123,22 @@ def _panel(kind: str, *children: object) -> Html:
 
 def _failure(verdict: Verdict) -> str:
     """The reason as a sentence that does not name the file, whose name on this page is random."""
-    reason = verdict.reason.replace(Path(verdict.clip).name, "the clip")
-    subject = "the clip " if verdict.outcome in ("timeout", "crashed", "out_of_memory") else ""
-    return f"{subject}{reason}. Try a file that plays on your device, such as an MP4, MOV, WebM or MKV."
+    clip = Path(verdict.clip)
+    kind, hint = "clip", "file that plays on your device, such as an MP4, MOV, WebM or MKV"
+    if has_picture_name(clip):
+        kind, hint = "picture", "JPEG, PNG or WebP picture"
+    reason = verdict.reason.replace(clip.name, f"the {kind}")
+    subject = f"the {kind} " if verdict.outcome in ("timeout", "crashed", "out_of_memory") else ""
+    return f"{subject}{reason}. Try a {hint}."
 
 
 def _words(verdict: Verdict, threshold: float, run: str) -> list[Html]:
-    faces = sum(frame.status == "face" for frame in verdict.frames)
-    seen = f"A face was found in {faces} of {len(verdict.frames)} frames (coverage {100 * verdict.coverage:.0f} %)"
+    faces, frames = sum(frame.status == "face" for frame in verdict.frames), len(verdict.frames)
+    seen = f"A face was found in {faces} of {frames} frames (coverage {100 * verdict.coverage:.0f} %)"
     if verdict.probability is None:
-        return [
-            element("p", f"{seen}; half of them are needed."),
-            element("p", UNDECIDED),
-        ]
-    return [*_score(verdict, threshold, run), element("p", seen + ".")]
+        reason = "No face was found in it" if frames == 1 else f"{seen}; half of them are needed"
+        return [element("p", f"{reason}."), element("p", UNDECIDED)]
+    return [*_score(verdict, threshold, run), element("p", ABOUT_STILL if frames == 1 else f"{seen}.")]
 
 
 def _score(verdict: Verdict, threshold: float, run: str) -> list[Html]:

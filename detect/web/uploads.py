@@ -15,10 +15,12 @@ from cache.schema import UserError, printable
 from detect.web.config import SERVED
 from extract.clip_workers import map_clips
 from extract.clips.decode import CONTAINERS, ClipError, Limits
+from extract.clips.pictures import PICTURE_SUFFIXES
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.look import make_look
 from extract.readers.dataset import VIDEO_SUFFIXES, is_video
 
+KNOWN_SUFFIXES = VIDEO_SUFFIXES | PICTURE_SUFFIXES
 KEPT = 3600
 """Seconds after which an upload is deleted that nobody asked to be judged."""
 MOST_EXAMPLES = 12
@@ -49,7 +51,7 @@ class Uploads:
         self._sweep()
         suffix = upload.suffix.lower()
         # The visitor's file name is dropped here; its suffix stays, because FFmpeg tells some formats by it.
-        clip = Path(tempfile.mkdtemp(dir=self._held)) / ("clip" + (suffix if suffix in VIDEO_SUFFIXES else ""))
+        clip = Path(tempfile.mkdtemp(dir=self._held)) / ("clip" + (suffix if suffix in KNOWN_SUFFIXES else ""))
         try:
             _link(upload, clip)
         except FileNotFoundError:
@@ -57,6 +59,13 @@ class Uploads:
             return None
         self._originals[clip] = upload
         return clip
+
+    def replace(self, clip: Path | None, upload: Path | None) -> Path | None:
+        """Returns where `upload` is held, after `clip`, which was held before, is released unless it is the same."""
+        if clip is not None and self._originals.get(clip) == upload:
+            return clip
+        self.release(clip)
+        return self.hold(upload) if upload else None
 
     def release(self, clip: Path | None) -> None:
         """Deletes a held clip and its upload; examples stay."""
@@ -89,7 +98,7 @@ def refusal_of(clip: Path, most_bytes: int, most_seconds: float) -> str:
     except FileNotFoundError:
         return "it is no longer here; drop it again."
     if size > most_bytes:
-        return f"it has {size / MEGABYTE:.0f} MB; this page takes clips of up to {most_bytes / MEGABYTE:.0f} MB."
+        return f"it has {size / MEGABYTE:.0f} MB; this page takes files of up to {most_bytes / MEGABYTE:.0f} MB."
     ((_, seconds),) = map_clips(clip_seconds, [(0, (clip,))], 1, MEASURE_SECONDS)
     if not isinstance(seconds, ClipError) and seconds > most_seconds:
         return f"it plays for {seconds:.0f} s; this page takes clips of up to {most_seconds:g} s, so cut it first."

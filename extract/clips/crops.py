@@ -11,6 +11,7 @@ from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus
 from extract.clips.decode import Frames, Limits, sample_frames, sample_windows
 from extract.clips.face_detectors import Box, FaceDetector, make_face_detector
+from extract.clips.pictures import is_picture, read_picture
 from extract.clips.tracks import crop_along, find_tracks
 
 
@@ -63,10 +64,12 @@ def crop_people_and_windows(
 ) -> PeopleAndWindows:
     """Returns the crops of up to `faces` people, the first as `crop_clip` returns them, and those of each window.
 
-    `window` is in seconds. Without it, or if the clip is no longer than it, there are no windows. Raises ClipError if
-    no frame can be decoded.
+    The file may be a picture, which is a clip of one frame. `window` is in seconds. Without it, or if the clip is no
+    longer than it, there are no windows. Raises ClipError if no frame can be decoded.
     """
     detector = _detector(profile.detector, detector_file)
+    if is_picture(path):
+        return PeopleAndWindows(crop_people(read_picture(path, limits), detector, profile.margin, faces), [], [])
     frames = sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
     result = PeopleAndWindows(crop_people(frames, detector, profile.margin, faces), [], [])
     for span, part in () if window is None else sample_windows(path, window, limits):

@@ -37,6 +37,12 @@ def test_files_folders_and_patterns(folder):
     assert names([folder / "odd[1].mp4"]) == ["odd[1].mp4"]
 
 
+def test_a_folder_gives_its_pictures_among_its_videos(folder):
+    for name in ("c.jpg", "A.WebP", "e.png", ".hidden.png", "f.heic"):
+        (folder / name).write_bytes(b"picture")
+    assert names([folder]) == ["A.WebP", "a.MP4", "b.mp4", "c.jpg", "c.mov", "e.png", "odd[1].mp4"]
+
+
 def test_what_cannot_be_looked_at_is_a_clip_that_fails_and_a_folder_is_none(folder):
     long = "x" * 300 + ".mp4"
     (folder / "deep.mp4").mkdir()
@@ -56,12 +62,12 @@ def test_a_list_on_standard_input(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("word", "what"),
     [
-        ("{}/empty", "holds no video"),
+        ("{}/empty", "holds no video and no picture"),
         ("{}/*.avi", "no file matches"),
         ("https://example.org/a.mp4", "add --allow-url"),
         ("rtsp://example.org/a", "reelcheck stream rtsp://example.org/a"),
         ("file:///etc/passwd", "reelcheck stream"),
-        ("-", "there is no clip to judge"),
+        ("-", "there is nothing to judge"),
         ("", "an empty name is no clip"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from cache.schema import UserError
 from detect.clips.results_file import COLUMNS, JudgedBy, ResultFile, fake_spans, header, lines
-from detect.detector.verdict import Verdict, WindowScore
+from detect.detector.verdict import SeenFrame, Verdict, WindowScore
 
 JUDGE = JudgedBy(("run",), 0.5)
 
@@ -131,6 +131,15 @@ def test_the_same_is_said_in_each_style():
     assert len(values["timeline"]) == 5
     assert (values["runs"], values["threshold"]) == (["run"], 0.5)
     assert (row["runs"], row["threshold"]) == ("run", "0.5")
+
+
+def test_a_picture_is_marked_in_each_style():
+    still = replace(verdict("x.png"), frames=(SeenFrame(0.0, "face", (1, 2, 3, 4)),))
+    assert "one frame only" in lines([still], "table", JUDGE)
+    (row,) = csv.DictReader((header("csv") + lines([still], "csv", JUDGE)).splitlines())
+    assert row["note"] == json.loads(lines([still], "jsonl", JUDGE))["note"] == still.note
+    assert "motion" in still.note
+    assert verdict("x.mp4").note == ""
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])

@@ -1,7 +1,10 @@
 """The detector as others call it: on a file and on decoded frames, silent, with the same verdict."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from cache.profile import CropProfile
 from cache.schema import FRAMES, UserError
@@ -82,3 +85,26 @@ def test_frames_are_chosen_by_their_times(detector):
     chosen = [read_number(image) for image in sample_images(images, seconds, "uniform").images]
     assert chosen[0] == 19
     assert chosen[-1] == 38
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_a_picture_gets_a_verdict_that_says_it_knows_no_motion(detector, tmp_path, suffix):
+    path = tmp_path / f"face.{suffix}"
+    Image.fromarray(np.full((64, 64, 3), 200, np.uint8)).save(path)
+    verdict = detector.judge_clip(path)
+    assert (verdict.verdict, len(verdict.frames), verdict.coverage) == ("Fake", 1, 1.0)
+    assert verdict.frames[0].seconds == 0
+    assert "nothing is known of its motion" in verdict.note
+    assert detector.judge_frames(np.full((1, 64, 64, 3), 200, np.uint8)).note == verdict.note
+    assert detector.judge_frames(np.full((2, 64, 64, 3), 200, np.uint8)).note == ""
+
+
+def test_hostile_pictures_cost_their_own_row(detector, tmp_path):
+    face = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    face.save(tmp_path / "good.png")
+    (tmp_path / "broken.png").write_bytes((tmp_path / "good.png").read_bytes()[:5000])
+    (tmp_path / "text.jpg").write_text("text")
+    write_clip(tmp_path / "clip.mp4", counting_images(5))
+    verdicts = [verdict for ((verdict, _),) in detector.judge(sorted(tmp_path.iterdir()))]
+    outcomes = {Path(verdict.clip).name: verdict.outcome for verdict in verdicts}
+    assert outcomes == {"good.png": "ok", "broken.png": "truncated", "text.jpg": "not_a_picture", "clip.mp4": "ok"}

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cache.schema import FRAMES, UserError
 from detect.detector.verdict import Detector, SeenFrame, Verdict, WindowScore
@@ -27,6 +28,7 @@ from detect.web.stage import main, private_folder
 from detect.web.uploads import Uploads, clip_seconds, copy_examples, draw_examples, refusal_of
 from evaluate.stats.calibration import Temperature
 from extract.backbones.engines import Engine
+from extract.clips.decode import sample_frames
 from extract.config import ExtractConfig
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.dataset import DrawnConfig, draw_dataset
@@ -125,6 +127,19 @@ def test_an_upload_that_is_gone_is_held_no_more(tmp_path):
     assert files(tmp_path) == []
 
 
+def test_a_newer_upload_takes_the_place_of_an_older_one_and_the_same_is_kept(tmp_path):
+    where = uploads(tmp_path)
+    clip, picture = upload(where), upload(where, "face.png", b"picture")
+    held = where.replace(None, clip)
+    assert where.replace(held, clip) == held
+    newer = where.replace(held, picture)
+    assert newer is not None
+    assert newer.name == "clip.png"
+    assert files(tmp_path) == ["clip.png", "face.png"]
+    assert where.replace(newer, None) is None
+    assert files(tmp_path) == []
+
+
 def test_examples_stay_and_what_was_broken_off_goes(tmp_path, monkeypatch):
     where = uploads(tmp_path)
     example = where.examples / "1.mp4"
@@ -176,7 +191,7 @@ def test_what_is_too_large_or_too_long_is_refused_in_a_sentence(tmp_path, face):
     large = tmp_path / "large.mp4"
     with large.open("wb") as file:
         file.truncate(200 << 20)
-    assert refusal_of(large, 100 << 20, 120) == "it has 200 MB; this page takes clips of up to 100 MB."
+    assert refusal_of(large, 100 << 20, 120) == "it has 200 MB; this page takes files of up to 100 MB."
     slow = write_clip(tmp_path / "slow.mp4", counting_images(5), times=[0, 1000, 2000, 3000, 7500])
     assert "it plays for 300 s; this page takes clips of up to 120 s" in refusal_of(slow, 1 << 30, 120)
     assert "no longer here" in refusal_of(tmp_path / "absent.mp4", 1 << 30, 120)
@@ -232,6 +247,18 @@ def test_no_probability_is_certain():
     assert [web_page.percent(p) for p in (0, 0.004, 0.5, 0.997, 1)] == ["under 1 %"] * 2 + ["50 %"] + ["over 99 %"] * 2
 
 
+def test_a_picture_has_no_motion():
+    (still, *_) = verdict().frames
+    words = said(verdict(frames=(still,)))
+    assert "This is one still frame, so nothing is known of its motion." in words
+    assert "of 1 frames" not in words
+    nobody = verdict(verdict="Undecided", probability=None, frames=(replace(still, status="full_frame", box=None),))
+    assert "No face was found in it. So the detector gives no verdict" in said(nobody)
+    broken = verdict(clip="clip.jpg", verdict="Failed", probability=None, outcome="truncated", frames=())
+    words = said(replace(broken, reason="clip.jpg breaks off before its end"))
+    assert "The picture breaks off before its end. Try a JPEG, PNG or WebP picture." in words
+
+
 def test_undecided_is_no_hint():
     frames = tuple(SeenFrame(k / 2, "full_frame", None) for k in range(FRAMES))
     words = said(verdict(verdict="Undecided", probability=None, calibrated=None, coverage=0.0, frames=frames))
@@ -254,7 +281,7 @@ def test_undecided_is_no_hint():
 )
 def test_a_failure_is_a_sentence_without_names(outcome, reason, words):
     found = said(verdict(verdict="Failed", probability=None, outcome=outcome, reason=reason, frames=()))
-    assert f"This clip cannot be judged {words}" in found
+    assert f"This file cannot be judged {words}" in found
     assert "secret" not in found
 
 
@@ -316,7 +343,7 @@ def test_a_clip_is_judged_or_the_reason_said(app, face, tmp_path, capfd):
     words = text(one.answer(face, config, silent))
     assert re.search(r"The face looks (real|fake) Probability of fake, calibrated \d+ %", words)
     assert "Undecided" in one.answer(draw_empty_clip(tmp_path / "empty.mp4"), config, silent)
-    assert "No clip yet" in one.answer(None, config, silent)
+    assert "Nothing yet" in one.answer(None, config, silent)
     (tmp_path / "clip.mp4").write_text("no video")
     refused = one.answer(tmp_path / "clip.mp4", config, silent)
     assert "The clip cannot be decoded" in refused
@@ -335,12 +362,26 @@ def test_a_bug_is_told_to_the_terminal_and_not_to_the_visitor(app, face, monkeyp
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_pictures_are_judged_and_hostile_ones_refused_outside_this_process(app, face, tmp_path, capfd):
+    picture = tmp_path / "clip.png"
+    Image.fromarray(sample_frames(face).images[0]).save(picture)
+    words = text(judge(app).answer(picture, WebConfig(), silent))
+    assert re.search(r"The face looks (real|fake) .* nothing is known of its motion", words)
+    picture.write_bytes(picture.read_bytes()[:2000])
+    assert "The picture breaks off before its end" in judge(app).answer(picture, WebConfig(), silent)
+    assert capfd.readouterr().err == ""
+    component = app._undecoded(app.gr.Image())
+    assert component.preprocess(app.gr.FileData(path=str(picture))) == str(picture)
+
+
 def test_the_server_fetches_nothing_for_a_visitor(app, tmp_path):
     where = uploads(tmp_path)
     page = app.make_page(judge(app), WebConfig(), where, [("clip", upload(where))])
-    (video,) = (part for part in page.blocks.values() if part.get_block_name() == "video")
-    with pytest.raises(ValueError, match="an address"):
-        asyncio.run(video.async_move_resource_to_block_cache("https://example.org/clip.mp4"))
+    components = [part for part in page.blocks.values() if part.get_block_name() in ("video", "image")]
+    assert len(components) == 2
+    for component in components:
+        with pytest.raises(ValueError, match="an address"):
+            asyncio.run(component.async_move_resource_to_block_cache("https://example.org/clip.mp4"))
 
 
 def test_who_lets_the_network_in_is_warned(app, monkeypatch, capsys):
@@ -460,6 +501,9 @@ def browser():
         found.close()
 
 
+READY, NOT_READY = 'button:not([disabled]):text-is("Judge")', 'button[disabled]:text-is("Judge")'
+
+
 class Visitor:
     """Somebody with a browser of their own; `asked` is all that it asked for."""
 
@@ -475,7 +519,7 @@ class Visitor:
         self.page.locator("input[type=file]").first.set_input_files(clip)
 
     def judge(self) -> None:
-        self.page.locator("button:not([disabled])", has_text="Judge this clip").click()
+        self.page.locator(READY).click()
 
     def read(self) -> str:
         self.page.wait_for_selector("#verdict h2", timeout=60_000)
@@ -509,7 +553,7 @@ def test_a_visitor_drops_a_clip_and_reads_a_verdict(visit, face):
     assert re.match(r"The face looks (real|fake) Probability of fake, calibrated \d+ %", words)
     assert one.page.locator(".crops img").count() == FRAMES
     assert one.page.locator(".crops img").first.get_attribute("alt") == "Frame 1, 0.08 s: face"
-    assert one.page.locator("button[disabled]", has_text="Judge this clip").is_visible()
+    assert one.page.locator(NOT_READY).is_visible()
 
 
 def test_an_example_has_a_timeline_and_fits_a_phone(visit):
@@ -529,8 +573,24 @@ def test_what_cannot_be_judged_is_said_in_the_browser(visit, tmp_path):
     other = visit()
     other.drop({"name": "../../<b>x.mp4", "mimeType": "video/mp4", "buffer": b"no video"})
     other.judge()
-    assert other.read().startswith("This clip cannot be judged The clip cannot be decoded")
+    assert other.read().startswith("This file cannot be judged The clip cannot be decoded")
     assert "x.mp4" not in other.page.locator("body").inner_text()
+
+
+def test_a_visitor_drops_a_picture_in_place_of_a_clip(visit, face, tmp_path):
+    picture = tmp_path / "x.jpg"
+    Image.fromarray(sample_frames(face).images[0]).save(picture)
+    one = visit()
+    one.drop(face)
+    one.page.locator(READY).wait_for()
+    one.page.get_by_role("tab", name="A picture").click()
+    one.page.locator("input[type=file][accept^=image]").set_input_files(picture)
+    one.page.get_by_role("img", name="x.jpg").or_(one.page.locator("[data-testid=image] img")).first.wait_for()
+    one.judge()
+    assert "nothing is known of its motion" in one.read()
+    assert one.page.locator(".crops img").count() == 1
+    one.page.get_by_role("tab", name="A clip").click()
+    assert one.page.locator(NOT_READY).is_visible()
 
 
 def test_a_file_of_200_mb_is_refused_before_it_is_sent(visit, tmp_path):
@@ -547,7 +607,7 @@ def test_two_visitors_with_one_clip_both_get_a_verdict(visit, face):
     for each in (one, other):
         each.drop(face)
     for each in (one, other):
-        each.page.locator("button:not([disabled])", has_text="Judge this clip").wait_for()
+        each.page.locator(READY).wait_for()
     one.judge()
     other.judge()
     assert other.read() == one.read()

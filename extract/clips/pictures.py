@@ -1,0 +1,129 @@
+"""Pictures: a PNG, JPEG or WebP file is read as a clip of one frame."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from cache.schema import printable
+from extract.clips.decode import ClipError, Frames, Limits
+
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+FORMATS = ("PNG", "JPEG", "WEBP")
+PHONE_BRANDS = {b"heic", b"heix", b"mif1", b"avif"}
+"""How the pictures of phones that are not read here begin, after `ftyp`."""
+START = 16
+"""Bytes that tell a picture's format."""
+
+
+def is_picture(path: Path) -> bool:
+    """Tells whether the file is to be read as a picture: by its first bytes, else by its name."""
+    start = _first_bytes(path)
+    return bool(start) and (_format_of(start) != "" or path.suffix.lower() in PICTURE_SUFFIXES)
+
+
+def has_picture_name(path: Path) -> bool:
+    """Tells whether a folder's file is taken for a picture, as `extract.readers.dataset.is_video` does for videos."""
+    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        if path.is_file():  # reading a pipe would wait for a writer
+            with path.open("rb") as file:
+                return file.read(START)
+    except OSError:
+        pass
+    return b""
+
+
+def _format_of(start: bytes) -> str:
+    """Returns the format of a picture with these first bytes, "" for what is none."""
+    if start.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if start.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if (start[:4], start[8:12]) == (b"RIFF", b"WEBP"):
+        return "WEBP"
+    return "HEIC" if start[4:8] == b"ftyp" and start[8:12] in PHONE_BRANDS else ""
+
+
+def read_picture(path: Path, limits: Limits = Limits()) -> Frames:
+    """Returns the picture at `path` as the one frame of a clip, uint8 RGB, upright as its EXIF data says.
+
+    What is transparent becomes black, and 16 bits a channel become 8. Raises ClipError for what cannot be used.
+    """
+    name = printable(path.name)
+    _check_start(path, name)
+    with _failures_named(name), _open(path) as picture:
+        width, height = picture.size
+        if width * height > limits.pixels:
+            raise ClipError("too_large", f"{name} is {width}x{height}, over {limits.pixels} pixels")
+        if getattr(picture, "is_animated", False) and picture.format in ("PNG", "WEBP"):
+            raise ClipError("animated", f"{name} is an animation; save it as a video to have its motion judged too")
+        picture.load()
+        return Frames([_as_rgb(_upright(picture))], [0.0])
+
+
+def _check_start(path: Path, name: str) -> None:
+    """Raises a ClipError for what can be told from a picture's first bytes and its size."""
+    start = _first_bytes(path)
+    format = _format_of(start)
+    if not start:
+        raise ClipError("empty", f"{name} has no bytes to read")
+    if format not in FORMATS:
+        kind = "a HEIC or AVIF picture" if format else "not a PNG, JPEG or WebP file"
+        raise ClipError("not_a_picture", f"{name} is {kind}; save it as one of PNG, JPEG and WebP")
+    if format == "WEBP" and path.stat().st_size < int.from_bytes(start[4:8], "little"):
+        raise ClipError("truncated", f"{name} breaks off before its end")
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[ImageFile.ImageFile]:
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None  # `limits` decides, before a pixel is decoded
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd EXIF data does no harm
+            with Image.open(path, formats=FORMATS) as picture:
+                yield picture
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+@contextmanager
+def _failures_named(name: str) -> Iterator[None]:
+    """Turns whatever Pillow raises into a ClipError."""
+    try:
+        yield
+    except ClipError:
+        raise
+    except UnidentifiedImageError:
+        raise ClipError("unreadable", f"{name} cannot be decoded (its header is damaged)") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - damaged data raises SyntaxError, struct.error, IndexError and others
+        if "truncated" in str(error).lower():
+            raise ClipError("truncated", f"{name} breaks off before its end") from None
+        raise ClipError("unreadable", f"{name} cannot be decoded ({error})") from None
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # noqa: BLE001 - EXIF data that cannot be read turns nothing
+        return picture
+
+
+def _as_rgb(picture: Image.Image) -> np.ndarray:
+    if picture.mode.startswith("I"):  # grey of 16 bits, which Pillow would cut off at 255
+        grey = np.clip(np.asarray(picture, np.int64) >> 8, 0, 255).astype(np.uint8)
+        return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
+    if picture.has_transparency_data:
+        colours = picture.convert("RGBA")
+        black = Image.new("RGBA", colours.size, (0, 0, 0, 255))
+        picture = Image.alpha_composite(black, colours)
+    return np.array(picture.convert("RGB"))
