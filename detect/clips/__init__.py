@@ -1,1 +1,1 @@
-"""Judges files and folders of clips: `python -m detect CLIP`."""
+"""Judges files and folders, clips and pictures: `reelcheck detect CLIP`."""

@@ -1,7 +1,6 @@
-"""python -m detect CLIP...: a verdict on each clip.
+"""A verdict on each clip or picture.
 
 The exit status is 0 if all clips are real, 1 if one is fake, 2 if one got no verdict, 64 for a wrong command line.
-Other commands: python -m detect stream | export | web.
 """
 
 import contextlib

@@ -1,1 +1,1 @@
-"""Writes a detector for other programs: `python -m detect export`."""
+"""Writes a detector for other programs: `reelcheck export`."""

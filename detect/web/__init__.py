@@ -1,1 +1,1 @@
-"""The web page on which people drop a clip and read its verdict: `python -m detect web`."""
+"""The web page on which people drop a clip and read its verdict: `reelcheck web`."""

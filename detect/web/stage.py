@@ -1,4 +1,4 @@
-"""python -m detect web: a page on which people drop a clip, or film one, and read its verdict.
+"""The page on which people drop a clip or a picture, or film one, and read its verdict.
 
 Only this machine can open it, unless --host says otherwise. Clips are judged one after another, and each is deleted
 once it is judged.
