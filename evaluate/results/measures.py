@@ -11,7 +11,7 @@ import numpy as np
 
 from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, TEST, VAL, UserError
 from evaluate.results.read import Results, find_temperature, read_member
-from evaluate.results.versus_baseline import Difference, head_minus_baseline
+from evaluate.results.versus_baseline import Difference, aligned, difference_of
 from evaluate.stats.bootstrap import CONFIDENCE, Measure
 from evaluate.stats.calibration import Bin, Temperature, calibration_error, reliability
 from evaluate.stats.metrics import (
@@ -20,7 +20,7 @@ from evaluate.stats.metrics import (
     choose_threshold,
     confusion,
     evaluate,
-    evaluate_at,
+    evaluate_pair,
 )
 from evaluate.stats.pairs import PairedShare
 from train.data.split import DROPPED
@@ -119,27 +119,24 @@ class Evaluation:
 
 def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
     """Returns the numbers of `results`. Raises a UserError if there is no test part."""
-    models = {HEAD: results.head, BASELINE: results.baseline}
     if not results.head.of(TEST).ids:
         raise UserError(f"{results.folder} has no clip in its test part; train with a split that has one.")
-    evaluated = {
-        part: {name: _evaluate(model, part, resamples, seed) for name, model in models.items()}
-        for part in (TEST, VAL)
-        if results.head.of(part).ids
-    }
+    pairs = {part: _evaluate(results, part, resamples, seed) for part in (TEST, VAL) if results.head.of(part).ids}
     test, people = results.head.of(TEST), results.people(results.head.of(TEST))
-    baseline = results.baseline.of(TEST)
+    baseline = aligned(results.baseline.of(TEST), test)
+    both = ((test.probabilities, [THRESHOLD]), (baseline.probabilities, [THRESHOLD]))
+    over_people = evaluate_pair(test.labels, *both, resamples, seed, people)
     temperature = find_temperature(results.head)
     return Evaluation(
         results,
         resamples,
         seed,
         _counts(results),
-        evaluated,
+        {part: models for part, (models, _) in pairs.items()},
         len(np.unique(people)),
         sum(not results.split[name].target for name in test.ids),
-        evaluate(test.labels, test.probabilities, THRESHOLD, resamples, seed, people),
-        head_minus_baseline(test, baseline, people, resamples, seed),
+        over_people.first[0] | over_people.first[1][0],
+        difference_of(test, baseline, pairs[TEST][1], over_people.difference),
         {name: results.paired_share(clips, resamples, seed) for name, clips in ((HEAD, test), (BASELINE, baseline))},
         temperature,
         dict(_reliability(test, temperature, resamples, seed)),
@@ -179,15 +176,34 @@ def _asdicts(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: dataclasses.asdict(value) for name, value in values.items()}
 
 
-def _evaluate(model: Predictions, part: str, resamples: int, seed: int) -> Evaluated:
-    clips, chosen = model.of(part), choose_on_validation(model)
-    thresholds = {HALF: THRESHOLD} | ({} if chosen is None else {CHOSEN: chosen})
-    scores, decisions = evaluate_at(list(thresholds.values()), clips.labels, clips.probabilities, resamples, seed)
+def _evaluate(
+    results: Results, part: str, resamples: int, seed: int
+) -> tuple[dict[str, Evaluated], dict[str, Measure]]:
+    """Returns head and baseline on `part`, and the head minus the baseline."""
+    head = results.head.of(part)
+    clips = {HEAD: head, BASELINE: aligned(results.baseline.of(part), head)}
+    chosen = {HEAD: choose_on_validation(results.head), BASELINE: choose_on_validation(results.baseline)}
+    thresholds = {
+        name: {HALF: THRESHOLD} | ({} if threshold is None else {CHOSEN: threshold})
+        for name, threshold in chosen.items()
+    }
+    both = ((own.probabilities, list(thresholds[name].values())) for name, own in clips.items())
+    pair = evaluate_pair(head.labels, *both, resamples, seed)
+    models = {
+        name: _evaluated(clips[name], thresholds[name], *measures)
+        for name, measures in ((HEAD, pair.first), (BASELINE, pair.second))
+    }
+    return models, pair.difference
+
+
+def _evaluated(
+    clips: Predictions, thresholds: Mapping[str, float], scores: dict[str, Measure], calls: list[dict[str, Measure]]
+) -> Evaluated:
     return Evaluated(
         scores,
         {
             name: Decisions(threshold, confusion(clips.labels, clips.probabilities, threshold), measures)
-            for (name, threshold), measures in zip(thresholds.items(), decisions, strict=True)
+            for (name, threshold), measures in zip(thresholds.items(), calls, strict=True)
         },
     )
 

@@ -1,5 +1,6 @@
 """Head minus baseline: does the head add anything to a logistic regression that has no sense of time?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,15 +34,30 @@ def head_minus_baseline(
 
     `baseline` has predictions for the same clips, in any order. Calls are made at the default threshold.
     """
-    by_id = dict(zip(baseline.ids, baseline.probabilities.tolist(), strict=True))
-    other = np.array([by_id[name] for name in head.ids])
-    scores = (head.labels, (head.probabilities, THRESHOLD), (other, THRESHOLD), resamples, seed)
-    over_clips, over_people = difference_measures(*scores), difference_measures(*scores, groups=people)
+    baseline = aligned(baseline, head)
+    scores = (head.labels, (head.probabilities, THRESHOLD), (baseline.probabilities, THRESHOLD), resamples, seed)
+    return difference_of(head, baseline, difference_measures(*scores), difference_measures(*scores, groups=people))
+
+
+def difference_of(
+    head: Predictions, baseline: Predictions, over_clips: Mapping[str, Measure], over_people: Mapping[str, Measure]
+) -> Difference:
+    """Returns the difference of predictions in the same order, of which all measures are known."""
     return Difference(
         {name: over_clips[name] for name in COMPARED},
         {name: over_people[name] for name in COMPARED},
-        bool((np.abs(head.probabilities - other) < SAME).all()),
+        bool((np.abs(head.probabilities - baseline.probabilities) < SAME).all()),
     )
+
+
+def aligned(predictions: Predictions, order: Predictions) -> Predictions:
+    """Returns `predictions` with their clips in the order of another model's predictions for the same clips."""
+    if predictions.ids == order.ids:
+        return predictions
+    rows = {name: row for row, name in enumerate(predictions.ids)}
+    chosen = np.array([rows[name] for name in order.ids])
+    columns = (predictions.labels, predictions.parts, predictions.probabilities, predictions.coverage)
+    return Predictions(list(order.ids), *(column[chosen] for column in columns))
 
 
 def difference_sentence(difference: Difference) -> str:

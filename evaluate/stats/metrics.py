@@ -8,19 +8,18 @@ Each measure is written once, for a stack of weight vectors as a bootstrap draws
 `groups`, int (N,), says which clips are drawn together, such as those of one person; without it each is drawn alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.stats.bootstrap import Measure, Values, with_intervals
+from evaluate.stats.bootstrap import Measure, with_intervals
+from evaluate.stats.weighted import SCORES, clip_log_losses, cumulated, level_ends, weighted_measures
 
 THRESHOLD = 0.5
 """The default threshold: a clip whose probability of fake reaches it is called fake."""
 RESAMPLES = 2000
 """Bootstrap resamples behind an interval, by default."""
-SCORES = -1
-"""Stands for "no threshold" among the numbers of thresholds."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +62,53 @@ def evaluate_at(
     groups: np.ndarray | None = None,
 ) -> tuple[dict[str, Measure], list[dict[str, Measure]]]:
     """Returns the measures of the scores, and those of the calls at each of `thresholds`. Raises as `evaluate`."""
-    labels, probabilities = checked(labels, probabilities)
-    measures = _measures(labels, probabilities, thresholds)
-    intervals = with_intervals(measures, _groups(groups, labels), resamples, seed)
-    scores, *calls = (
-        {name: value for (number, name), value in intervals.items() if number == own}
-        for own in range(SCORES, len(thresholds))
+    measures = weighted_measures(*checked(labels, probabilities), thresholds)
+    return _sorted(with_intervals(measures, _groups(groups, labels), resamples, seed), len(thresholds))
+
+
+@dataclass(frozen=True)
+class PairMeasures:
+    """Two detectors on the same clips: each one's scores and calls as `evaluate_at` has them, and what they differ in.
+
+    `difference` is every measure of the first minus that of the second, the calls at the first threshold of each.
+    """
+
+    first: tuple[dict[str, Measure], list[dict[str, Measure]]]
+    second: tuple[dict[str, Measure], list[dict[str, Measure]]]
+    difference: dict[str, Measure]
+
+
+def evaluate_pair(
+    labels: np.ndarray,
+    first: tuple[np.ndarray, Sequence[float]],
+    second: tuple[np.ndarray, Sequence[float]],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
+) -> PairMeasures:
+    """Returns the measures of two detectors, each (probabilities, thresholds), and their paired difference.
+
+    Both get the same resamples, so what makes a clip hard for both cancels out. Raises as `evaluate`.
+    """
+    one, two = (
+        weighted_measures(*checked(labels, probabilities), thresholds) for probabilities, thresholds in (first, second)
     )
-    return scores, calls
+
+    def measure(weights: np.ndarray) -> dict[tuple[str, int, str], np.ndarray]:
+        own, other = one(weights), two(weights)
+        minus = {key: own[key] - other[key] for key in own if key[0] in (SCORES, 0)}
+        named = {"first": own, "second": other, "difference": minus}
+        return {(side, *key): value for side, values in named.items() for key, value in values.items()}
+
+    intervals = with_intervals(measure, _groups(groups, labels), resamples, seed)
+    sides = {
+        side: {key[1:]: value for key, value in intervals.items() if key[0] == side} for side in ("first", "second")
+    }
+    return PairMeasures(
+        _sorted(sides["first"], len(first[1])),
+        _sorted(sides["second"], len(second[1])),
+        {name: value for (side, _, name), value in intervals.items() if side == "difference"},
+    )
 
 
 def difference_measures(
@@ -81,17 +119,9 @@ def difference_measures(
     seed: int = 0,
     groups: np.ndarray | None = None,
 ) -> dict[str, Measure]:
-    """Returns every measure of `first` minus that of `second`, each (probabilities, threshold), on the same clips.
-
-    Both get the same resamples, so what makes a clip hard for both cancels out. Raises as `evaluate`.
-    """
-    one, two = (_measures(*checked(labels, probabilities), [threshold]) for probabilities, threshold in (first, second))
-
-    def differences(weights: np.ndarray) -> dict[str, np.ndarray]:
-        subtracted = two(weights)
-        return {key[1]: value - subtracted[key] for key, value in one(weights).items()}
-
-    return with_intervals(differences, _groups(groups, labels), resamples, seed)
+    """Returns the `difference` of `evaluate_pair` for detectors that are each (probabilities, threshold)."""
+    one, two = ((probabilities, [threshold]) for probabilities, threshold in (first, second))
+    return evaluate_pair(labels, one, two, resamples, seed, groups).difference
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> Confusion:
@@ -151,34 +181,22 @@ def checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, 
 
 def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Returns the log-loss of each clip in nats, float64 (N,). Raises as `evaluate`."""
-    return _log_losses(*checked(labels, probabilities))
+    return clip_log_losses(*checked(labels, probabilities))
+
+
+def _sorted(
+    intervals: Mapping[tuple[int, str], Measure], thresholds: int
+) -> tuple[dict[str, Measure], list[dict[str, Measure]]]:
+    """The measures of the scores, and those of the calls at each threshold."""
+    scores, *calls = (
+        {name: value for (number, name), value in intervals.items() if number == own}
+        for own in range(SCORES, thresholds)
+    )
+    return scores, calls
 
 
 def _groups(groups: np.ndarray | None, labels: np.ndarray) -> np.ndarray:
     return np.arange(len(labels)) if groups is None else groups
-
-
-def _measures(
-    labels: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float]
-) -> Callable[[np.ndarray], dict[tuple[int, str], np.ndarray]]:
-    """Returns a function of weights (B, N): its values go by (`SCORES`, name) and by (threshold's number, name)."""
-    order = np.argsort(-probabilities, kind="stable")
-    fake, ends = labels[order] == 1, _ends(probabilities[order])
-    losses = np.stack([_log_losses(labels, probabilities), (probabilities - labels) ** 2])
-    cells = [2 * labels + (probabilities >= threshold) for threshold in thresholds]
-    calls = [np.stack([cell == number for number in range(4)]).astype(np.float64) for cell in cells]
-
-    def measure(weights: np.ndarray) -> dict[tuple[int, str], np.ndarray]:
-        curve = _cumulated(weights.take(order, axis=1), fake, ends)
-        values = {(SCORES, name): value for name, value in _scores(*curve)}
-        weights = weights.astype(np.float64)  # only floats have a fast product
-        for name, loss in zip(("log_loss", "brier"), losses, strict=True):
-            values[SCORES, name] = weights @ loss / weights.sum(axis=1)
-        for number, cells in enumerate(calls):
-            values |= {(number, name): value for name, value in _decisions(*(weights @ cells.T).T)}
-        return values
-
-    return measure
 
 
 def _points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -186,100 +204,10 @@ def _points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, 
     if labels.min() == labels.max():
         raise ValueError("a curve needs real and fake clips; there is one class only")
     order = np.argsort(-probabilities, kind="stable")
-    false, true = _cumulated(np.ones((1, labels.size), np.int32), labels[order] == 1, _ends(probabilities[order]))
+    false, true = cumulated(np.ones((1, labels.size), np.int32), labels[order] == 1, level_ends(probabilities[order]))
     return np.pad(false[0], (1, 0)), np.pad(true[0], (1, 0))
 
 
 def _share_from(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """The share of `probabilities` at or above each of `thresholds`."""
     return 1 - np.searchsorted(np.sort(probabilities), thresholds, side="left") / probabilities.size
-
-
-def _ends(falling: np.ndarray) -> np.ndarray:
-    """The last position of each run of equal values: a threshold passes clips with equal probabilities together."""
-    return np.append(np.flatnonzero(np.diff(falling)), falling.size - 1)
-
-
-def _log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    # A mistake at probability 1 would cost infinity; scikit-learn clips at the same value.
-    tiny = np.finfo(np.float64).eps
-    return -np.log(np.clip(np.where(labels == 1, probabilities, 1 - probabilities), tiny, 1 - tiny))
-
-
-def _cumulated(weights: np.ndarray, fake: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights int32 (B, N) of the real and of the fake clips at or above each distinct probability: two (B, K)."""
-    false, true = (np.cumsum(weights * inside, axis=1, dtype=np.int32).take(ends, axis=1) for inside in (~fake, fake))
-    return false, true
-
-
-def _rises(cumulated: np.ndarray) -> np.ndarray:
-    """What each level adds: undoes a cumulative sum along the rows."""
-    rises = cumulated.copy()
-    rises[:, 1:] -= cumulated[:, :-1]
-    return rises
-
-
-def _scores(false: np.ndarray, true: np.ndarray) -> Values:
-    """Yields the measures of the ROC and PR curves from the weights at or above each level."""
-    real, fake = _rises(false), _rises(true)
-    reals, fakes = false[:, -1].astype(np.int64), true[:, -1].astype(np.int64)
-    area = _products(real, true) - _products(real, fake) / 2
-    yield "roc_auc", _ratio(area, reals * fakes)
-    # Average precision: the sum of precision times the gain in recall, without interpolation, as in scikit-learn.
-    # Without real clips the precision is always 1.
-    called = true + false
-    precision = true / np.maximum(called, 1, out=called)
-    gained = _products(fake, precision)
-    yield "pr_auc", np.where(reals > 0, _ratio(gained, fakes), np.nan)
-    yield "eer", _equal_error_rate(false, true)
-
-
-def _products(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    """The sum of products of each row, float64 (B,)."""
-    return np.einsum("bk,bk->b", one, two, dtype=np.float64)
-
-
-def _equal_error_rate(false: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """The rate at which false alarms and misses are equal, on the ROC curve with its points joined by lines."""
-    reals, fakes = false[:, -1].astype(np.int64), true[:, -1].astype(np.int64)
-    rows = np.arange(len(false))
-
-    def alarms(level: np.ndarray) -> np.ndarray:
-        return np.where(level < 0, 0, false[rows, level])
-
-    def excess(level: np.ndarray) -> np.ndarray:
-        """The false alarm rate minus the miss rate, times both class sizes: a whole number."""
-        return alarms(level) * fakes + np.where(level < 0, 0, true[rows, level]) * reals - reals * fakes
-
-    # The excess rises from level to level, so bisection finds the first level where it is not below 0.
-    after, last = np.zeros(len(false), np.int64), np.full(len(false), false.shape[1] - 1)
-    while (after < last).any():
-        middle = (after + last) // 2
-        reached = excess(middle) >= 0
-        after, last = np.where(reached, after, middle + 1), np.where(reached, middle, last)
-    before = after - 1
-    step = _ratio(-excess(before), excess(after) - excess(before))
-    return _ratio(alarms(before) + step * (alarms(after) - alarms(before)), reals)
-
-
-def _decisions(true_real: np.ndarray, false_fake: np.ndarray, false_real: np.ndarray, true_fake: np.ndarray) -> Values:
-    reals, fakes = true_real + false_fake, true_fake + false_real
-    clips = reals + fakes
-    recall_real, recall_fake = _ratio(true_real, reals), _ratio(true_fake, fakes)
-    called_real, called_fake = true_real + false_real, true_fake + false_fake
-    agreed, by_chance = (true_real + true_fake) * clips, reals * called_real + fakes * called_fake
-    yield "accuracy", (true_real + true_fake) / clips
-    yield "balanced_accuracy", (recall_real + recall_fake) / 2
-    yield "kappa", _ratio(agreed - by_chance, clips * clips - by_chance)
-    yield "youden_j", recall_real + recall_fake - 1
-    yield "precision_fake", _ratio(true_fake, called_fake)
-    yield "recall_fake", recall_fake
-    yield "f1_fake", _ratio(2 * true_fake, fakes + called_fake)
-    yield "precision_real", _ratio(true_real, called_real)
-    yield "recall_real", recall_real
-    yield "f1_real", _ratio(2 * true_real, reals + called_real)
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """`above / below`, NaN where `below` is 0."""
-    return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below != 0)

@@ -4,7 +4,7 @@ A ROC AUC compares every fake with every real clip, so it also measures who and 
 same person in the same place; which of the two scores higher depends on the forgery alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,17 +46,23 @@ def paired_share(
     1.0
     """
     labels, probabilities = checked(labels, probabilities)
-    pairs = list(_pairs(labels, probabilities, np.asarray(sources), np.asarray(people)))
-    if not pairs:
+    sources, people = np.asarray(sources), np.unique(people, return_inverse=True)[1]
+    known = (sources != UNKNOWN) & (labels[sources] == 0)
+    wins = np.where(
+        known, _half_above(probabilities, probabilities[sources]), _share_below(labels, probabilities, people)
+    )
+    rows = np.flatnonzero((labels == 1) & ~np.isnan(wins))
+    if not rows.size:
         return PairedShare(Measure(None, None, None), 0, 0)
-    rows, wins, by_source = (np.array(column) for column in zip(*pairs, strict=True))
+    # People are drawn whole, so their sums stand for their clips.
+    names, person = np.unique(people[rows], return_inverse=True)
+    won, fakes = np.bincount(person, wins[rows]), np.bincount(person).astype(np.float64)
 
     def share(weights: np.ndarray) -> dict[str, np.ndarray]:
-        total = weights.sum(axis=1)
-        return {"share": np.divide(weights @ wins, total, out=np.full(len(total), np.nan), where=total > 0)}
+        return {"share": weights @ won / (weights @ fakes)}
 
-    measure = with_intervals(share, np.asarray(people)[rows], resamples, seed)["share"]
-    return PairedShare(measure, len(rows), int(by_source.sum()))
+    measure = with_intervals(share, np.arange(len(names)), resamples, seed)["share"]
+    return PairedShare(measure, len(rows), int(known[rows].sum()))
 
 
 def source_rows(ids: Sequence[str], sources: Sequence[str]) -> np.ndarray:
@@ -69,21 +75,17 @@ def source_rows(ids: Sequence[str], sources: Sequence[str]) -> np.ndarray:
     return np.array([rows.get(source, UNKNOWN) for source in sources], np.int64)
 
 
-def _pairs(
-    labels: np.ndarray, probabilities: np.ndarray, sources: np.ndarray, people: np.ndarray
-) -> Iterator[tuple[int, float, bool]]:
-    """Yields the row of each fake with a counterpart, the share of these that it beats, and whether it is its source.
+def _half_above(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """1 where `one` is above `other`, 0.5 where they are equal, else 0."""
+    return (np.sign(one - other) + 1) / 2
 
-    Several fakes of one person share their counterparts, so these are sorted once.
-    """
-    real = labels == 0
-    names, first = np.unique(np.sort(people[real]), return_index=True)
-    by_person = probabilities[real][np.lexsort((probabilities[real], people[real]))]
-    of_person = dict(zip(names.tolist(), np.split(by_person, first[1:]), strict=False))
-    for row in np.flatnonzero(~real).tolist():
-        source = int(sources[row])
-        known = source != UNKNOWN and bool(real[source])
-        others = probabilities[[source]] if known else of_person.get(people[row].item(), ())
-        if len(others):
-            below, at_most = (np.searchsorted(others, probabilities[row], side=side) for side in ("left", "right"))
-            yield row, float(below + at_most) / (2 * len(others)), known
+
+def _share_below(labels: np.ndarray, probabilities: np.ndarray, people: np.ndarray) -> np.ndarray:
+    """The share of the real clips of a clip's person that it scores above, float64 (N,); NaN without a real clip."""
+    levels, level = np.unique(probabilities, return_inverse=True)
+    # A whole number that orders clips by person, then by probability.
+    order = people * len(levels) + level
+    reals = np.sort(order[labels == 0])
+    first, last = (np.searchsorted(reals, (people + more) * len(levels)) for more in (0, 1))
+    above = (np.searchsorted(reals, order, side="left") + np.searchsorted(reals, order, side="right")) / 2 - first
+    return np.divide(above, last - first, out=np.full(len(labels), np.nan), where=last > first)

@@ -15,6 +15,7 @@ from evaluate.stats.metrics import (
     confusion,
     evaluate,
     evaluate_at,
+    evaluate_pair,
     pr_points,
     roc_points,
 )
@@ -248,3 +249,16 @@ def test_a_hundred_thousand_predictions_take_seconds():
     assert min(taken) < 2
     low, _, high = numbers(found["roc_auc"])
     assert high - low < 0.01
+
+
+def test_a_pair_has_the_measures_of_each_and_their_difference():
+    generator = np.random.default_rng(0)
+    labels, first, second = generator.integers(0, 2, 50), generator.random(50), generator.random(50)
+    groups = generator.integers(0, 9, 50)
+    found = evaluate_pair(labels, (first, [0.5, 0.2]), (second, [0.4]), 30, 1, groups)
+    assert found.first == evaluate_at([0.5, 0.2], labels, first, 30, 1, groups)
+    assert found.second == evaluate_at([0.4], labels, second, 30, 1, groups)
+    for name, difference in found.difference.items():
+        one, two = ({**scores, **calls[0]}[name].value for scores, calls in (found.first, found.second))
+        assert difference.value == pytest.approx(one - two), name
+    assert found.difference["roc_auc"].low < found.difference["roc_auc"].value < found.difference["roc_auc"].high
