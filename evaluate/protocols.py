@@ -23,6 +23,7 @@ from evaluate.report.caveats import leaks
 from evaluate.report.stage import require_resamples
 from evaluate.results.measures import DECISION_NAMES, HALF, SCORE_NAMES
 from evaluate.results.read import read_results
+from evaluate.results.versus_baseline import Difference, head_minus_baseline
 from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.metrics import RESAMPLES, THRESHOLD, evaluate
 from train.data.split import SplitConfig, SplitKind, owner
@@ -70,6 +71,7 @@ class Protocol:
     baseline: Measure | None
     findings: list[str]
     reason: str = ""
+    difference: Difference | None = None
 
 
 def protocols(config: ProtocolsConfig) -> Path:
@@ -130,6 +132,7 @@ def _within(split: str, run: Path, config: ProtocolsConfig) -> Protocol:
         evaluate(*scores, groups=people),
         evaluate(baseline.labels, baseline.probabilities, THRESHOLD, config.resamples, config.seed)["roc_auc"],
         list(leaks(results)),
+        difference=head_minus_baseline(clips, baseline, people, config.resamples, config.seed),
     )
 
 
@@ -218,7 +221,8 @@ def protocols_table(outcomes: Sequence[Protocol]) -> Table:
     return Table(
         f"One head by each protocol; calls at {HALF}; 95 % intervals over clips, for ROC AUC also over people.",
         ["protocol", "trained on", "real", "fake", "people", *(names[name] for name in COLUMNS),
-         "ROC AUC over people", "baseline's ROC AUC", "what the test clips share with train"],
+         "ROC AUC over people", "baseline's ROC AUC", "head minus baseline, ROC AUC over people",
+         "what the test clips share with train"],
         [list(_row(one)) for one in outcomes],
     )  # fmt: skip
 
@@ -226,13 +230,14 @@ def protocols_table(outcomes: Sequence[Protocol]) -> Table:
 def _row(one: Protocol) -> Iterator[Cell]:
     yield one.name
     if one.reason:
-        yield from [NOTHING] * (len(COLUMNS) + 6)
+        yield from [NOTHING] * (len(COLUMNS) + 7)
         yield one.reason
         return
     yield from (f"{count:,}" for count in (one.trained, one.real, one.fake, one.people))
     yield from (one.over_clips[name] for name in COLUMNS)
     yield one.over_people["roc_auc"]
     yield NOTHING if one.baseline is None else one.baseline
+    yield NOTHING if one.difference is None else one.difference.over_people["roc_auc"]
     yield " ".join(one.findings) or "nothing, as far as the audit knows"
 
 

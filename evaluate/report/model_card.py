@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from cache.schema import FRAMES, TEST, TRAIN, VAL
 from evaluate.page.tables import interval_text, markdown_text, measure_text
 from evaluate.report.caveats import notes
+from evaluate.report.features_text import detector_text, features_sentences
 from evaluate.report.first_screen import summary
 from evaluate.results.measures import DECISION_NAMES, HALF, HEAD, SCORE_NAMES, Evaluation
 
@@ -43,11 +44,10 @@ def _model(evaluation: Evaluation) -> Iterator[str]:
     config, profile = evaluation.results.config, evaluation.results.config["profile"]
     about = config.get("about", f"A {config['config'].get('head', 'temporal')} head on backbone features")
     yield f"{about}. It gives the probability that the face in a clip is fake, from {FRAMES} frames."
-    if "backbone" in profile:
-        yield f"Backbone {profile['backbone']} with the weights {profile.get('weights', 'unknown')}."
+    yield from features_sentences(profile)
     crops = profile.get("crops", profile)
     yield (
-        f"Frames: {crops.get('sampling', 'unknown')} sampling; faces by {crops.get('detector', 'unknown')}, margin "
+        f"Frames: {crops.get('sampling', 'unknown')} sampling; faces by {detector_text(crops)}, margin "
         f"{crops.get('margin', 'unknown')}, {crops.get('size', 'unknown')} pixels; fingerprint {config['fingerprint']}."
     )
     if evaluation.temperature:

@@ -1,0 +1,54 @@
+"""What is said of features is what the profile says, and every figure is one of docs/features.md."""
+
+import re
+
+from evaluate.report.features_text import MEASURED, MORE, PAPERS, detector_text, features_sentences
+from extract.backbones.networks import BACKBONES
+from tests import ROOT
+
+TAPS = [
+    ["conv3_block4_out", "face", "mean"],
+    ["conv3_block4_out", "face", "std"],
+    ["conv4_block6_out", "face-surround", "mean"],
+]
+
+
+def test_every_tap_is_named_in_order():
+    text = " ".join(features_sentences({"backbone": "resnet50", "weights": "imagenet", "taps": TAPS}))
+    assert (
+        "mean over the face of conv3_block4_out; standard deviation over the face of conv3_block4_out; "
+        "mean over the face minus mean over its surround of conv4_block6_out." in text
+    )
+    assert "He et al., CVPR 2016" in text
+    assert "Li et al., CVPR 2020" in text
+
+
+def test_the_last_layer_is_not_praised():
+    taps = [["conv5_block3_out", "crop", "mean"]]
+    text = " ".join(features_sentences({"backbone": "resnet50-top", "weights": "imagenet", "taps": taps}))
+    assert "mean over the crop of conv5_block3_out" in text
+    assert "Lower layers" not in text
+    assert "surround" not in text
+
+
+def test_features_of_older_profiles_and_runs_on_crops_claim_nothing():
+    assert "one late layer" in " ".join(features_sentences({"backbone": "resnet50", "weights": "imagenet"}))
+    assert not list(features_sentences({"sampling": "uniform"}))
+
+
+def test_figures_are_those_of_the_documentation():
+    lines = (ROOT / MORE).read_text(encoding="utf-8").splitlines()
+    rows = {
+        "resnet50": ("the default's taps", "`conv5`, mean"),
+        "mobilenetv2": ("MobileNetV2, its taps", "MobileNetV2, last layer"),
+    }
+    for backbone, names in rows.items():
+        found = [next(line for line in lines if line.startswith(f"| {name} |")) for name in names]
+        assert tuple(re.findall(r"\d\.\d+", line)[0] for line in found) == MEASURED[backbone]
+    assert "*Real fakes* are 93\nclips" in "\n".join(lines)
+
+
+def test_backbones_and_detectors_have_their_papers():
+    assert all(name.partition("-")[0] in PAPERS for name in BACKBONES)
+    assert "Viola & Jones" in detector_text({"detector": "haar"})
+    assert detector_text({"detector": "none"}) == "none"
