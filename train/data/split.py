@@ -9,9 +9,9 @@ from typing import Literal
 
 from cache.commands import flag
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError, VideoRecord, is_blend_id
+from train.data.blended_parts import DROPPED, dropped_blends, place_blends
 from train.data.people import assign_people
 
-DROPPED = "dropped"
 SplitKind = Literal["official", "identity", "random", "csv"]
 
 IDENTITY_TEST = 0.15
@@ -58,39 +58,14 @@ def split(records: Sequence[VideoRecord], config: SplitConfig) -> Split:
         parts, more = _carve_validation(videos, parts, config)
         notes += more
     if len(videos) < len(records):
-        parts, more = _with_blends(records, videos, parts)
+        unwanted = dropped_blends(config.csv) if config.kind == "csv" and config.csv else frozenset()
+        parts, more = place_blends(records, dict(zip((video.id for video in videos), parts, strict=True)), unwanted)
         notes += more
     if VAL not in parts:
         notes.append("There is no validation part, so training runs a fixed number of epochs.")
     train_labels = [record.label for record, part in zip(records, parts, strict=True) if part == TRAIN]
     require_both_classes(train_labels, f"the train part of the {config.kind} split holds")
     return Split(config.kind, parts, notes)
-
-
-def _with_blends(
-    records: Sequence[VideoRecord], videos: Sequence[VideoRecord], parts: list[str]
-) -> tuple[list[str], list[str]]:
-    """Returns the parts of `records`, given those of the `videos` among them, and notes on their blended clips.
-
-    A blend is in train if its real clip is, else dropped: never in validation or test.
-    """
-    fakes = {part for video, part in zip(videos, parts, strict=True) if video.label == FAKE}
-    named = {video.id: part for video, part in zip(videos, parts, strict=True)}
-    if VAL not in fakes:
-        named = {name: TRAIN if part == VAL else part for name, part in named.items()}
-    blends = {
-        record.id: TRAIN if named.get(record.source) == TRAIN else DROPPED for record in records if record.is_blend
-    }
-    notes = [f"{list(blends.values()).count(TRAIN)} of {len(blends)} blended clips train beside their real clips."]
-    if TRAIN not in fakes:
-        notes.append(
-            "Train has no fake video, only blended clips: the head learns the traces of blending a face in, and will "
-            "miss fakes that leave none."
-        )
-    if TEST not in fakes:
-        notes.append("The test part has no fake video, so nothing can be said about how many fakes are found.")
-    everything = named | blends
-    return [everything[record.id] for record in records], notes
 
 
 def require_both_classes(labels: Sequence[int], where: str) -> None:
@@ -195,7 +170,7 @@ def _read_parts(path: Path, known: set[str]) -> dict[str, str]:
                 raise UserError(f"{path} has no column {missing[0]}; it needs the columns id and part.")
             for values in reader:
                 if is_blend_id(values["id"] or ""):
-                    continue  # from a run's own split file; a blend goes with its real clip
+                    continue  # place_blends sees to it
                 _check_row(values, f"{path}, line {reader.line_num}", known, parts)
                 parts[values["id"]] = values["part"]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
