@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from cache.commands import flag
+from cache.commands import command, flag
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError, VideoRecord, is_blend_id
 from train.data.blended_parts import DROPPED, dropped_blends, place_blends
 from train.data.people import assign_people
@@ -74,7 +74,8 @@ def require_both_classes(labels: Sequence[int], where: str) -> None:
     if not (counts[REAL] and counts[FAKE]):
         raise UserError(
             f"{where} {counts[REAL]} real and {counts[FAKE]} fake videos, and a head cannot learn from one class; "
-            f"add videos of the other class, or choose another {flag('split')}."
+            f"add videos of the other class, choose another {flag('split')}, or make fakes out of the real ones with "
+            f"{command('features', data='...', blends=2)}."
         )
 
 
