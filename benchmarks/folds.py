@@ -1,23 +1,23 @@
-"""python -m benchmarks.folds: how well heads tell strangers' videos apart, on one data set, in five folds.
+"""python -m benchmarks.folds: how well models judge strangers' videos, on one data set, in folds of people.
 
-Each person's footage is tested once, by models that saw that person neither as target nor as donor. Out-of-fold
-probabilities are pooled; intervals are bootstrap percentiles over clips.
+Each person's footage is tested once, by models that saw that person neither as target nor as donor. All of it is
+repeated with other folds and other seeds. Beside the ROC AUC stands the paired share: how often a fake scores above the
+real clip that it was made from.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.fold_measures import FoldMeasure, measure
 from cache.cli import option, parse_flags, required, run
 from cache.files import write_csv, write_text
-from cache.schema import TEST, TRAIN, VAL, VideoRecord
-from cache.store import load, open_store
-from evaluate.stats.bootstrap import Measure
-from evaluate.stats.metrics import evaluate
-from train.data.split import owner
+from cache.schema import REAL, TEST, TRAIN, VAL, UserError, VideoRecord
+from cache.store import Store, load, open_store
+from train.data.split import DROPPED, owner
 from train.end_to_end.finetune import FinetuneConfig, finetune
 from train.fit import FitConfig, fit
 from train.runs.ensemble import EnsembleConfig, ensemble
@@ -25,50 +25,65 @@ from train.runs.folder import BASELINE, PREDICTIONS
 from train.runs.predictions import read_predictions
 from train.sweep.stage import SweepConfig, sweep
 
+MODELS = ("baseline", "head", "sweep", "finetune", "ensemble", "blends")
+RESULTS = "folds.json"
+
 
 @dataclass(frozen=True)
 class FoldsConfig:
-    """On what, and how long."""
+    """On what, which models, and how long."""
 
     features: Path = required("features folder, with its crops beside it for the fine-tuning")
-    out: Path = option(Path("folds"), "folder for splits and runs, which has to be new, and for folds.json")
+    out: Path = option(Path("folds"), f"folder for splits and runs, which has to be new, and for {RESULTS}")
+    models: tuple[str, ...] = option(
+        ("baseline", "head"),
+        f"what to measure, of {', '.join(MODELS)}; ensemble joins head, sweep and finetune; blends are baseline and "
+        "head trained on real clips and their blends alone, which the features have to hold",
+    )
     weights: str | None = option(None, "the backbone's weights, for the fine-tuning")
     folds: int = option(5, "folds")
-    seeds: int = option(5, "seeds of the published head that are joined")
+    seeds: int = option(3, "repetitions, each with folds and heads of its own seed")
     trials: int = option(32, "trials of the sweep in each fold")
     epochs: int = option(3, "epochs of the fine-tuning")
-    seed: int = option(0, "seed of the folds")
+    blend: float = option(0.0, "share of the real clips that come with a blend in the fine-tuning")
+    seed: int = option(0, "seed of the first repetition")
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """One fold of one repetition: the file with the parts of its videos, and the folder for its runs."""
+
+    config: FoldsConfig
+    seed: int
+    split: Path
+    runs: Path
+    real_split: Path
+    """As `split`, without any fake to train or validate on."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the folds, prints the table, writes it to folds.json."""
     config: FoldsConfig = parse_flags("python -m benchmarks.folds", str(__doc__), FoldsConfig, argv)
-    records = load(open_store(config.features)).records
+    if unknown := set(config.models) - set(MODELS):
+        raise UserError(f"{unknown.pop()!r} is no model to measure; name some of {', '.join(MODELS)}.")
+    store = open_store(config.features)
+    everything = load(store).records
+    records = [record for record in everything if not record.is_blend]
+    if "blends" in config.models and len(records) == len(everything):
+        raise UserError(f"{config.features} holds no blended clips; make them, or leave blends out of the models.")
     config.out.mkdir(parents=True)
-    found: dict[str, list[np.ndarray]] = {}
-    labels: list[np.ndarray] = []
-    for number, parts in enumerate(fold_parts(records, config.folds, config.seed)):
-        path = config.out / f"fold{number}.csv"
-        write_csv(path, ("id", "part"), [(r.id, part) for r, part in zip(records, parts, strict=True) if part])
-        folders = _train(config, path, config.out / f"fold{number}")
-        tested = {name: read_predictions(file).of(TEST) for name, file in folders.items()}
-        for name, clips in tested.items():
-            found.setdefault(name, []).append(clips.probabilities)
-        labels.append(tested["published head"].labels)
-    measures = {
-        name: evaluate(np.concatenate(labels), np.concatenate(values))["roc_auc"] for name, values in found.items()
-    }
-    print("\n".join(_table(measures, np.concatenate(labels))))
-    values = {name: [measure.value, measure.low, measure.high] for name, measure in measures.items()}
-    told = {"data": config.features.parent.name, "clips": len(np.concatenate(labels)), "roc_auc": values}
-    write_text(config.out / "folds.json", json.dumps(told, indent=1) + "\n")
+    repetitions = [_repetition(config, seed, everything) for seed in range(config.seed, config.seed + config.seeds)]
+    names = repetitions[0].keys()
+    measures = {name: measure(records, np.array([one[name] for one in repetitions])) for name in names}
+    print("\n".join(_table(measures, records, config)))
+    _write(config, store, records, measures)
 
 
 def fold_parts(records: Sequence[VideoRecord], folds: int, seed: int) -> list[list[str]]:
     """Returns for each fold the part of each video, "" where it is left out.
 
-    A fold tests what its people own, trains on what shows none of them, and validates on a share of that by person.
-    Owners with fakes and without are dealt out in turn, so that each fold has its share of both.
+    A fold tests the footage of its people, trains on clips that show none of them, and validates on a share of those,
+    by person. Owners with fakes and without are dealt out in turn, so that each fold has its share of both.
     """
     random, owners = np.random.default_rng(seed), sorted({owner(record) for record in records})
     fakes = {owner(record) for record in records if record.label}
@@ -91,36 +106,128 @@ def _parts(records: Sequence[VideoRecord], dealt: dict[str, int], fold: int, fol
     return parts
 
 
-def _train(config: FoldsConfig, split: Path, runs: Path) -> dict[str, Path]:
-    """Returns the predictions of each kind of model trained on the fold."""
-    published = fit(
-        FitConfig(config.features, runs, "published", "csv", split, seeds=config.seeds)
-        if config.seeds > 1
-        else FitConfig(config.features, runs, "published-seed0", "csv", split)
+def _repetition(config: FoldsConfig, seed: int, everything: Sequence[VideoRecord]) -> dict[str, np.ndarray]:
+    """Returns by model the probability of fake, float (N,), of each video, from the fold that tested it."""
+    records = [record for record in everything if not record.is_blend]
+    judged: dict[str, dict[str, float]] = {}
+    for number, parts in enumerate(fold_parts(records, config.folds, seed)):
+        fold = _write_splits(config, seed, number, everything, dict(zip([r.id for r in records], parts, strict=True)))
+        for model in (model for model in MODELS if model in config.models):
+            for name, file in _TRAIN[model](fold).items():
+                tested = read_predictions(file).of(TEST)
+                judged.setdefault(name, {}).update(zip(tested.ids, tested.probabilities.tolist(), strict=True))
+    return {name: np.array([values[record.id] for record in records]) for name, values in judged.items()}
+
+
+def _write_splits(
+    config: FoldsConfig, seed: int, number: int, everything: Sequence[VideoRecord], parts: dict[str, str]
+) -> _Fold:
+    """Writes the parts of one fold with its fakes and no blends, and without its fakes but with their blends."""
+    folder = config.out / f"seed{seed}"
+    folder.mkdir(exist_ok=True)
+    fold = _Fold(
+        config, seed, folder / f"fold{number}.csv", folder / f"fold{number}", folder / f"fold{number}-real.csv"
     )
-    first = runs / "published-seed0"
-    swept = SweepConfig(
-        config.features, runs / "sweeps", runs, trials=config.trials, heads=("lstm", "attention", "mean"),
-        units=(64,), split="csv", split_csv=split, best=1,
-    )  # fmt: skip
-    sweep(swept)
-    tuned = finetune(FinetuneConfig(run=first, runs=runs, name="tuned", epochs=config.epochs, weights=config.weights))
-    joined = ensemble(EnsembleConfig((published, runs / "best", tuned), runs, "joined"))
-    return {
-        "logistic baseline": first / BASELINE,
-        "published head": first / PREDICTIONS,
-        f"published head, {config.seeds} seeds": published / PREDICTIONS,
-        "best of the sweep": runs / "best" / PREDICTIONS,
-        "fine-tuned": tuned / PREDICTIONS,
-        "ensemble of the last three": joined / PREDICTIONS,
-    }
+    named = [(record.id, DROPPED if record.is_blend else parts[record.id] or DROPPED) for record in everything]
+    write_csv(fold.split, ("id", "part"), named)
+    real = [
+        (record.id, parts[record.id] if parts[record.id] == TEST else TRAIN)
+        for record in everything
+        if not record.is_blend and (parts[record.id] == TEST or (record.label == REAL and parts[record.id]))
+    ]
+    write_csv(fold.real_split, ("id", "part"), real)
+    return fold
 
 
-def _table(measures: dict[str, Measure], labels: np.ndarray) -> list[str]:
-    lines = [f"{len(labels)} clips, {labels.sum()} fake", f"{'model':<32}{'ROC AUC':>8}  95 % interval"]
+def _head(fold: _Fold, name: str = "head", real: bool = False) -> Path:
+    """Returns the run of a head, trained if it is not there; with `real`, on real clips and their blends."""
+    folder, split = fold.runs / name, fold.real_split if real else fold.split
+    if folder.exists():
+        return folder
+    # Nothing to validate on without fakes.
+    val = 0.0 if real else FitConfig.val
+    config = FitConfig(fold.config.features, fold.runs, name, "csv", split, val=val, seed=fold.seed)
+    return fit(config)
+
+
+def _sweep(fold: _Fold) -> Path:
+    config, best = fold.config, fold.runs / "best"
+    if not best.exists():
+        sweep(SweepConfig(
+            config.features, fold.runs / "sweeps", fold.runs, trials=config.trials, heads=("lstm", "attention", "mean"),
+            units=(64,), split="csv", split_csv=fold.split, best=1, seed=fold.seed,
+        ))  # fmt: skip
+    return best
+
+
+def _finetune(fold: _Fold) -> Path:
+    config, folder = fold.config, fold.runs / "tuned"
+    if folder.exists():
+        return folder
+    return finetune(FinetuneConfig(
+        run=_head(fold), runs=fold.runs, name="tuned", epochs=config.epochs, weights=config.weights, blend=config.blend,
+        seed=fold.seed,
+    ))  # fmt: skip
+
+
+def _ensemble(fold: _Fold) -> Path:
+    return ensemble(EnsembleConfig((_head(fold), _sweep(fold), _finetune(fold)), fold.runs, "joined"))
+
+
+def _blends(fold: _Fold) -> dict[str, Path]:
+    folder = _head(fold, "blends", real=True)
+    return {"baseline, blends only": folder / BASELINE, "head, blends only": folder / PREDICTIONS}
+
+
+_TRAIN: dict[str, Callable[[_Fold], dict[str, Path]]] = {
+    "baseline": lambda fold: {"logistic baseline": _head(fold) / BASELINE},
+    "head": lambda fold: {"head": _head(fold) / PREDICTIONS},
+    "sweep": lambda fold: {"best of the sweep": _sweep(fold) / PREDICTIONS},
+    "finetune": lambda fold: {"head, fine-tuned": _finetune(fold) / PREDICTIONS},
+    "ensemble": lambda fold: {"ensemble of the last three": _ensemble(fold) / PREDICTIONS},
+    "blends": _blends,
+}
+"""How each model is trained on a fold: the files of predictions by name."""
+
+
+def _table(
+    measures: dict[str, dict[str, FoldMeasure]], records: Sequence[VideoRecord], config: FoldsConfig
+) -> list[str]:
+    fakes = sum(record.label for record in records)
+    lines = [
+        f"{len(records)} clips, {fakes} fake; {config.folds} folds, mean of {config.seeds} repetitions; "
+        "intervals of 95 % over clips, then over people",
+        f"{'model':<28}{'ROC AUC':>8}{'':>36}{'fake above its real clip':>24}",
+    ]
     for name, found in measures.items():
-        lines.append(f"{name:<32}{found.value:>8.3f}  {found.low:.3f} to {found.high:.3f}")
+        columns = [_text(found[kind]) for kind in ("roc_auc", "paired_share")]
+        lines.append(f"{name:<28}{columns[0]:<44}{columns[1]}")
     return lines
+
+
+def _text(found: FoldMeasure) -> str:
+    def ends(low: float | None, high: float | None) -> str:
+        return "none" if low is None or high is None else f"{low:.2f} to {high:.2f}"
+
+    one, other = found.over_clips, found.over_people
+    value = "undefined" if one.value is None else f"{one.value:.3f}"
+    return f"{value:>8}  {ends(one.low, one.high)} ({ends(other.low, other.high)})"
+
+
+def _write(
+    config: FoldsConfig, store: Store, records: Sequence[VideoRecord], measures: dict[str, dict[str, FoldMeasure]]
+) -> None:
+    document = {
+        "data": config.features.resolve().parent.name,
+        "clips": len(records),
+        "fakes": sum(record.label for record in records),
+        "people": len({owner(record) for record in records}),
+        "profile": asdict(store.profile),
+        "folds": config.folds,
+        "seeds": config.seeds,
+        "models": {name: {kind: asdict(value) for kind, value in found.items()} for name, found in measures.items()},
+    }
+    write_text(config.out / RESULTS, json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

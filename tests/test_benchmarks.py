@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,11 +10,17 @@ import pytest
 
 from benchmarks import clips
 from benchmarks.__main__ import main
+from benchmarks.fold_measures import measure
 from benchmarks.folds import fold_parts
+from benchmarks.folds import main as measure_folds
 from benchmarks.measure import Result, summarise
+from cache.schema import UserError, is_blend_id
+from extract.blended_rows import blend_records
 from extract.clips.face_detectors import HaarDetector
 from tests import ROOT
-from tests.stores import pairs
+from tests.stores import fake, pairs, real, write_features
+from train.fit import fit
+from train.runs.predictions import read_split
 
 RESULTS = ROOT / "benchmarks" / "results.json"
 
@@ -61,6 +68,69 @@ def test_the_command_writes_what_it_measured(tmp_path, monkeypatch, capsys):
     assert written["rows"][0] == {**json.loads(json.dumps(result.__dict__))}
     assert written["machine"]["cores"] >= 1
     assert "some" in capsys.readouterr().out
+
+
+def test_auc_and_paired_share_are_those_counted_by_hand_and_mean_over_repetitions():
+    records = [real(0, 0), real(1, 0), fake(0, 1, 0), fake(1, 0, 0), fake(2, 0, 0)]  # the last one's source is not here
+    one = np.array([0.1, 0.8, 0.5, 0.7, 0.9])  # 4 of 6 pairs; of the two with their sources, one
+    two = np.array([0.5, 0.1, 0.5, 0.2, 0.4])  # a tie counts half: 3.5 of 6; 1.5 of 2
+    found = measure(records, np.array([one, two]), resamples=200)
+    assert found["roc_auc"].by_repetition == pytest.approx([4 / 6, 3.5 / 6])
+    assert found["paired_share"].by_repetition == pytest.approx([1 / 2, 1.5 / 2])
+    for name, value in (("roc_auc", 3.75 / 6), ("paired_share", 1.25 / 2)):
+        assert found[name].over_clips.value == pytest.approx(value)
+        assert found[name].over_people.value == pytest.approx(value)
+
+
+def test_intervals_over_people_are_wider_where_their_clips_go_together():
+    records = pairs(people=12, clips=4)
+    luck = np.random.default_rng(0).normal(0, 1, 12).repeat(8)
+    found = measure(records, (1 / (1 + np.exp(-luck * [1 if r.label else -1 for r in records])))[None], resamples=500)
+    clips, people = found["roc_auc"].over_clips, found["roc_auc"].over_people
+    assert people.high - people.low > 1.3 * (clips.high - clips.low)  # pyright: ignore[reportOptionalOperand]
+
+
+def test_folds_train_what_they_are_told_to_and_write_it(tmp_path, capsys, monkeypatch):
+    videos = pairs(people=12, clips=2)
+    store = write_features(tmp_path, [*videos, *blend_records(videos, 1)], strength=1.5)
+    trained = []
+
+    def quick(config):
+        trained.append(config)
+        return fit(replace(config, head="mean", epochs=2, fixed_epochs=2))
+
+    monkeypatch.setattr("benchmarks.folds.fit", quick)
+    out, flags = tmp_path / "folds", ["--folds", "3", "--seeds", "2"]
+    measure_folds(["--features", str(store.folder), "--out", str(out), *flags, "--models", "baseline,head,blends"])
+    document = json.loads((out / "folds.json").read_text())
+    names = ["logistic baseline", "head", "baseline, blends only", "head, blends only"]
+    assert list(document["models"]) == names
+    assert (document["clips"], document["fakes"], document["folds"], document["seeds"]) == (48, 24, 3, 2)
+    assert document["profile"]["backbone"] == "mobilenetv2"
+    for name in names:
+        figures = document["models"][name]["paired_share"]
+        assert 0.5 < figures["over_clips"]["low"] <= figures["over_clips"]["value"]
+        assert len(figures["by_repetition"]) == 2
+        assert name in capsys.readouterr().out or name != names[0]
+    assert len(trained) == 2 * 3 * 2  # baseline and head are of one run
+    for config in trained:
+        blends_only = config.name == "blends"
+        rows = list(read_split(config.runs / config.name / "split.csv").values())
+        train = [row for row in rows if row.part == "train"]
+        assert {row.label for row in train} == {0, 1}
+        for row in train:
+            assert is_blend_id(row.id) == (blends_only and row.label == 1)
+        assert ("val" in {row.part for row in rows}) != blends_only
+
+
+def test_folds_refuse_what_they_cannot_measure(tmp_path):
+    store = write_features(tmp_path, pairs(people=6, clips=1))
+    given = ["--features", str(store.folder), "--out", str(tmp_path / "folds"), "--models"]
+    with pytest.raises(UserError, match="'hat' is no model to measure"):
+        measure_folds([*given, "head,hat"])
+    with pytest.raises(UserError, match="holds no blended clips"):
+        measure_folds([*given, "blends"])
+    assert not (tmp_path / "folds").exists()
 
 
 def test_folds_test_everyone_once_by_models_that_never_saw_them():

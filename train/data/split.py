@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from cache.commands import flag
+from cache.commands import command, flag
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError, VideoRecord, is_blend_id
+from train.data.blended_parts import DROPPED, dropped_blends, place_blends
 from train.data.people import assign_people
 
-DROPPED = "dropped"
 SplitKind = Literal["official", "identity", "random", "csv"]
 
 IDENTITY_TEST = 0.15
@@ -58,7 +58,8 @@ def split(records: Sequence[VideoRecord], config: SplitConfig) -> Split:
         parts, more = _carve_validation(videos, parts, config)
         notes += more
     if len(videos) < len(records):
-        parts, more = _with_blends(records, videos, parts)
+        unwanted = dropped_blends(config.csv) if config.kind == "csv" and config.csv else frozenset()
+        parts, more = place_blends(records, dict(zip((video.id for video in videos), parts, strict=True)), unwanted)
         notes += more
     if VAL not in parts:
         notes.append("There is no validation part, so training runs a fixed number of epochs.")
@@ -67,39 +68,14 @@ def split(records: Sequence[VideoRecord], config: SplitConfig) -> Split:
     return Split(config.kind, parts, notes)
 
 
-def _with_blends(
-    records: Sequence[VideoRecord], videos: Sequence[VideoRecord], parts: list[str]
-) -> tuple[list[str], list[str]]:
-    """Returns the parts of `records`, given those of the `videos` among them, and notes on their blended clips.
-
-    A blend is in train if its real clip is, else dropped: never in validation or test.
-    """
-    fakes = {part for video, part in zip(videos, parts, strict=True) if video.label == FAKE}
-    named = {video.id: part for video, part in zip(videos, parts, strict=True)}
-    if VAL not in fakes:
-        named = {name: TRAIN if part == VAL else part for name, part in named.items()}
-    blends = {
-        record.id: TRAIN if named.get(record.source) == TRAIN else DROPPED for record in records if record.is_blend
-    }
-    notes = [f"{list(blends.values()).count(TRAIN)} of {len(blends)} blended clips train beside their real clips."]
-    if TRAIN not in fakes:
-        notes.append(
-            "Train has no fake video, only blended clips: the head learns the traces of blending a face in, and will "
-            "miss fakes that leave none."
-        )
-    if TEST not in fakes:
-        notes.append("The test part has no fake video, so nothing can be said about how many fakes are found.")
-    everything = named | blends
-    return [everything[record.id] for record in records], notes
-
-
 def require_both_classes(labels: Sequence[int], where: str) -> None:
     """Raises a UserError that begins with `where` if `labels` lack one of the classes."""
     counts = Counter(labels)
     if not (counts[REAL] and counts[FAKE]):
         raise UserError(
             f"{where} {counts[REAL]} real and {counts[FAKE]} fake videos, and a head cannot learn from one class; "
-            f"add videos of the other class, or choose another {flag('split')}."
+            f"add videos of the other class, choose another {flag('split')}, or make fakes out of the real ones with "
+            f"{command('features', data='...', blends=2)}."
         )
 
 
@@ -195,7 +171,7 @@ def _read_parts(path: Path, known: set[str]) -> dict[str, str]:
                 raise UserError(f"{path} has no column {missing[0]}; it needs the columns id and part.")
             for values in reader:
                 if is_blend_id(values["id"] or ""):
-                    continue  # from a run's own split file; a blend goes with its real clip
+                    continue  # place_blends sees to it
                 _check_row(values, f"{path}, line {reader.line_num}", known, parts)
                 parts[values["id"]] = values["part"]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -61,9 +61,9 @@ def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropSet
 
     The crops, made with `profile`, lie beside that folder. A UserError says how to make those that are missing.
     """
-    records = [record for record in read_manifest(features / MANIFEST) if not record.is_blend]
+    records = read_manifest(features / MANIFEST)
     parts = split(records, SplitConfig("csv", val=0.0, csv=split_csv)).parts
-    used = [(record, part) for record, part in zip(records, parts, strict=True) if part in PARTS]
+    used = [(record, part) for record, part in zip(records, parts, strict=True) if _usable(record, part)]
     folder = store_folder(features.parent, profile)
     stored = _stored_rows(folder)
     if missing := [record.id for record, _ in used if record.key not in stored]:
@@ -76,6 +76,11 @@ def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropSet
         [stored[record.key] for record, _ in used],
         np.array([part for _, part in used]),
     )
+
+
+def _usable(record: VideoRecord, part: str) -> bool:
+    """Returns whether a clip has crops to train or test on; blended clips have none."""
+    return part in PARTS and not record.is_blend
 
 
 def _regions(index: ShardIndex, row: int) -> np.ndarray:

@@ -54,6 +54,19 @@ def test_real_clips_and_their_blends_are_enough_and_what_that_means_is_said(kind
         assert not tested & trained
 
 
+def test_a_split_file_can_leave_blends_out(tmp_path):
+    videos = pairs(people=20)
+    blends = blend_records(videos, 1)
+    config = config_of("csv", videos, tmp_path)
+    before = split([*videos, *blends], config).parts[len(videos) :]
+    kept = before.index("train")
+    with (tmp_path / "parts.csv").open("a") as file:
+        file.write("".join(f"\n{blend.id},dropped" for number, blend in enumerate(blends) if number != kept))
+    parts = split([*videos, *blends], config).parts[len(videos) :]
+    assert [number for number, part in enumerate(parts) if part != "dropped"] == [kept]
+    assert before.count("train") > 1
+
+
 def test_a_validation_part_without_fakes_trains_instead():
     """Early stopping on real clips alone would call everything real."""
     videos = [real(0, 0, "train"), real(1, 0, "val"), real(2, 0, "test"), fake(2, 3, 0, "test")]

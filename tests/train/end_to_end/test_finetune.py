@@ -9,16 +9,20 @@ import keras
 import numpy as np
 import pytest
 
+from cache.manifest import write_manifest
 from cache.schema import UserError
-from cache.store import create_store, find_rows, read_indexes
+from cache.store import ORIGIN, create_store, find_rows, open_writer, read_indexes
 from detect.detector.load import open_detector
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.read import read_results
+from extract.backbones.engines import make_engine
 from extract.backbones.networks import build_backbone, save_backbone, trunk_of
-from extract.steps import rows_from_store
-from tests.crops import PROFILE, RECORDS, rows_of, write_source
+from extract.blended_rows import blend_records, rows_with_blends
+from extract.steps import Clock, rows_from_store, rows_with_features
+from tests.crops import PROFILE, RECORDS, rows_of, write_crops, write_source
 from train.data.batches import balanced_weights
 from train.end_to_end.finetune import FinetuneConfig, finetune, open_layers
+from train.fit import FitConfig, fit
 from train.runs.folder import (
     BACKBONE_WEIGHTS,
     BASELINE,
@@ -205,3 +209,26 @@ def test_what_cannot_be_tuned_is_refused(source, tmp_path):
         finetune(config_of(source, tmp_path, weights="imagenet"))
     with pytest.raises(UserError, match="is there already"):
         finetune(config_of(source, source.parent, name="source"))
+
+
+def test_a_run_on_real_clips_and_blends_is_tuned_with_blends_alone(source, tmp_path):
+    """The features have blended rows, the crops do not: the tuned run is on the videos."""
+    records = [record for record in RECORDS if record.label == 0]
+    crops = write_crops(tmp_path, records)
+    features = create_store(tmp_path / "set", PROFILE)
+    rows = [*records, *blend_records(records, 1)]
+    write_manifest(features.manifest, rows)
+    stored = rows_from_store(list(find_rows(read_indexes(crops)).values()))
+    with open_writer(features) as writer:
+        engine = make_engine(PROFILE.backbone, "random", name="keras")
+        writer.append(list(rows_with_features(rows_with_blends(stored, rows), engine, Clock())))
+    (features.folder / ORIGIN).write_text(json.dumps({"weights": "random"}))
+    start = fit(FitConfig(features.folder, tmp_path / "runs", "start", epochs=1, fixed_epochs=1, units=8, dense=8))
+    with pytest.raises(UserError, match=r"without --blend, the train part of .* holds 4 real and 0 fake"):
+        finetune(config_of(start, tmp_path / "runs"))
+    with pytest.raises(UserError, match=r"--blend 2\.0 is no share"):
+        finetune(config_of(start, tmp_path / "runs", blend=2.0))
+    folder = finetune(config_of(start, tmp_path / "runs", blend=1.0, epochs=1))
+    results = read_results(folder)
+    assert results.head.ids == [record.id for record in records]
+    assert results.config["config"]["blend"] == 1.0
