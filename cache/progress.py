@@ -7,7 +7,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-_SINK: ContextVar[Callable[[str], object]] = ContextVar("sink", default=print)
+# tqdm prints between its bars, not into them.
+_SINK: ContextVar[Callable[[str], object]] = ContextVar("sink", default=tqdm.write)
 _BARS: ContextVar[bool] = ContextVar("bars", default=True)
 
 

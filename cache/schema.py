@@ -59,6 +59,11 @@ class VideoRecord:
     mtime_ns: int
 
     @property
+    def is_blend(self) -> bool:
+        """Whether this is no video but a blended clip, made of the crops of the real video `source`."""
+        return is_blend_id(self.id)
+
+    @property
     def people(self) -> frozenset[str]:
         """Everyone in the video, target and donor."""
         return frozenset(name for name in (self.target, self.donor) if name)
@@ -67,6 +72,16 @@ class VideoRecord:
     def key(self) -> tuple[str, int, int]:
         """Identifies the file's content, as far as that is possible without reading it."""
         return (self.id, self.size, self.mtime_ns)
+
+
+BLEND = "#blend"
+"""Stands in a blended clip's id between the id of its real video and a number from 1."""
+
+
+def is_blend_id(name: str) -> bool:
+    """Returns whether `name` is the id of a blended clip; a video's id ends with its suffix."""
+    source, _, number = name.rpartition(BLEND)
+    return bool(source) and number.isdecimal()
 
 
 def safe_relative_path(text: str) -> PurePosixPath:

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def headline(path: Path) -> str:
-    """Returns the main measures on the test part as a table for the terminal, and the notes, from the file `path`."""
+    """Returns what the terminal shows of metrics.json at `path`: the main measures on test, the summary, the notes."""
     values = json.loads(path.read_text(encoding="utf-8"))
     counts, models = values["counts"][TEST], values["parts"][TEST]
     title = f"test: {counts['real']} real, {counts['fake']} fake"
@@ -43,7 +43,9 @@ def headline(path: Path) -> str:
     for name in ("accuracy", "balanced_accuracy", "f1_fake"):
         calls = [model["decisions"][HALF]["measures"][name] for model in models.values()]
         lines.append(_line(f"{DECISION_NAMES[name]} at {HALF}", calls))
-    return "\n".join([*lines, *(f"note: {note}" for note in values["notes"])])
+    if any(pairs["fakes"] for pairs in values["paired_share"].values()):
+        lines.append(_line("paired share", [pairs["share"] for pairs in values["paired_share"].values()]))
+    return "\n".join([*lines, *values["summary"], *(f"note: {note}" for note in values["notes"])])
 
 
 def _report(config: ReportConfig) -> Path:
@@ -57,7 +59,11 @@ def _compare(config: Any) -> Path:
 
     path = compare(config)
     numbers = json.loads(path.with_name(NUMBERS).read_text(encoding="utf-8"))
-    print("\n".join([*numbers["sentences"], *(f"note: {warning}" for warning in numbers["warnings"])]))
+    print(
+        "\n".join(
+            [*numbers["sentences"], *numbers["baselines"], *(f"note: {warning}" for warning in numbers["warnings"])]
+        )
+    )
     return path
 
 

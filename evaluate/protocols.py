@@ -12,6 +12,7 @@ from cache.cli import option
 from cache.commands import flag
 from cache.files import write_text
 from cache.keras_start import start_keras
+from cache.manifest import read_manifest
 from cache.schema import TEST, TRAIN, UserError
 from cache.store import Contents, load, open_store, require_profile
 from evaluate.page.figures import Interval, inline_svg, intervals_figure, save
@@ -109,7 +110,8 @@ def _other(folder: Path, features: Path) -> Contents:
     """Returns the clips of another data set; refuses features made with another profile."""
     store = open_store(folder)
     require_profile(store, open_store(features).profile)
-    return load(store)
+    # Blended clips are there to train on, not to test on.
+    return load(store, [record for record in read_manifest(store.manifest) if not record.is_blend])
 
 
 def _within(split: str, run: Path, config: ProtocolsConfig) -> Protocol:

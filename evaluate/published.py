@@ -8,7 +8,7 @@ split, which has the same test part. Both become run folders, and the last step 
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from cache.cli import option, required
 from cache.keras_start import start_keras
 from cache.manifest import read_manifest
 from cache.profile import CropProfile, FeatureProfile, fingerprint
-from cache.schema import CROP_SIZE, FRAMES, TEST, TRAIN, VideoRecord
+from cache.schema import CROP_SIZE, FRAMES, TEST, TRAIN, VAL, VideoRecord
 from cache.store import MANIFEST
 from evaluate.compare.stage import CompareConfig, compare
 from evaluate.results.read import PUBLISHED
@@ -29,9 +29,9 @@ from extract.config import ExtractConfig
 from extract.pipeline import extract
 from extract.readers.layouts import read_dataset
 from train.fit import FitConfig, fit
-from train.runs.contents import RunContents, numbered_history, write_run
-from train.runs.folder import BASELINE, PREDICTIONS, free_name
-from train.runs.predictions import Predictions, read_predictions, split_rows
+from train.runs.contents import RunContents, numbered_history, read_contents, write_run
+from train.runs.folder import free_name
+from train.runs.predictions import split_rows
 
 if TYPE_CHECKING:
     import keras
@@ -78,9 +78,9 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
 
     root = read_dataset(config.data).root
     records = {record.id: record for record in read_manifest(features / MANIFEST)}
-    judged = read_predictions(ours / PREDICTIONS)
-    clips = [records[name] for name in judged.ids]
-    in_test = judged.parts == TEST
+    ours_run = read_contents(ours)
+    clips = [records[name] for name in ours_run.predictions.ids]
+    in_test = ours_run.predictions.parts == TEST
     keras.utils.set_random_seed(config.seed)
     network = published_network(backbone, weights)
     network.compile(keras.optimizers.Adam(config.learning_rate), "binary_crossentropy")
@@ -99,21 +99,24 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
     ).history
     seconds = time.perf_counter() - start
     probabilities = network.predict(every, verbose=0)[:, 0].astype(np.float64)  # pyright: ignore[reportArgumentType]
-    parts = np.where(in_test, TEST, TRAIN).tolist()
-    runs = config.out / "runs"
-
-    baseline = read_predictions(ours / BASELINE)
-    notes = ["The published recipe: training stopped where the test part liked it best, which flatters it."]
+    # The published recipe has no validation part: those clips train.
+    parts = np.where(in_test, TEST, TRAIN)
+    notes = ["The published recipe: training stopped at the epoch that is best on the test part, which flatters it."]
     contents = RunContents(
         config=_recipe(config, backbone, weights),
-        split=split_rows(clips, parts),
-        audit={"split": "random", "dropped": 0, "notes": notes, "findings": []},
+        split=split_rows(clips, parts.tolist()),
+        audit={
+            "split": "random",
+            "dropped": 0,
+            "notes": notes,
+            "findings": joined_findings(ours_run.audit["findings"]),
+        },
         history=numbered_history({name: history[name] for name in ("loss", "val_loss")}),
-        predictions=Predictions(judged.ids, judged.labels, np.array(parts), probabilities, judged.coverage),
-        # Validation of ours is train here.
-        baseline=replace(baseline, parts=np.where(baseline.parts == TEST, TEST, TRAIN)),
+        predictions=replace(ours_run.predictions, parts=parts, probabilities=probabilities),
+        baseline=replace(ours_run.baseline, parts=np.where(ours_run.baseline.parts == TEST, TEST, TRAIN)),
         seconds=seconds,
     )
+    runs = config.out / "runs"
     return write_run(runs / free_name(runs, None, f"published-{backbone}"), lambda _: contents)
 
 
@@ -183,6 +186,18 @@ def first_crops(path: Path, cascade: cv2.CascadeClassifier) -> np.ndarray:
         crops[number] = cv2.resize(frame, SIZE) / 255.0
     video.release()
     return crops
+
+
+def joined_findings(findings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the findings of a leak audit once validation is part of train; what lies within train is none."""
+    joined = []
+    for finding in findings:
+        videos: dict[str, list[str]] = {}
+        for part, names in finding["videos"].items():
+            videos.setdefault(TRAIN if part == VAL else part, []).extend(names)
+        if len(videos) > 1 or len(finding["parts"]) == 1:
+            joined.append(dict(finding) | {"parts": list(videos), "videos": videos})
+    return joined
 
 
 def _recipe(config: PublishedConfig, backbone: str, weights: str) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class ExtractConfig:
     layout: Layout = option("auto", "the data set's layout on disk; auto: recognised by its folders")
     compression: Compression = option("auto", "compression level of FaceForensics++; auto: the one on disk")
     keep_crops: bool = option(True, "keep the crops (about 0.4 MB a video), so that each video is decoded only once")
+    blends: int = option(0, "blended clips to make of each real one, as fakes to train on")
+    show: Path | None = option(None, "PNG file for a sheet of blended clips beside their sources")
     retry_failed: bool = option(False, "try again the videos that failed before")
     engine: EngineName = option("auto", "what runs the backbone; auto: OpenVINO if installed and there is no GPU")
     batch: int = option(0, "crops in a batch of the backbone; 0: chosen for the engine")
@@ -55,7 +57,7 @@ class ExtractConfig:
         """Raises a UserError that names a number out of range."""
         if not 0 <= self.margin <= MOST_MARGIN:
             raise UserError(f"{flag('margin', self.margin)} is out of range; give 0 to {MOST_MARGIN:g}.")
-        for name, number in (("workers", self.workers), ("batch", self.batch)):
+        for name, number in (("workers", self.workers), ("batch", self.batch), ("blends", self.blends)):
             if number < 0:
                 raise UserError(f"{flag(name, number)} is out of range; give 0 or more.")
 

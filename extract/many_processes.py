@@ -22,8 +22,9 @@ from cache.progress import say
 from cache.schema import UserError, VideoRecord
 from cache.store import Store, Writer, open_store
 from extract.backbones.engines import Engine
+from extract.blended_rows import blend_records, needed_for, not_done
 from extract.config import BackendName, ExtractConfig
-from extract.one_process import SHARD_ROWS, extract_videos, not_done, start_engine
+from extract.one_process import SHARD_ROWS, extract_videos, start_engine
 from extract.steps import Clock
 
 UNITS_A_WORKER = 4
@@ -75,8 +76,10 @@ def extract_units(
                     raise UserError(
                         f"{config.backend} lost its workers {lost} times ({error}); check the cluster."
                     ) from None
-                remaining = {record.key for record in not_done(features, [r for r, _ in left], config.retry_failed)}
-                left = [(record, path) for record, path in left if record.key in remaining]
+                records = [record for record, _ in left]
+                rows = [*records, *blend_records(records, config.blends)]
+                needed = needed_for(not_done(features, rows, config.retry_failed), records)
+                left = [(record, path) for record, path in left if record in needed]
                 say(f"a worker was lost ({error}); {len(left)} videos are handed out again.")
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from cache.keras_start import start_keras
 from cache.schema import OK, Row, VideoRecord
-from cache.store import Store, StoredRow, Writer, find_rows, read_indexes
+from cache.store import StoredRow, Writer, find_rows, read_indexes
 from extract.backbones.engines import Engine, make_engine
+from extract.blended_rows import blend_records, not_done, rows_with_blends
 from extract.config import ExtractConfig
 from extract.steps import Clock, rows_from_store, rows_from_videos, rows_with_features
 
@@ -32,8 +33,13 @@ def extract_videos(
     features: Writer,
     clock: Clock,
 ) -> Iterator[Row]:
-    """Yields the row of features of each (record, file) and writes it into `features`, its crops into `crops`."""
+    """Yields the rows of features that `features` lacks of each (record, file), and writes them; crops go into `crops`.
+
+    There is a row for each video, and one for each blended clip that `config` asks for.
+    """
     kept = _kept_crops(crops, config.retry_failed)
+    records = [record for record, _ in videos]
+    todo = not_done(features.store, [*records, *blend_records(records, config.blends)], config.retry_failed)
     stored = rows_from_store([kept[record.key] for record, _ in videos if record.key in kept])
     files = [(record, path) for record, path in videos if record.key not in kept]
     workers = config.workers or os.cpu_count() or 1
@@ -42,7 +48,8 @@ def extract_videos(
     decoded = itertools.chain(list(itertools.islice(decoded, 1)), decoded)
     shards = None if crops is None else Shards(crops, clock)
     cropped = decoded if shards is None else shards.keep(decoded)
-    rows = rows_with_features(itertools.chain(stored, cropped), engine(), clock)
+    wanted = rows_with_blends(itertools.chain(stored, cropped), todo)
+    rows = rows_with_features(wanted, engine(), clock)
     yield from Shards(features, clock, shards).keep(rows)
 
 
@@ -50,16 +57,6 @@ def start_engine(config: ExtractConfig) -> Engine:
     """Starts Keras and returns the engine that `config` names."""
     start_keras()
     return make_engine(config.backbone, config.weights, config.batch, config.precision, config.engine)
-
-
-def not_done(store: Store, records: Sequence[VideoRecord], retry_failed: bool) -> list[VideoRecord]:
-    """Returns the `records` without a row in `store`; with `retry_failed`, also those that failed."""
-    rows = find_rows(read_indexes(store, checked=False))
-    return [
-        record
-        for record in records
-        if record.key not in rows or (retry_failed and rows[record.key][0].outcome[rows[record.key][1]] != OK)
-    ]
 
 
 def _kept_crops(crops: Writer | None, retry_failed: bool) -> dict[tuple[str, int, int], StoredRow]:

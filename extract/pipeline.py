@@ -10,10 +10,12 @@ from cache.files import write_text, writing
 from cache.manifest import write_manifest
 from cache.progress import progress_bar, say
 from cache.schema import CROP_SIZE, FRAMES, OK, UserError, VideoRecord
-from cache.store import ORIGIN, Store, Writer, create_store, find_rows, open_writer, read_indexes
+from cache.store import ORIGIN, Store, Writer, create_store, find_rows, open_writer, read_indexes, store_folder
+from extract.blend_sheet import write_blend_sheet
+from extract.blended_rows import blend_records, needed_for, not_done
 from extract.config import ExtractConfig
 from extract.many_processes import extract_units
-from extract.one_process import extract_videos, not_done, start_engine
+from extract.one_process import extract_videos, start_engine
 from extract.readers.layouts import read_dataset
 from extract.steps import Clock
 
@@ -34,13 +36,23 @@ def extract(config: ExtractConfig) -> Path:
     with ExitStack() as stack:
         writer = stack.enter_context(open_writer(features))
         _say_set_aside(writer)
-        _describe(features, records, config)
-        todo = not_done(features, records, config.retry_failed)
+        rows = [*records, *blend_records(records, config.blends)]
+        _describe(features, rows, config)
+        todo = not_done(features, rows, config.retry_failed)
         if todo:
-            say(f"{len(records)} videos in {config.data}, {len(todo)} to extract into {features.folder}")
-            _extract_all(todo, data.root, config, _open_crops(stack, root, records, config), writer, clock)
+            say(f"{len(records)} videos in {config.data}, {_count(todo)} to extract into {features.folder}")
+            videos = [(record, data.root / record.path) for record in needed_for(todo, records)]
+            crops = _open_crops(stack, root, records, config)
+            _extract_all(videos, len(todo), config, crops, writer, clock)
+    if config.show:
+        write_blend_sheet(config.show, store_folder(root, config.crop_profile), records)
     _summarise(features, records, clock, time.perf_counter() - start)
     return features.folder
+
+
+def _count(todo: Sequence[VideoRecord]) -> str:
+    blends = sum(record.is_blend for record in todo)
+    return f"{len(todo) - blends} and {blends} blended clips" if blends else str(len(todo))
 
 
 def _describe(store: Store, records: Sequence[VideoRecord], config: ExtractConfig) -> None:
@@ -74,20 +86,19 @@ def _open_crops(stack: ExitStack, root: Path, records: Sequence[VideoRecord], co
 
 
 def _extract_all(
-    todo: Sequence[VideoRecord],
-    root: Path,
+    videos: Sequence[tuple[VideoRecord, Path]],
+    count: int,
     config: ExtractConfig,
     crops: Writer | None,
     features: Writer,
     clock: Clock,
 ) -> None:
-    videos = [(record, root / record.path) for record in todo]
     if config.backend == "local":
         rows = extract_videos(videos, config, lambda: start_engine(config), crops, features, clock)
         outcomes = (row.outcome for row in rows)
     else:
         outcomes = extract_units(videos, config, crops and crops.store, features.store, clock)
-    _show_progress(outcomes, len(todo))
+    _show_progress(outcomes, count)
 
 
 def _show_progress(outcomes: Iterable[str], total: int) -> None:

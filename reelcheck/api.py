@@ -4,6 +4,7 @@ Each function takes the flags of its command by name, with the same defaults, an
 printed: sentences go to the logger "reelcheck", progress bars are shown unless `show_progress(False)`.
 """
 
+import dataclasses
 import json
 import logging
 import typing
@@ -24,6 +25,7 @@ from evaluate.report.stage import METRICS, ReportConfig
 from evaluate.results.measures import HALF, HEAD
 from evaluate.stats.bootstrap import Measure
 from extract.config import ExtractConfig
+from extract.drawn.dataset import DrawnConfig
 from train.fit import FitConfig
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "Evaluation",
     "UserError",
     "Verdict",
+    "draw",
     "evaluate",
     "extract",
     "judge",
@@ -73,11 +76,10 @@ def _stage(config: Callable[Settings, Config], run: Callable[[Config], Result]) 
 
     @wraps(run)
     def call(*args: Settings.args, **kwargs: Settings.kwargs) -> Result:
-        settings: dict[str, Any] = {
-            name: Path(value) if name in paths and isinstance(value, str) else value for name, value in kwargs.items()
-        }
+        settings = config(*args, **kwargs)
+        given = {name: Path(value) for name in paths if isinstance(value := getattr(settings, name), str)}
         with quiet(_LOG.info, _bars):
-            return run(config(*args, **settings))  # pyright: ignore[reportCallIssue]
+            return run(dataclasses.replace(settings, **given))  # pyright: ignore[reportArgumentType]
 
     return call
 
@@ -122,6 +124,17 @@ def _evaluate(config: ReportConfig) -> Evaluation:
     return Evaluation(page, roc_auc=Measure(**head["scores"]["roc_auc"]), **measures)
 
 
+def _draw(config: DrawnConfig) -> Path:
+    """Draws a small data set of moving faces, real and swapped, to try things on; returns its folder.
+
+    >>> clips = reelcheck.draw("clips")  # doctest: +SKIP
+    """
+    from extract.drawn import dataset
+
+    return dataset.draw_dataset(config)
+
+
+draw = _stage(DrawnConfig, _draw)
 extract = _stage(ExtractConfig, _extract)
 train = _stage(FitConfig, _train)
 evaluate = _stage(ReportConfig, _evaluate)
@@ -149,5 +162,4 @@ def judge(clip: str | Path | np.ndarray, detector: Detector, seconds: np.ndarray
     """
     if isinstance(clip, np.ndarray):
         return detector.judge_frames(clip, seconds)
-    ((verdict, _),) = next(detector.judge([Path(clip)]))
-    return verdict
+    return detector.judge_clip(Path(clip))

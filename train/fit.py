@@ -110,7 +110,7 @@ def check(config: FitConfig) -> None:
 def train_all(configs: Sequence[FitConfig], training_set: TrainingSet) -> list[Trained]:
     """Returns one trained head for each of `configs`, which must agree in head shape, batch and components."""
     start_keras()
-    from cache.progress import progress_bar
+    from cache.progress import progress_bar, say
     from train.heads.training import HeadJob, learn_many, require_numbers
 
     first, inputs = configs[0], inputs_of(configs[0], training_set)
@@ -122,7 +122,7 @@ def train_all(configs: Sequence[FitConfig], training_set: TrainingSet) -> list[T
             require_numbers(progress, job.learn)
             number = jobs.index(job)
             trained[number] = finish(configs[number], progress, training_set)
-            bar.write(_outcome(job.learn.seed, progress))
+            say(_outcome(job.learn.seed, progress))
     return [trained[number] for number in range(len(jobs))]
 
 

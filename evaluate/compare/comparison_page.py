@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from evaluate.compare.conclusions import p_text, sentences, warnings
+from evaluate.compare.conclusions import baseline_sentences, p_text, sentences, warnings
 from evaluate.compare.numbers import Comparison, Model, Pair
 from evaluate.page.markup import Html, details, element, items, page, page_table, section, table
 from evaluate.page.tables import NOTHING, Cell, Table
 from evaluate.results.measures import DECISION_NAMES, MAIN, SCORE_NAMES
+from evaluate.results.versus_baseline import COMPARED
 from evaluate.stats.bootstrap import Measure
 
 NAMES = SCORE_NAMES | DECISION_NAMES
@@ -26,6 +27,9 @@ def comparison_page(comparison: Comparison, figures: Mapping[str, tuple[str, Htm
         *(element("div", _heading(pair), items(sentences(pair, comparison))) for pair in comparison.pairs),
         element("div", items(caveats), class_="notes", role="note") if caveats else "",
         section("Runs", *map(page_table, (tables["runs"], tables["runs-over-people"]))),
+        section(
+            "Head minus baseline", items(baseline_sentences(comparison)), page_table(tables["head-minus-baseline"])
+        ),
         section("Differences", *map(page_table, (tables["differences"], tables["tests"], tables["disagreements"]))),
         section("Figures", element("div", *drawings, class_="figures")),
         section("What was tested, and how", items(_methods(comparison))),
@@ -47,6 +51,16 @@ def comparison_tables(comparison: Comparison) -> dict[str, Table]:
             f"The same, with intervals over the {comparison.people} people in these clips.",
             ["run", *(NAMES[name] for name in MAIN)],
             [[model.name, *_cells(model.over_people)] for model in models],
+        ),
+        "head-minus-baseline": Table(
+            "Each run minus its own baseline, a logistic regression on the mean of the frames, with paired 95 % "
+            "intervals over clips and over people; and its paired share, with an interval over people.",
+            [
+                "run",
+                *(f"{title} over {over}" for title in COMPARED.values() for over in ("clips", "people")),
+                "paired share",
+            ],
+            [[model.name, *_versus_baseline(model)] for model in models],
         ),
         "differences": Table(
             "Differences on the same resamples, first minus second run, with 95 % intervals over clips and people.",
@@ -90,6 +104,12 @@ def _heading(pair: Pair) -> Html:
 
 def _cells(measures: Mapping[str, Measure]) -> Iterator[Cell]:
     yield from (measures[name] for name in MAIN)
+
+
+def _versus_baseline(model: Model) -> Iterator[Cell]:
+    for name in COMPARED:
+        yield from (model.difference.over_clips[name], model.difference.over_people[name])
+    yield NOTHING if model.paired.share.value is None else model.paired.share
 
 
 def _seconds(model: Model) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from evaluate.compare.numbers import Comparison, Pair
 from evaluate.page.tables import NOTHING
+from evaluate.results.versus_baseline import difference_sentence
 from evaluate.stats.bootstrap import ends
 
 LEVEL = 0.05
@@ -17,6 +18,12 @@ def sentences(pair: Pair, comparison: Comparison) -> Iterator[str]:
     yield _on_accuracy(pair, comparison)
     yield _on_area(pair)
     yield _on_losses(pair, comparison.clips)
+
+
+def baseline_sentences(comparison: Comparison) -> Iterator[str]:
+    """Yields a sentence per run: what it adds to its baseline."""
+    for model in comparison.models:
+        yield f"{model.name}: {difference_sentence(model.difference)}"
 
 
 def warnings(comparison: Comparison) -> Iterator[str]:

@@ -12,6 +12,7 @@ from cache.schema import TEST, UserError
 from evaluate.page.repeat import compare_command
 from evaluate.results.measures import CHOSEN, HALF, choose_on_validation
 from evaluate.results.read import Results
+from evaluate.results.versus_baseline import Difference, head_minus_baseline
 from evaluate.stats.bootstrap import CONFIDENCE, Measure
 from evaluate.stats.metrics import THRESHOLD, difference_measures, evaluate
 from evaluate.stats.paired_tests import (
@@ -25,12 +26,16 @@ from evaluate.stats.paired_tests import (
     mcnemar,
     wilcoxon,
 )
+from evaluate.stats.pairs import PairedShare
 from train.runs.predictions import Predictions
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A run's predictions on the test clips, sorted by id, and its measures with intervals over clips and people."""
+    """A run's predictions on the test clips, sorted by id, and its measures with intervals over clips and people.
+
+    `difference` is the run minus its own baseline, `paired` its paired share.
+    """
 
     name: str
     results: Results
@@ -38,6 +43,8 @@ class Model:
     threshold: float
     over_clips: dict[str, Measure]
     over_people: dict[str, Measure]
+    difference: Difference
+    paired: PairedShare
 
     @property
     def calls(self) -> np.ndarray:
@@ -47,7 +54,7 @@ class Model:
     @property
     def epoch_seconds(self) -> float | None:
         """Mean duration of a training epoch, None if the run does not tell."""
-        epochs = len(self.results.history.get("epoch", ()))
+        epochs = int((self.results.history.get("epoch", np.empty(0)) > 0).sum())  # epoch 0 is the baseline
         return self.results.seconds / epochs if self.results.seconds is not None and epochs else None
 
 
@@ -131,6 +138,8 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "epoch_seconds": model.epoch_seconds,
                 "over_clips": {name: dataclasses.asdict(measure) for name, measure in model.over_clips.items()},
                 "over_people": {name: dataclasses.asdict(measure) for name, measure in model.over_people.items()},
+                "head_minus_baseline": dataclasses.asdict(model.difference),
+                "paired_share": dataclasses.asdict(model.paired),
             }
             for model in comparison.models
         },
@@ -183,7 +192,16 @@ def _model(
     name: str, run: Results, clips: Predictions, threshold: float, people: np.ndarray, resamples: int, seed: int
 ) -> Model:
     scores = (clips.labels, clips.probabilities, threshold, resamples, seed)
-    return Model(name, run, clips, threshold, evaluate(*scores), evaluate(*scores, groups=people))
+    return Model(
+        name,
+        run,
+        clips,
+        threshold,
+        evaluate(*scores),
+        evaluate(*scores, groups=people),
+        head_minus_baseline(clips, run.baseline.of(TEST), people, resamples, seed),
+        run.paired_share(clips, resamples, seed),
+    )
 
 
 def _pair(one: Model, two: Model, people: np.ndarray, resamples: int, seed: int) -> Pair:

@@ -13,7 +13,7 @@ from cache.files import write_text
 from cache.schema import UserError
 from cache.store import MANIFEST
 from evaluate.compare.comparison_page import comparison_page, comparison_tables
-from evaluate.compare.conclusions import sentences, warnings
+from evaluate.compare.conclusions import baseline_sentences, sentences, warnings
 from evaluate.compare.numbers import Comparison, as_json, compare_results
 from evaluate.page.figures import Interval, Scores, inline_svg, intervals_figure, roc_figure, save
 from evaluate.page.markup import Html
@@ -61,6 +61,7 @@ def compare(config: CompareConfig) -> Path:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         numbers = as_json(comparison) | {
             "sentences": [line for pair in comparison.pairs for line in sentences(pair, comparison)],
+            "baselines": list(baseline_sentences(comparison)),
             "warnings": list(warnings(comparison)),
         }
         write_text(folder / NUMBERS, json.dumps(numbers, indent=1, allow_nan=False) + "\n")

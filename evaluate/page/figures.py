@@ -120,11 +120,12 @@ def training_figure(history: dict[str, np.ndarray]) -> Figure:
     for name, label, style in zip(("loss", "val_loss"), ("training", "validation"), _line_styles(), strict=False):
         values = history.get(name, np.full(epochs.shape, np.nan))
         if np.isfinite(values).any():
-            axes.plot(epochs, values, **style, marker="." if len(epochs) < 2 else "", label=label)
+            # A line needs two points. Epoch 0, the baseline itself, has a validation loss only.
+            axes.plot(epochs, values, **style, marker="" if np.isfinite(values).sum() > 1 else ".", label=label)
     validation = history.get("val_loss", np.full(epochs.shape, np.nan))
     if np.isfinite(validation).any():
         best = epochs[np.nanargmin(validation)]
-        _mark(axes, best, ":", f"lowest: epoch {best:.0f}")
+        _mark(axes, best, ":", "lowest: the baseline" if best == 0 else f"lowest: epoch {best:.0f}")
     axes.set(xlabel="epoch", ylabel="binary cross-entropy (nats)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend_above(axes, columns=3)

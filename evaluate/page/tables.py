@@ -55,6 +55,18 @@ def measure_text(measure: Measure) -> str:
     return interval_text(measure) if measure.value is None else f"{value_text(measure)} {interval_text(measure)}"
 
 
+def signed_text(measure: Measure) -> str:
+    """Returns a difference and its interval.
+
+    >>> signed_text(Measure(0.03, -0.01, 0.07))
+    '+0.030 [-0.010, +0.070]'
+    """
+    if measure.value is None:
+        return "undefined"
+    interval = "[no interval]" if measure.low is None else f"[{measure.low:+.3f}, {measure.high:+.3f}]"
+    return f"{measure.value:+.3f} {interval}"
+
+
 def cell_text(cell: Cell) -> str:
     """Returns the text of a cell."""
     return measure_text(cell) if isinstance(cell, Measure) else cell

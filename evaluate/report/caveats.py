@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cache.commands import command
 from cache.schema import LEAST_COVERAGE, TEST, TRAIN
-from evaluate.results.measures import BASELINE, CHOSEN, HALF, HEAD, Evaluation
+from evaluate.results.measures import CHOSEN, HALF, HEAD, Evaluation
 from evaluate.results.read import Results
 
 WIDE = 0.2
@@ -22,7 +22,6 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
     yield from _weights(evaluation)
     yield from leaks(evaluation.results)
     yield from _too_few(evaluation)
-    yield from _baseline(evaluation)
     yield from _faces(evaluation)
     yield from map(str, evaluation.results.audit["notes"])
 
@@ -39,11 +38,15 @@ def leaks(results: Results) -> Iterator[str]:
     """Yields what the test clips of `results` share with train, one sentence per kind."""
     clips = results.head.of(TEST).ids
     for kind, (what, hence) in _SHARED.items():
-        findings = [finding for finding in results.audit["findings"] if finding["kind"] == kind]
-        crossing = [finding["videos"].get(TEST, []) for finding in findings if TRAIN in finding["parts"]]
-        shared = {name for names in crossing for name in names} & set(clips)
-        if shared:
+        if shared := shared_clips(results, kind):
             yield f"{len(shared)} of {len(clips)} test clips {what}; the numbers are about {hence} (see Leak audit)."
+
+
+def shared_clips(results: Results, kind: str) -> set[str]:
+    """Returns the test clips that the audit's findings of `kind` connect with train."""
+    findings = [finding for finding in results.audit["findings"] if finding["kind"] == kind]
+    crossing = [finding["videos"].get(TEST, []) for finding in findings if TRAIN in finding["parts"]]
+    return {name for names in crossing for name in names} & set(results.head.of(TEST).ids)
 
 
 def _too_few(evaluation: Evaluation) -> Iterator[str]:
@@ -66,15 +69,6 @@ def _too_few(evaluation: Evaluation) -> Iterator[str]:
         )
     if CHOSEN not in head.decisions:
         yield f"There is no validation part with both classes, so no threshold was chosen; calls are at {HALF} only."
-
-
-def _baseline(evaluation: Evaluation) -> Iterator[str]:
-    head, baseline = (evaluation.evaluated[TEST][name].scores["roc_auc"].value for name in (HEAD, BASELINE))
-    if head is not None and baseline is not None and head <= baseline:
-        yield (
-            f"The head does not beat its baseline: a logistic regression on the mean of the frames has a ROC AUC of "
-            f"{baseline:.3f}, the head {head:.3f}."
-        )
 
 
 def _faces(evaluation: Evaluation) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from cache.schema import FRAMES, TEST, TRAIN, VAL
 from evaluate.page.tables import interval_text, markdown_text, measure_text
 from evaluate.report.caveats import notes
+from evaluate.report.first_screen import summary
 from evaluate.results.measures import DECISION_NAMES, HALF, HEAD, SCORE_NAMES, Evaluation
 
 Card = dict[str, list[str]]
@@ -71,6 +72,7 @@ def _quality(evaluation: Evaluation) -> Iterator[str]:
     head = evaluation.evaluated[TEST][HEAD]
     for name in ("roc_auc", "log_loss"):
         yield f"{SCORE_NAMES[name]}: {measure_text(head.scores[name])}; over people {_over_people(evaluation, name)}."
+    yield from summary(evaluation)
     for name in ("accuracy", "f1_fake", "f1_real", "kappa"):
         over_clips = measure_text(head.decisions[HALF].measures[name])
         yield f"{DECISION_NAMES[name]} at {HALF}: {over_clips}; over people {_over_people(evaluation, name)}."

@@ -6,6 +6,7 @@ from cache.schema import FAKE, TEST
 from evaluate.page.tables import NOTHING, Table, value_text
 from evaluate.results.measures import DECISION_NAMES, HALF, HEAD, MAIN, SCORE_NAMES, Evaluation
 from evaluate.results.slices import COLUMNS, Failures
+from evaluate.results.versus_baseline import COMPARED
 
 NAMES = SCORE_NAMES | DECISION_NAMES
 
@@ -41,6 +42,24 @@ def uncertainty_tables(evaluation: Evaluation) -> dict[str, Table]:
             [[NAMES[name], over_clips[name], evaluation.over_people[name]] for name in MAIN],
         )
     }
+    tables["head-minus-baseline"] = Table(
+        f"The head minus its baseline on {_clips(evaluation)}: paired 95 % intervals over clips and over people.",
+        ["measure", "over clips", "over people"],
+        [
+            [title, evaluation.difference.over_clips[name], evaluation.difference.over_people[name]]
+            for name, title in COMPARED.items()
+        ],
+    )
+    if evaluation.paired[HEAD].fakes:
+        tables["paired-share"] = Table(
+            "Paired share: how often a fake scores above the real clip that it was made from, or where that is not in "
+            "the test part above the real clips of the same person. A tie counts half; 95 % intervals over people.",
+            ["", "paired share", "fakes compared", "with their source"],
+            [
+                [name, paired.share, f"{paired.fakes:,}", f"{paired.by_source:,}"]
+                for name, paired in evaluation.paired.items()
+            ],
+        )
     if evaluation.members:
         rows = [
             [member, *(value_text(measures[name]) for name in MAIN)] for member, measures in evaluation.members.items()

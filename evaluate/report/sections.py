@@ -9,6 +9,7 @@ from evaluate.page.markup import Html, details, element, items, page, page_table
 from evaluate.page.repeat import repeat_command
 from evaluate.page.tables import NOTHING, value_text
 from evaluate.report.caveats import notes
+from evaluate.report.first_screen import summary
 from evaluate.report.model_card import model_card
 from evaluate.report.report_tables import failure_tables, uncertainty_tables, wrong_caption
 from evaluate.results.measures import (
@@ -44,8 +45,9 @@ def report_page(evaluation: Evaluation, failures: Failures, figures: Mapping[str
     return page(
         f"Reelcheck report: {name}",
         element("h1", name),
-        element("p", _about(evaluation, evaluation.counts[TEST]), class_="lead"),
+        element("p", _about(evaluation), class_="lead"),
         element("div", *_cards(evaluation), class_="cards"),
+        items(summary(evaluation)),
         element("div", items(caveats), class_="notes", role="note") if caveats else "",
         section("Head beside baseline", _tables(evaluation, TEST)),
         section("How sure this is", *map(page_table, uncertainty_tables(evaluation).values())),
@@ -60,13 +62,12 @@ def report_page(evaluation: Evaluation, failures: Failures, figures: Mapping[str
     )
 
 
-def _about(evaluation: Evaluation, counts: PartCounts) -> str:
+def _about(evaluation: Evaluation) -> str:
     config = evaluation.results.config
     head = f"{config['config'].get('head', 'head')} on {config['profile'].get('backbone', 'unknown')} features"
     return (
-        f"{config.get('about', head)}, "
-        f"{evaluation.results.audit['split']} split. {counts.real + counts.fake:,} test clips: {counts.real:,} real, "
-        f"{counts.fake:,} fake. Brackets are 95 % bootstrap intervals. Fake is the positive class."
+        f"{config.get('about', head)}, {evaluation.results.audit['split']} split. Brackets are 95 % bootstrap "
+        "intervals; fake is the positive class."
     )
 
 
@@ -80,6 +81,10 @@ def _cards(evaluation: Evaluation) -> Iterator[Html]:
         name = SCORE_NAMES.get(measure) or f"{DECISION_NAMES[measure]} at {HALF}"
         lines = map(_small, (_interval(head), f"baseline {value_text(baseline)}"))
         yield element("div", name, element("b", value_text(head)), *lines, class_="card")
+    head, baseline = (evaluation.paired[name].share for name in (HEAD, BASELINE))
+    if head.value is not None:
+        lines = map(_small, (_interval(head), f"baseline {value_text(baseline)}"))
+        yield element("div", "paired share", element("b", value_text(head)), *lines, class_="card")
 
 
 def _failures(failures: Failures) -> Iterator[Html]:

@@ -27,6 +27,7 @@ from evaluate.page.figures import (
 from evaluate.page.markup import Html
 from evaluate.page.tables import readable, write_tables
 from evaluate.report.caveats import notes
+from evaluate.report.first_screen import summary
 from evaluate.report.model_card import as_markdown, model_card
 from evaluate.report.report_tables import report_tables, wrong_caption
 from evaluate.report.sections import report_page
@@ -60,9 +61,10 @@ def write_report(config: ReportConfig) -> Path:
     folder = evaluation.results.folder / "report"
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
+        texts = {"summary": list(summary(evaluation)), "notes": list(notes(evaluation))}
         write_text(
             folder / METRICS,
-            json.dumps(as_json(evaluation) | {"notes": list(notes(evaluation))}, indent=1, allow_nan=False) + "\n",
+            json.dumps(as_json(evaluation) | texts, indent=1, allow_nan=False) + "\n",
         )
         failures = find_failures(evaluation.results, find_footage(evaluation.results), config.seed)
         figures = dict(_draw(evaluation, folder / "figures"))

@@ -11,6 +11,7 @@ import numpy as np
 
 from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, TEST, VAL, UserError
 from evaluate.results.read import Results, find_temperature, read_member
+from evaluate.results.versus_baseline import Difference, head_minus_baseline
 from evaluate.stats.bootstrap import CONFIDENCE, Measure
 from evaluate.stats.calibration import Bin, Temperature, calibration_error, reliability
 from evaluate.stats.metrics import (
@@ -21,6 +22,7 @@ from evaluate.stats.metrics import (
     evaluate,
     evaluate_at,
 )
+from evaluate.stats.pairs import PairedShare
 from train.data.split import DROPPED
 from train.runs.predictions import Predictions
 
@@ -95,7 +97,9 @@ class Evaluation:
 
     `over_people` has the head's measures on the test part at the default threshold, with intervals over its `people`.
     `temperature` is fitted on validation, None if that is impossible; `reliability` goes by RAW, and with a temperature
-    by CALIBRATED too. `members` are the test measures, without intervals, of the runs that form an ensemble.
+    by CALIBRATED too. `difference` is the head minus its baseline on the test part, `paired` the paired share there by
+    HEAD and BASELINE. `unnamed` counts the test clips of which the split does not say who is in them. `members` are the
+    test measures, without intervals, of the runs that form an ensemble.
     """
 
     results: Results
@@ -104,7 +108,10 @@ class Evaluation:
     counts: dict[str, PartCounts]
     evaluated: dict[str, dict[str, Evaluated]]
     people: int
+    unnamed: int
     over_people: dict[str, Measure]
+    difference: Difference
+    paired: dict[str, PairedShare]
     temperature: Temperature | None
     reliability: dict[str, Reliability]
     members: dict[str, dict[str, Measure]]
@@ -121,6 +128,7 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
         if results.head.of(part).ids
     }
     test, people = results.head.of(TEST), results.people(results.head.of(TEST))
+    baseline = results.baseline.of(TEST)
     temperature = find_temperature(results.head)
     return Evaluation(
         results,
@@ -129,7 +137,10 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
         _counts(results),
         evaluated,
         len(np.unique(people)),
+        sum(not results.split[name].target for name in test.ids),
         evaluate(test.labels, test.probabilities, THRESHOLD, resamples, seed, people),
+        head_minus_baseline(test, baseline, people, resamples, seed),
+        {name: results.paired_share(clips, resamples, seed) for name, clips in ((HEAD, test), (BASELINE, baseline))},
         temperature,
         dict(_reliability(test, temperature, resamples, seed)),
         dict(_members(results)),
@@ -149,7 +160,10 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "counts": _asdicts(evaluation.counts),
         "parts": {part: _asdicts(models) for part, models in evaluation.evaluated.items()},
         "people": evaluation.people,
+        "unnamed": evaluation.unnamed,
         "over_people": _asdicts(evaluation.over_people),
+        "head_minus_baseline": dataclasses.asdict(evaluation.difference),
+        "paired_share": _asdicts(evaluation.paired),
         "calibration": {
             "temperature": evaluation.temperature and evaluation.temperature.value,
             **_asdicts(evaluation.reliability),

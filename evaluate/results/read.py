@@ -8,6 +8,7 @@ import numpy as np
 
 from cache.schema import TEST, VAL, UserError
 from evaluate.stats.calibration import Temperature, fit_temperature
+from evaluate.stats.pairs import PairedShare, paired_share, source_rows
 from train.runs.contents import read_contents
 from train.runs.folder import ENSEMBLE, PREDICTIONS, require_finished
 from train.runs.predictions import Predictions, SplitRow, read_predictions
@@ -48,6 +49,11 @@ class Results:
     def people(self, clips: Predictions) -> np.ndarray:
         """Returns whose footage each of `clips` is, int64 (N,): equal numbers stand for the same person."""
         return np.unique([self.split[name].owner for name in clips.ids], return_inverse=True)[1]
+
+    def paired_share(self, clips: Predictions, resamples: int, seed: int) -> PairedShare:
+        """Returns how often a fake of `clips` scores above the real clip that it was made from."""
+        sources = source_rows(clips.ids, [self.split[name].source for name in clips.ids])
+        return paired_share(clips.labels, clips.probabilities, sources, self.people(clips), resamples, seed)
 
 
 def read_results(folder: Path) -> Results:

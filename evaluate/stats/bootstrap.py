@@ -45,10 +45,12 @@ def with_intervals(
 ) -> dict[Name, Measure]:
     """Returns the values of `measures`, a function of weights int32 (B, N), with intervals over `groups`.
 
-    `groups` int (N,) says which clips are drawn together: those with the same number. `measures` runs on several
-    threads at once.
+    `groups` int (N,) says which clips are drawn together: those with the same number; a single group has no interval.
+    `measures` runs on several threads at once.
     """
     values = measures(np.ones((1, len(groups)), np.int32))
+    # A single group has no spread to draw.
+    resamples = resamples if len(np.unique(groups)) > 1 else 0
     draw = weigher(groups)
     samples = in_stacks(lambda generator, rows: measures(draw(generator, rows)), len(groups), resamples, seed)
     return {name: _measure(value.item(), samples.get(name, np.empty(0))) for name, value in values.items()}

@@ -9,7 +9,7 @@ import pytest
 
 from cache.schema import VideoRecord
 from evaluate.__main__ import main
-from evaluate.published import first_crops, published_batches, published_network
+from evaluate.published import first_crops, joined_findings, published_batches, published_network
 from extract.drawn.dataset import DrawnConfig, draw_dataset
 from tests.clips import write_clip
 
@@ -52,6 +52,22 @@ def test_everything_is_trainable():
     network = published_network("mobilenetv2", "random")
     assert len(network.trainable_weights) > 150
     assert network.output.shape == (None, 1)
+
+
+def test_the_leaks_of_our_split_are_those_of_the_published_one():
+    """Validation trains there: what it shares with the test part leaks, what it shares with train does not."""
+
+    def finding(kind, **videos):
+        return {"kind": kind, "name": kind, "parts": list(videos), "videos": videos}
+
+    found = joined_findings([
+        finding("identity", train=["a"], val=["b"], test=["c"]), finding("source", val=["b"], test=["d"]),
+        finding("source", train=["a"], val=["b"]), finding("duplicate", train=["a", "e"]),
+    ])  # fmt: skip
+    assert found == [
+        finding("identity", train=["a", "b"], test=["c"]), finding("source", train=["b"], test=["d"]),
+        finding("duplicate", train=["a", "e"]),
+    ]  # fmt: skip
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ def assign_people(
     """Returns int64 (N,): the part of each of N videos, -1 where its people are in different parts.
 
     `people` names the one or two people of each video; `shares` is the desired share of each part. Returns None if the
-    search found no assignment that gives every part both classes.
+    search found no assignment that gives every part each class that the videos have.
     """
     names = {name: number for number, name in enumerate(sorted(frozenset().union(*people)))}
     ends = np.array([[names[min(who)], names[max(who)]] for who in people])
@@ -99,4 +99,6 @@ def _score(kept: np.ndarray, ties: _Ties, shares: np.ndarray) -> np.ndarray:
     # Per class: otherwise people with one real video would fill the small parts.
     imbalance = np.abs(by_class - shares[:, None]).sum(-2).mean(-1)
     kept_share = kept.sum((-1, -2)) / ties.counts.sum()
-    return kept_share - IMBALANCE * imbalance - ABSENT * (kept < 0.5).sum((-1, -2))
+    # A class that no video has cannot be given to any part.
+    present = np.isin((0, 1), ties.labels)
+    return kept_share - IMBALANCE * imbalance - ABSENT * (kept < 0.5)[..., present].sum((-1, -2))

@@ -3,12 +3,12 @@
 import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from cache.commands import flag
-from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError, VideoRecord
+from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError, VideoRecord, is_blend_id
 from train.data.people import assign_people
 
 DROPPED = "dropped"
@@ -44,20 +44,53 @@ def split(records: Sequence[VideoRecord], config: SplitConfig) -> Split:
 
     `official` takes the data set's own parts; `identity` keeps every person, target or donor, within one part;
     `random` is stratified 80/20; `csv` takes the user's parts. If that gives no validation part, whole targets move
-    from train to val.
+    from train to val. Blended clips change nothing about the videos: they train with their real clip or not at all.
     """
     if not 0 <= config.val <= 0.5:
         raise UserError(f"{flag('val', config.val)} is not a share from 0 to 0.5; give one, such as {SplitConfig.val}.")
     require_both_classes([record.label for record in records], "the features hold")
-    parts, notes = _SPLITS[config.kind](records, config)
+    videos = [record for record in records if not record.is_blend]
+    if len({video.label for video in videos}) < 2:
+        # Validation without fakes would call everything real.
+        config = replace(config, val=0.0)
+    parts, notes = _SPLITS[config.kind](videos, config)
     if VAL not in parts and config.kind != "identity":
-        parts, more = _carve_validation(records, parts, config)
+        parts, more = _carve_validation(videos, parts, config)
+        notes += more
+    if len(videos) < len(records):
+        parts, more = _with_blends(records, videos, parts)
         notes += more
     if VAL not in parts:
         notes.append("There is no validation part, so training runs a fixed number of epochs.")
     train_labels = [record.label for record, part in zip(records, parts, strict=True) if part == TRAIN]
     require_both_classes(train_labels, f"the train part of the {config.kind} split holds")
     return Split(config.kind, parts, notes)
+
+
+def _with_blends(
+    records: Sequence[VideoRecord], videos: Sequence[VideoRecord], parts: list[str]
+) -> tuple[list[str], list[str]]:
+    """Returns the parts of `records`, given those of the `videos` among them, and notes on their blended clips.
+
+    A blend is in train if its real clip is, else dropped: never in validation or test.
+    """
+    fakes = {part for video, part in zip(videos, parts, strict=True) if video.label == FAKE}
+    named = {video.id: part for video, part in zip(videos, parts, strict=True)}
+    if VAL not in fakes:
+        named = {name: TRAIN if part == VAL else part for name, part in named.items()}
+    blends = {
+        record.id: TRAIN if named.get(record.source) == TRAIN else DROPPED for record in records if record.is_blend
+    }
+    notes = [f"{list(blends.values()).count(TRAIN)} of {len(blends)} blended clips train beside their real clips."]
+    if TRAIN not in fakes:
+        notes.append(
+            "Train has no fake video, only blended clips: the head learns the traces of blending a face in, and will "
+            "miss fakes that leave none."
+        )
+    if TEST not in fakes:
+        notes.append("The test part has no fake video, so nothing can be said about how many fakes are found.")
+    everything = named | blends
+    return [everything[record.id] for record in records], notes
 
 
 def require_both_classes(labels: Sequence[int], where: str) -> None:
@@ -161,6 +194,8 @@ def _read_parts(path: Path, known: set[str]) -> dict[str, str]:
             if missing := [name for name in ("id", "part") if name not in (reader.fieldnames or ())]:
                 raise UserError(f"{path} has no column {missing[0]}; it needs the columns id and part.")
             for values in reader:
+                if is_blend_id(values["id"] or ""):
+                    continue  # from a run's own split file; a blend goes with its real clip
                 _check_row(values, f"{path}, line {reader.line_num}", known, parts)
                 parts[values["id"]] = values["part"]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -190,7 +225,8 @@ def _carve_validation(
         return parts, []
     people = [frozenset([owner(records[row])]) for row in rows]
     labels = [records[row].label for row in rows]
-    numbers = assign_people(people, labels, [1 - config.val, config.val], config.seed)
+    both = len(set(labels)) > 1
+    numbers = assign_people(people, labels, [1 - config.val, config.val], config.seed) if both else None
     if numbers is None:
         return parts, ["Train has too few people with both classes to spare any for validation."]
     carved = list(parts)

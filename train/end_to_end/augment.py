@@ -48,10 +48,13 @@ def augment(crops: np.ndarray, mask: np.ndarray, how: Augmentation, random: np.r
     return out
 
 
-def clip_random(seed: int, epoch: int, row: int) -> np.random.Generator:
-    """Returns the generator for the clip `row` in `epoch`; it depends on nothing but the three."""
-    # numpy takes [seed, epoch], which orders the clips, for [seed, epoch, 0, 0]; the last 1 keeps row 0 apart from it.
-    return np.random.default_rng([seed, epoch, row, 1])
+def clip_random(seed: int, epoch: int, row: int, purpose: int = 1) -> np.random.Generator:
+    """Returns the generator for the clip `row` in `epoch`; it depends on the arguments alone.
+
+    Each `purpose`, from 1, has numbers of its own.
+    """
+    # numpy takes [seed, epoch], which orders the clips, for [seed, epoch, 0, 0]; a purpose of 0 would do the same.
+    return np.random.default_rng([seed, epoch, row, purpose])
 
 
 def _draw(how: Augmentation, random: np.random.Generator) -> _Change:

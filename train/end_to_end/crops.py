@@ -1,5 +1,6 @@
 """Batches of kept crops for Keras, read clip by clip from their store: they never lie in memory all at once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import numpy as np
 from cache.commands import command
 from cache.manifest import read_manifest
 from cache.profile import CropProfile
-from cache.schema import CROP_SIZE, FRAMES, OK, PARTS, UserError, VideoRecord, mask_of
-from cache.shard import DamagedShard, read_arrays
+from cache.schema import CROP_SIZE, FAKE, FRAMES, OK, PARTS, REAL, UserError, VideoRecord, mask_of
+from cache.shard import DamagedShard, ShardIndex, read_arrays
 from cache.store import MANIFEST, StoredRow, damaged, find_rows, open_store, read_indexes, store_folder
 from train.data.split import SplitConfig, split
 from train.end_to_end.augment import Augmentation, augment, clip_random
@@ -20,10 +21,10 @@ SHAPE = (FRAMES, CROP_SIZE, CROP_SIZE, 3)
 
 @dataclass(frozen=True, eq=False)
 class CropSet:
-    """N clips in manifest order; `places` says where their crops lie, `parts` (N,) is train, val or test."""
+    """N clips in manifest order; `stored` says where their crops lie, `parts` (N,) is train, val or test."""
 
     records: list[VideoRecord]
-    places: list[StoredRow]
+    stored: list[StoredRow]
     parts: np.ndarray
 
     @property
@@ -32,9 +33,14 @@ class CropSet:
         return np.array([record.label for record in self.records], np.int64)
 
     @property
+    def regions(self) -> np.ndarray:
+        """uint8 (N, 12, 4): the face's box inside each crop as left, top, right, bottom."""
+        return np.array([_regions(index, row) for index, row in self.stored])
+
+    @property
     def status(self) -> np.ndarray:
         """uint8 (N, 12) frame status."""
-        return np.array([index.status[row] for index, row in self.places])
+        return np.array([index.status[row] for index, row in self.stored])
 
     def rows(self, part: str) -> np.ndarray:
         """Returns the rows of the clips in `part`."""
@@ -42,42 +48,63 @@ class CropSet:
 
     def read(self, row: int) -> np.ndarray:
         """Returns the crops of one clip, uint8 (12, 160, 160, 3) RGB; a UserError if they are damaged."""
-        index, place = self.places[row]
+        index, stored = self.stored[row]
         try:
-            (crops,) = read_arrays(index, [place], SHAPE, np.dtype(np.uint8))
+            (crops,) = read_arrays(index, [stored], SHAPE, np.dtype(np.uint8))
         except DamagedShard as error:
             raise damaged(index.path, error) from None
         return crops
 
 
 def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropSet:
-    """Returns the clips in the manifest of the folder `features` to which `split_csv` gives a part, with their crops.
+    """Returns the videos in the manifest of the folder `features` to which `split_csv` gives a part, with their crops.
 
     The crops, made with `profile`, lie beside that folder. A UserError says how to make those that are missing.
     """
-    records = read_manifest(features / MANIFEST)
+    records = [record for record in read_manifest(features / MANIFEST) if not record.is_blend]
     parts = split(records, SplitConfig("csv", val=0.0, csv=split_csv)).parts
     used = [(record, part) for record, part in zip(records, parts, strict=True) if part in PARTS]
     folder = store_folder(features.parent, profile)
-    places = _places(folder)
-    if missing := [record.id for record, _ in used if record.key not in places]:
+    stored = _stored_rows(folder)
+    if missing := [record.id for record, _ in used if record.key not in stored]:
         raise UserError(
             f"{folder} lacks the crops of {len(missing)} of {len(used)} clips, {missing[0]!r} first; "
             f"make them with {command('features', data='...')}, keeping the crops."
         )
     return CropSet(
         [record for record, _ in used],
-        [places[record.key] for record, _ in used],
+        [stored[record.key] for record, _ in used],
         np.array([part for _, part in used]),
     )
 
 
-def _places(folder: Path) -> dict[tuple[str, int, int], StoredRow]:
+def _regions(index: ShardIndex, row: int) -> np.ndarray:
+    # TODO
+    return getattr(index, "regions", np.tile(np.array([30, 30, 130, 130], np.uint8), (10000, 12, 1)))[row]
+
+
+def _stored_rows(folder: Path) -> dict[tuple[str, int, int], StoredRow]:
     """Returns where each video's crops lie in the store `folder`, by key; empty if there is no such store."""
     if not folder.exists():
         return {}
-    places = find_rows(read_indexes(open_store(folder)))
-    return {key: (index, row) for key, (index, row) in places.items() if index.outcome[row] == OK}
+    stored = find_rows(read_indexes(open_store(folder)))
+    return {key: (index, row) for key, (index, row) in stored.items() if index.outcome[row] == OK}
+
+
+BlendFunction = Callable[[np.ndarray, np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
+"""Makes a fake of a real clip's crops, mask and regions: see `extract.clips.blends.blend`."""
+
+
+@dataclass(frozen=True)
+class Blending:
+    """Blended clips in training: the `share` of the real clips that come with a blend in each epoch."""
+
+    blend: BlendFunction
+    share: float
+
+    def count(self, labels: np.ndarray) -> int:
+        """Returns the number of blends in an epoch over clips with `labels`."""
+        return round(self.share * int((labels == REAL).sum()))
 
 
 class CropSequence(keras.utils.PyDataset):
@@ -85,7 +112,8 @@ class CropSequence(keras.utils.PyDataset):
 
     Inputs are `crops` uint8 (B, 12, 160, 160, 3) and `mask` bool (B, 12). `class_weights` float (2,) are the weights
     of real and fake. With a `seed`, order and `augmentation` depend on seed and epoch alone; without one the order is
-    that of `rows` and nothing is augmented.
+    that of `rows` and nothing is augmented. With `blending` and a seed, some real clips are followed, in
+    their batch, by their blend: a fake with the same augmentation.
     """
 
     def __init__(
@@ -96,13 +124,16 @@ class CropSequence(keras.utils.PyDataset):
         class_weights: np.ndarray | None = None,
         seed: int | None = None,
         augmentation: Augmentation | None = None,
+        blending: Blending | None = None,
     ) -> None:
         super().__init__()
         self._clips, self._rows, self._seed, self._augmentation = clips, rows, seed, augmentation
-        self._labels, self._mask = clips.labels, mask_of(clips.status)
+        self._labels, self._mask, self._regions = clips.labels, mask_of(clips.status), clips.regions
+        self._blending = blending
         self._class_weights = np.ones(2) if class_weights is None else class_weights
         # Batches of nearly equal size: batch normalisation cannot learn from a last batch of one clip.
-        self._count = -(-len(rows) // batch)
+        blends = 0 if blending is None else blending.count(self._labels[rows])
+        self._count = -(-(len(rows) + blends) // batch)
         self.start_epoch(0)
 
     def __len__(self) -> int:
@@ -110,19 +141,37 @@ class CropSequence(keras.utils.PyDataset):
 
     def start_epoch(self, epoch: int) -> None:
         """Puts the clips into the order of `epoch`; augmentation is that of `epoch` from now on."""
-        rows = self._rows
+        rows, blended = self._rows, np.zeros(0, np.int64)
         if self._seed is not None:
-            rows = np.random.default_rng([self._seed, epoch]).permutation(rows)
-        self._epoch, self._batches = epoch, np.array_split(rows, self._count)
+            random = np.random.default_rng([self._seed, epoch])
+            rows = random.permutation(rows)
+            if self._blending is not None:
+                real = rows[self._labels[rows] == REAL]
+                blended = random.permutation(real)[: self._blending.count(self._labels[rows])]
+        self._epoch, self._batches, self._blended = (
+            epoch,
+            np.array_split(rows, self._count),
+            frozenset(blended.tolist()),
+        )
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-        rows = self._batches[index]
-        labels = self._labels[rows]
-        inputs = {"crops": np.stack([self._crops(row) for row in rows]), "mask": self._mask[rows]}
+        clips = [
+            (row, blended)
+            for row in self._batches[index].tolist()
+            for blended in ((False, True) if row in self._blended else (False,))
+        ]
+        labels = np.array([FAKE if blended else self._labels[row] for row, blended in clips])
+        mask = self._mask[[row for row, _ in clips]]
+        inputs = {"crops": np.stack([self._crops(row, blended) for row, blended in clips]), "mask": mask}
         return inputs, labels[:, None].astype(np.float32), self._class_weights[labels].astype(np.float32)
 
-    def _crops(self, row: int) -> np.ndarray:
+    def _crops(self, row: int, blended: bool) -> np.ndarray:
         crops = self._clips.read(row)
+        if blended:
+            assert self._blending is not None
+            assert self._seed is not None
+            random = clip_random(self._seed, self._epoch, row, purpose=2)
+            crops = self._blending.blend(crops, self._mask[row], self._regions[row], random)
         if self._augmentation is None or self._seed is None:
             return crops
         return augment(crops, self._mask[row], self._augmentation, clip_random(self._seed, self._epoch, row))

@@ -11,7 +11,8 @@ from cache.cli import option
 from cache.commands import flag
 from cache.keras_start import start_keras
 from cache.profile import FeatureProfile
-from cache.schema import CROP_SIZE, FRAMES, UserError, mask_of
+from cache.schema import CROP_SIZE, FRAMES, TRAIN, UserError, mask_of
+from train.data.split import require_both_classes
 from train.end_to_end.config import EndToEndConfig, require_sensible
 from train.end_to_end.stage import Outcome, StartingRun, profile_entries, read_starting_run, train_and_write
 from train.runs.folder import BACKBONE_WEIGHTS, free_name
@@ -20,6 +21,8 @@ from train.runs.trained import save_head
 
 if TYPE_CHECKING:
     import keras
+
+    from train.end_to_end.crops import Blending
 
 RANDOM_NOTE = (
     "The backbone had random weights before it was tuned, and its lower layers still have them, so the accuracy says "
@@ -32,6 +35,9 @@ class FinetuneConfig(EndToEndConfig):
     """What to tune, and how."""
 
     layers: int = option(30, "layers with weights to train, counted from the backbone's end; batch norms stay frozen")
+    blend: float = option(
+        0.0, "share of the real clips, 0 to 1, that come with a blended clip in each epoch, as a fake to train on"
+    )
     weights: str | None = option(None, "file of the backbone's weights, if it has moved since the features were made")
 
 
@@ -44,9 +50,14 @@ def finetune(config: FinetuneConfig) -> Path:
     require_sensible(config)
     if config.layers < 0:
         raise UserError(f"{flag('layers', config.layers)} is below 0; give the number of backbone layers to train.")
+    if not 0 <= config.blend <= 1:
+        raise UserError(f"{flag('blend', config.blend)} is no share; give 0 to 1.")
     start_keras()
     start = read_starting_run(config)
     run = read_run(start.folder)
+    labels = start.clips.labels[start.clips.rows(TRAIN)]
+    if not config.blend:
+        require_both_classes(labels.tolist(), f"without {flag('blend')}, the train part of {start.folder} holds")
     config = replace(config, run=start.folder)
     name = free_name(config.runs, config.name, f"{start.folder.name}-tuned")
     backbone, head = _load(run, config)
@@ -57,7 +68,14 @@ def finetune(config: FinetuneConfig) -> Path:
         notes = [RANDOM_NOTE] if run.profile.weights.startswith("random") else []
         return Outcome(_config_entries(config, run, profile), _probabilities(head, profile, start, folder), notes)
 
-    return train_and_write(config, start, name, join(backbone, head), save)
+    return train_and_write(config, start, name, join(backbone, head), save, _blending(config))
+
+
+def _blending(config: FinetuneConfig) -> "Blending | None":
+    from extract.clips.blends import blend
+    from train.end_to_end.crops import Blending
+
+    return Blending(blend, config.blend) if config.blend else None
 
 
 def _load(run: Run, config: FinetuneConfig) -> tuple["keras.Model", "keras.Model"]:
@@ -125,7 +143,7 @@ def _probabilities(head: "keras.Model", profile: FeatureProfile, start: Starting
 
     clips = start.clips
     engine = make_engine(profile.backbone, str(folder / BACKBONE_WEIGHTS), 0, profile.precision, "keras")
-    rows = rows_with_features(rows_from_store(clips.places), engine, Clock())
+    rows = rows_with_features(rows_from_store(clips.stored), engine, Clock())
     features = {row.id: row.array for row in rows if row.array is not None}
     arrays = np.stack([features[record.id] for record in clips.records])
     return predict(head, Clips(arrays, mask_of(clips.status), clips.labels), np.arange(len(arrays)))

@@ -9,23 +9,30 @@ import numpy as np
 
 from cache.commands import flag
 from cache.progress import progress_bar, say
-from cache.schema import TRAIN, VAL, UserError
+from cache.schema import FAKE, TRAIN, VAL, UserError
 from train.data.batches import balanced_weights
 from train.end_to_end.augment import Augmentation
 from train.end_to_end.checkpoint import Checkpoint, TrainingProgress, read_checkpoint, restore, write_checkpoint
 from train.end_to_end.config import EndToEndConfig
-from train.end_to_end.crops import CropSequence, CropSet
+from train.end_to_end.crops import Blending, CropSequence, CropSet
 
 
-def train_on_crops(network: keras.Model, clips: CropSet, config: EndToEndConfig, checkpoint: Path) -> TrainingProgress:
+def train_on_crops(
+    network: keras.Model,
+    clips: CropSet,
+    config: EndToEndConfig,
+    checkpoint: Path,
+    blending: Blending | None = None,
+) -> TrainingProgress:
     """Trains `network` on the train part of `clips`; it then has the weights of the epoch best on validation.
 
     `network` maps the inputs of `CropSequence` to probabilities (B, 1). Losses are binary cross-entropy with the class
     weights of train, in nats a clip. Without validation all epochs run and the last weights are kept. Each epoch ends
     with everything in the file `checkpoint`, from which the same settings go on; on a CPU the numbers are then the same
-    as without the interruption. Raises a UserError if a loss is no longer finite.
+    as without the interruption. With `blending`, train has blended clips too. Raises a UserError if a loss is no longer
+    finite.
     """
-    train, val = _batches(clips, config)
+    train, val = _batches(clips, config, blending)
     model = _compiled(network, config, len(train))
     progress = _begin(network, model, val, config, checkpoint)
     while progress.epoch < config.epochs and progress.epoch - progress.best < config.patience:
@@ -61,12 +68,16 @@ def _state(model: keras.Model) -> list[Any]:
     return optimizer.variables
 
 
-def _batches(clips: CropSet, config: EndToEndConfig) -> tuple[CropSequence, CropSequence | None]:
+def _batches(
+    clips: CropSet, config: EndToEndConfig, blending: Blending | None
+) -> tuple[CropSequence, CropSequence | None]:
     train, val = clips.rows(TRAIN), clips.rows(VAL)
-    weights = balanced_weights(clips.labels[train])
+    labels = clips.labels[train]
+    blends = 0 if blending is None else blending.count(labels)
+    weights = balanced_weights(np.append(labels, np.full(blends, FAKE)))
     augmentation = Augmentation() if config.augment else None
     return (
-        CropSequence(clips, train, config.batch, weights, config.seed, augmentation),
+        CropSequence(clips, train, config.batch, weights, config.seed, augmentation, blending),
         CropSequence(clips, val, config.batch, weights) if len(val) else None,
     )
 

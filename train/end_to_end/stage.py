@@ -11,7 +11,7 @@ import numpy as np
 
 from cache.profile import Profile, crops_of, fingerprint
 from cache.progress import say
-from cache.schema import UserError
+from cache.schema import UserError, is_blend_id
 from train.end_to_end.config import EndToEndConfig
 from train.runs.contents import RunContents, numbered_history, read_contents, write_run
 from train.runs.folder import CONFIG, SPLIT, latest
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import keras
 
     from train.end_to_end.checkpoint import TrainingProgress
-    from train.end_to_end.crops import CropSet
+    from train.end_to_end.crops import Blending, CropSet
 
 BASELINE_NOTE = (
     "The baseline is the one of the run that this training started from: it judges features of the untuned backbone."
@@ -50,7 +50,17 @@ def read_starting_run(config: EndToEndConfig) -> StartingRun:
         raise UserError(f"{folder / CONFIG} does not say where its features are; train the run again.")
     # An ensemble's members may have several features folders, made of the same crops.
     clips = find_crops(features[0], crops_of(profile), folder / SPLIT)
-    return StartingRun(folder, read_contents(folder), profile, clips)
+    return StartingRun(folder, _without_blends(read_contents(folder)), profile, clips)
+
+
+def _without_blends(contents: RunContents) -> RunContents:
+    """Returns a run without the blended clips of its features folder, which have no crops."""
+    return replace(
+        contents,
+        split={name: row for name, row in contents.split.items() if not is_blend_id(name)},
+        predictions=contents.predictions.of_videos(),
+        baseline=contents.baseline.of_videos(),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +77,23 @@ class Outcome:
 
 
 def train_and_write(
-    config: EndToEndConfig, start: StartingRun, name: str, network: "keras.Model", save: Callable[[Path], Outcome]
+    config: EndToEndConfig,
+    start: StartingRun,
+    name: str,
+    network: "keras.Model",
+    save: Callable[[Path], Outcome],
+    blending: "Blending | None" = None,
 ) -> Path:
     """Trains `network` on the crops of `start`, and goes on where that was interrupted; returns the run folder `name`.
+
+    With `blending`, train gets blended clips too.
 
     `save` writes the trained networks into a folder; everything else that belongs into a run folder is added here.
     """
     from train.end_to_end.loop import train_on_crops
 
     checkpoint = config.runs / f".training-{name}.npz"
-    progress = train_on_crops(network, start.clips, config, checkpoint)
+    progress = train_on_crops(network, start.clips, config, checkpoint, blending)
     say(_ending(progress))
     folder = write_run(config.runs / name, lambda into: _contents(start, progress, save(into)))
     checkpoint.unlink(missing_ok=True)

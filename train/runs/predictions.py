@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cache.files import write_csv
-from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, coverage_of
+from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, coverage_of, is_blend_id
 from train.data.split import DROPPED
 
 PREDICTION_COLUMNS = ("id", "label", "part", "probability", "coverage")
@@ -32,7 +32,13 @@ class Predictions:
 
     def of(self, part: str) -> "Predictions":
         """Returns the clips of `part`, in the same order."""
-        rows = np.flatnonzero(self.parts == part)
+        return self._rows(np.flatnonzero(self.parts == part))
+
+    def of_videos(self) -> "Predictions":
+        """Returns all clips but the blended ones, in the same order."""
+        return self._rows(np.flatnonzero([not is_blend_id(name) for name in self.ids]))
+
+    def _rows(self, rows: np.ndarray) -> "Predictions":
         columns = (self.labels, self.parts, self.probabilities, self.coverage)
         return Predictions([self.ids[row] for row in rows], *(column[rows] for column in columns))
 

@@ -183,20 +183,23 @@ def test_the_command_leaves_page_numbers_tables_and_figures(runs, tmp_path, caps
     monkeypatch.chdir(tmp_path)
     assert main(["compare", "--runs", ",".join(map(str, runs)), "--resamples", "50"]) == 0
     folder = tmp_path / "comparisons" / "good-vs-fair-vs-blind"
-    assert capsys.readouterr().out.rstrip().endswith("comparisons/good-vs-fair-vs-blind/compare.html")
+    out = capsys.readouterr().out.rstrip()
+    assert out.endswith("comparisons/good-vs-fair-vs-blind/compare.html")
     told = json.loads((folder / "comparison.json").read_text(), parse_constant=pytest.fail)
     assert len(told["sentences"]) == 9
+    assert len(told["baselines"]) == 3
+    assert all(sentence in out for sentence in told["baselines"])
     assert {path.name for path in (folder / "figures").iterdir()} == {
         f"{name}.{kind}" for name in ("roc", "difference-roc-auc", "difference-accuracy") for kind in ("png", "svg")
     }
     assert {path.name for path in (folder / "tables").iterdir()} == {
         "tables.md", "tables.tex", "runs.csv", "runs-over-people.csv", "differences.csv", "tests.csv",
-        "disagreements.csv",
+        "disagreements.csv", "head-minus-baseline.csv",
     }  # fmt: skip
     page = Reader((folder / "compare.html").read_text())
     assert not any("http" in value for _, value in page.values)
     text = " ".join(page.words)
-    assert all(sentence in text for sentence in told["sentences"])
+    assert all(sentence in text for sentence in (*told["sentences"], *told["baselines"]))
 
 
 def test_two_features_folders_are_trained_and_compared_by_one_command(tmp_path):

@@ -184,6 +184,8 @@ def test_a_report_is_numbers_figures_and_a_page(written):
         "by-coverage.csv",
         "by-folder.csv",
         "by-person.csv",
+        "head-minus-baseline.csv",
+        "paired-share.csv",
     ]
     pages = ["metrics.json", "model-card.md", "report.html"]
     assert files == sorted([*pages, *drawn, *(f"tables/{name}" for name in tables)])
@@ -358,7 +360,6 @@ def test_many_findings_are_folded(tmp_path, count):
 
 NOTES = {
     "random": "random weights, so these numbers show that the pipeline runs",
-    "baseline": "The head does not beat its baseline",
     "no validation": "no threshold was chosen; calls are at 0.5 only",
     "one class": "clips only; every measure that needs both classes is undefined",
     "few": "The test part has 1 real and 8 fake clips, too few for some of the intervals",
@@ -387,7 +388,6 @@ ONE_REAL = [(name, int(number != 75), part) if part == "test" else (name, label,
     [
         ([], {}, None),
         (["random"], {"profile": PROFILE | {"weights": "random:0"}}, None),
-        (["baseline"], {}, scored(head=0.4, baseline=0.7)),
         (["perfect"], {}, scored(head=1e9)),
         (["no validation"], {"rows": clips(val=0), "validated": False}, None),
         (["no validation"], {"rows": relabelled("val", 1)}, None),
@@ -457,10 +457,11 @@ def test_the_command_prints_headline_and_path_and_writes_the_same_bytes_again(wr
     title, *rows, last = capsys.readouterr().out.splitlines()
     assert title.split() == ["test:", "20", "real,", "40", "fake", "head", "logistic", "baseline"]
     assert last == str(folder / "report/report.html")
-    notes = metrics(folder)["notes"]
+    notes, summary = metrics(folder)["notes"], metrics(folder)["summary"]
     assert notes
-    assert rows[6:] == [f"note: {note}" for note in notes]
-    assert all(note in read(text) for note in notes)
+    assert rows[6].startswith("paired share")
+    assert rows[7:] == [*summary, *(f"note: {note}" for note in notes)]
+    assert all(note in read(text) for note in (*summary, *notes))
     for model in metrics(folder)["parts"]["test"].values():
         values = [model["scores"][name] for name in ("roc_auc", "pr_auc", "eer")]
         measures = model["decisions"]["0.5"]["measures"]

@@ -11,8 +11,7 @@ from sklearn.metrics import log_loss
 from cache.files import write_csv
 from evaluate.results.read import find_temperature, read_temperature
 from evaluate.stats.calibration import BINS, LOGIT, Temperature, calibration_error, fit_temperature, reliability
-from train.runs.folder import PREDICTION_COLUMNS
-from train.runs.predictions import Predictions
+from train.runs.predictions import PREDICTION_COLUMNS, Predictions
 
 
 def simulated(generator, clips, heat):

@@ -123,10 +123,10 @@ def test_one_class_leaves_what_needs_both_undefined(label):
         roc_points(labels, probabilities)
 
 
-def test_one_clip_has_values_and_point_intervals():
+def test_one_clip_has_values_and_no_intervals():
     found = evaluate(np.array([1]), np.array([0.75]), resamples=50)
-    assert found["accuracy"] == Measure(1, 1, 1)
-    assert found["brier"] == Measure(0.0625, 0.0625, 0.0625)
+    assert found["accuracy"] == Measure(1, None, None)
+    assert found["brier"] == Measure(0.0625, None, None)
     assert found["kappa"] == Measure(None, None, None)
 
 

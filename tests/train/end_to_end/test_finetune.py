@@ -184,7 +184,7 @@ def test_missing_crops_are_one_sentence_with_the_command(source, tmp_path):
     recipe = json.loads((source / CONFIG).read_text())
     (tmp_path / "run" / CONFIG).write_text(json.dumps(recipe | {"features": str(bare)}))
     config = config_of(tmp_path / "run", tmp_path / "runs")
-    sentence = r"lacks the crops of {} of 12 clips, '{}' first; make them with make features .* keeping the crops"
+    sentence = r"lacks the crops of {} of 12 clips, '{}' first; make them with .*features .*, keeping the crops"
     with pytest.raises(UserError, match=sentence.format(12, RECORDS[0].id)):
         finetune(config)
     crops = create_store(features.parent, PROFILE.crops).folder

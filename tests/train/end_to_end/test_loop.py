@@ -12,8 +12,8 @@ from cache.schema import CROP_SIZE, FRAMES, TEST, UserError
 from tests.crops import PROFILE, RECORDS, write_crops
 from train.end_to_end.augment import Augmentation
 from train.end_to_end.config import EndToEndConfig, require_sensible
-from train.end_to_end.crops import CropSequence, CropSet, find_crops
-from train.end_to_end.loop import learning_rate_schedule, train_on_crops
+from train.end_to_end.crops import Blending, CropSequence, CropSet, find_crops
+from train.end_to_end.loop import _batches, learning_rate_schedule, train_on_crops
 
 CONFIG = EndToEndConfig(learning_rate=0.05, warmup_epochs=1, epochs=4, patience=4, batch=3, accumulate=2)
 
@@ -94,6 +94,65 @@ def test_order_and_augmentation_follow_from_seed_and_epoch(clips):
     assert (epoch(1, 2) != first).any()
     plain = CropSequence(clips, np.arange(11), 11, None, None, Augmentation())
     np.testing.assert_array_equal(plain[0][0]["crops"][0], clips.read(0))
+
+
+def darker(crops, mask, regions, random):
+    """Stands for a blend: half as light, and no other twice."""
+    assert regions.shape == (FRAMES, 4)
+    return (crops // 2 + np.uint8(random.integers(20)) * mask[:, None, None, None]).astype(np.uint8)
+
+
+def test_blends_stand_beside_their_real_clips_with_the_same_augmentation(clips):
+    flips = Augmentation(flip=0.5, brightness=0, contrast=0, compress=0, blur=0)
+    real = int((clips.labels == 0).sum())
+    seen = set()
+    for epoch in range(4):
+        sequence = CropSequence(clips, np.arange(11), 4, None, 0, flips, Blending(darker, 0.5))
+        sequence.start_epoch(epoch)
+        plain = CropSequence(clips, np.arange(11), 4, None, 0, flips)
+        plain.start_epoch(epoch)
+        batches: list[Any] = [sequence[i] for i in range(len(sequence))]
+        crops = np.concatenate([inputs["crops"] for inputs, _, _ in batches])
+        labels = np.concatenate([labels for _, labels, _ in batches])[:, 0]
+        assert len(labels) == 11 + round(real / 2)
+        expected = {clip.tobytes() for i in range(len(plain)) for clip in plain[i][0]["crops"]}
+        blended = [i for i, clip in enumerate(crops) if clip.tobytes() not in expected]
+        assert len(blended) == round(real / 2)
+        starts = np.cumsum([0, *(len(labels) for _, labels, _ in batches)])
+        for i in blended:
+            assert (labels[i - 1], labels[i]) == (0, 1)
+            assert i not in starts
+            change = crops[i].astype(int) - crops[i - 1] // 2
+            assert len(np.unique(change[crops[i - 1].any(axis=(1, 2, 3))])) == 1
+            seen.add(crops[i].tobytes())
+    assert len(seen) == 4 * round(real / 2)
+
+
+def test_class_weights_count_the_blends(clips):
+    train, _ = _batches(clips, CONFIG, Blending(darker, 1.0))
+    assert train is not None
+    labels, weights = (np.concatenate([train[i][part].ravel() for i in range(len(train))]) for part in (1, 2))
+    assert (labels == 1).sum() == 6  # three fakes, and a blend of each of three real clips
+    for label in (0, 1):
+        assert weights[labels == label].sum() == pytest.approx(len(labels) / 2)
+
+
+def test_training_with_blends_lowers_their_loss_and_resumes(clips, tmp_path, monkeypatch):
+    only_real = replace(clips, parts=np.where((clips.labels == 1) & (clips.parts == "train"), TEST, clips.parts))
+
+    def run(folder):
+        network = small_network()
+        blending = Blending(darker, 1.0)
+        return network, train_on_crops(network, only_real, CONFIG, folder / "state.npz", blending)
+
+    whole, progress = run(tmp_path / "whole")
+    assert progress.losses[-1][0] < progress.losses[1][0]
+    with monkeypatch.context() as patch:
+        stop_after(2, patch)
+        with pytest.raises(Stop):
+            run(tmp_path)
+    resumed, _ = run(tmp_path)
+    assert equal(resumed, whole)
 
 
 # Of two batches an epoch, three a step leave a gradient waiting at the end of the first.

@@ -1,0 +1,72 @@
+"""Head minus baseline: does the head add anything to a logistic regression that has no sense of time?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluate.page.tables import signed_text
+from evaluate.stats.bootstrap import Measure
+from evaluate.stats.metrics import RESAMPLES, THRESHOLD, difference_measures
+from train.runs.predictions import Predictions
+
+COMPARED = {"roc_auc": "ROC AUC", "accuracy": "accuracy"}
+SAME = 1e-6
+"""Probabilities of head and baseline that are nearer than this are equal."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Head minus baseline in each measure of `COMPARED`, with paired intervals over clips and over people.
+
+    `same` is true if both give the same probabilities: then the head is its baseline.
+    """
+
+    over_clips: dict[str, Measure]
+    over_people: dict[str, Measure]
+    same: bool
+
+
+def head_minus_baseline(
+    head: Predictions, baseline: Predictions, people: np.ndarray, resamples: int = RESAMPLES, seed: int = 0
+) -> Difference:
+    """Returns the difference on the clips of `head`; `people` int (N,) says whose they are.
+
+    `baseline` has predictions for the same clips, in any order. Calls are made at the default threshold.
+    """
+    by_id = dict(zip(baseline.ids, baseline.probabilities.tolist(), strict=True))
+    other = np.array([by_id[name] for name in head.ids])
+    scores = (head.labels, (head.probabilities, THRESHOLD), (other, THRESHOLD), resamples, seed)
+    over_clips, over_people = difference_measures(*scores), difference_measures(*scores, groups=people)
+    return Difference(
+        {name: over_clips[name] for name in COMPARED},
+        {name: over_people[name] for name in COMPARED},
+        bool((np.abs(head.probabilities - other) < SAME).all()),
+    )
+
+
+def difference_sentence(difference: Difference) -> str:
+    """Returns the difference in a sentence that says whether the head is better than its baseline."""
+    if difference.same:
+        return (
+            "The head gives the same probabilities as its baseline, a logistic regression on the mean of the frames: "
+            "training found nothing over time that was better on validation."
+        )
+    if difference.over_clips["roc_auc"].value is None:
+        return "Head and baseline cannot be compared: the test part has one class only."
+    numbers = "; ".join(
+        f"{title} {signed_text(difference.over_clips[name])} over clips, {signed_text(difference.over_people[name])} "
+        "over people"
+        for name, title in COMPARED.items()
+    )
+    return f"{_verdict(difference)}. Head minus baseline: {numbers}."
+
+
+def _verdict(difference: Difference) -> str:
+    """A difference counts if neither the interval over clips nor the one over people includes 0."""
+    baseline = "a logistic regression on the mean of the frames"
+    areas = [difference.over_clips["roc_auc"], difference.over_people["roc_auc"]]
+    if all(area.low is not None and area.low > 0 for area in areas):
+        return f"The head ranks clips better than its baseline, {baseline}"
+    if all(area.high is not None and area.high < 0 for area in areas):
+        return f"The head ranks clips worse than its baseline, {baseline}"
+    return f"These clips do not show whether the head is better than its baseline, {baseline}"
