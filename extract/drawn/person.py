@@ -15,6 +15,8 @@ WIDTH, HEIGHT = 256, 320
 CENTRE = (128, 160)
 TORSO = (512, 360)
 """Width and height of the torso's patch; the middle of its top edge lies on the face's centre."""
+PORE, PORE_DEPTH = 1.4, 0.12
+"""Size of the grain of the skin, in units, and its depth, as a share of the skin's brightness."""
 FRACTION_BITS = 4
 """OpenCV draws at fractions of a pixel; with four bits, at 1/16."""
 
@@ -181,7 +183,14 @@ def _relief(look: Look) -> np.ndarray:
     relief += 0.13 * _bump(0, 2, 7, 26) + 0.10 * _bump(0, -58, 40, 14)
     relief -= 0.26 * _bump(0, look.nose_length + 7, look.nose_width, 4)
     relief -= 0.16 * _bump(0, 56 + look.lip_weight + 8, 17, 5)
-    return relief
+    return relief * _pores(look)
+
+
+def _pores(look: Look) -> np.ndarray:
+    """Returns float32 (320, 256): the grain of the skin, which a face that was resampled loses."""
+    rng = np.random.default_rng(int(look.half_width * 1e6))
+    grain = cv2.GaussianBlur(rng.standard_normal((HEIGHT, WIDTH), np.float32), (0, 0), PORE)
+    return 1 + PORE_DEPTH * grain / grain.std()
 
 
 def _bump(x: float, y: float, wide: float, high: float) -> np.ndarray:

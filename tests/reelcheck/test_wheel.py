@@ -61,6 +61,7 @@ def run(site: Path, work: Path, *words: str, fine: Sequence[int] = (0,)) -> str:
         [str(command), *words], check=False, cwd=work, env=environment, capture_output=True, text=True, timeout=280
     )
     assert done.returncode in fine, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
     return done.stdout
 
 
