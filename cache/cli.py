@@ -33,7 +33,7 @@ def add_flags(parser: argparse.ArgumentParser, config: type) -> None:
     for field in dataclasses.fields(config):
         is_required = field.default is dataclasses.MISSING
         text = field.metadata.get("help", "")
-        if not is_required and field.default not in (None, ""):
+        if not is_required and field.default not in (None, "", ()):
             text += f" (default: {_as_typed(field.default)})"
         parser.add_argument(
             "--" + field.name.replace("_", "-"),

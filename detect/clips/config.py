@@ -7,7 +7,7 @@ from pathlib import Path
 from cache.cli import option
 from cache.commands import flag
 from cache.schema import UserError
-from detect.clips.results_file import Style
+from detect.clips.results_file import Style, require_suffix
 from detect.detector.contract import EngineName
 from detect.detector.verdict import DEFAULT_WINDOW, JudgeOptions, require_threshold, require_window
 from evaluate.stats.metrics import THRESHOLD
@@ -72,6 +72,8 @@ def check(config: DetectConfig) -> None:
             raise UserError(f"{flag(name, getattr(config, name))} is not 1 or more; give a number such as 2.")
     if config.timeline is not None:
         require_window("timeline", config.timeline)
+    if config.out:
+        require_suffix(config.out)
     for name in ("show", "explain"):
         if path := getattr(config, name):
             _require_png(name, path)

@@ -127,6 +127,12 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
+def require_suffix(path: Path) -> None:
+    """Raises a UserError unless `path` ends in .csv or .jsonl."""
+    if path.suffix not in (".csv", ".jsonl"):
+        raise UserError(f"{flag('out', path)} is neither .csv nor .jsonl; give a name that ends in one of them.")
+
+
 class ResultFile:
     """A file of verdicts that grows clip by clip; the next call continues it, so that each clip is in it once.
 
@@ -135,8 +141,7 @@ class ResultFile:
     """
 
     def __init__(self, path: Path, by: JudgedBy) -> None:
-        if path.suffix not in (".csv", ".jsonl"):
-            raise UserError(f"{flag('out', path)} is neither .csv nor .jsonl; give a name that ends in one of them.")
+        require_suffix(path)
         self.path, self.by = path, by
         self.style: Style = "csv" if path.suffix == ".csv" else "jsonl"
         try:

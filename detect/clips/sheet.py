@@ -1,5 +1,6 @@
 """The contact sheet: one picture with the crops a verdict rests on and, if asked for, how much each of them counts."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
 
 from cache.files import replace_with, writing
-from cache.schema import CROP_SIZE, FRAMES, printable
+from cache.schema import CROP_SIZE, printable
 from detect.clips.evidence import Evidence
 from detect.detector.verdict import Verdict
 
@@ -21,7 +22,7 @@ FOR_FAKE, FOR_REAL = "#d55e00", "#0072b2"
 COLUMNS = 6
 CLIPS = 20
 """Clips on one sheet."""
-ROWS = FRAMES // COLUMNS
+ROW_INCHES, BAR_INCHES, TITLE_INCHES = 2.0, 2.0, 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +63,8 @@ def draw_sheet(path: Path, judged: Sequence[Judged]) -> Path:
 
     Under each crop stands its time in the clip; the colour of its edge says what it shows.
     """
-    figure = Figure(figsize=(11, sum(map(_height, judged))), layout="constrained")
-    ratios = [_height(one) for one in judged]
+    ratios = [_rows(one) * ROW_INCHES + _has_bars(one) * BAR_INCHES + TITLE_INCHES for one in judged]
+    figure = Figure(figsize=(11, sum(ratios)), layout="constrained")
     blocks = np.atleast_1d(np.array(figure.subfigures(len(judged), 1, height_ratios=ratios)))
     for block, one in zip(blocks, judged, strict=True):
         _draw_block(block, one)
@@ -72,9 +73,14 @@ def draw_sheet(path: Path, judged: Sequence[Judged]) -> Path:
         return replace_with(path, lambda temporary: figure.savefig(temporary, dpi=110, format="png"))
 
 
-def _height(judged: Judged) -> float:
-    """Inches."""
-    return 6.6 if judged.evidence else 4.6
+def _rows(judged: Judged) -> int:
+    """Rows of crops: a picture needs one, what could not be read none."""
+    return 0 if judged.crops is None else math.ceil(len(judged.verdict.frames) / COLUMNS)
+
+
+def _has_bars(judged: Judged) -> bool:
+    """Whether bars over time are drawn: the evidence in one frame has no time."""
+    return judged.evidence is not None and len(judged.verdict.frames) > 1
 
 
 def _draw_block(block: SubFigure, judged: Judged) -> None:
@@ -84,15 +90,18 @@ def _draw_block(block: SubFigure, judged: Judged) -> None:
         explanation = f"probability of fake {verdict.probability:.3f}"
     face = f"    face {verdict.face}" if verdict.face > 1 else ""
     note = f"    ({verdict.note})" if verdict.note else ""
-    heading = f"{verdict.verdict}    {explanation}    coverage {verdict.coverage:.0%}{face}{note}"
+    coverage = "" if judged.crops is None else f"    coverage {verdict.coverage:.0%}"
+    heading = f"{verdict.verdict}    {explanation}{coverage}{face}{note}"
     block.suptitle(f"{heading}\n{printable(Path(verdict.clip).name)}", fontsize=12, parse_math=False)
-    if judged.evidence:
-        block, below = np.array(block.subfigures(2, 1, height_ratios=(4, 2)))
+    if judged.crops is None:
+        return
+    if judged.evidence and _has_bars(judged):
+        block, below = np.array(block.subfigures(2, 1, height_ratios=(_rows(judged) * ROW_INCHES, BAR_INCHES)))
         _draw_time(below.subplots(), verdict, judged.evidence)
-    for i, axes in enumerate(block.subplots(ROWS, COLUMNS).flat):
+    for i, axes in enumerate(block.subplots(_rows(judged), COLUMNS, squeeze=False).flat):
         axes.set_xticks([])
         axes.set_yticks([])
-        if judged.crops is None or i >= len(verdict.frames):
+        if i >= len(verdict.frames):
             axes.set_axis_off()
             continue
         frame = verdict.frames[i]

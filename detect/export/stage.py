@@ -1,4 +1,4 @@
-"""The stage: writes a run's detector in a format that other programs run, checked against the run's own networks."""
+"""Writes a run's detector in a format that other programs run, checked against the run's own networks."""
 
 import dataclasses
 import shutil

@@ -5,19 +5,21 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from cache.profile import CropProfile, fingerprint
 from cache.schema import UserError
+from detect.clips.evidence import Evidence
 from detect.clips.sheet import Judged, draw_sheet
 from detect.clips.stage import main
 from detect.detector.contract import CONTRACT, read_contract
 from detect.detector.networks import CropScorer
 from detect.detector.portable import load_network
-from detect.detector.verdict import Verdict
+from detect.detector.verdict import SeenFrame, Verdict, failed
 from tests import ROOT
 
 
@@ -80,14 +82,30 @@ NAMES = ["cost_$5_$6.mp4", "a$\\foo$b.mp4", "bad\udce9.mp4", "line\nbreak\x1b.mp
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sheet_bears_any_name(tmp_path, name):
-    failed = Verdict(name, "Failed", None, None, 0.0, f"missing: {name} is not there", ())
-    assert draw_sheet(tmp_path / "sheet.png", [Judged(failed, None)]).stat().st_size
+    absent = failed(name, "missing", f"{name} is not there")
+    assert draw_sheet(tmp_path / "sheet.png", [Judged(absent, None)]).stat().st_size
+
+
+def test_a_sheet_is_as_high_as_what_it_shows(tmp_path):
+    frames = tuple(SeenFrame(float(second), "face", (1, 2, 3, 4)) for second in range(12))
+    crops = np.zeros((12, 160, 160, 3), np.uint8)
+    clip = Verdict("x", "Real", 0.2, None, 1.0, "", frames)
+    evidence = Evidence(np.ones(12), np.ones((12, 4, 4)))
+    sheets = {
+        "failed": Judged(failed("x", "missing", "x is not there"), None),
+        "picture": Judged(replace(clip, frames=frames[:1]), crops),
+        "picture's evidence": Judged(replace(clip, frames=frames[:1]), crops, Evidence(np.ones(1), np.ones((1, 4, 4)))),
+        "clip": Judged(clip, crops),
+        "clip's evidence": Judged(clip, crops, evidence),
+    }
+    heights = [imread(draw_sheet(tmp_path / f"{name}.png", [one])).shape[0] for name, one in sheets.items()]
+    assert heights[0] < heights[1] == heights[2] < heights[3] < heights[4]
 
 
 def test_a_sheet_that_cannot_be_written_is_told(tmp_path):
-    failed = Verdict("x.mp4", "Failed", None, None, 0.0, "missing", ())
+    absent = failed("x.mp4", "missing", "x.mp4 is not there")
     with pytest.raises(UserError, match="cannot be written"):
-        draw_sheet(tmp_path / "absent" / "sheet.png", [Judged(failed, None)])
+        draw_sheet(tmp_path / "absent" / "sheet.png", [Judged(absent, None)])
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(UserError, match="is a folder"):
         main(["x.mp4", "--show", str(tmp_path / "folder.png")])
