@@ -19,13 +19,13 @@ class CropProfile:
     """How twelve crops are made from a video. `margin` is added on each edge of the face box, in sides of the box."""
 
     sampling: str = "uniform"
-    detector: str = "haar"
+    detector: str = "yunet"
     detector_file: str = ""
     margin: float = 0.3
     frames: int = FRAMES
     size: int = CROP_SIZE
     no_face: str = "full_frame"
-    version: int = 3
+    version: int = 4
 
 
 @dataclass(frozen=True)

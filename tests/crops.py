@@ -17,7 +17,7 @@ from extract.steps import Clock, rows_from_store, rows_with_features
 from tests.stores import pairs
 from train.fit import FitConfig, fit
 
-PROFILE = FeatureProfile(CropProfile(detector_file=face_detector_hash("haar", None)), "mobilenetv2", "random:0")
+PROFILE = FeatureProfile(CropProfile(detector_file=face_detector_hash("yunet")), "mobilenetv2", "random:0")
 RECORDS = pairs(people=6, clips=1, tested=2)
 """Twelve clips: six real, six fake, a third of them to test on."""
 
