@@ -201,7 +201,9 @@ def joined_findings(findings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
 
 
 def _recipe(config: PublishedConfig, backbone: str, weights: str) -> dict[str, Any]:
-    profile = FeatureProfile(CropProfile(sampling="first", margin=0.0), backbone, identify_weights(weights))
+    profile = FeatureProfile(
+        CropProfile(sampling="first", detector="haar", margin=0.0), backbone, identify_weights(weights)
+    )
     return {
         "kind": PUBLISHED,
         "about": f"The published recipe with {backbone}: pixels / 255, end to end, early stopping on the test part",

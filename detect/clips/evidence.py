@@ -4,12 +4,13 @@ This is occlusion (Zeiler & Fergus, "Visualizing and understanding convolutional
 crops go through the detector's own network. It needs no gradient and no second model.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from cache.schema import CROP_SIZE
-from detect.detector.verdict import Detector
+from detect.detector.verdict import Detector, SeenFrame
 from extract.steps import features_of
 
 GRID = 4
@@ -30,9 +31,10 @@ class Evidence:
     regions: np.ndarray
 
 
-def find_evidence(detector: Detector, crops: np.ndarray, frames: int) -> Evidence:
-    """Returns the evidence in crops uint8 (12, 160, 160, 3), of which the first `frames` are not padding."""
-    mask = np.arange(len(crops)) < frames
+def find_evidence(detector: Detector, crops: np.ndarray, seen: Sequence[SeenFrame]) -> Evidence:
+    """Returns the evidence in crops uint8 (12, 160, 160, 3), which show the frames `seen` and then padding."""
+    frames = len(seen)
+    mask = np.array([number < frames and seen[number].status != "lost" for number in range(len(crops))])
     covered = [_covered(crop) for crop in crops[:frames]]
     if detector.engine is None:
         return _of_crops(detector, crops, mask, covered)

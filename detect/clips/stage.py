@@ -105,7 +105,7 @@ def _drawing(detector: Detector, config: DetectConfig) -> Iterator[Callable[[lis
                 plain.add(Judged(verdict, crops))
             if explained:
                 scored = crops is not None and verdict.probability is not None
-                evidence = find_evidence(detector, crops, len(verdict.frames)) if scored else None  # pyright: ignore[reportArgumentType]
+                evidence = find_evidence(detector, crops, verdict.frames) if scored else None  # pyright: ignore[reportArgumentType]
                 explained.add(Judged(verdict, crops, evidence))
 
     yield draw

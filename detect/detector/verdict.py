@@ -220,7 +220,7 @@ class Detector:
             return failed(clip, row.outcome, row.reason)
         coverage = float(coverage_of(row.status))
         if coverage < LEAST_COVERAGE:
-            frames = int(mask_of(row.status).sum())
+            frames = int((row.status != FrameStatus.PAD).sum())
             reason = f"a face was found in {round(coverage * frames)} of {frames} frames; half of them are needed"
             reason = "no face was found in its only frame" if frames == 1 else reason
             return Verdict(clip, "Undecided", None, None, coverage, reason, _seen_frames(row))
