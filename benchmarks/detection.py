@@ -36,7 +36,7 @@ TIMES = 6
 def _run() -> Iterator[Path]:
     """Yields the folder of a run, an LSTM on ResNet50 with random weights, which is also exported to ONNX."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        features = make_features(Path(folder), CropProfile(detector_file=face_detector_hash("haar", None)))
+        features = make_features(Path(folder), CropProfile(detector_file=face_detector_hash("yunet")))
         run = fit(FitConfig(features=features.folder, runs=Path(folder) / "runs", name="run", epochs=1, dense=16))
         export(ExportConfig(run=run, format="onnx", weights="random"))
         yield run

@@ -20,7 +20,7 @@ class CropProfile:
     """How twelve crops are made from a video. `margin` is added on each edge of the face box, in sides of the box."""
 
     sampling: str = "uniform"
-    detector: str = "haar"
+    detector: str = "yunet"
     detector_file: str = ""
     margin: float = 0.3
     frames: int = FRAMES

@@ -30,6 +30,8 @@ class FrameStatus(enum.IntEnum):
     """The box of the nearest frame with a detected face: none was detected here."""
     FULL_FRAME = 3
     """The whole frame, resized, because no face was detected anywhere in the clip."""
+    LOST = 4
+    """Nothing: the person is not found here, nor in the frames before and after. Masked everywhere."""
 
 
 TRAIN, VAL, TEST = "train", "val", "test"
@@ -158,8 +160,8 @@ def central_regions(status: np.ndarray, margin: float) -> np.ndarray:
 
 
 def mask_of(status: np.ndarray) -> np.ndarray:
-    """Returns the boolean mask (..., 12) of frames that exist: those whose status (..., 12) is not `PAD`."""
-    return status != FrameStatus.PAD
+    """Returns the boolean mask (..., 12) of frames to look at: status (..., 12) is neither `PAD` nor `LOST`."""
+    return (status != FrameStatus.PAD) & (status != FrameStatus.LOST)
 
 
 def coverage_of(status: np.ndarray) -> np.ndarray:
@@ -167,7 +169,7 @@ def coverage_of(status: np.ndarray) -> np.ndarray:
 
     Borrowed boxes do not count: one false positive could fill a whole clip with them. Without frames it is 0.
     """
-    return (status == FrameStatus.FACE).sum(axis=-1) / np.maximum(mask_of(status).sum(axis=-1), 1)
+    return (status == FrameStatus.FACE).sum(axis=-1) / np.maximum((status != FrameStatus.PAD).sum(axis=-1), 1)
 
 
 LEAST_COVERAGE = 0.5

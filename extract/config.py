@@ -33,8 +33,10 @@ class ExtractConfig:
     sampling: Sampling = option(
         CropProfile.sampling, "uniform: twelve frames spread over the clip; first: its first twelve frames"
     )
-    detector: DetectorName = option(CropProfile.detector, "face detector; none: the clips are face crops already")
-    detector_file: Path | None = option(None, "the ONNX file of the detector yunet")
+    detector: DetectorName = option(
+        CropProfile.detector, "face detector: yunet, haar, or none if the clips are face crops already"
+    )
+    detector_file: Path | None = option(None, "another ONNX file for yunet than the one that comes with it")
     margin: float = option(
         CropProfile.margin, f"margin around the face on each edge, in sides of its box, 0 to {MOST_MARGIN:g}"
     )

@@ -19,7 +19,7 @@ from tests.stores import pairs
 from train.fit import FitConfig, fit
 
 PROFILE = FeatureProfile(
-    CropProfile(detector_file=face_detector_hash("haar", None)),
+    CropProfile(detector_file=face_detector_hash("yunet")),
     "mobilenetv2",
     "random:0",
     taps=BACKBONES["mobilenetv2"].taps,

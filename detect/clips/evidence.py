@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cache.schema import CROP_SIZE, Row, mask_of
+from cache.schema import CROP_SIZE, FrameStatus, Row, mask_of
 from detect.detector.verdict import Detector
 from extract.steps import features_of
 
@@ -31,10 +31,10 @@ class Evidence:
 
 
 def find_evidence(detector: Detector, row: Row) -> Evidence:
-    """Returns the evidence in the crops of `row`."""
+    """Returns the evidence in the crops of `row`; frames without a face have none."""
     assert row.array is not None
     crops, mask = row.array, mask_of(row.status)
-    frames = int(mask.sum())
+    frames = int((row.status != FrameStatus.PAD).sum())
     covered = [_covered(crop) for crop in crops[:frames]]
     if detector.engine is None:
         return _of_crops(detector, row, covered)

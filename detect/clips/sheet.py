@@ -16,8 +16,8 @@ from cache.schema import CROP_SIZE, printable
 from detect.clips.evidence import Evidence
 from detect.detector.verdict import Verdict
 
-COLOURS = {"face": "#009E73", "tracked": "#E69F00", "full_frame": "#999999"}
-CAPTIONS = {"face": "face", "tracked": "tracked", "full_frame": "whole frame"}
+COLOURS = {"face": "#009E73", "tracked": "#E69F00", "full_frame": "#999999", "lost": "#333333"}
+CAPTIONS = {"face": "face", "tracked": "tracked", "full_frame": "whole frame", "lost": "lost"}
 FOR_FAKE, FOR_REAL = "#d55e00", "#0072b2"
 COLUMNS = 6
 CLIPS = 20

@@ -32,7 +32,7 @@ class SeenFrame:
     """One of the twelve frames: `seconds` from the clip's start, what it shows, and the face's box in pixels."""
 
     seconds: float
-    status: Literal["face", "tracked", "full_frame"]
+    status: Literal["face", "tracked", "full_frame", "lost"]
     box: tuple[int, int, int, int] | None
 
 
@@ -297,12 +297,11 @@ def _require_same_face_detector(crops: CropProfile, file: Path | None) -> None:
 
 def _seen_frames(row: Row) -> tuple[SeenFrame, ...]:
     assert row.outcome == OK
-    names = {FrameStatus.FACE: "face", FrameStatus.TRACKED: "tracked", FrameStatus.FULL_FRAME: "full_frame"}
     return tuple(
         SeenFrame(
             round(float(row.times[i]), 3),
-            names[FrameStatus(row.status[i])],  # pyright: ignore[reportArgumentType]
-            tuple(row.boxes[i].tolist()) if row.status[i] != FrameStatus.FULL_FRAME else None,
+            FrameStatus(row.status[i]).name.lower(),  # pyright: ignore[reportArgumentType]
+            tuple(row.boxes[i].tolist()) if row.status[i] in (FrameStatus.FACE, FrameStatus.TRACKED) else None,
         )
         for i in range(FRAMES)
         if row.status[i] != FrameStatus.PAD

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cache.schema import CROP_SIZE, FRAMES, Row
+from cache.schema import CROP_SIZE, FRAMES, Row, mask_of
 from detect.detector.verdict import Detector, Verdict, row_of
 from extract.clips.crops import CroppedClip, crop_frames
 from extract.clips.decode import Frames
@@ -67,6 +67,7 @@ class RecentFrames:
         features = [self._features_of(images[i], clip, i) for i in range(len(images))]
         padded = np.zeros((FRAMES, *features[0].shape), np.float16)
         padded[: len(features)] = features
+        padded[~mask_of(row.status)] = 0
         return replace(row, array=padded)
 
     def _features_of(self, image: np.ndarray, clip: CroppedClip, frame: int) -> np.ndarray:
@@ -90,13 +91,10 @@ class _CachedFaceDetector:
         """See `extract.clips.face_detectors.FaceDetector`."""
         return self._once(image, "find", b"", lambda: self._detector.find(image))
 
-    def find_near(self, image: np.ndarray, box: Box) -> np.ndarray:
+    def find_harder(self, image: np.ndarray, box: Box | None) -> np.ndarray:
         """See `extract.clips.face_detectors.FaceDetector`."""
-        return self._once(image, "near", box.tobytes(), lambda: self._detector.find_near(image, box))
-
-    def find_harder(self, image: np.ndarray, box: Box) -> np.ndarray:
-        """See `extract.clips.face_detectors.FaceDetector`."""
-        return self._once(image, "harder", box.tobytes(), lambda: self._detector.find_harder(image, box))
+        where = b"" if box is None else box.tobytes()
+        return self._once(image, "harder", where, lambda: self._detector.find_harder(image, box))
 
     def forget(self, image: np.ndarray) -> None:
         """Drops the results for `image`; another image may soon have the same id."""

@@ -11,6 +11,7 @@ TITLES = {
 MEANINGS = {
     "face": "a face was found in this frame",
     "tracked": "no face was found in this frame; the box is that of the nearest frame with one",
+    "lost": "no face was found in this frame, nor in the ones before and after; it is not judged",
     "full_frame": "no frame of the clip shows a face, so this is the whole picture",
 }
 NOT_SAID = (

@@ -1,4 +1,4 @@
-"""Face detectors: where faces lie in one frame. A new one is a class with these three methods and a line below."""
+"""Face detectors find faces in single frames. A new one is a class with these two methods and a line at the end."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import cv2
 import numpy as np
 
+from cache.commands import flag
 from cache.schema import UserError
 
 DetectorName = Literal["haar", "yunet", "none"]
@@ -26,11 +27,19 @@ CLOSE, NEAR = 0.35, 0.75
 STILL = 0.15
 """How far, in sides, a face may have moved for a search close by to have seen all of it."""
 NEAR_GROWTH, LARGEST_GROWTH = 1.45, 1.6
-"""How much larger or smaller than a box a face near it is searched for, and may be."""
+"""How much larger or smaller than a box a face near it is searched for, and may be in the next sample."""
 ALIKE = 0.2
 """How far two hits may differ, in sides, and still be one face (OpenCV's own value)."""
 ONE_SHIFT, ALL_SHIFTS = ((0, 0),), ((0, 0), (0, 1), (1, 0), (1, 1))
+YUNET_FILE = Path(__file__).parent / "weights" / "face_detection_yunet_2026may.onnx"
 YUNET_SCORE = 0.6
+YUNET_LONG_SIDE, YUNET_HARDER_LONG_SIDES = 320, (640, 1280)
+"""Long side of the copy that YuNet searches, and of the copies of its harder search. Chosen by measurement
+(`benchmarks/yunet.json`): at 320 it costs a third of 640 and covers celeb-df-mini as well, with steadier boxes; it
+finds faces from a fifteenth of the long side on, at 640 a thirtieth, at 1280 a sixtieth."""
+YUNET_AROUND, YUNET_EASY_SIDE = 1.5, 64
+"""YuNet's harder search near a box: how many sides around it, in a window scaled to give the box this side."""
+NO_BOXES = np.zeros((0, 4), np.int32)
 
 
 class FaceDetector(Protocol):
@@ -40,12 +49,8 @@ class FaceDetector(Protocol):
         """Searches everywhere."""
         ...
 
-    def find_near(self, image: np.ndarray, box: Box) -> np.ndarray:
-        """Gives what `find` would give around `box`, in less time."""
-        ...
-
-    def find_harder(self, image: np.ndarray, box: Box) -> np.ndarray:
-        """Searches around `box` for what `find` has missed there."""
+    def find_harder(self, image: np.ndarray, box: Box | None) -> np.ndarray:
+        """Searches around `box`, or everywhere if it is None, for what `find` has missed."""
         ...
 
 
@@ -61,18 +66,17 @@ class HaarDetector:
         sizes, whole = _factors(LARGE, min(grey.shape)), (0, 0, *grey.shape[::-1])
         hits = [hit for factor in sizes[::2] for hit in self._hits(grey, factor, whole, ONE_SHIFT)]
         rough = _boxes(_grouped(hits * 2, neighbours=1), scale)  # twice, because one hit alone is no group
-        large = [box for around in rough for box in self.find_near(image, around)]
+        large = [box for around in rough for box in self._find_near(grey, scale, around)]
         if large:
             return np.array(large)
         return _boxes(self._cascade.detectMultiScale(grey, STEP, NEIGHBOURS, minSize=(LEAST, LEAST)), scale)
 
-    def find_near(self, image: np.ndarray, box: Box) -> np.ndarray:
-        """See `FaceDetector.find_near`.
+    def _find_near(self, grey: np.ndarray, scale: float, box: Box) -> np.ndarray:
+        """Returns the boxes that a search of all sizes finds around `box`, in less time.
 
-        A window handed to OpenCV as it is would be shrunk on another pixel grid than the whole picture, and its boxes
-        would differ by a tenth of their side. So the picture is shrunk as a whole, as `find` does, and then cut.
+        OpenCV would shrink a window on another pixel grid than the whole picture, and the boxes would differ by a tenth
+        of their side. So the whole picture is shrunk and then cut.
         """
-        grey, scale = _small_grey(image)
         found = self._near(grey, box * scale, CLOSE)
         if len(found) != 1 or np.abs(_centre(found[0]) - _centre(box * scale)).max() > STILL * max(box[2:]) * scale:
             found = self._near(grey, box * scale, NEAR)
@@ -111,8 +115,10 @@ class HaarDetector:
                 for x, y, *_ in np.reshape(found, (-1, 4)):
                     yield [round((x + left + across) * factor), round((y + top + down) * factor), size, size]
 
-    def find_harder(self, image: np.ndarray, box: Box) -> np.ndarray:
-        """See `FaceDetector.find_harder`."""
+    def find_harder(self, image: np.ndarray, box: Box | None) -> np.ndarray:
+        """See `FaceDetector.find_harder`. Everywhere it finds nothing more."""
+        if box is None:
+            return NO_BOXES
         grey, scale = _small_grey(image)
         side = float(max(box[2:])) * scale
         left, top = np.maximum(box[:2] * scale - NEAR * side, 0).astype(int)
@@ -120,7 +126,7 @@ class HaarDetector:
         window = np.ascontiguousarray(grey[top:bottom, left:right])
         least, most = int(side / LARGEST_GROWTH), int(side * LARGEST_GROWTH)
         if min(window.shape) <= least:
-            return np.zeros((0, 4), np.int32)
+            return NO_BOXES
         found = self._cascade.detectMultiScale(window, **HARDER, minSize=(least, least), maxSize=(most, most))
         return _boxes(np.reshape(found, (-1, 4)) + np.array([left, top, 0, 0]), scale)
 
@@ -128,28 +134,40 @@ class HaarDetector:
 class YuNetDetector:
     """YuNet (Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 2023).
 
-    Its ONNX file, `face_detection_yunet_*.onnx`, is in OpenCV's model zoo.
+    Its file ships with this package; `weights/LICENSE` is its licence.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._network = cv2.FaceDetectorYN.create(str(file), "", (LONG_SIDE, LONG_SIDE), YUNET_SCORE)
+    def __init__(self, file: Path = YUNET_FILE) -> None:
+        self._network = cv2.FaceDetectorYN.create(str(file), "", (YUNET_LONG_SIDE, YUNET_LONG_SIDE), YUNET_SCORE)
 
     def find(self, image: np.ndarray) -> np.ndarray:
         """See `FaceDetector.find`."""
-        small, scale = _small(image)
+        return self._find(image, YUNET_LONG_SIDE)
+
+    def _find(self, image: np.ndarray, long_side: int) -> np.ndarray:
+        small, scale = _small(image, long_side)
         self._network.setInputSize(small.shape[1::-1])
-        _, found = self._network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
-        return _boxes(() if found is None else found[:, :4], scale)
+        _, faces = self._network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+        return _boxes(() if faces is None else faces[:, :4], scale)
 
-    def find_near(self, image: np.ndarray, box: Box) -> np.ndarray:
-        """Searches everywhere: the network costs the same wherever the face is. See `FaceDetector.find_near`."""
-        del box
-        return self.find(image)
+    def find_harder(self, image: np.ndarray, box: Box | None) -> np.ndarray:
+        """Searches a window around `box`, or larger copies until one shows a face. See `FaceDetector.find_harder`."""
+        if box is not None:
+            return self._find_around(image, box)
+        last = YUNET_LONG_SIDE
+        for long_side in YUNET_HARDER_LONG_SIDES:
+            if last < max(image.shape[:2]) and len(boxes := self._find(image, long_side)):
+                return boxes
+            last = long_side
+        return NO_BOXES
 
-    def find_harder(self, image: np.ndarray, box: Box) -> np.ndarray:
-        """Finds nothing more. See `FaceDetector.find_harder`."""
-        del image, box
-        return np.zeros((0, 4), np.int32)
+    def _find_around(self, image: np.ndarray, box: Box) -> np.ndarray:
+        window, corner = _window(image, box, YUNET_AROUND)
+        size = np.maximum(np.rint(np.array(window.shape[1::-1]) * YUNET_EASY_SIDE / max(box[2:])), 32).astype(int)
+        scales = size / window.shape[1::-1]
+        method = cv2.INTER_AREA if scales.min() < 1 else cv2.INTER_LINEAR
+        boxes = self._find(cv2.resize(window, size.tolist(), interpolation=method), 2 * max(size))
+        return _boxes(boxes / np.tile(scales, 2) + np.array([*corner, 0, 0]), 1.0)
 
 
 class NoDetector:
@@ -159,12 +177,7 @@ class NoDetector:
         """Returns one box, the frame. See `FaceDetector.find`."""
         return np.array([[0, 0, image.shape[1], image.shape[0]]], np.int32)
 
-    def find_near(self, image: np.ndarray, box: Box) -> np.ndarray:
-        """Returns one box, the frame. See `FaceDetector.find_near`."""
-        del box
-        return self.find(image)
-
-    def find_harder(self, image: np.ndarray, box: Box) -> np.ndarray:
+    def find_harder(self, image: np.ndarray, box: Box | None) -> np.ndarray:
         """Returns one box, the frame. See `FaceDetector.find_harder`."""
         del box
         return self.find(image)
@@ -187,12 +200,12 @@ def detector_file(name: str, file: Path | None) -> Path | None:
         return None
     if name == "haar":
         return cascade_file()
-    if file is None or not file.is_file():
-        what = "no file" if file is None else f"{file}, which is no file"
+    if file is not None and not file.is_file():
         raise UserError(
-            f"the detector yunet needs its ONNX file and was given {what}; give it as DETECTOR_FILE=path.onnx."
+            f"the detector yunet was given {file}, which is not a file; give another one as "
+            f"{flag('detector_file', 'path.onnx')}, or none for the one that comes with it."
         )
-    return file
+    return file or YUNET_FILE
 
 
 def make_face_detector(name: str, file: Path | None = None) -> FaceDetector:
@@ -222,13 +235,21 @@ def _centre(box: np.ndarray) -> np.ndarray:
     return box[:2] + box[2:] / 2
 
 
-def _small(image: np.ndarray) -> tuple[np.ndarray, float]:
-    """Returns a copy, colour or grey like `image`, with a long side of at most 640 pixels, and its scale."""
-    scale = min(1.0, LONG_SIDE / max(image.shape[:2]))
+def _small(image: np.ndarray, long_side: int = LONG_SIDE) -> tuple[np.ndarray, float]:
+    """Returns a copy, colour or grey like `image`, with a long side of at most `long_side` pixels, and its scale."""
+    scale = min(1.0, long_side / max(image.shape[:2]))
     if scale < 1:
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return image, scale
+
+
+def _window(image: np.ndarray, box: Box, around: float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the part of `image` up to `around` sides of the `box` away from it, and the part's top left corner."""
+    reach = around * max(box[2:])
+    left, top = np.clip(box[:2] - reach, 0, [image.shape[1] - 1, image.shape[0] - 1]).astype(int)
+    right, bottom = np.maximum(box[:2] + box[2:] + reach, [left + 1, top + 1]).astype(int)
+    return np.ascontiguousarray(image[top:bottom, left:right]), np.array([left, top])
 
 
 def _small_grey(image: np.ndarray) -> tuple[np.ndarray, float]:

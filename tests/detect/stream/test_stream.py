@@ -36,7 +36,7 @@ from extract.drawn.look import make_look
 from tests import ROOT
 from tests.clips import counting_images, read_number, write_clip
 
-PROFILE = CropProfile(detector_file=face_detector_hash("haar", None))
+PROFILE = CropProfile(detector_file=face_detector_hash("yunet"))
 BLIND = CropProfile(detector="none", detector_file=face_detector_hash("none", None))
 
 

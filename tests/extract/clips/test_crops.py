@@ -14,7 +14,7 @@ from extract.drawn.clip import FRAME_HEIGHT, FRAME_WIDTH, Capture, Scene, draw_c
 from extract.drawn.look import make_look
 from tests.clips import counting_images, read_number, write_clip
 
-PROFILE = CropProfile(detector_file=face_detector_hash("haar", None))
+PROFILE = CropProfile(detector_file=face_detector_hash("yunet"))
 BLIND = CropProfile(detector="none", detector_file=face_detector_hash("none", None))
 
 

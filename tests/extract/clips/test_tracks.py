@@ -1,13 +1,18 @@
-"""Track and crop: one face followed through the clip, a square around it, and nothing lost when there is none."""
+"""Track and crop: people are followed through pans, past trucks and each other, but not across cuts."""
 
+from functools import cache
+
+import cv2
 import numpy as np
 import pytest
 
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus, coverage_of, mask_of
 from extract.clips.crops import crop_frames
 from extract.clips.decode import Frames
-from extract.clips.face_detectors import NoDetector
-from extract.clips.tracks import best_chain, crop_along, cut, find_track, region_of, square_around
+from extract.clips.face_detectors import NoDetector, YuNetDetector
+from extract.clips.tracks import crop_along, cut, find_tracks, region_of, square_around
+from extract.drawn.clip import Actor, Capture, Scene, draw_frames
+from extract.drawn.look import make_look
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
 
@@ -17,69 +22,160 @@ def boxes(*found) -> np.ndarray:
 
 
 class Script:
-    """A detector that finds what it is told to: `anywhere` by frame, the others whatever the frame; it keeps count."""
+    """A detector that finds the boxes it was given: `found` by frame, `harder` in every frame; it keeps count."""
 
-    def __init__(self, anywhere, near=(), harder=()):
-        self.anywhere, self.near, self.harder = anywhere, boxes(*near), boxes(*harder)
+    def __init__(self, found, harder=()):
+        self.found, self.harder = found, boxes(*harder)
         self.asked = []
 
     def find(self, image):
-        self.asked.append(("anywhere",))
-        return self.anywhere[int(image[0, 0, 0])]
-
-    def find_near(self, image, box):
-        self.asked.append(("near", *box.tolist()))
-        return self.near
+        self.asked.append(("find",))
+        return self.found[int(image[0, 0, 0])]
 
     def find_harder(self, image, box):
-        self.asked.append(("harder", *box.tolist()))
+        self.asked.append(("harder", *(() if box is None else box.tolist())))
         return self.harder
 
 
 def numbered(count: int) -> list[np.ndarray]:
-    """Images that tell `Script` which frame they are."""
-    return [np.full_like(IMAGE, number) for number in range(count)]
+    """Images that tell `Script` which frame they are; what is in their boxes changes all the time."""
+    images = []
+    for number in range(count):
+        images.append(np.full_like(IMAGE, 100 + 4 * (number % 3)))
+        images[-1][0, 0, 0] = number
+    return images
+
+
+def tracked(*found, **options):
+    """Returns the track along boxes that are found in each frame."""
+    return find_tracks(numbered(len(found)), Script([boxes(*some) for some in found], **options))[0]
 
 
 def test_the_largest_face_that_stays_wins_over_a_larger_one_seen_once():
     face, other, glitch = [100, 80, 60, 60], [20, 20, 40, 40], [200, 20, 110, 110]
-    chain = best_chain([boxes(face, other), boxes(other, face, glitch), boxes(face), boxes(face, other)])
-    assert np.array(chain).tolist() == [face] * 4
+    track = tracked([face, other], [other, face, glitch], [face], [face, other])
+    assert np.array(track).tolist() == [face] * 4
 
 
 def test_a_false_positive_far_from_the_track_is_dropped():
-    chain = best_chain([boxes([100, 80, 60, 60]), boxes([250, 180, 60, 60]), boxes([104, 80, 62, 62])])
-    assert chain[1] is None
-    assert np.array(chain[2]).tolist() == [104, 80, 62, 62]
+    track = tracked([[60, 80, 30, 30]], [[250, 180, 30, 30]], [[64, 80, 32, 32]])
+    assert track[1] is None
+    assert np.array(track[2]).tolist() == [64, 80, 32, 32]
 
 
-def test_a_moving_face_is_followed():
-    path = [boxes([20 + 40 * i, 80, 60, 60]) for i in range(5)]
-    assert all(box is not None for box in best_chain(path))
-
-
-def test_a_face_that_is_followed_is_not_searched_everywhere_again():
-    detector = Script([boxes([100, 80, 60, 60])], near=[[104, 80, 60, 60]])
-    track = find_track(numbered(4), detector)
-    assert np.array(track)[:, 0].tolist() == [100, 104, 104, 104]
-    assert [kind for kind, *_ in detector.asked] == ["anywhere", "near", "near", "near"]
-    assert detector.asked[1] == ("near", 100, 80, 60, 60)
-
-
-def test_a_lost_face_is_searched_everywhere_and_at_last_harder_near_the_track():
+def test_a_lost_face_is_searched_harder_near_the_track():
     found = [boxes([100, 80, 60, 60]), boxes(), boxes([110, 80, 60, 60])]
     detector = Script(found, harder=[[105, 80, 60, 60]])
-    track = find_track(numbered(3), detector)
-    assert [kind for kind, *_ in detector.asked] == ["anywhere", "near", "anywhere", "near", "anywhere", "harder"]
-    assert detector.asked[-1] == ("harder", 100, 80, 60, 60)
+    (track,) = find_tracks(numbered(3), detector)
+    assert detector.asked == [("find",)] * 3 + [("harder", 100, 80, 60, 60)]
     assert np.array(track)[:, 0].tolist() == [100, 105, 110]
 
 
-def test_frames_without_a_detection_borrow_the_nearest_box():
-    found = [boxes(), boxes([100, 80, 60, 60]), boxes(), boxes([110, 80, 60, 60]), boxes()]
-    _, status, used, _ = crop_along(numbered(5), find_track(numbered(5), Script(found)), 0.3)
-    assert status == [FrameStatus(code) for code in (2, 1, 2, 1, 2)]
-    assert [int(box[0]) for box in used] == [100, 100, 100, 110, 110]
+def test_where_nobody_is_found_everything_is_searched_harder():
+    detector = Script([boxes()] * 3, harder=[[105, 80, 60, 60]])
+    (track,) = find_tracks(numbered(3), detector)
+    assert detector.asked == [("find",)] * 3 + [("harder",)] * 3
+    assert np.array(track).tolist() == [[105, 80, 60, 60]] * 3
+
+
+def test_a_frame_borrows_the_box_of_its_neighbour_and_is_masked_where_that_has_none():
+    found = [boxes(), boxes([100, 80, 60, 60]), boxes(), boxes([110, 80, 60, 60]), boxes(), boxes(), boxes()]
+    crops, status, used, _ = crop_along(numbered(7), find_tracks(numbered(7), Script(found))[0], 0.3)
+    assert [FrameStatus(code).name[0] for code in status] == ["T", "F", "T", "F", "T", "L", "L"]
+    assert [int(box[0]) for box in used] == [100, 100, 100, 110, 110, 0, 0]
+    assert mask_of(np.array(status)).tolist() == [True] * 5 + [False] * 2
+    assert coverage_of(np.array(status)) == pytest.approx(2 / 7)
+    assert crops[4].any()
+    assert not crops[5].any()
+
+
+class WithTruck(YuNetDetector):
+    """Takes a parked truck for a face, in every frame, at the place that the first pixel counts from `TRUCK`."""
+
+    def find(self, image):
+        left, *rest = TRUCK
+        return np.concatenate([super().find(image), boxes([left + int(image[0, 0, 0]) - 100, *rest])])
+
+
+TRUCK = [20, 20, 200, 200]
+
+
+@cache
+def person(number: int) -> list[np.ndarray]:
+    """Returns twelve frames of a drawn person, 0.2 s apart; each number stands before another wall."""
+    return list(draw_frames(Scene(make_look(0, number), (number,)), Capture(frames=60)))[::5]
+
+
+def street(width: int) -> np.ndarray:
+    """Returns a picture float32 (240, `width`, 3) in which a detector might see anything."""
+    rng = np.random.default_rng(3)
+    return cv2.resize(rng.uniform(40, 200, (12, width // 20, 3)).astype(np.float32), (width, 240))
+
+
+@pytest.mark.parametrize("trembles", ["nothing", "camera", "box"])
+def test_a_parked_truck_loses_against_a_smaller_person_who_moves(trembles):
+    """The truck's box stays the same to the pixel; or it trembles, with the picture or without."""
+    rng, images = np.random.default_rng(0), []
+    for frame in person(1):
+        image = street(640)
+        image[:, 320:] = frame
+        shift = 0 if trembles == "nothing" else int(rng.integers(-6, 7))
+        image = np.roll(image, shift if trembles == "camera" else 0, axis=1)
+        images.append(np.clip(image + rng.normal(0, 3, image.shape), 0, 255).astype(np.uint8))
+        images[-1][0, 0] = 100 + shift
+    (track,) = find_tracks(images, WithTruck())
+    assert all(box is not None and box[0] > 310 for box in track)
+    assert max(box[2] for box in track) < TRUCK[2]  # pyright: ignore[reportOptionalSubscript]
+
+
+def test_a_truck_is_better_than_nothing():
+    image = street(640).astype(np.uint8)
+    image[0, 0] = 100
+    assert np.array(find_tracks([image] * 12, WithTruck())[0]).tolist() == [TRUCK] * 12
+
+
+def test_a_pan_is_followed():
+    """The camera turns so fast that the face moves by 1.4 of its sides from one sample to the next."""
+    wall, images = street(2400), []
+    for number, frame in enumerate(person(2)):
+        world = wall.copy()
+        world[60:180, 1200:1360] = cv2.resize(frame, (160, 120), interpolation=cv2.INTER_AREA)
+        left = 120 + 88 * number
+        images.append(world[:, left : left + 1280].astype(np.uint8))
+    (track,) = find_tracks(images, YuNetDetector())
+    found = np.array([box for box in track if box is not None])
+    assert len(found) >= 11
+    steps = -np.diff(found[:, 0] + found[:, 2] / 2)
+    assert 1.2 < np.median(steps) / np.median(found[:, 2:].max(axis=1)) < 1.5
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, 2), (0, 5)])
+def test_a_cut_to_another_person_is_not_crossed(one, other):
+    """The second two look alike."""
+    images = person(one)[:5] + person(other)[5:]
+    (track,) = find_tracks(images, YuNetDetector())
+    _, status, _, _ = crop_along(images, track, 0.3)
+    assert status == [FrameStatus.LOST] * 5 + [FrameStatus.FACE] * 7
+
+
+def test_two_people_who_cross_keep_their_own_tracks():
+    time = np.arange(12) / 2.5
+    actors = [Actor(make_look(0, k), None, np.random.default_rng(k), time) for k in (0, 4)]
+    for actor, path in zip(actors, (np.linspace(60, 580, 12), np.linspace(580, 60, 12)), strict=True):
+        actor._sway = np.stack([path / 2, np.full(12, 110.0)], 1)
+        actor._size = np.full(12, 0.45)
+    images = []
+    for number in range(12):
+        image = street(320)
+        for actor in actors:
+            image = actor.enter(image, number)
+        images.append(np.clip(image, 0, 255).astype(np.uint8))
+    tracks = find_tracks(images, YuNetDetector(), most=2)
+    ways = [np.diff([box[0] + box[2] / 2 for box in track if box is not None]) for track in tracks]
+    assert len(tracks) == 2
+    assert sorted(np.sign(way.sum()) for way in ways) == [-1, 1]
+    assert all((np.sign(way) == np.sign(way.sum())).all() for way in ways)
+    assert all(len(way) >= 9 for way in ways)
 
 
 def test_no_face_anywhere_gives_the_whole_frame():
@@ -90,6 +186,12 @@ def test_no_face_anywhere_gives_the_whole_frame():
     assert np.array(used).tolist() == [[0, 0, 0, 0]] * 3
     assert np.array(regions).tolist() == [[30, 30, 130, 130]] * 3
     np.testing.assert_array_equal(crops[0], cut(image, np.array([0, 0, 320, 240])))
+
+
+def test_face_crops_are_followed_across_anything():
+    """Without a detector every frame is a face, whatever it shows."""
+    images = [*np.random.default_rng(0).integers(0, 256, (3, 40, 60, 3), np.uint8), np.zeros((40, 60, 3), np.uint8)]
+    assert np.array(find_tracks(images, NoDetector())[0]).tolist() == [[0, 0, 60, 40]] * 4
 
 
 @pytest.mark.parametrize(
@@ -125,7 +227,7 @@ def test_short_clips_are_padded_at_the_end_and_masked():
 
 
 def test_coverage_is_the_share_of_frames_with_a_detected_face():
-    status = np.array([[1, 2, 3, 3] + [0] * 8, [3] * 12, [0] * 12], np.uint8)
+    status = np.array([[1, 2, 4, 4] + [0] * 8, [3] * 12, [0] * 12], np.uint8)
     assert coverage_of(status).tolist() == [0.25, 0.0, 0.0]
 
 
