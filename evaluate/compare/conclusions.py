@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 from evaluate.compare.numbers import Comparison, Pair
 from evaluate.page.tables import NOTHING
+from evaluate.report.caveats import FEW_PEOPLE
 from evaluate.results.versus_baseline import difference_sentence
 from evaluate.stats.bootstrap import ends
 
 LEVEL = 0.05
 """A difference counts as shown if its corrected p-value is below this."""
-FEW_PEOPLE = 20
-"""With fewer people in the test part, an interval over people is a rough one."""
 
 
 def sentences(pair: Pair, comparison: Comparison) -> Iterator[str]:

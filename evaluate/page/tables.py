@@ -61,10 +61,14 @@ def signed_text(measure: Measure) -> str:
     >>> signed_text(Measure(0.03, -0.01, 0.07))
     '+0.030 [-0.010, +0.070]'
     """
+    return signed_interval(measure) if measure.value is None else f"{measure.value:+.3f} {signed_interval(measure)}"
+
+
+def signed_interval(measure: Measure) -> str:
+    """Returns the interval of a difference in brackets."""
     if measure.value is None:
         return "undefined"
-    interval = "[no interval]" if measure.low is None else f"[{measure.low:+.3f}, {measure.high:+.3f}]"
-    return f"{measure.value:+.3f} {interval}"
+    return "[no interval]" if measure.low is None else f"[{measure.low:+.3f}, {measure.high:+.3f}]"
 
 
 def cell_text(cell: Cell) -> str:

@@ -7,6 +7,8 @@ from cache.schema import LEAST_COVERAGE, TEST, TRAIN
 from evaluate.results.measures import CHOSEN, HALF, HEAD, Evaluation
 from evaluate.results.read import Results
 
+FEW_PEOPLE = 20
+"""With fewer people in the test part, an interval over people is a rough one."""
 WIDE = 0.2
 """If the ROC AUC's interval is wider than this, the test part is too small to compare heads."""
 
@@ -62,6 +64,8 @@ def _too_few(evaluation: Evaluation) -> Iterator[str]:
             f"The test part has only {clips} clips: the interval of the ROC AUC is {area.high - area.low:.2f} wide, "
             "so smaller differences between heads mean nothing."
         )
+    if evaluation.people < FEW_PEOPLE:
+        yield f"The test clips show {evaluation.people} people only, so the intervals over people are rough ones."
     if head.decisions[HALF].measures["accuracy"].value == 1:
         yield (
             f"No test clip is called wrong at {HALF}, so the bootstrap cannot give an interval; with {clips} clips the "

@@ -24,7 +24,7 @@ def _tested_on(evaluation: Evaluation) -> str:
     people = "1 person" if evaluation.people == 1 else f"{evaluation.people:,} people"
     shared = len(shared_clips(evaluation.results, "identity"))
     if shared:
-        return f"{clips} of {people}; {shared:,} of them show people who were trained on."
+        return f"{clips} of {people}; {shared:,} of the clips show people who were trained on."
     named = ", as far as they are named," if evaluation.unnamed else ""
     return f"{clips} of {people}, none of whom{named} was trained on."
 

@@ -30,7 +30,7 @@ from evaluate.stats.calibration import BINS, HOTTEST
 
 MANY = 12
 """If there are more findings of a kind, they are folded away."""
-_HEADLINES = ("roc_auc", "balanced_accuracy", "accuracy", "eer")
+_HEADLINES = ("roc_auc", "accuracy", "balanced_accuracy")
 _KINDS = {
     "identity": "People in more than one part",
     "source": "Source videos in more than one part",
@@ -41,13 +41,15 @@ _KINDS = {
 def report_page(evaluation: Evaluation, failures: Failures, figures: Mapping[str, tuple[str, Html]]) -> str:
     """Returns the report as one HTML document; `figures` holds caption and SVG element by name."""
     name, caveats = evaluation.results.name, list(notes(evaluation))
+    tested, *findings = summary(evaluation)
     drawings = (element("figure", svg, element("figcaption", caption)) for caption, svg in figures.values())
     return page(
         f"Reelcheck report: {name}",
         element("h1", name),
-        element("p", _about(evaluation), class_="lead"),
+        element("p", tested),
         element("div", *_cards(evaluation), class_="cards"),
-        items(summary(evaluation)),
+        element("div", items(findings), class_="findings"),
+        element("p", _about(evaluation), class_="lead"),
         element("div", items(caveats), class_="notes", role="note") if caveats else "",
         section("Head beside baseline", _tables(evaluation, TEST)),
         section("How sure this is", *map(page_table, uncertainty_tables(evaluation).values())),
@@ -64,7 +66,9 @@ def report_page(evaluation: Evaluation, failures: Failures, figures: Mapping[str
 
 def _about(evaluation: Evaluation) -> str:
     config = evaluation.results.config
-    head = f"{config['config'].get('head', 'head')} on {config['profile'].get('backbone', 'unknown')} features"
+    head = (
+        f"A run of {config['config'].get('head', 'a head')} on {config['profile'].get('backbone', 'unknown')} features"
+    )
     return (
         f"{config.get('about', head)}, {evaluation.results.audit['split']} split. Brackets are 95 % bootstrap "
         "intervals; fake is the positive class."
@@ -185,7 +189,7 @@ def _audit(evaluation: Evaluation) -> Iterator[Html]:
         findings = [finding for finding in audit["findings"] if finding["kind"] == kind]
         if findings:
             title = f"{_KINDS.get(kind, kind)} ({len(findings):,})"
-            block = element("div", *map(_finding, findings), class_="findings")
+            block = element("div", *map(_finding, findings), class_="finding")
             yield details(title, block) if len(findings) > MANY else element("div", element("p", title), block)
     if audit["dropped"]:
         yield element("p", f"Clips in no part: {audit['dropped']:,}.")

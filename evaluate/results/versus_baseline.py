@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.page.tables import signed_text
+from evaluate.page.tables import signed_interval, signed_text
 from evaluate.stats.bootstrap import Measure
 from evaluate.stats.metrics import RESAMPLES, THRESHOLD, difference_measures
 from train.runs.predictions import Predictions
@@ -69,12 +69,13 @@ def difference_sentence(difference: Difference) -> str:
         )
     if difference.over_clips["roc_auc"].value is None:
         return "Head and baseline cannot be compared: the test part has one class only."
-    numbers = "; ".join(
-        f"{title} {signed_text(difference.over_clips[name])} over clips, {signed_text(difference.over_people[name])} "
-        "over people"
-        for name, title in COMPARED.items()
-    )
-    return f"{_verdict(difference)}. Head minus baseline: {numbers}."
+    numbers = ", ".join(f"{title} {_both(difference, name)}" for name, title in COMPARED.items())
+    return f"{_verdict(difference)}. Head minus baseline, with intervals over clips and over people: {numbers}."
+
+
+def _both(difference: Difference, name: str) -> str:
+    """The value with the interval over clips, then the interval over people."""
+    return f"{signed_text(difference.over_clips[name])} {signed_interval(difference.over_people[name])}"
 
 
 def _verdict(difference: Difference) -> str:

@@ -48,7 +48,7 @@ def scored(folder, head, baseline):
 def test_it_says_on_how_many_clips_of_how_many_people(run_folder):
     tested, difference, pairs = first_screen(run_folder)
     assert tested == "Tested on 60 clips (20 real, 40 fake) of 12 people, none of whom was trained on."
-    assert "Head minus baseline: ROC AUC" in difference
+    assert "Head minus baseline, with intervals over clips and over people: ROC AUC" in difference
     # The real clip of the first two fakes is in validation.
     assert "40 fakes score above their real counterpart (the source of 38, the person's clips for the rest)" in pairs
     text = read(page(run_folder))
@@ -57,7 +57,7 @@ def test_it_says_on_how_many_clips_of_how_many_people(run_folder):
 
 def test_people_who_were_trained_on_are_counted(tmp_path):
     tested, *_ = first_screen(peopled(write_run(tmp_path / "run", findings=LEAKS)))
-    assert tested.endswith("of 12 people; 3 of them show people who were trained on.")
+    assert tested.endswith("of 12 people; 3 of the clips show people who were trained on.")
 
 
 @pytest.mark.parametrize(
