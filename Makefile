@@ -31,11 +31,11 @@ $(VERBS): $(READY)
 	@$(PY) -m reelcheck.under_make $@
 
 demo: ## draw a data set, then features, train, detect and eval on it
-features: ## DATA=folder [LAYOUT=ff++ COMPRESSION=c23 BACKBONE=resnet50 WEIGHTS=imagenet MARGIN=0.3 OUT=data]: videos -> features
+features: ## DATA=folder [LAYOUT=ff++ COMPRESSION=c23 BACKBONE=resnet50 WEIGHTS=imagenet MARGIN=0.3 BLENDS=2 OUT=data]: videos -> features
 train: ## [HEAD=lstm SPLIT=official FEATURES=folder NAME=run SEED=0 SEEDS=5]: features -> run folder
 sweep: ## [TRIALS=64 HEADS=lstm,gru SPLIT=official NAME=sweep]: many heads at once -> leaderboard, runs of the best
 ensemble: ## MEMBERS=runs/a,runs/b [KIND=average]: finished runs -> one run
-finetune: ## [RUN=runs/x LAYERS=30 EPOCHS=15 NAME=run]: run folder and kept crops -> run folder with a tuned backbone
+finetune: ## [RUN=runs/x LAYERS=30 EPOCHS=15 BLEND=0.5 NAME=run]: run folder and kept crops -> run folder with a tuned backbone
 cnn3d: ## [RUN=runs/x WIDTH=16 EPOCHS=40 NAME=run]: kept crops, split of a run -> run folder of a 3D network
 eval: ## [RUN=runs/x]: run folder -> metrics.json, figures, report.html
 compare: ## A=runs/x B=runs/y [C=runs/z]: which is better, and how sure that is; features folders are trained on first
