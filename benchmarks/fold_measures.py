@@ -35,8 +35,10 @@ def measure(
     labels = np.array([record.label for record in records])
     fakes, reals = np.flatnonzero(labels == FAKE), np.flatnonzero(labels == REAL)
     wins = _wins(probabilities[:, fakes, None], probabilities[:, None, reals])
-    names = [records[row].id for row in reals]
-    paired = [(i, names.index(records[row].source)) for i, row in enumerate(fakes) if records[row].source in names]
+    names = [records[row].id for row in reals.tolist()]
+    paired = [
+        (i, names.index(records[row].source)) for i, row in enumerate(fakes.tolist()) if records[row].source in names
+    ]
     first, second = np.array(paired, np.int64).reshape(-1, 2).T
 
     def shares(wins: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:

@@ -87,7 +87,8 @@ def test_intervals_over_people_are_wider_where_their_clips_go_together():
     luck = np.random.default_rng(0).normal(0, 1, 12).repeat(8)
     found = measure(records, (1 / (1 + np.exp(-luck * [1 if r.label else -1 for r in records])))[None], resamples=500)
     clips, people = found["roc_auc"].over_clips, found["roc_auc"].over_people
-    assert people.high - people.low > 1.3 * (clips.high - clips.low)  # pyright: ignore[reportOptionalOperand]
+    assert None not in (people.high, people.low, clips.high, clips.low)
+    assert people.high - people.low > 1.3 * (clips.high - clips.low)  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
 
 
 def test_folds_train_what_they_are_told_to_and_write_it(tmp_path, capsys, monkeypatch):

@@ -190,8 +190,8 @@ def _evaluate(
     both = ((own.probabilities, list(thresholds[name].values())) for name, own in clips.items())
     pair = evaluate_pair(head.labels, *both, resamples, seed)
     models = {
-        name: _evaluated(clips[name], thresholds[name], *measures)
-        for name, measures in ((HEAD, pair.first), (BASELINE, pair.second))
+        name: _evaluated(clips[name], thresholds[name], scores, calls)
+        for name, (scores, calls) in ((HEAD, pair.first), (BASELINE, pair.second))
     }
     return models, pair.difference
 

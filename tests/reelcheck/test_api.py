@@ -19,7 +19,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(clips: Path) -> Path:
-    features = reelcheck.extract(data=str(clips), out=clips.parent / "data", backbone="mobilenetv2", weights="random")
+    features = reelcheck.extract(data=clips, out=clips.parent / "data", backbone="mobilenetv2", weights="random")
     return reelcheck.train(features=features, runs=clips.parent / "runs", split="random", epochs=2, fixed_epochs=2)
 
 
@@ -35,6 +35,11 @@ def test_from_clips_to_a_verdict(clips, run, capfd):
     assert (again.verdict, again.coverage) == (verdict.verdict, verdict.coverage)
     assert again.probability == pytest.approx(verdict.probability, abs=1e-4)
     assert capfd.readouterr().out == ""
+
+
+def test_paths_may_be_text(tmp_path):
+    with pytest.raises(reelcheck.UserError, match="absent is not a folder"):
+        reelcheck.extract(data=str(tmp_path / "absent"), weights="random")  # pyright: ignore[reportArgumentType]
 
 
 def test_a_missing_clip_has_failed(run):

@@ -260,5 +260,11 @@ def test_a_pair_has_the_measures_of_each_and_their_difference():
     assert found.second == evaluate_at([0.4], labels, second, 30, 1, groups)
     for name, difference in found.difference.items():
         one, two = ({**scores, **calls[0]}[name].value for scores, calls in (found.first, found.second))
+        assert one is not None
+        assert two is not None
         assert difference.value == pytest.approx(one - two), name
-    assert found.difference["roc_auc"].low < found.difference["roc_auc"].value < found.difference["roc_auc"].high
+    auc = found.difference["roc_auc"]
+    assert auc.low is not None
+    assert auc.value is not None
+    assert auc.high is not None
+    assert auc.low < auc.value < auc.high
