@@ -104,7 +104,7 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
     parts = np.where(in_test, TEST, TRAIN)
     notes = ["The published recipe: training stopped at the epoch that is best on the test part, which flatters it."]
     contents = RunContents(
-        config=_recipe(config, backbone, weights),
+        config=published_recipe(config, backbone, weights),
         split=split_rows(clips, parts.tolist()),
         audit={
             "split": "random",
@@ -125,7 +125,7 @@ def published_network(backbone: str, weights: str) -> "keras.Model":
     """Returns the published network: crops / 255, float32 (B, 12, 160, 160, 3) -> probability of fake (B, 1)."""
     import keras
 
-    make: Any = getattr(keras.applications, BACKBONES[backbone].builder)
+    make: Any = getattr(keras.applications, BACKBONES[published_backbone(backbone)].builder)
     initial = None if weights == "random" else weights
     trunk = make(include_top=False, weights=initial, input_shape=(*SIZE, 3), pooling="avg")
     crops: Any = keras.Input((FRAMES, *SIZE, 3))
@@ -136,6 +136,15 @@ def published_network(backbone: str, weights: str) -> "keras.Model":
     x = keras.layers.BatchNormalization()(x)
     x = keras.layers.Dense(64, activation="relu")(x)
     return keras.Model(crops, keras.layers.Dense(1, activation="sigmoid")(x), name="published")
+
+
+def published_backbone(backbone: str) -> str:
+    """Returns the backbone that the published recipe pools: the same network with its last layer.
+
+    >>> published_backbone("resnet50")
+    'resnet50-top'
+    """
+    return backbone if backbone.endswith("-top") else f"{backbone}-top"
 
 
 def published_batches(root: Path, clips: Sequence[VideoRecord], batch: int, seed: int | None) -> Any:
@@ -201,10 +210,10 @@ def joined_findings(findings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
     return joined
 
 
-def _recipe(config: PublishedConfig, backbone: str, weights: str) -> dict[str, Any]:
-    profile = FeatureProfile(
-        CropProfile(sampling="first", detector="haar", margin=0.0), backbone, identify_weights(weights)
-    )
+def published_recipe(config: PublishedConfig, backbone: str, weights: str) -> dict[str, Any]:
+    """Returns the config.json of a run by the published recipe."""
+    crops, top = CropProfile(sampling="first", detector="haar", margin=0.0), published_backbone(backbone)
+    profile = FeatureProfile(crops, top, identify_weights(weights), taps=BACKBONES[top].taps)
     return {
         "kind": PUBLISHED,
         "about": f"The published recipe with {backbone}: pixels / 255, end to end, early stopping on the test part",

@@ -4,12 +4,22 @@ import json
 from typing import Any
 
 import cv2
+import keras
 import numpy as np
 import pytest
 
+from cache.profile import FeatureProfile, fingerprint, parse_profile
 from cache.schema import VideoRecord
 from evaluate.__main__ import main
-from evaluate.published import first_crops, joined_findings, published_batches, published_network
+from evaluate.published import (
+    PublishedConfig,
+    first_crops,
+    joined_findings,
+    published_batches,
+    published_network,
+    published_recipe,
+)  # fmt: skip
+from extract.backbones.networks import BACKBONES
 from extract.drawn.dataset import DrawnConfig, draw_dataset
 from tests.clips import write_clip
 
@@ -81,3 +91,25 @@ def test_both_recipes_are_trained_and_compared_by_one_command(tmp_path, monkeypa
     for model in told["models"].values():
         assert model["epoch_seconds"] > 0
         assert {"accuracy", "roc_auc", "f1_fake", "f1_real", "kappa"} <= model["over_clips"].keys()
+
+
+@pytest.mark.parametrize("backbone", ["resnet50", "mobilenetv2"])
+def test_the_recipe_is_the_published_one_to_the_letter(backbone, tmp_path):
+    """Haar on the first twelve frames, no margin, the last layer pooled over the crop, an LSTM from nothing."""
+    recipe = published_recipe(PublishedConfig(tmp_path), backbone, "random")
+    profile = parse_profile(json.dumps(recipe["profile"]), "the recipe")
+    assert isinstance(profile, FeatureProfile)
+    assert profile.backbone == f"{backbone}-top"
+    assert [(tap.region, tap.statistic) for tap in profile.taps] == [("crop", "mean")]
+    assert (profile.crops.sampling, profile.crops.detector, profile.crops.margin) == ("first", "haar", 0.0)
+    assert recipe["fingerprint"] == fingerprint(profile)
+    pooled = getattr(keras.applications, BACKBONES[profile.backbone].builder)(include_top=False, weights=None)
+    assert pooled.layers[-1].name == profile.taps[0].layer
+    layers = [layer.name.split("_")[0] for layer in published_network(backbone, "random").layers]
+    assert layers[-5:] == ["lstm", "dropout", "batch", "dense", "dense"]
+
+
+def test_pixels_are_divided_by_255_and_nothing_else(tmp_path):
+    image = np.full((40, 40, 3), (10, 128, 250), np.uint8)
+    crops = first_crops(write_clip(tmp_path / "flat.avi", [image] * 12, **MJPEG), cv2.CascadeClassifier(CASCADE))
+    assert crops.mean(axis=(0, 1, 2)) * 255 == pytest.approx([10, 128, 250], abs=4)

@@ -12,6 +12,7 @@ from cache.schema import FRAMES, FrameStatus, UserError
 from cache.store import Writer, load, open_store, open_writer
 from extract import one_process as unit
 from extract import pipeline
+from extract.backbones.networks import BACKBONES, backbone_of
 from extract.config import ExtractConfig
 from tests import ROOT
 from tests.clips import counting_images, write_clip, write_sound
@@ -172,3 +173,10 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
     assert found.returncode == 2
     assert found.stderr.startswith("error: ")
     assert found.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_the_profile_says_which_taps_its_features_are(backbone, tmp_path):
+    """Else the detector could not make the same features again."""
+    profile = ExtractConfig(tmp_path, backbone=backbone, weights="random").profile
+    assert backbone_of(profile) == backbone
