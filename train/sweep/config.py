@@ -45,9 +45,7 @@ class SweepConfig:
     )
     split_csv: Path | None = _as_in_fit("split_csv")
     split_seed: int = _as_in_fit("split_seed")
-    val: float = option(
-        SplitConfig.val, "share of train, or by identity of all videos, to validate on; whole people, never from test"
-    )
+    val: float = _as_in_fit("val")
     dense: int = _as_in_fit("dense")
     start: Start = _as_in_fit("start")
     components: int = option(256, "principal components to learn from; 0 uses the features themselves")
