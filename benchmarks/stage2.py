@@ -106,7 +106,7 @@ def _keras_trial(training_set: TrainingSet, config: SweepConfig, random: np.rand
     keras.utils.set_random_seed(int(random.integers(2**31)))
     clips, train, val = training_set.clips, training_set.train, training_set.val
     keras.backend.clear_session()
-    model = _plain_lstm(shape, training_set.inputs(0))
+    model = _plain_lstm(shape, training_set.inputs(0, False))
     model.compile(keras.optimizers.AdamW(rate, weight_decay=decay), keras.losses.BinaryCrossentropy())
     weights = balanced_weights(clips.labels[train])
     model.fit(

@@ -10,10 +10,11 @@ import numpy as np
 
 from cache.cli import option
 from cache.keras_start import start_keras
+from cache.progress import say
 from cache.schema import UserError
 from train.data.split import SplitConfig, SplitKind
 from train.data.training_set import TrainingSet, gather
-from train.heads.architectures import HEADS, HeadConfig, require_buildable
+from train.heads.architectures import HEADS, HeadConfig, Start, require_buildable
 from train.runs.ensemble import EnsembleConfig, ensemble
 from train.runs.folder import free_name
 from train.runs.trained import Trained, write_trained
@@ -42,6 +43,9 @@ class FitConfig:
     dropout: float = option(HeadConfig.dropout, "dropout rate of the clip's vector in training")
     dense: int = option(HeadConfig.dense, "units of the dense layer")
     differences: bool = option(HeadConfig.differences, "also give the head each frame's change since the previous one")
+    start: Start = option(
+        "baseline", "what the head starts from: the logistic regression, to which it learns to add, or nothing"
+    )
     learning_rate: float = option(1e-3, "Adam's learning rate")
     weight_decay: float = option(0.0, "decoupled weight decay, as in AdamW")
     components: int = option(0, "principal components to learn from; 0 uses the features themselves")
@@ -61,7 +65,7 @@ class FitConfig:
     @property
     def head_config(self) -> HeadConfig:
         """The fields that decide the network."""
-        return HeadConfig(self.head, self.units, self.dropout, self.dense, self.differences)
+        return HeadConfig(self.head, self.units, self.dropout, self.dense, self.differences, self.start)
 
     @property
     def learn_config(self) -> "LearnConfig":
@@ -85,9 +89,11 @@ def fit(config: FitConfig) -> Path:
         for number in range(config.seeds)
     ]
     names = [name] if config.seeds == 1 else [free_name(config.runs, f"{name}-seed{one.seed}", "") for one in seeds]
+    say(str(training_set.baseline))
     trained = train_all(seeds, training_set)
+    more = {"baseline": training_set.baseline.summary}
     folders = [
-        write_trained(config.runs / own, one, training_set, head)
+        write_trained(config.runs / own, one, training_set, head, more)
         for own, one, head in zip(names, seeds, trained, strict=True)
     ]
     if len(folders) == 1:
@@ -110,7 +116,7 @@ def check(config: FitConfig) -> None:
 def train_all(configs: Sequence[FitConfig], training_set: TrainingSet) -> list[Trained]:
     """Returns one trained head for each of `configs`, which must agree in head shape, batch and components."""
     start_keras()
-    from cache.progress import progress_bar, say
+    from cache.progress import progress_bar
     from train.heads.training import HeadJob, learn_many, require_numbers
 
     first, inputs = configs[0], inputs_of(configs[0], training_set)
@@ -130,7 +136,8 @@ def inputs_of(config: FitConfig, training_set: TrainingSet) -> "Inputs":
     """Returns the inputs of heads with the shape of `config`. Keras must have been started."""
     from train.heads.training import usable_components
 
-    return training_set.inputs(usable_components(config.head_config, config.components))
+    components = usable_components(config.head_config, config.components)
+    return training_set.inputs(components, config.start == "baseline")
 
 
 def finish(config: FitConfig, progress: "HeadProgress", training_set: TrainingSet) -> Trained:
@@ -139,7 +146,10 @@ def finish(config: FitConfig, progress: "HeadProgress", training_set: TrainingSe
 
     head = finished_head(config.head_config, progress, inputs_of(config, training_set))
     probabilities = predict(head, training_set.clips, training_set.used)
-    return Trained(config.head_config, head, progress.history, probabilities, training_set.baseline, progress.seconds)
+    baseline = training_set.baseline.probabilities(training_set.used)
+    return Trained(
+        config.head_config, head, progress.history, probabilities, baseline, progress.seconds, progress.first
+    )
 
 
 def _show_on(bar):
@@ -153,6 +163,8 @@ def _show_on(bar):
 
 def _outcome(seed: int, progress: "HeadProgress") -> str:
     summary = f"seed {seed}: {progress.epochs} epochs in {progress.seconds:.1f} s"
+    if progress.best == 0:
+        return f"{summary}; none was better than the baseline on validation, so the head is the baseline."
     if "val_loss" not in progress.history:
         return f"{summary}; there is no validation part, so the last weights are kept."
     loss, auc = (progress.best_value(name) for name in ("val_loss", "val_auc"))

@@ -20,7 +20,7 @@ from cache.store import create_store, load
 from evaluate.results.read import read_results
 from tests import ROOT
 from tests.stores import PROFILE, pairs, real, write_features
-from train.data.baseline import baseline_probabilities
+from train.data.baseline import fit_baseline
 from train.data.batches import Clips
 from train.data.training_set import newest_features
 from train.fit import FitConfig, fit
@@ -79,7 +79,8 @@ def test_both_models_are_written_row_by_row_with_coverage(run_folder, store):
     clips = Clips(contents.arrays, contents.mask, contents.labels)
     used = np.flatnonzero([row["part"] != "dropped" for row in rows])
     train = np.flatnonzero([row["part"] == "train" for row in rows])
-    expected = baseline_probabilities(clips, train, used)
+    owners = [row["target"] for row in rows]
+    expected = fit_baseline(clips, train, owners).probabilities(used)
     written = rows_of(run_folder / "baseline.csv")
     np.testing.assert_allclose([float(row["probability"]) for row in written], expected, atol=1e-12)
     for name in ("baseline.csv", "predictions.csv"):

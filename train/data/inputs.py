@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from train.data.baseline import Baseline
 from train.data.batches import Clips
 
 LEAST_VARIANCE = 1e-3
@@ -17,6 +18,7 @@ class Inputs:
     """The clips, and their frames as heads see them: float32 (N, 12, P), normalised by `mean` and `variance` (D,).
 
     `basis` float32 (D, P) projects D normalised features to P components; None without projection, where P = D.
+    `baseline` is where heads start from, if they do.
     """
 
     clips: Clips
@@ -24,9 +26,10 @@ class Inputs:
     mean: np.ndarray
     variance: np.ndarray
     basis: np.ndarray | None
+    baseline: Baseline | None = None
 
 
-def prepare(clips: Clips, train: np.ndarray, components: int) -> Inputs:
+def prepare(clips: Clips, train: np.ndarray, components: int, baseline: Baseline | None = None) -> Inputs:
     """Returns the inputs of `clips`; normalisation and projection are fitted on the rows `train`.
 
     `components` is the number of principal components; 0 keeps all features.
@@ -41,7 +44,7 @@ def prepare(clips: Clips, train: np.ndarray, components: int) -> Inputs:
         chunk = slice(start, start + CHUNK)
         normalised = (clips.features[chunk].astype(np.float32) - mean) / np.sqrt(variance)
         frames[chunk] = normalised if basis is None else normalised @ basis
-    return Inputs(clips, frames, mean, variance, basis)
+    return Inputs(clips, frames, mean, variance, basis, baseline)
 
 
 def frame_statistics(features: np.ndarray, mask: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

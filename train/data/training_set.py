@@ -13,9 +13,10 @@ from cache.progress import say
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError
 from cache.store import MANIFEST, Contents, load, open_store
 from train.data.audit import Finding, audit, summary
-from train.data.split import DROPPED, Split, SplitConfig, split
+from train.data.split import DROPPED, Split, SplitConfig, owner, split
 
 if TYPE_CHECKING:
+    from train.data.baseline import Baseline
     from train.data.batches import Clips
     from train.data.inputs import Inputs
 
@@ -43,18 +44,18 @@ class TrainingSet:
         return Clips(self.contents.arrays, self.contents.mask, self.contents.labels)
 
     @functools.cached_property
-    def baseline(self) -> np.ndarray:
-        """The baseline's probability of fake, float64 (R,), of the videos that are in any part."""
-        from train.data.baseline import baseline_probabilities
+    def baseline(self) -> "Baseline":
+        """The baseline, fitted on train."""
+        from train.data.baseline import fit_baseline
 
-        return baseline_probabilities(self.clips, self.train, self.used)
+        return fit_baseline(self.clips, self.train, [owner(record) for record in self.contents.records])
 
     @functools.cache  # noqa: B019 - a process has one training set or two
-    def inputs(self, components: int) -> "Inputs":
+    def inputs(self, components: int, with_baseline: bool) -> "Inputs":
         """Returns the inputs of heads, fitted on train: see `train.data.inputs.prepare`."""
         from train.data.inputs import prepare
 
-        return prepare(self.clips, self.train, components)
+        return prepare(self.clips, self.train, components, self.baseline if with_baseline else None)
 
     @property
     def parts(self) -> np.ndarray:

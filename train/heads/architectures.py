@@ -7,7 +7,7 @@ output nor gradient. Only plain Keras layers are used, so the saved files load w
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from cache.schema import FRAMES, UserError
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 Builder = Callable[["keras.KerasTensor", "keras.KerasTensor", "HeadConfig"], "keras.KerasTensor"]
 
+Start = Literal["baseline", "nothing"]
+"""What the logit of a head starts from: the baseline's, to which the head learns to add, or nothing, as published."""
+STARTS = get_args(Start)
+
 MOST_UNITS = 4096
 
 
@@ -23,7 +27,8 @@ MOST_UNITS = 4096
 class HeadConfig:
     """The shape of a head: its name in `HEADS`, its `units`, dropout, and units of its `dense` layer.
 
-    With `differences`, each frame's features are followed by their change since the previous frame.
+    With `differences`, each frame's features are followed by their change since the previous frame. Runs made
+    before there was a choice have no `start`, and their heads start from nothing.
     """
 
     head: str = "lstm"
@@ -31,6 +36,7 @@ class HeadConfig:
     dropout: float = 0.3
     dense: int = 64
     differences: bool = False
+    start: Start = "nothing"
 
 
 def _lstm(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadConfig) -> "keras.KerasTensor":
@@ -100,10 +106,15 @@ DILATIONS = (1, 2, 4)
 """Dilations of the convolutions of `tcn`; together they look back over 14 frames."""
 
 
+BRANCH = "branch"
+"""The last layer of a head that starts from the baseline; it begins at zero."""
+
+
 def build_head(config: HeadConfig, size: int) -> "keras.Model":
     """Returns the network: `features` float32 (B, 12, `size`) and `mask` bool (B, 12) -> probability (B, 1).
 
-    Normalisation is a layer inside, whose weights training leaves alone.
+    Normalisation is a layer inside, whose weights training leaves alone. So is the baseline, if the head starts from
+    it: the logit is then the baseline's plus that of a branch whose last layer begins at zero.
     """
     import keras
 
@@ -113,14 +124,26 @@ def build_head(config: HeadConfig, size: int) -> "keras.Model":
     mask: Any = keras.Input((FRAMES,), dtype="bool", name="mask")
     # Not layers.Normalization: it keeps its statistics in the config, and HDF5 limits a config to 64 KB.
     normalise = layers.BatchNormalization(center=False, scale=False, epsilon=1e-9, trainable=False, name="normalise")
-    frames = normalise(features)
+    normalised = frames = normalise(features)
     if config.differences:
         frames = _with_differences(frames)
     clip = HEADS[config.head](frames, mask, config)
     clip = layers.BatchNormalization(name="batch_norm")(layers.Dropout(config.dropout, name="dropout")(clip))
     clip = layers.Dense(config.dense, activation="relu", name="dense")(clip)
-    probability = layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(clip)
+    if config.start == "nothing":
+        probability = layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(clip)
+    else:
+        pooled = layers.GlobalAveragePooling1D(name="pooled")(normalised, mask=mask)
+        baseline = layers.Dense(1, trainable=False, name="baseline")(pooled)
+        branch = layers.Dense(1, kernel_initializer="zeros", name=BRANCH)(clip)
+        logit = layers.Add(name="logit")([baseline, branch])
+        probability = layers.Activation("sigmoid", dtype="float32", name="probability")(logit)
     return keras.Model({"features": features, "mask": mask}, probability, name=config.head)
+
+
+def is_fixed(weight: str) -> bool:
+    """Whether training leaves the weight of this name alone, because it is fitted beforehand."""
+    return weight.startswith(("normalise/", "baseline/"))
 
 
 def _with_differences(frames: "keras.KerasTensor") -> "keras.KerasTensor":
@@ -147,6 +170,8 @@ def require_buildable(config: HeadConfig) -> None:
     """Raises a UserError if `config` is out of range or names no head."""
     if config.head not in HEADS:
         raise UserError(f"there is no head {config.head!r}; choose one of {', '.join(HEADS)}")
+    if config.start not in STARTS:
+        raise UserError(f"a head cannot start from {config.start!r}; choose one of {', '.join(STARTS)}")
     if not (1 <= config.units <= MOST_UNITS and 1 <= config.dense <= MOST_UNITS and 0 <= config.dropout < 1):
         raise UserError(
             f"units {config.units} and dense {config.dense} must be in 1 to {MOST_UNITS}, and dropout "

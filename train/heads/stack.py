@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from train.data.inputs import Inputs
-from train.heads.architectures import HeadConfig, build_head
+from train.heads.architectures import BRANCH, HeadConfig, build_head, is_fixed
 from train.heads.stacked_layers import forward
 
 ops: Any = keras.ops  # whose types allow None everywhere
@@ -82,11 +82,16 @@ class _Network(keras.Model):
         self.losses_by_slot: Any = None
         self.stacked = {}
         for weight in plain.weights:
-            if not weight.path.startswith("normalise/"):
+            if not is_fixed(weight.path):
                 options = {"name": weight.path.replace("/", "."), "trainable": weight.trainable}
                 self.stacked[weight.path] = self.add_weight((slots, *weight.shape), "zeros", **options)
-        labels = inputs.clips.labels.astype(np.float32)
-        for name, values in {"frames": inputs.frames, "mask": inputs.clips.mask, "labels": labels}.items():
+        resident_values = {
+            "frames": inputs.frames,
+            "mask": inputs.clips.mask,
+            "labels": inputs.clips.labels.astype(np.float32),
+            "offsets": offsets_of(config, inputs).astype(np.float32),
+        }
+        for name, values in resident_values.items():
             resident = self.add_weight(values.shape, "zeros", values.dtype.name, trainable=False, name=name)
             resident.assign(values)
             setattr(self, f"resident_{name}", resident)
@@ -99,7 +104,9 @@ class _Network(keras.Model):
         logits, moved = forward(self._config, self.stacked, frames, mask, keep, training=training)
         for name, value in moved.items():
             self.stacked[name].assign(value)
-        return logits
+        if self._config.start == "nothing":
+            return logits
+        return logits + ops.take(self.resident_offsets, rows, axis=0)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> Any:
         """Returns the sum over heads of the mean weighted binary cross-entropy; `y` holds the weights (K, B)."""
@@ -176,17 +183,27 @@ class _StackedAdam(keras.optimizers.Optimizer):
         variable.assign(variable * (1 - shrink) - rate * momentum / (ops.sqrt(velocity) + EPSILON))
 
 
+def offsets_of(config: HeadConfig, inputs: Inputs) -> np.ndarray:
+    """Returns float64 (N,): the logit of each clip that a head starts from, zeros if it starts from nothing."""
+    if config.start == "nothing":
+        return np.zeros(len(inputs.frames))
+    assert inputs.baseline is not None, "these inputs were prepared without a baseline"
+    return inputs.baseline.offsets
+
+
 def draw_weights(head: keras.Model, random: np.random.Generator) -> dict[str, np.ndarray]:
     """Returns initial weights of `head` by name, as Keras distributes them, but drawn by numpy for any backend."""
     return {
         weight.path: _draw(weight.path, tuple(weight.shape), random)
         for weight in head.weights
-        if not weight.path.startswith("normalise/")
+        if not is_fixed(weight.path)
     }
 
 
 def _draw(name: str, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
-    kind = name.rsplit("/", 1)[-1]
+    layer, kind = name.rsplit("/", 1)
+    if layer == BRANCH:
+        return np.zeros(shape, np.float32)
     if kind == "recurrent_kernel":  # orthogonal: Saxe et al., ICLR 2014
         across, _ = np.linalg.qr(random.normal(size=shape[::-1]))
         return np.ascontiguousarray(across.T, np.float32)

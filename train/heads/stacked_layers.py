@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from train.heads.architectures import DILATIONS, HeadConfig
+from train.heads.architectures import BRANCH, DILATIONS, HeadConfig
 
 ops: Any = keras.ops  # whose types allow None everywhere
 Tensor = Any
@@ -20,7 +20,7 @@ Weights = Mapping[str, Tensor]
 def forward(
     config: HeadConfig, weights: Weights, frames: Tensor, mask: Tensor, keep: Tensor, *, training: bool
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Returns the logits (K, B) of K heads, and new values of the moving averages that training updates.
+    """Returns the logits (K, B) of K heads without the baseline, and new values of the moving averages.
 
     `keep` (K, B, U) multiplies the vectors of the clips: 0 where dropout drops, 1 / (1 - its rate) elsewhere.
     """
@@ -31,7 +31,8 @@ def forward(
         clip = clip * keep
     clip, moved = _batch_norm(weights, clip, training=training)
     hidden = ops.relu(_dense(weights, "dense", clip))
-    return _dense(weights, "probability", hidden)[..., 0], moved
+    last = "probability" if config.start == "nothing" else BRANCH
+    return _dense(weights, last, hidden)[..., 0], moved
 
 
 def _change(frames: Tensor) -> Tensor:

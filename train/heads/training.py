@@ -15,7 +15,7 @@ from cache.schema import UserError
 from train.data.batches import Clips, FeatureBatches, balanced_weights
 from train.data.inputs import Inputs, unproject
 from train.heads.architectures import HeadConfig, build_head
-from train.heads.stack import Stack
+from train.heads.stack import Stack, offsets_of
 
 PREDICTION_BATCH = 256
 
@@ -44,10 +44,15 @@ Watch = Callable[["HeadProgress"], bool]
 
 @dataclass
 class HeadProgress:
-    """A head in training: its losses so far, and the epoch (from 1) and weights that were best on validation."""
+    """A head in training: its losses so far, and the epoch and weights that were best on validation.
 
+    Epochs count from 1. A head that starts from the baseline has an epoch 0, the baseline itself.
+    """
+
+    first: int = 1
+    """The epoch of the history's first values."""
     history: History = field(default_factory=lambda: {"loss": []})
-    best: int = 0
+    best: int | None = None
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     broken: str = ""
     """Why training had to end early, if the loss stopped being finite."""
@@ -57,11 +62,12 @@ class HeadProgress:
     @property
     def epochs(self) -> int:
         """How many epochs are done."""
-        return len(self.history["loss"])
+        return max(0, self.first + len(self.history["loss"]) - 1)
 
     def best_value(self, name: str) -> float:
         """Returns the value of `name` in the epoch whose weights are kept."""
-        return self.history[name][self.best - 1]
+        assert self.best is not None, "no epoch was good"
+        return self.history[name][self.best - self.first]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +88,9 @@ def learn_many(
     without `val` every job runs its `fixed_epochs` and keeps the last weights. Both losses carry the class weights of
     `train`. A head does not depend on the heads beside it, and on a CPU the same job gives the same head.
 
+    For a head that starts from the baseline, clips of `train` have the baseline's logits out of fold, and the baseline
+    itself is epoch 0: on `val` the head is never worse.
+
     A job is drawn from `jobs` when a slot is free, so a generator may choose it by the results of earlier ones.
     """
     jobs = iter(jobs)
@@ -91,7 +100,8 @@ def learn_many(
     jobs = itertools.chain([first], jobs)
     steps = -(-len(train) // first.learn.batch)
     stack = Stack(first.head, inputs, slots, len(train) // steps)
-    course = _Course(stack, inputs.clips.labels, train, val)
+    offsets = None if first.head.start == "nothing" else offsets_of(first.head, inputs)
+    course = _Course(stack, inputs.clips.labels, offsets, train, val)
     while True:
         while course.free and (job := next(jobs, None)) is not None:
             course.begin(job)
@@ -114,6 +124,9 @@ def finished_head(shape: HeadConfig, progress: HeadProgress, inputs: Inputs) -> 
     """Returns the head of `progress` as a plain Keras model that takes features (B, 12, D) as stored."""
     head = build_head(shape, inputs.clips.features.shape[2])
     head.get_layer("normalise").set_weights([inputs.mean, inputs.variance])
+    if shape.start == "baseline":
+        assert inputs.baseline is not None
+        head.get_layer("baseline").set_weights(inputs.baseline.layer(inputs.mean, inputs.variance))
     for weight in head.weights:
         if weight.path in progress.weights:
             weight.assign(unproject(progress.weights[weight.path], tuple(weight.shape), inputs.basis))
@@ -131,7 +144,8 @@ class _Runner:
 
     def __init__(self, job: HeadJob, weights: np.ndarray, epochs: int) -> None:
         self.job, self.weights, self.epochs = job, weights, epochs
-        self.progress, self._start = HeadProgress(), time.perf_counter()
+        first = 1 if job.head.start == "nothing" else 0
+        self.progress, self._start = HeadProgress(first), time.perf_counter()
 
     def batches(self, train: np.ndarray, size: int) -> np.ndarray:
         """Returns int32 (steps, size): the clips of this epoch, in an order that depends on seed and epoch only.
@@ -168,15 +182,17 @@ class _Runner:
     @property
     def ended(self) -> bool:
         """Whether the job is out of epochs or patience, or its loss is not finite."""
-        waited = self.progress.epochs - self.progress.best
+        waited = self.progress.epochs - (self.progress.best or 0)
         return bool(self.progress.broken) or self.progress.epochs >= self.epochs or waited >= self.job.learn.patience
 
 
 class _Course:
     """Runs jobs in a stack, epoch by epoch."""
 
-    def __init__(self, stack: Stack, labels: np.ndarray, train: np.ndarray, val: np.ndarray) -> None:
-        self._stack, self._labels, self._train, self._val = stack, labels, train, val
+    def __init__(
+        self, stack: Stack, labels: np.ndarray, offsets: np.ndarray | None, train: np.ndarray, val: np.ndarray
+    ) -> None:
+        self._stack, self._labels, self._offsets, self._train, self._val = stack, labels, offsets, train, val
         self._slots: list[_Runner | None] = [None] * stack.slots
 
     @property
@@ -193,8 +209,11 @@ class _Course:
         """Starts `job` in a free slot."""
         slot, config = self._slots.index(None), job.learn
         weights = balanced_weights(self._labels[self._train]) if config.class_weights else np.ones(2)
-        self._slots[slot] = _Runner(job, weights, config.epochs if len(self._val) else config.fixed_epochs)
+        runner = _Runner(job, weights, config.epochs if len(self._val) else config.fixed_epochs)
+        self._slots[slot] = runner
         self._stack.put(slot, config.learning_rate, config.weight_decay, config.seed)
+        if self._offsets is not None:
+            self._note_baseline(slot, runner, self._offsets)
 
     def epoch(self) -> Iterator[tuple[HeadJob, HeadProgress]]:
         """Trains each running head for one epoch; yields those that ended and frees their slots."""
@@ -202,14 +221,28 @@ class _Course:
         losses, validation = self._stack.take_losses(), self._validate()
         for slot, runner in self.running:
             runner.note(float(losses[slot]), None if validation is None else validation[slot])
-        improved = [(slot, runner.progress) for slot, runner in self.running if runner.improved]
-        kept = self._stack.weights([slot for slot, _ in improved]) if improved else []
-        for (_, progress), weights in zip(improved, kept, strict=True):
-            progress.best, progress.weights = progress.epochs, weights
+        self._keep([(slot, runner) for slot, runner in self.running if runner.improved])
         for slot, runner in self.running:
             if runner.ended or not runner.job.watch(runner.progress):
                 self._slots[slot] = None
                 yield runner.job, runner.progress
+
+    def _note_baseline(self, slot: int, runner: _Runner, offsets: np.ndarray) -> None:
+        """Notes epoch 0, which is the baseline alone, because the branch of the head begins at zero."""
+        pair, (train, val) = runner.weights, (offsets[rows] for rows in (self._train, self._val))
+        loss = _losses(train[None], self._labels[self._train], pair[None])[0]
+        validation = None
+        if len(self._val):
+            labels = self._labels[self._val]
+            validation = (float(_losses(val[None], labels, pair[None])[0]), float(roc_auc(val[None], labels)[0]))
+        runner.note(float(loss), validation)
+        self._keep([(slot, runner)] if runner.improved else [])
+
+    def _keep(self, improved: list[tuple[int, _Runner]]) -> None:
+        """Keeps the current weights of the runners that `improved`."""
+        weights = self._stack.weights([slot for slot, _ in improved]) if improved else []
+        for (_, runner), values in zip(improved, weights, strict=True):
+            runner.progress.best, runner.progress.weights = runner.progress.epochs, values
 
     def _train_once(self) -> None:
         stack = self._stack
@@ -232,13 +265,15 @@ class _Course:
         if not len(self._val):
             return None
         logits, labels = self._stack.logits(self._val), self._labels[self._val]
-        with np.errstate(invalid="ignore"):  # a head may have diverged
-            losses, aucs = np.logaddexp(0, logits) - labels * logits, roc_auc(logits, labels)
-        weights = [np.ones(2) if runner is None else runner.weights for runner in self._slots]
-        return [
-            (float((pair[labels] * row).mean()), float(auc))
-            for pair, row, auc in zip(weights, losses, aucs, strict=True)
-        ]
+        weights = np.array([np.ones(2) if runner is None else runner.weights for runner in self._slots])
+        losses, aucs = _losses(logits, labels, weights), roc_auc(logits, labels)
+        return list(zip(losses.tolist(), aucs.tolist(), strict=True))
+
+
+def _losses(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Returns float64 (K,): the mean loss of each row of `logits` (K, R), with class weights (K, 2)."""
+    with np.errstate(invalid="ignore"):  # a head may have diverged
+        return (weights[:, labels] * (np.logaddexp(0, logits) - labels * logits)).mean(axis=1)
 
 
 def roc_auc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

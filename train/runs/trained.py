@@ -35,6 +35,7 @@ class Trained:
     probabilities: np.ndarray
     baseline: np.ndarray
     seconds: float
+    first_epoch: int = 1
 
 
 def write_trained(
@@ -55,7 +56,7 @@ def write_trained(
             config={**_recipe(config, training_set, trained.shape), **more},
             split=split_rows(training_set.contents.records, training_set.split.parts),
             audit=_audit(training_set),
-            history=numbered_history(trained.history),
+            history=numbered_history(trained.history, trained.first_epoch),
             predictions=_predictions(training_set, trained.probabilities),
             baseline=_predictions(training_set, trained.baseline),
             seconds=trained.seconds,

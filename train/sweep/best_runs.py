@@ -49,7 +49,8 @@ def _write(runs: Path, prefix: str, winner: Winner, training_set: TrainingSet) -
         trained = finish(winner.config, winner.progress, training_set)
     name = free_name(runs, None, f"{prefix}-trial{winner.number}")
     named = dataclasses.replace(winner.config, name=name)
-    return write_trained(runs / name, named, training_set, trained, {"trial": winner.origin})
+    more = {"baseline": training_set.baseline.summary, "trial": winner.origin}
+    return write_trained(runs / name, named, training_set, trained, more)
 
 
 def _find(runs: Path, winner: Winner) -> Path | None:

@@ -4,22 +4,19 @@ import functools
 import hashlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.cli import option
 from cache.commands import flag
 from cache.keras_start import start_keras
 from cache.progress import say
 from cache.schema import UserError
-from train.data.split import SplitConfig, SplitKind
 from train.data.training_set import TrainingSet, gather
-from train.fit import FitConfig, check
-from train.heads.architectures import HEADS
+from train.fit import inputs_of
 from train.sweep.best_runs import Winner, write_winners
+from train.sweep.config import VALUES, SweepConfig, require_sensible
 from train.sweep.leaderboard import auc_error, write_leaderboard
 
 if TYPE_CHECKING:
@@ -27,90 +24,7 @@ if TYPE_CHECKING:
 
     from train.data.inputs import Inputs
     from train.heads.training import HeadJob, HeadProgress
-    from train.sweep.study import Group, Space, StudyConfig, Trials
-
-VALUES = ("head", "units", "differences", "learning_rate", "dropout", "weight_decay")
-"""The values that a trial decides, by the names of their fields in FitConfig."""
-
-
-def _as_in_fit(name: str) -> Any:
-    field = FitConfig.__dataclass_fields__[name]
-    return option(field.default, field.metadata["help"])
-
-
-@dataclass(frozen=True)
-class SweepConfig:
-    """What to try, on what, and how."""
-
-    features: Path | None = _as_in_fit("features")
-    sweeps: Path = option(Path("sweeps"), "folder for the sweep's folder: its study, leaderboard and figures")
-    runs: Path = option(Path("runs"), "folder for the run folders of the best")
-    name: str = option("sweep", "name of the sweep; an existing name resumes that sweep")
-    trials: int = option(64, "trials in total, including those of earlier calls")
-    heads: tuple[str, ...] = option(("lstm",), "heads to try, of " + ", ".join(HEADS))
-    units: tuple[int, ...] = option((32, 64, 128), "units to try")
-    differences: tuple[int, ...] = option((0,), "0: without each frame's change, 1: with it, 0,1: try both")
-    learning_rate: tuple[float, ...] = option((3e-4, 1e-2), "lowest and highest learning rate")
-    dropout: tuple[float, ...] = option((0.0, 0.6), "lowest and highest dropout")
-    weight_decay: tuple[float, ...] = option((1e-6, 1e-1), "lowest and highest weight decay")
-    sampler: Literal["tpe", "random", "grid"] = option("tpe", "how values are proposed")
-    points: int = option(3, "for the grid: number of values in each range")
-    split: SplitKind = option(
-        SplitConfig.kind, "split whose validation part ranks the trials; its test part is never read"
-    )
-    split_csv: Path | None = _as_in_fit("split_csv")
-    split_seed: int = _as_in_fit("split_seed")
-    val: float = option(
-        SplitConfig.val, "share of train, or by identity of all videos, to validate on; whole people, never from test"
-    )
-    dense: int = _as_in_fit("dense")
-    components: int = option(256, "principal components to learn from; 0 uses the features themselves")
-    batch: int = _as_in_fit("batch")
-    epochs: int = option(54, "maximum number of epochs")
-    patience: int = option(8, "epochs without a lower validation loss before a trial stops")
-    first_rung: int = option(3, "epochs before the worse trials are first stopped; the next rung is factor times later")
-    factor: int = option(3, "one of this many trials continues at each rung")
-    best: int = option(3, "how many of the best trials become run folders")
-    places: int = option(8, "trials trained side by side")
-    seed: int = option(0, "seed of the proposals; trial N trains with seed + N")
-    storage: str | None = option(None, "URL of the study's storage, which several machines can share")
-    adopt: bool = option(False, "with a storage: take over trials that others started and left unfinished")
-    backend: Literal["loky", "ray", "dask"] = option(
-        "loky", "joblib's backend for training several shapes of heads at once"
-    )
-    jobs: int = option(1, "shapes of heads trained at once, each in a process of its own")
-
-    @property
-    def split_config(self) -> SplitConfig:
-        """The fields that decide the split."""
-        return SplitConfig(self.split, self.split_seed, self.val, self.split_csv)
-
-    @property
-    def space(self) -> "Space":
-        """The fields that decide what is tried."""
-        from train.sweep.study import Space
-
-        change = tuple(bool(number) for number in self.differences)
-        return Space(self.heads, self.units, change, self.learning_rate, self.dropout, self.weight_decay)
-
-    @property
-    def folder(self) -> Path:
-        """The folder of this sweep."""
-        return self.sweeps / self.name
-
-    def study_config(self) -> "StudyConfig":
-        """The fields that decide the study."""
-        from train.sweep.study import StudyConfig
-
-        storage = self.storage or f"sqlite:///{(self.folder / 'study.db').resolve()}"
-        return StudyConfig(self.name, storage, self.sampler, self.points, self.first_rung, self.factor, self.seed)
-
-    def fit_config(self, values: dict[str, Any], seed: int) -> FitConfig:
-        """Returns the config that repeats the trial with `values` and `seed`."""
-        shared = ("features", "runs", "split", "split_csv", "split_seed", "val", "dense", "batch", "epochs", "patience")
-        return FitConfig(
-            **{name: getattr(self, name) for name in shared}, components=self.components, seed=seed, **values
-        )
+    from train.sweep.study import Group, Trials
 
 
 def sweep(config: SweepConfig) -> Path:
@@ -120,11 +34,12 @@ def sweep(config: SweepConfig) -> Path:
     """
     from train.sweep.study import alone, as_values, importances, open_study, results
 
-    _check(config)
+    require_sensible(config)
     training_set = _training_set(config)
     _require_validation(training_set)
     config.folder.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
+    say(str(training_set.baseline))
     with alone(config.folder):
         progress = _try_all(config, training_set)
         study = open_study(config.study_config(), _made_for(config, training_set))
@@ -138,36 +53,6 @@ def sweep(config: SweepConfig) -> Path:
         folders = _write_best(config, training_set, ranked, progress)
         write_leaderboard(config.folder, ranked, summary | {"runs": [str(folder) for folder in folders]})
     return config.folder
-
-
-def _check(config: SweepConfig) -> None:
-    if Path(config.name).name != config.name or config.name.startswith("."):
-        raise UserError(f"{flag('name', config.name)} is not the name of a folder; give one such as sweep-1.")
-    for name, least, most in (("learning_rate", 1e-9, 1.0), ("dropout", 0.0, 0.99), ("weight_decay", 1e-12, 10.0)):
-        _check_range(name, getattr(config, name), least, most)
-    if not (config.heads and config.units and config.differences) or set(config.differences) - {0, 1}:
-        raise UserError(
-            "heads, units and differences each need a value, and differences only 0 or 1; correct the flag."
-        )
-    numbers = (config.trials, config.points, config.first_rung, config.best, config.places, config.jobs)
-    if min(numbers) < 1 or config.factor < 2:
-        raise UserError(
-            "trials, points, first rung, best, places and jobs must be 1 or above, factor 2 or above; correct the flag."
-        )
-    for group in config.space.groups:
-        check(config.fit_config(group, config.seed))
-    shapes, points = len(config.space.groups), len(config.space.grid(config.points))
-    if config.sampler == "grid" and config.trials != shapes * points:
-        raise UserError(
-            f"a grid of {shapes} shapes with {points} points each has {shapes * points} trials, not {config.trials}; "
-            f"give {flag('trials', shapes * points)}."
-        )
-
-
-def _check_range(name: str, values: tuple[float, ...], least: float, most: float) -> None:
-    if len(values) != 2 or not least <= values[0] <= values[1] <= most:
-        shown = ",".join(f"{value:g}" for value in values)
-        raise UserError(f"{flag(name, shown)} is no range within {least:g} to {most:g}; give LOWEST,HIGHEST.")
 
 
 def _require_validation(training_set: TrainingSet) -> None:
@@ -189,7 +74,19 @@ def _made_for(config: SweepConfig, training_set: TrainingSet) -> dict[str, Any]:
     """Returns the settings and data that all trials of a study share."""
     from train.sweep.study import as_values
 
-    names = ("dense", "components", "batch", "epochs", "patience", "first_rung", "factor", "seed", "sampler", "points")
+    names = (
+        "dense",
+        "start",
+        "components",
+        "batch",
+        "epochs",
+        "patience",
+        "first_rung",
+        "factor",
+        "seed",
+        "sampler",
+        "points",
+    )
     parts = repr(
         [
             (record.id, part)
@@ -221,7 +118,6 @@ def try_group(config: SweepConfig, group: "Group", count: int) -> "dict[int, Hea
     """Runs trials of one shape until the study has `count`; returns the progress of the best of them, by number."""
     start_keras()
     from train.heads.memory import out_of_memory, slots_that_fit
-    from train.heads.training import usable_components
     from train.sweep.study import Trials, open_study
 
     training_set, first = _training_set(config), config.fit_config(group, config.seed)
@@ -229,7 +125,7 @@ def try_group(config: SweepConfig, group: "Group", count: int) -> "dict[int, Hea
     trials = Trials(study, config.study_config(), config.space, group, count)
     if config.storage is None or config.adopt:
         trials.adopt()
-    inputs = training_set.inputs(usable_components(first.head_config, config.components))
+    inputs = inputs_of(first, training_set)
     slots = slots_that_fit(min(config.places, count), first.head_config, inputs, config.batch)
     best: dict[int, HeadProgress] = {}
     while True:
@@ -298,7 +194,7 @@ class _Watched:
 
 def _result(progress: "HeadProgress", seed: int, reals: int, fakes: int) -> dict[str, Any]:
     result = {"seed": seed, "epochs": progress.epochs, "best_epoch": progress.best, "reason": progress.broken}
-    if not progress.best:
+    if progress.best is None:
         return result
     auc = progress.best_value("val_auc")
     error = auc_error(auc, reals, fakes)

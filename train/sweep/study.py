@@ -29,6 +29,8 @@ Group = dict[str, Any]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 MADE_FOR, RESULT = "made_for", "result"
 START_UP = 10
+EARLIER = {"start": "nothing"}
+"""What the trials of studies have in common that were made before there was a choice."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def open_study(config: StudyConfig, made_for: Mapping[str, Any], sampler: optuna
     wanted = json.loads(json.dumps(made_for))
     if stored is None:
         study.set_user_attr(MADE_FOR, wanted)
-    elif stored != wanted:
+    elif (stored := EARLIER | stored) != wanted:
         difference = _difference(stored, wanted)
         raise UserError(f"the study {config.name} was made for {difference}; choose another {flag('name')}.")
     return study

@@ -1,17 +1,21 @@
 """Heads: masked, normalised on train only, repeatable, and able to learn what is there."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
 from cache.schema import FRAMES, UserError
 from tests.stores import WIDTH
-from train.data.baseline import baseline_probabilities, pool
+from train.data.baseline import Baseline, fit_baseline
 from train.data.batches import Clips, FeatureBatches, balanced_weights
 from train.data.inputs import frame_statistics, prepare
-from train.heads.architectures import HEADS, HeadConfig, build_head
+from train.heads.architectures import HEADS, HeadConfig, build_head, is_fixed, parse_head
+from train.heads.stack import draw_weights
 from train.heads.training import (
     HeadJob,
+    HeadProgress,
     LearnConfig,
     finished_head,
     learn_many,
@@ -35,9 +39,14 @@ def small(name: str) -> HeadConfig:
     return HeadConfig(name, units=8, dense=8)
 
 
+def baseline_of(clips: Clips, train: np.ndarray) -> Baseline:
+    """The baseline where each person has four clips."""
+    return fit_baseline(clips, train, [f"id{row // 4}" for row in range(len(clips.labels))])
+
+
 def learn(shape: HeadConfig, config: LearnConfig, clips: Clips, train: np.ndarray, val: np.ndarray):
     """One head and its losses, trained alone."""
-    inputs = prepare(clips, train, 0)
+    inputs = prepare(clips, train, 0, baseline_of(clips, train) if shape.start == "baseline" else None)
     ((_, progress),) = learn_many([HeadJob(shape, config)], inputs, train, val, slots=1)
     require_numbers(progress, config)
     return finished_head(shape, progress, inputs), progress.history
@@ -119,14 +128,6 @@ def test_class_weights_are_those_of_train_in_both_losses():
     assert (weights * losses).mean() != pytest.approx(losses.mean(), rel=1e-3)
 
 
-def test_the_baseline_does_not_look_at_clips_outside_train():
-    clips, train = clips_of(strength=0.2), np.arange(60)
-    other = Clips(np.concatenate([clips.features[:60], clips.features[60:] * 3]), clips.mask, clips.labels.copy())
-    other.labels[60:] = 1 - other.labels[60:]
-    found, again = (baseline_probabilities(given, train, train) for given in (clips, other))
-    np.testing.assert_array_equal(found, again)
-
-
 def test_without_validation_the_epochs_are_fixed():
     clips = clips_of()
     _, history = learn(small("mean"), QUICK, clips, np.arange(96), np.arange(0))
@@ -175,22 +176,88 @@ def test_balanced_weights_make_both_classes_count_the_same():
     assert weights.mean() == pytest.approx(1)
 
 
-def test_pooling_ignores_padding():
-    clips = clips_of(6)
-    pooled = pool(clips.features, clips.mask)
-    frames = clips.features[0][clips.mask[0]].astype(np.float64)
-    np.testing.assert_allclose(pooled[0], [*frames.mean(0), *frames.std(0)])
-    other = np.where(clips.mask[..., None], clips.features, np.float16(9))
-    np.testing.assert_array_equal(pool(other, clips.mask), pooled)
+@EVERY
+@pytest.mark.parametrize("differences", [False, True])
+def test_epoch_0_of_a_head_that_starts_from_the_baseline_is_the_baseline(name, differences):
+    clips, train = clips_of(strength=0.3), np.arange(60)
+    shape = replace(small(name), start="baseline", differences=differences)
+    inputs = prepare(clips, train, 0, baseline_of(clips, train))
+    drawn = draw_weights(build_head(shape, WIDTH), np.random.default_rng(1))
+    head = finished_head(shape, HeadProgress(0, best=0, weights=drawn), inputs)
+    found, expected = predict(head, clips, np.arange(96)), baseline_of(clips, train).probabilities(np.arange(96))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert expected.std() > 0.1
 
 
-def test_the_baseline_learns_from_train_and_refuses_what_is_no_number():
-    clips, rows = clips_of(), np.arange(96)
-    found = baseline_probabilities(clips, rows[:60], rows[60:])
-    assert ((found > 0.5) == clips.labels[60:]).mean() > 0.85
-    clips.features[7, 0, 0] = np.inf
-    with pytest.raises(UserError, match="features of 1 clips are not all finite"):
-        baseline_probabilities(clips, rows[:60], rows[60:])
+def test_epoch_0_is_the_baseline_with_many_features_far_from_zero():
+    random = np.random.default_rng(0)
+    labels = np.arange(80) % 2
+    features = random.gamma(1, 30, 2048) + random.normal(0.1 * labels[:, None, None], 2, (80, FRAMES, 2048))
+    clips, rows = Clips(features.astype(np.float16), np.ones((80, FRAMES), bool), labels), np.arange(80)
+    baseline, shape = baseline_of(clips, rows[:60]), replace(small("mean"), start="baseline")
+    inputs = prepare(clips, rows[:60], 0, baseline)
+    head = finished_head(shape, HeadProgress(0, best=0), inputs)
+    head.get_layer("branch").set_weights([np.zeros((8, 1)), np.zeros(1)])
+    np.testing.assert_allclose(predict(head, clips, rows), baseline.probabilities(rows), rtol=0, atol=1e-6)
+
+
+def shuffled(seed: int) -> Clips:
+    """Clips that show who is in them, with labels that were dealt to people by chance."""
+    random = np.random.default_rng(seed)
+    labels = np.repeat(random.permutation(np.arange(48) % 2), 4)
+    people = np.repeat(random.normal(0, 1, (48, WIDTH)), 4, axis=0)
+    features = people[:, None] + random.normal(0, 0.5, (192, FRAMES, WIDTH))
+    return Clips(features.astype(np.float16), np.ones((192, FRAMES), bool), labels)
+
+
+@pytest.mark.parametrize("name", ["lstm", "mean"])
+def test_with_labels_shuffled_by_person_a_head_ends_at_its_baseline(name):
+    rows, gains = np.arange(192), []
+    for seed in range(4):
+        clips = shuffled(seed)
+        head, history = learn(replace(small(name), start="baseline"), QUICK, clips, rows[:96], rows[96:144])
+        best = int(np.argmin(history["val_loss"]))
+        if best == 0:
+            expected = baseline_of(clips, rows[:96]).probabilities(rows)
+            np.testing.assert_allclose(predict(head, clips, rows), expected, rtol=0, atol=1e-6)
+        gains.append(history["val_loss"][0] - history["val_loss"][best])
+    print(name, gains)
+    assert gains.count(0) >= 2
+    assert max(gains) < 0.05
+
+
+def test_a_head_is_never_worse_than_its_baseline_on_validation():
+    clips, rows = clips_of(strength=0.3), np.arange(96)
+    wild = LearnConfig(1.0, 16, 6, 6, 3, True, 0)
+    head, history = learn(replace(small("lstm"), start="baseline"), wild, clips, rows[:60], rows[60:])
+    assert min(history["val_loss"][1:]) > history["val_loss"][0]
+    expected = baseline_of(clips, rows[:60]).probabilities(rows)
+    np.testing.assert_allclose(predict(head, clips, rows), expected, rtol=0, atol=1e-6)
+
+
+def test_a_head_adds_to_its_baseline_what_only_time_shows():
+    """Fakes flicker: their frames differ in turn from a mean that says nothing."""
+    clips, rows = clips_of(192, strength=0), np.arange(192)
+    flicker = np.where(np.arange(FRAMES) % 2, 1, -1)[:, None] * clips.labels[:, None, None]
+    flickering = Clips((clips.features + flicker).astype(np.float16), clips.mask, clips.labels)
+    config = LearnConfig(1e-2, 16, 30, 8, 3, True, 0)
+    shape = HeadConfig("lstm", units=16, dense=8, differences=True, start="baseline")
+    head, _ = learn(shape, config, flickering, rows[:120], rows[120:150])
+    called = predict(head, flickering, rows[150:]) > 0.5
+    baseline = baseline_of(flickering, rows[:120]).probabilities(rows[150:]) > 0.5
+    assert (called == clips.labels[150:]).mean() > 0.9 > 0.75 > (baseline == clips.labels[150:]).mean()
+
+
+def test_the_baseline_inside_a_head_is_never_trained():
+    head = build_head(replace(small("lstm"), start="baseline"), WIDTH)
+    assert not [weight.path for weight in head.trainable_weights if is_fixed(weight.path)]
+    assert [weight.path for weight in head.weights if weight.path.startswith("baseline/")]
+
+
+def test_runs_from_before_there_was_a_start_begin_from_nothing():
+    assert parse_head({"head": "gru"}, "config.json").start == "nothing"
+    with pytest.raises(UserError, match="cannot start from 'code'"):
+        parse_head({"head": "gru", "start": "code"}, "config.json")
 
 
 def test_a_loss_that_is_no_number_ends_in_a_sentence():

@@ -8,10 +8,10 @@ import pytest
 
 from cache.schema import FRAMES
 from tests.stores import WIDTH
-from tests.train.heads.test_architectures import clips_of
+from tests.train.heads.test_architectures import baseline_of, clips_of
 from train.data.batches import Clips, balanced_weights
 from train.data.inputs import prepare
-from train.heads.architectures import HEADS, HeadConfig, build_head
+from train.heads.architectures import HEADS, STARTS, HeadConfig, build_head
 from train.heads.stack import Stack, draw_weights
 from train.heads.stacked_layers import STACKED, forward
 from train.heads.training import HeadJob, LearnConfig, finished_head, learn_many, predict, roc_auc
@@ -20,10 +20,16 @@ ROWS = np.arange(96)
 TRAIN, VAL = ROWS[:60], ROWS[60:]
 QUICK = LearnConfig(1e-2, 16, 6, 6, 6, True, 0)
 EVERY = pytest.mark.parametrize("name", HEADS)
+QUICKLY = (("lstm", "nothing"), ("mean", "nothing"), ("mean", "baseline"))
 TRAINED = pytest.mark.parametrize(
-    "name", [name if name in ("lstm", "mean") else pytest.param(name, marks=pytest.mark.slow) for name in HEADS]
+    ("name", "start"),
+    [
+        pytest.param(name, start, marks=() if (name, start) in QUICKLY else pytest.mark.slow)
+        for name in HEADS
+        for start in STARTS
+    ],
 )
-"""All of them, too, most of them among the slow tests: training compiles each."""
+"""All of them, most of them among the slow tests: training compiles each."""
 
 
 def small(name: str, **changes) -> HeadConfig:
@@ -61,11 +67,13 @@ def test_a_stack_says_what_the_plain_heads_say(name, differences):
 
 
 @TRAINED
-def test_a_trial_in_a_stack_learns_what_it_learns_alone(name):
+def test_a_trial_in_a_stack_learns_what_it_learns_alone(name, start):
     clips = clips_of(strength=0.3)
-    inputs = prepare(clips, TRAIN, 0)
+    inputs = prepare(clips, TRAIN, 0, baseline_of(clips, TRAIN))
     jobs = [
-        HeadJob(small(name, dropout=share), replace(QUICK, learning_rate=rate, weight_decay=decay, seed=seed))
+        HeadJob(
+            small(name, dropout=share, start=start), replace(QUICK, learning_rate=rate, weight_decay=decay, seed=seed)
+        )
         for share, rate, decay, seed in ((0.0, 1e-2, 0.0, 3), (0.5, 3e-3, 0.1, 4), (0.3, 2e-2, 1.0, 5))
     ]
     together = dict(learn_many(jobs, inputs, TRAIN, VAL, 3))
@@ -74,23 +82,27 @@ def test_a_trial_in_a_stack_learns_what_it_learns_alone(name):
         for column in ("loss", "val_loss"):
             found, expected = together[job].history[column], alone[job].history[column]
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+            assert len(found) == 7 if start == "baseline" else 6
         found, expected = (
             predict(finished_head(job.head, progress[job], inputs), clips, VAL) for progress in (together, alone)
         )
         np.testing.assert_allclose(found, expected, atol=1e-4)
     losses = [together[job].history["loss"] for job in jobs]
-    assert np.abs(np.diff(losses, axis=0)).min() > 1e-4
+    assert np.abs(np.diff(losses, axis=0))[:, -6:].min() > 1e-4
 
 
 @TRAINED
-def test_training_takes_the_steps_that_keras_takes(name):
+def test_training_takes_the_steps_that_keras_takes(name, start):
     """One epoch without dropout, against the plain head under keras.optimizers.Adam on the same weighted batches."""
-    clips, config = clips_of(strength=0.3), small(name, dropout=0.0)
-    inputs = prepare(clips, TRAIN, 0)
-    job = HeadJob(config, replace(QUICK, epochs=1, patience=1))
-    ((_, progress),) = learn_many([job], inputs, TRAIN, VAL, 1)
+    clips, config = clips_of(strength=0.3), small(name, dropout=0.0, start=start)
+    baseline = baseline_of(clips, TRAIN)
+    inputs = prepare(clips, TRAIN, 0, replace(baseline, offsets=baseline.logits))  # as inside the plain head
+    job = HeadJob(config, replace(QUICK, fixed_epochs=1))
+    ((_, progress),) = learn_many([job], inputs, TRAIN, VAL[:0], 1)
     head = build_head(config, WIDTH)
     head.get_layer("normalise").set_weights([inputs.mean, inputs.variance])
+    if start == "baseline":
+        head.get_layer("baseline").set_weights(baseline.layer(inputs.mean, inputs.variance))
     drawn = draw_weights(head, np.random.default_rng([0, 0]))
     for weight in head.weights:
         if weight.path in drawn:

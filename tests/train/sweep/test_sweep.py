@@ -72,9 +72,9 @@ def test_the_best_are_runs_with_what_the_leaderboard_says(swept):
     for folder, row in zip(folders, complete, strict=False):
         found = read_results(folder)
         losses, best = found.history["val_loss"], int(row["best_epoch"])
-        assert losses[best - 1] == pytest.approx(float(row["val_loss"]), rel=1e-4)
-        assert np.nanargmin(losses) == best - 1
-        assert found.history["val_auc"][best - 1] == pytest.approx(float(row["val_auc"]), abs=1e-6)
+        assert losses[best] == pytest.approx(float(row["val_loss"]), rel=1e-4)
+        assert np.nanargmin(losses) == best
+        assert found.history["val_auc"][best] == pytest.approx(float(row["val_auc"]), abs=1e-6)
         assert found.config["config"]["seed"] == int(row["trial"])
     assert latest(runs) in folders
 
@@ -204,7 +204,7 @@ def test_where_memory_is_short_fewer_are_trained_at_once(store, tmp_path, monkey
 
 def test_slots_are_halved_until_they_fit(store, tmp_path, monkeypatch, capsys):
     config = quick(store, tmp_path, heads=("lstm",))
-    inputs, shape = _training_set(config).inputs(8), config.fit_config(config.space.groups[0], 0).head_config
+    inputs, shape = _training_set(config).inputs(8, False), config.fit_config(config.space.groups[0], 0).head_config
     each = bytes_each(shape, inputs, 32)
     monkeypatch.setattr("train.heads.memory.free_memory", lambda: 10 * each)
     assert slots_that_fit(16, shape, inputs, 32) == 4
