@@ -31,48 +31,51 @@ class Evidence:
 
 
 def find_evidence(detector: Detector, row: Row) -> Evidence:
-    """Returns the evidence in the crops of `row`; frames without a face have none."""
+    """Returns the evidence in the crops of `row`. Frames that are masked have none."""
     assert row.array is not None
-    crops, mask = row.array, mask_of(row.status)
-    frames = int((row.status != FrameStatus.PAD).sum())
-    covered = [_covered(crop) for crop in crops[:frames]]
-    if detector.engine is None:
-        return _of_crops(detector, row, covered)
-    whole = features_of(crops[None], row.regions[None], mask[None], detector.engine)[0]
-    variants = 1 + GRID * GRID
-    regions = np.repeat(row.regions[:frames], variants, axis=0)
+    judged = np.flatnonzero(mask_of(row.status))
+    covered = np.array([_covered(crop) for crop in row.array[judged]])
+    find = _in_crops if detector.engine is None else _in_features
+    frames, regions = find(detector, row, judged, covered)
+    shown = int((row.status != FrameStatus.PAD).sum())
+    evidence = Evidence(np.zeros(shown), np.zeros((shown, GRID, GRID)))
+    evidence.frames[judged], evidence.regions[judged] = frames, regions
+    return evidence
+
+
+def _in_features(
+    detector: Detector, row: Row, judged: np.ndarray, covered: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the evidence in the frames `judged`, each `covered` in (n, 17) ways; other frames stay as they are."""
+    assert detector.engine is not None
+    assert row.array is not None
+    ways = covered.shape[1]
+    whole = features_of(row.array[None], row.regions[None], mask_of(row.status)[None], detector.engine)[0]
+    regions = np.repeat(row.regions[judged], ways, axis=0)
     features = detector.engine.features(np.concatenate(covered), regions).astype(np.float16)
     arrays = np.repeat(whole[None], len(features), axis=0)
-    arrays[np.arange(len(features)), np.repeat(np.arange(frames), variants)] = features
-    drop = (_probabilities(detector, row, whole[None])[0] - _probabilities(detector, row, arrays)).reshape(
-        frames, variants
-    )
-    return Evidence(drop[:, 0], drop[:, 1:].reshape(frames, GRID, GRID))
+    arrays[np.arange(len(features)), np.repeat(judged, ways)] = features
+    drop = _probabilities(detector, row, whole[None])[0] - _probabilities(detector, row, arrays)
+    drop = drop.reshape(len(judged), ways)
+    return drop[:, 0], drop[:, 1:].reshape(-1, GRID, GRID)
+
+
+def _in_crops(detector: Detector, row: Row, judged: np.ndarray, covered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the evidence in the frames `judged`; a region is covered in all of them at once."""
+    assert row.array is not None
+    clips = np.repeat(row.array[None], len(judged) + GRID * GRID, axis=0)
+    clips[np.arange(len(judged)), judged] = covered[:, 0]
+    clips[len(judged) :, judged] = covered[:, 1:].swapaxes(0, 1)
+    batches = (clips[start : start + CLIPS] for start in range(0, len(clips), CLIPS))
+    without = np.concatenate([_probabilities(detector, row, batch) for batch in batches])
+    drop = _probabilities(detector, row, row.array[None])[0] - without
+    return drop[: len(judged)], drop[len(judged) :].reshape(1, GRID, GRID)
 
 
 def _probabilities(detector: Detector, row: Row, arrays: np.ndarray) -> np.ndarray:
     """Returns the probabilities of variants of the clip in `row`, float64 (N,)."""
     regions, masks = (np.repeat(one[None], len(arrays), axis=0) for one in (row.regions, mask_of(row.status)))
     return detector.probabilities(arrays, regions, masks)
-
-
-def _of_crops(detector: Detector, row: Row, covered: list[np.ndarray]) -> Evidence:
-    assert row.array is not None
-    crops, frames = row.array, len(covered)
-    clips = []
-    for number, variants in enumerate(covered):
-        clips.append(crops.copy())
-        clips[-1][number] = variants[0]
-    for region in range(1, 1 + GRID * GRID):
-        clips.append(crops.copy())
-        clips[-1][:frames] = [variants[region] for variants in covered]
-    without = [
-        _probabilities(detector, row, np.stack(batch))
-        for batch in (clips[start : start + CLIPS] for start in range(0, len(clips), CLIPS))
-    ]
-    drop = _probabilities(detector, row, crops[None])[0] - np.concatenate(without)
-    regions = np.repeat(drop[frames:].reshape(1, GRID, GRID), frames, axis=0)
-    return Evidence(drop[:frames], regions)
 
 
 def _covered(crop: np.ndarray) -> np.ndarray:

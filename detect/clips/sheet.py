@@ -16,8 +16,8 @@ from cache.schema import CROP_SIZE, printable
 from detect.clips.evidence import Evidence
 from detect.detector.verdict import Verdict
 
-COLOURS = {"face": "#009E73", "tracked": "#E69F00", "full_frame": "#999999", "lost": "#333333"}
-CAPTIONS = {"face": "face", "tracked": "tracked", "full_frame": "whole frame", "lost": "lost"}
+COLOURS = {"face": "#009E73", "tracked": "#E69F00", "full_frame": "#999999", "lost": "#CC79A7"}
+CAPTIONS = {"face": "face", "tracked": "tracked", "full_frame": "whole frame", "lost": "face lost"}
 FOR_FAKE, FOR_REAL = "#d55e00", "#0072b2"
 COLUMNS = 6
 CLIPS = 20
@@ -105,9 +105,13 @@ def _draw_block(block: SubFigure, judged: Judged) -> None:
             axes.set_axis_off()
             continue
         frame = verdict.frames[i]
-        axes.imshow(judged.crops[i])
-        if judged.evidence:
-            _draw_regions(axes, judged.evidence, i)
+        if frame.status == "lost":
+            axes.set(facecolor="#eeeeee", box_aspect=1)
+            axes.text(0.5, 0.5, "not judged", ha="center", va="center", transform=axes.transAxes, fontsize=9)
+        else:
+            axes.imshow(judged.crops[i])
+            if judged.evidence:
+                _draw_regions(axes, judged.evidence, i)
         axes.set_xlabel(f"{frame.seconds:.2f} s   {CAPTIONS[frame.status]}", fontsize=9)
         for spine in axes.spines.values():
             spine.set(color=COLOURS[frame.status], linewidth=3)

@@ -115,10 +115,11 @@ def describe(profile: CropProfile) -> dict[str, Any]:
         else "the clip's first twelve frames, upright",
         "crop": f"a square around the face that {profile.detector} finds: the longer side of its box plus "
         f"{profile.margin:g} of it on each edge, moved back inside the frame; in a frame without a face the box of the "
-        "nearest frame that has one; the whole frame if none has",
+        "frame before or after it; the whole frame if no frame of the clip has a face",
         "resize": "to 160 x 160, by area where that shrinks the square, else linear",
         "regions": "left, top, right and bottom of the face's box in pixels of the resized crop, rounded, 0 to 160; "
-        f"{middle} where there is no face or its box covers the whole crop, zeros where padded",
+        f"{middle} where there is no face or its box covers the whole crop, zeros where masked",
         "pixels": "uint8 RGB, 0 to 255; scaling and normalisation are inside the network",
-        "padding": "a shorter clip is filled with black crops at the end, whose mask is false",
+        "mask": "true for each frame to look at; false for a black crop in place of a frame whose face is lost, with no "
+        "box before or after it to borrow, and for the black crops that fill a clip of fewer than twelve frames",
     }

@@ -87,8 +87,11 @@ class Verdict:
 
     @property
     def note(self) -> str:
-        """What a reader has to know of a verdict that rests on one frame, "" for others."""
-        return STILL if len(self.frames) == 1 and self.probability is not None else ""
+        """What a reader has to know of a verdict that rests on fewer frames than twelve, "" for others."""
+        if self.probability is None:
+            return ""
+        lost = sum(frame.status == "lost" for frame in self.frames)
+        return STILL if len(self.frames) == 1 else f"{lost} frames without the face are not judged" if lost else ""
 
     @property
     def explanation(self) -> str:

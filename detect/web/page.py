@@ -23,6 +23,9 @@ from evaluate.page import figures
 from evaluate.page.markup import Html, details, element, items
 from extract.clips.pictures import has_picture_name
 
+LOST_GREY = 225
+"""What is shown in place of a frame that is not judged."""
+
 
 def header_html() -> Html:
     """Returns what the page is for."""
@@ -135,10 +138,11 @@ def _failure(verdict: Verdict) -> str:
 def _words(verdict: Verdict, threshold: float, run: str) -> list[Html]:
     faces, frames = sum(frame.status == "face" for frame in verdict.frames), len(verdict.frames)
     seen = f"A face was found in {faces} of {frames} frames (coverage {100 * verdict.coverage:.0f} %)"
+    lost = f" In this clip, {verdict.note}." if verdict.note else ""
     if verdict.probability is None:
         reason = "No face was found in it" if frames == 1 else f"{seen}; half of them are needed"
         return [element("p", f"{reason}."), element("p", UNDECIDED)]
-    return [*_score(verdict, threshold, run), element("p", ABOUT_STILL if frames == 1 else f"{seen}.")]
+    return [*_score(verdict, threshold, run), element("p", ABOUT_STILL if frames == 1 else f"{seen}.{lost}")]
 
 
 def _score(verdict: Verdict, threshold: float, run: str) -> list[Html]:
@@ -233,6 +237,8 @@ def _frames(frames: tuple[SeenFrame, ...], crops: np.ndarray) -> Html:
 
 def _frame(number: int, frame: SeenFrame, crop: np.ndarray) -> Html:
     time, caption = f"{frame.seconds:.2f} s", CAPTIONS[frame.status]
+    if frame.status == "lost":
+        crop = np.full_like(crop, LOST_GREY)
     picture = Html(
         f'<img src="{figures.inline_jpeg(crop)}" width="160" height="160" alt="Frame {number + 1}, {time}: {caption}" '
         f'class="{frame.status}" style="border-color:{COLOURS[frame.status]}">'
