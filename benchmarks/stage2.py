@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.measure import Result, summarise, timed
 from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
-from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord
+from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord, central_regions
 from cache.store import Store, create_store, open_writer
 from train.data.batches import Clips, FeatureBatches, balanced_weights
 from train.data.inputs import prepare
@@ -51,7 +51,8 @@ def make_features(root: Path, crops: CropProfile) -> Store:
         frames += SHIFT * label * direction * random.normal(1, 1)
         array = np.maximum(frames, 0).astype(np.float16)
         status = np.full(FRAMES, FrameStatus.FACE, np.uint8)
-        rows.append(Row(name, 1, 1, OK, "", status, np.arange(12.0), np.ones((FRAMES, 4), np.int32), array))
+        boxes, regions = np.ones((FRAMES, 4), np.int32), central_regions(status, crops.margin)
+        rows.append(Row(name, 1, 1, OK, "", status, np.arange(12.0), boxes, regions, array))
     write_manifest(store.manifest, records)
     with open_writer(store) as writer:
         writer.append(rows)

@@ -77,7 +77,8 @@ def report_damage(folder: Path) -> int:
 def export(folder: Path, out: Path) -> Path:
     """Writes the store in `folder` as `out`.npz, a plain `out`.h5 and `out`.csv (ids and labels); returns `out`.h5.
 
-    Both array files hold `features` (or `crops`), `label`, `mask`, `status`, `times` and `boxes`, one row per CSV line.
+    Both array files hold `features` (or `crops`), `label`, `mask`, `status`, `times`, `boxes` and `regions`, a row
+    for each line of the CSV.
     """
     contents = load(open_store(folder))
     if not contents.records:
@@ -100,6 +101,7 @@ def _columns(contents: Contents) -> dict[str, np.ndarray]:
         "status": contents.status,
         "times": contents.times,
         "boxes": contents.boxes,
+        "regions": contents.regions,
     }
 
 

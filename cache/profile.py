@@ -8,8 +8,9 @@ also those of the flags.
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cache.schema import CROP_SIZE, FRAMES, UserError
 
@@ -25,21 +26,48 @@ class CropProfile:
     frames: int = FRAMES
     size: int = CROP_SIZE
     no_face: str = "full_frame"
-    version: int = 3
+    version: int = 4
+
+
+class Tap(NamedTuple):
+    """Features taken from a backbone: a `statistic` of each channel of the output of `layer`, over a `region` of it.
+
+    `region` is "crop", "face" or "face-surround", the face less what lies around it. `statistic` is "mean" or "std",
+    the standard deviation.
+    """
+
+    layer: str
+    region: str
+    statistic: str
 
 
 @dataclass(frozen=True)
 class FeatureProfile:
-    """How features are made from crops. `weights` is "imagenet", "random:<seed>" or "sha256:<hash of the file>"."""
+    """How features are made from crops. `weights` is "imagenet", "random:<seed>" or "sha256:<hash of the file>".
+
+    `taps` are the features of one crop, one after another. Version 1 has none: all its features were means over the
+    crop of the one layer that belonged to the backbone's name.
+    """
 
     crops: CropProfile
     backbone: str = "resnet50"
     weights: str = "imagenet"
     precision: str = "float32"
-    version: int = 1
+    taps: tuple[Tap, ...] = ()
+    version: int = 2
 
 
 Profile = CropProfile | FeatureProfile
+
+
+def needs_regions(taps: Iterable[Tap]) -> bool:
+    """Returns whether one of `taps` looks at the face's region; else a network takes crops alone."""
+    return any(tap.region != "crop" for tap in taps)
+
+
+def uses_regions(profile: Profile) -> bool:
+    """Returns whether the faces' regions are an input of what judges crops made with `profile`."""
+    return isinstance(profile, FeatureProfile) and needs_regions(profile.taps)
 
 
 def crops_of(profile: Profile) -> CropProfile:
@@ -49,7 +77,10 @@ def crops_of(profile: Profile) -> CropProfile:
 
 def canonical_json(profile: Profile) -> str:
     """Returns `profile` as JSON with sorted keys, no spaces and shortest floats: equal profiles give equal text."""
-    return json.dumps(dataclasses.asdict(profile), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    values = dataclasses.asdict(profile)
+    if not values.get("taps"):  # older profiles, whose fingerprints stay
+        values.pop("taps", None)
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def fingerprint(profile: Profile) -> str:
@@ -62,7 +93,8 @@ def parse_profile(text: str, where: str) -> Profile:
     try:
         values = json.loads(text)
         if "crops" in values:
-            return FeatureProfile(**{**values, "crops": CropProfile(**values["crops"])})
+            taps = tuple(Tap(*tap) for tap in values.get("taps", ()))
+            return FeatureProfile(**{**values, "crops": CropProfile(**values["crops"]), "taps": taps})
         return CropProfile(**values)
     except (ValueError, TypeError) as error:
         raise UserError(f"{where} holds no profile of this version ({error}); extract into a new folder.") from None
@@ -77,4 +109,6 @@ def differences(actual: Profile, wanted: Profile) -> str:
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
     nested = values.pop("crops", {})
+    if "taps" in values:
+        values["taps"] = " + ".join(" ".join(tap) for tap in values["taps"]) or "none"
     return values | {f"crops.{name}": value for name, value in nested.items()} if nested else values

@@ -104,8 +104,10 @@ class Row:
     """The result for one video: its array, or a named failure with the reason.
 
     `status` is uint8 (12,), `times` float64 (12,) seconds from the clip's first frame (NaN where padded), `boxes` int32
-    (12, 4) as x, y, width, height in pixels of the displayed frame (zeros where there is no face). `array` holds the
-    clip's crops, uint8 (12, 160, 160, 3) RGB, or its features, float16 (12, D); None for a failure.
+    (12, 4) as x, y, width, height in pixels of the displayed frame (zeros where there is no face). `regions` is uint8
+    (12, 4), the face's box inside its crop as left, top, right, bottom in pixels of the crop: the central square where
+    there is no face, zeros where padded. `array` holds the clip's crops, uint8 (12, 160, 160, 3) RGB, or its features,
+    float16 (12, D); None for a failure.
     """
 
     id: str
@@ -116,6 +118,7 @@ class Row:
     status: np.ndarray
     times: np.ndarray
     boxes: np.ndarray
+    regions: np.ndarray
     array: np.ndarray | None
 
     @property
@@ -137,8 +140,21 @@ def failed_row(record: VideoRecord, outcome: str, reason: str) -> Row:
         status=np.zeros(FRAMES, np.uint8),
         times=np.full(FRAMES, np.nan),
         boxes=np.zeros((FRAMES, 4), np.int32),
+        regions=np.zeros((FRAMES, 4), np.uint8),
         array=None,
     )
+
+
+def central_region(margin: float) -> np.ndarray:
+    """Returns the region uint8 (4,) of a face in the middle of its crop, cut with this `margin` around its box."""
+    half = CROP_SIZE / (1 + 2 * margin) / 2
+    low, high = round(CROP_SIZE / 2 - half), round(CROP_SIZE / 2 + half)
+    return np.array([low, low, high, high], np.uint8)
+
+
+def central_regions(status: np.ndarray, margin: float) -> np.ndarray:
+    """Returns `central_region` for each frame of status (..., 12), zeros where padded: uint8 (..., 12, 4)."""
+    return central_region(margin) * mask_of(status)[..., None]
 
 
 def mask_of(status: np.ndarray) -> np.ndarray:

@@ -17,12 +17,14 @@ import numpy as np
 import xxhash
 
 from cache.files import write_bytes
-from cache.profile import Profile, canonical_json, fingerprint
-from cache.schema import FRAMES, OK, Row
+from cache.profile import CropProfile, Profile, canonical_json, crops_of, fingerprint
+from cache.schema import FRAMES, OK, Row, central_regions
 
 MAGIC = b"reelcheck shard 3\n"
 BLOCK = 512
 TEXT = h5py.string_dtype()
+FIRST_VERSION_WITH_REGIONS = 4
+"""The version of crop profiles whose shards hold the faces' regions."""
 
 
 class DamagedShard(Exception):
@@ -41,6 +43,7 @@ class ShardIndex:
     status: np.ndarray
     times: np.ndarray
     boxes: np.ndarray
+    regions: np.ndarray
 
 
 def write_shard(folder: Path, profile: Profile, rows: Sequence[Row]) -> Path:
@@ -67,7 +70,7 @@ def _write(content: io.BytesIO, profile: Profile, rows: Sequence[Row]) -> None:
         file.create_dataset("checksum", data=checksums, dtype=TEXT)
         file.create_dataset("size", data=np.array([row.size for row in rows], np.int64))
         file.create_dataset("mtime_ns", data=np.array([row.mtime_ns for row in rows], np.int64))
-        for name in ("status", "times", "boxes"):
+        for name in ("status", "times", "boxes", "regions"):
             file.create_dataset(name, data=np.stack([getattr(row, name) for row in rows]))
         if arrays:
             _write_arrays(file, np.stack(arrays))
@@ -138,6 +141,7 @@ def read_index(path: Path, profile: Profile) -> ShardIndex:
         rows = int(_member(file, "id").size or 0)
         texts = {name: _texts(file, name, rows) for name in _TEXTS}
         numbers = {name: _member(file, name, (rows, *shape))[()] for name, shape in _NUMBERS.items()}
+        numbers["regions"] = _regions(file, rows, numbers["status"], crops_of(profile))
         if done := texts["outcome"].count(OK):
             _member(file, "array", (done, FRAMES))
         keys = list(zip(texts.pop("id"), numbers.pop("size").tolist(), numbers.pop("mtime_ns").tolist(), strict=True))
@@ -146,6 +150,13 @@ def read_index(path: Path, profile: Profile) -> ShardIndex:
 
 _TEXTS = ("id", "outcome", "reason", "checksum")
 _NUMBERS = {"size": (), "mtime_ns": (), "status": (FRAMES,), "times": (FRAMES,), "boxes": (FRAMES, 4)}
+
+
+def _regions(file: h5py.File, rows: int, status: np.ndarray, crops: CropProfile) -> np.ndarray:
+    """Returns the regions of each row. Older shards have none: there every face counts as the crop's middle."""
+    if "regions" not in file and crops.version < FIRST_VERSION_WITH_REGIONS:
+        return central_regions(status, crops.margin)
+    return _member(file, "regions", (rows, FRAMES, 4))[()]
 
 
 def _texts(file: h5py.File, name: str, rows: int) -> list[str]:

@@ -56,8 +56,9 @@ class Contents:
     """All rows of a store as arrays in memory, in manifest order; N videos are `ok`.
 
     `arrays` holds features, float16 (N, 12, D), or RGB crops, uint8 (N, 12, 160, 160, 3). `status` is uint8 (N, 12),
-    `times` float64 (N, 12) seconds, `boxes` int32 (N, 12, 4) pixels; `checksums` has one text per video. `failures`
-    lists the videos that could not be used, with outcome and reason; `missing` those not extracted yet.
+    `times` float64 (N, 12) seconds, `boxes` int32 (N, 12, 4) pixels of the video, `regions` uint8 (N, 12, 4) pixels of
+    the crop (see `Row`); `checksums` has one text per video. `failures` lists the videos that could not be used, with
+    outcome and reason; `missing` those not extracted yet.
     """
 
     store: Store
@@ -66,6 +67,7 @@ class Contents:
     status: np.ndarray
     times: np.ndarray
     boxes: np.ndarray
+    regions: np.ndarray
     checksums: list[str]
     failures: list[tuple[VideoRecord, str, str]]
     missing: list[VideoRecord]
@@ -233,6 +235,7 @@ def load(store: Store, records: Sequence[VideoRecord] | None = None) -> Contents
         _column(used, "status"),
         _column(used, "times"),
         _column(used, "boxes"),
+        _column(used, "regions"),
         [index.checksum[row] for _, index, row in used],
         [(record, index.outcome[row], index.reason[row]) for record, index, row in done if index.outcome[row] != OK],
         [record for record in records if record.key not in rows],

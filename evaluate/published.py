@@ -24,7 +24,8 @@ from cache.schema import CROP_SIZE, FRAMES, TEST, TRAIN, VAL, VideoRecord
 from cache.store import MANIFEST
 from evaluate.compare.stage import CompareConfig, compare
 from evaluate.results.read import PUBLISHED
-from extract.backbones.networks import BACKBONES, identify_weights
+from extract.backbones.networks import BACKBONES
+from extract.backbones.weights import identify_weights
 from extract.config import ExtractConfig
 from extract.pipeline import extract
 from extract.readers.layouts import read_dataset

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from cache.schema import BLEND, FAKE, OK, REAL, Row, VideoRecord, mask_of
 from cache.store import Store, find_rows, read_indexes
 from extract.clips.blends import VERSION, blend, blend_random
@@ -74,9 +72,4 @@ def _blend_row(row: Row, record: VideoRecord) -> Row:
     if row.array is None:
         return row
     random = blend_random(SEED, record.source, number_of(record))
-    return replace(row, array=blend(row.array, mask_of(row.status), _regions(row), random))
-
-
-def _regions(row: Row) -> np.ndarray:
-    # TODO: row.regions
-    return getattr(row, "regions", np.tile(np.array([30, 30, 130, 130], np.uint8), (12, 1)))
+    return replace(row, array=blend(row.array, mask_of(row.status), row.regions, random))

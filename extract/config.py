@@ -9,7 +9,8 @@ from cache.commands import flag
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import UserError
 from extract.backbones.engines import EngineName, Precision
-from extract.backbones.networks import BackboneName, identify_weights
+from extract.backbones.networks import BackboneName
+from extract.backbones.weights import identify_weights
 from extract.clips.decode import Limits, Sampling
 from extract.clips.face_detectors import DetectorName, face_detector_hash
 from extract.readers.layouts import Compression, Layout

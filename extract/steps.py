@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +67,7 @@ def crop_row(record: VideoRecord, result: CroppedClip | ClipError) -> Row:
     """Returns the row of `record` with its crops, or with its failure."""
     if isinstance(result, ClipError):
         return failed_row(record, result.outcome, result.reason)
-    return Row(*record.key, OK, "", result.status, result.times, result.boxes, result.crops)
+    return Row(*record.key, OK, "", result.status, result.times, result.boxes, result.regions, result.crops)
 
 
 def rows_from_store(stored: Sequence[StoredRow]) -> Iterator[Row]:
@@ -82,7 +82,7 @@ def _stored_rows(index: ShardIndex, rows: Sequence[int]) -> Iterator[Row]:
     done = [row for row in sorted(rows) if index.outcome[row] == OK]
     arrays = read_arrays(index, done, (FRAMES, CROP_SIZE, CROP_SIZE, 3), np.dtype(np.uint8))
     for row in sorted(rows):
-        columns = (index.status[row], index.times[row], index.boxes[row])
+        columns = (index.status[row], index.times[row], index.boxes[row], index.regions[row])
         array = next(arrays) if index.outcome[row] == OK else None
         yield Row(*index.keys[row], index.outcome[row], index.reason[row], *columns, array)
 
@@ -113,14 +113,18 @@ def _features_of(rows: Sequence[Row], engine: Engine, clock: Clock) -> Iterator[
     if read:
         with clock.timed("backbone"):
             crops = np.stack([row.array for row in read])  # pyright: ignore[reportCallIssue, reportArgumentType]
-            features = iter(features_of(crops, mask_of(np.stack([row.status for row in read])), engine))
+            regions, masks = np.stack([row.regions for row in read]), mask_of(np.stack([row.status for row in read]))
+            features = iter(features_of(crops, regions, masks, engine))
     for row in rows:
         array = None if row.array is None else next(features)
-        yield Row(*row.key, row.outcome, row.reason, row.status, row.times, row.boxes, array)
+        yield replace(row, array=array)
 
 
-def features_of(crops: np.ndarray, masks: np.ndarray, engine: Engine) -> np.ndarray:
-    """Returns the features float16 (N, 12, D) of crops uint8 (N, 12, 160, 160, 3) with masks bool (N, 12)."""
-    flat = engine.features(crops.reshape(-1, *crops.shape[2:])).astype(np.float16)
+def features_of(crops: np.ndarray, regions: np.ndarray, masks: np.ndarray, engine: Engine) -> np.ndarray:
+    """Returns the features float16 (N, 12, D) of N clips.
+
+    Takes crops uint8 (N, 12, 160, 160, 3), regions of the faces in them uint8 (N, 12, 4) and masks bool (N, 12).
+    """
+    flat = engine.features(crops.reshape(-1, *crops.shape[2:]), regions.reshape(-1, 4)).astype(np.float16)
     # A padded frame has no features, although the network gives some for black.
     return flat.reshape(*crops.shape[:2], -1) * masks[:, :, None]

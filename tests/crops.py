@@ -9,15 +9,21 @@ import numpy as np
 
 from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
-from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, VideoRecord, mask_of
+from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, VideoRecord, central_regions, mask_of
 from cache.store import ORIGIN, Store, create_store, find_rows, open_writer, read_indexes
 from extract.backbones.engines import make_engine
+from extract.backbones.networks import BACKBONES
 from extract.clips.face_detectors import face_detector_hash
 from extract.steps import Clock, rows_from_store, rows_with_features
 from tests.stores import pairs
 from train.fit import FitConfig, fit
 
-PROFILE = FeatureProfile(CropProfile(detector_file=face_detector_hash("haar", None)), "mobilenetv2", "random:0")
+PROFILE = FeatureProfile(
+    CropProfile(detector_file=face_detector_hash("haar", None)),
+    "mobilenetv2",
+    "random:0",
+    taps=BACKBONES["mobilenetv2"].taps,
+)
 RECORDS = pairs(people=6, clips=1, tested=2)
 """Twelve clips: six real, six fake, a third of them to test on."""
 
@@ -39,7 +45,8 @@ def write_crops(root: Path, records: Sequence[VideoRecord] = RECORDS) -> Store:
         frames = 5 if number % 4 == 3 else FRAMES
         status = np.array([FrameStatus.FACE] * frames + [FrameStatus.PAD] * (FRAMES - frames), np.uint8)
         boxes, times = np.ones((FRAMES, 4), np.int32), np.arange(FRAMES, dtype=np.float64)
-        rows.append(Row(*record.key, OK, "", status, times, boxes, draw_crops(random, record.label, frames)))
+        regions = central_regions(status, PROFILE.crops.margin)
+        rows.append(Row(*record.key, OK, "", status, times, boxes, regions, draw_crops(random, record.label, frames)))
     with open_writer(store) as writer:
         # Shards do not lie in the manifest's order.
         writer.append(rows[1::2])

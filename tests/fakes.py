@@ -14,7 +14,9 @@ class FakeEngine:
         self.batch = batch or 24
         self.size = BACKBONES[name].features
 
-    def features(self, crops: np.ndarray) -> np.ndarray:
+    def features(self, crops: np.ndarray, regions: np.ndarray) -> np.ndarray:
+        assert regions.shape == (len(crops), 4)
+        assert regions.dtype == np.uint8
         FakeEngine.crops += len(crops)
         # Black gives 1, as a network gives something for anything.
         rows = crops.reshape(len(crops), crops.shape[1], -1).mean(axis=2, dtype=np.float32) + 1

@@ -28,6 +28,7 @@ from extract.pipeline import extract
 from extract.readers.celeb_df import read_celeb_df
 from tests import ROOT
 from tests.clips import write_sound
+from tests.stores import clip_row
 from train.end_to_end.cnn3d import Cnn3dConfig, train_cnn3d
 from train.end_to_end.finetune import FinetuneConfig, finetune
 from train.fit import FitConfig, fit
@@ -110,13 +111,13 @@ def test_without_validation_there_is_no_calibrated_probability(run_folder, data,
 
 def test_padding_says_nothing_of_a_short_clip(run_folder):
     detector, random = open_detector(run_folder), np.random.default_rng(0)
-    features = random.normal(0, 1, (FRAMES, 1280)).astype(np.float16)
+    features = random.normal(0, 1, (FRAMES, 960)).astype(np.float16)
     other = features.copy()
     other[5:] = 9
     status = np.array([1] * 5 + [0] * 7, np.uint8)
-    assert detector.probability(features, status) == pytest.approx(detector.probability(other, status), abs=1e-6)
-    whole = np.ones(FRAMES, np.uint8)
-    assert abs(detector.probability(features, whole) - detector.probability(other, whole)) > 1e-4
+    one, another = (detector.probability(clip_row(array, status)) for array in (features, other))
+    assert one == pytest.approx(another, abs=1e-6)
+    assert abs(detector.probability(clip_row(features)) - detector.probability(clip_row(other))) > 1e-4
 
 
 def test_json_tells_times_boxes_and_what_each_frame_shows(capsys, run_folder, data):

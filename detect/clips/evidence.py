@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cache.schema import CROP_SIZE
+from cache.schema import CROP_SIZE, Row, mask_of
 from detect.detector.verdict import Detector
 from extract.steps import features_of
 
@@ -30,23 +30,35 @@ class Evidence:
     regions: np.ndarray
 
 
-def find_evidence(detector: Detector, crops: np.ndarray, frames: int) -> Evidence:
-    """Returns the evidence in crops uint8 (12, 160, 160, 3), of which the first `frames` are not padding."""
-    mask = np.arange(len(crops)) < frames
+def find_evidence(detector: Detector, row: Row) -> Evidence:
+    """Returns the evidence in the crops of `row`."""
+    assert row.array is not None
+    crops, mask = row.array, mask_of(row.status)
+    frames = int(mask.sum())
     covered = [_covered(crop) for crop in crops[:frames]]
     if detector.engine is None:
-        return _of_crops(detector, crops, mask, covered)
-    whole = features_of(crops[None], mask[None], detector.engine)[0]
-    features = detector.engine.features(np.concatenate(covered)).astype(np.float16)
+        return _of_crops(detector, row, covered)
+    whole = features_of(crops[None], row.regions[None], mask[None], detector.engine)[0]
+    variants = 1 + GRID * GRID
+    regions = np.repeat(row.regions[:frames], variants, axis=0)
+    features = detector.engine.features(np.concatenate(covered), regions).astype(np.float16)
     arrays = np.repeat(whole[None], len(features), axis=0)
-    arrays[np.arange(len(features)), np.repeat(np.arange(frames), 1 + GRID * GRID)] = features
-    without = detector.probabilities(arrays, np.repeat(mask[None], len(arrays), axis=0))
-    drop = (float(detector.probabilities(whole[None], mask[None])[0]) - without).reshape(frames, 1 + GRID * GRID)
+    arrays[np.arange(len(features)), np.repeat(np.arange(frames), variants)] = features
+    drop = (_probabilities(detector, row, whole[None])[0] - _probabilities(detector, row, arrays)).reshape(
+        frames, variants
+    )
     return Evidence(drop[:, 0], drop[:, 1:].reshape(frames, GRID, GRID))
 
 
-def _of_crops(detector: Detector, crops: np.ndarray, mask: np.ndarray, covered: list[np.ndarray]) -> Evidence:
-    frames = len(covered)
+def _probabilities(detector: Detector, row: Row, arrays: np.ndarray) -> np.ndarray:
+    """Returns the probabilities of variants of the clip in `row`, float64 (N,)."""
+    regions, masks = (np.repeat(one[None], len(arrays), axis=0) for one in (row.regions, mask_of(row.status)))
+    return detector.probabilities(arrays, regions, masks)
+
+
+def _of_crops(detector: Detector, row: Row, covered: list[np.ndarray]) -> Evidence:
+    assert row.array is not None
+    crops, frames = row.array, len(covered)
     clips = []
     for number, variants in enumerate(covered):
         clips.append(crops.copy())
@@ -55,10 +67,10 @@ def _of_crops(detector: Detector, crops: np.ndarray, mask: np.ndarray, covered: 
         clips.append(crops.copy())
         clips[-1][:frames] = [variants[region] for variants in covered]
     without = [
-        detector.probabilities(np.stack(batch), np.repeat(mask[None], len(batch), axis=0))
+        _probabilities(detector, row, np.stack(batch))
         for batch in (clips[start : start + CLIPS] for start in range(0, len(clips), CLIPS))
     ]
-    drop = float(detector.probabilities(crops[None], mask[None])[0]) - np.concatenate(without)
+    drop = _probabilities(detector, row, crops[None])[0] - np.concatenate(without)
     regions = np.repeat(drop[frames:].reshape(1, GRID, GRID), frames, axis=0)
     return Evidence(drop[:frames], regions)
 

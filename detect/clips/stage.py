@@ -84,7 +84,7 @@ def judge_clips(detector: Detector, clips: Sequence[Clip], config: DetectConfig)
             yield [(failed(clip.name, "missing", clip.reason), None)]
     names = {str(clip.path): clip.name for clip in clips if not clip.reason}
     for judged in detector.judge(list(map(Path, names)), config.options, workers=config.workers):
-        yield [(replace(verdict, clip=names[verdict.clip]), crops) for verdict, crops in judged]
+        yield [(replace(verdict, clip=names[verdict.clip]), row) for verdict, row in judged]
 
 
 @contextlib.contextmanager
@@ -100,12 +100,12 @@ def _drawing(detector: Detector, config: DetectConfig) -> Iterator[Callable[[lis
     plain, explained = (Sheets(path) if path else None for path in (config.show, config.explain))
 
     def draw(judged: list[VerdictAndCrops]) -> None:
-        for verdict, crops in judged:
+        for verdict, row in judged:
+            crops = row and row.array
             if plain:
                 plain.add(Judged(verdict, crops))
             if explained:
-                scored = crops is not None and verdict.probability is not None
-                evidence = find_evidence(detector, crops, len(verdict.frames)) if scored else None  # pyright: ignore[reportArgumentType]
+                evidence = find_evidence(detector, row) if row and verdict.probability is not None else None
                 explained.add(Judged(verdict, crops, evidence))
 
     yield draw

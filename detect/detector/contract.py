@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from cache.commands import command, flag
 from cache.profile import CropProfile, Profile, crops_of, fingerprint, parse_profile
-from cache.schema import UserError
+from cache.schema import UserError, central_region
 from evaluate.stats.calibration import Temperature
 
 CONTRACT = "contract.json"
@@ -107,6 +107,7 @@ def read_contract(folder: Path) -> Contract:
 
 def describe(profile: CropProfile) -> dict[str, Any]:
     """Returns the preprocessing in words, for readers who write it again in another language."""
+    middle = ", ".join(map(str, central_region(profile.margin)))
     return {
         "sampling": "the frames on display at the middles of twelve equal spans of the clip, by timestamp, upright; a "
         "clip of twelve frames or fewer gives all of them"
@@ -116,6 +117,8 @@ def describe(profile: CropProfile) -> dict[str, Any]:
         f"{profile.margin:g} of it on each edge, moved back inside the frame; in a frame without a face the box of the "
         "nearest frame that has one; the whole frame if none has",
         "resize": "to 160 x 160, by area where that shrinks the square, else linear",
+        "regions": "left, top, right and bottom of the face's box in pixels of the resized crop, rounded, 0 to 160; "
+        f"{middle} where there is no face or its box covers the whole crop, zeros where padded",
         "pixels": "uint8 RGB, 0 to 255; scaling and normalisation are inside the network",
         "padding": "a shorter clip is filled with black crops at the end, whose mask is false",
     }

@@ -94,7 +94,7 @@ def build_networks(folder: Path, weights: str | None = None) -> dict[str, "keras
     The detector takes crops and mask. A run that takes crops directly has a detector alone. A UserError for an
     ensemble.
     """
-    from extract.backbones.networks import build_backbone
+    from extract.backbones.networks import backbone_of, build_backbone
     from train.end_to_end.cnn3d import load_cnn3d
     from train.end_to_end.finetune import join
     from train.runs.folder import ENSEMBLE
@@ -106,12 +106,12 @@ def build_networks(folder: Path, weights: str | None = None) -> dict[str, "keras
     if not isinstance(profile, FeatureProfile):
         return {"detector": load_cnn3d(folder, config)}
     run = read_run(folder)
-    backbone, head = build_backbone(profile.backbone, _weights(run, weights)), load_head(run, profile)
+    backbone, head = build_backbone(backbone_of(profile), _weights(run, weights)), load_head(run, profile)
     return {"detector": join(backbone, head), "backbone": backbone, "head": head}
 
 
 def _weights(run: "Run", moved_to: str | None) -> str:
-    from extract.backbones.networks import require_weights
+    from extract.backbones.weights import require_weights
 
     weights = moved_to or run.weights
     require_weights(weights, run.profile.weights, run.folder)
@@ -119,10 +119,11 @@ def _weights(run: "Run", moved_to: str | None) -> str:
 
 
 def _feature_scorer(run: "Run", weights: str | None) -> FeatureScorer:
+    from extract.backbones.networks import backbone_of
     from train.runs.load import load_head
 
     # Keras, which the head needs anyway: converting to a faster engine takes longer than judging a few clips.
-    engine = _engine(run.profile.backbone, _weights(run, weights), run.profile.precision)
+    engine = _engine(backbone_of(run.profile), _weights(run, weights), run.profile.precision)
     return FeatureScorer(engine, as_network(load_head(run, run.profile)), fingerprint(run.profile))
 
 

@@ -27,8 +27,11 @@ class Scorer(Protocol):
     input_kind: str
     engine: Engine | None
 
-    def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        """Returns the probabilities of fake, float64 (N,), of N clips' features or crops with masks bool (N, 12)."""
+    def probabilities(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of fake, float64 (N,), of N clips' features or crops.
+
+        `regions` uint8 (N, 12, 4) are the faces in the crops, `masks` bool (N, 12) the frames that exist.
+        """
         ...
 
 
@@ -40,8 +43,9 @@ class FeatureScorer:
         self.input_kind = input_kind
         self._head = head
 
-    def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        """Returns float64 (N,) for features float16 (N, 12, D) and masks bool (N, 12)."""
+    def probabilities(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Returns float64 (N,) for features float16 (N, 12, D), in which the regions are contained, and masks."""
+        del regions
         return _run(self._head, {"features": arrays.astype(np.float32), "mask": masks})
 
 
@@ -51,12 +55,13 @@ class CropScorer:
     input_kind = CROPS
     engine: Engine | None = None
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
+    def __init__(self, network: Network, regions: bool = False) -> None:
+        """`regions` says whether the network has an input for the faces' regions."""
+        self._network, self._regions = network, regions
 
-    def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        """Returns float64 (N,) for crops uint8 (N, 12, 160, 160, 3) and masks bool (N, 12)."""
-        return _run(self._network, {"crops": arrays, "mask": masks})
+    def probabilities(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Returns float64 (N,) for crops uint8 (N, 12, 160, 160, 3), their regions and masks."""
+        return _run(self._network, {"crops": arrays, "mask": masks} | ({"regions": regions} if self._regions else {}))
 
 
 class EnsembleScorer:
@@ -69,14 +74,15 @@ class EnsembleScorer:
         """`mixture` turns the members' probabilities (M, N) into those of the ensemble, (N,)."""
         self._members, self._mixture = members, mixture
 
-    def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        """Returns float64 (N,) for crops uint8 (N, 12, 160, 160, 3) and masks bool (N, 12)."""
+    def probabilities(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Returns float64 (N,) for crops uint8 (N, 12, 160, 160, 3), their regions and masks."""
         inputs: dict[str, np.ndarray] = {}
         for member in self._members:
             if member.input_kind not in inputs:
-                inputs[member.input_kind] = features_of(arrays, masks, member.engine) if member.engine else arrays
+                made = features_of(arrays, regions, masks, member.engine) if member.engine else arrays
+                inputs[member.input_kind] = made
         return self._mixture(
-            np.array([member.probabilities(inputs[member.input_kind], masks) for member in self._members])
+            np.array([member.probabilities(inputs[member.input_kind], regions, masks) for member in self._members])
         )
 
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from cache.commands import command
 from cache.keras_start import quiet_stderr
-from cache.profile import fingerprint
+from cache.profile import fingerprint, uses_regions
 from cache.schema import FRAMES, UserError
 from detect.detector.contract import PORTABLE, read_contract
 from detect.detector.networks import CropScorer, FeatureScorer, Network
 from detect.detector.verdict import Detector
-from extract.backbones.engines import Engine
+from extract.backbones.engines import Engine, Run
 
 
 def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
@@ -26,13 +26,19 @@ def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
             f"{command('export', format='onnx')} writes one that it does."
         )
     loaded = {name: load_network(path, contract.format) for name, path in contract.files.items() if name != "detector"}
+    with_regions = uses_regions(contract.profile)
     if "backbone" in loaded and "head" in loaded:
-        backbone = loaded["backbone"]
-        engine = Engine(lambda crops: backbone({"crops": crops}), FRAMES, contract.format)
+        engine = Engine(_on_frames(loaded["backbone"], with_regions), FRAMES, contract.format)
         scorer = FeatureScorer(engine, loaded["head"], fingerprint(contract.profile))
     else:
-        scorer = CropScorer(load_network(contract.files["detector"], contract.format))
+        scorer = CropScorer(load_network(contract.files["detector"], contract.format), with_regions)
     return Detector(contract.crops, scorer, contract.temperature, detector_file or contract.detector_file)
+
+
+def _on_frames(backbone: Network, with_regions: bool) -> Run:
+    if not with_regions:
+        return lambda crops, _: backbone({"crops": crops})
+    return lambda crops, regions: backbone({"crops": crops, "regions": regions})
 
 
 def load_network(path: Path, format: str) -> Network:

@@ -105,8 +105,8 @@ def failed(clip: str, outcome: str, reason: str) -> Verdict:
     return Verdict(clip, "Failed", None, None, 0.0, reason, (), outcome=outcome)
 
 
-VerdictAndCrops = tuple[Verdict, np.ndarray | None]
-"""A verdict and the crops it rests on, uint8 (12, 160, 160, 3), None where the clip failed."""
+VerdictAndCrops = tuple[Verdict, Row | None]
+"""A verdict and the row with the crops that it rests on, None where the clip failed."""
 
 
 class Detector:
@@ -156,7 +156,7 @@ class Detector:
                 timeline.append(self._window_score(row, crops.span))
             else:
                 verdict = self.verdict(str(clips[int(row.id)]), row, options.threshold)
-                people.append((replace(verdict, face=len(people) + 1), crops.array))
+                people.append((replace(verdict, face=len(people) + 1), crops.row))
             if crops.is_last:
                 yield [(replace(people[0][0], timeline=tuple(timeline)), people[0][1]), *people[1:]]
                 people, timeline = [], []
@@ -207,7 +207,7 @@ class Detector:
                 pieces += zip(result.windows, result.spans, strict=True)
             for count, (piece, span) in enumerate(pieces, start=1):
                 row = row_of(number, piece)
-                pending.append(_PendingRow(span, count == len(pieces), row.array))
+                pending.append(_PendingRow(span, count == len(pieces), row))
                 yield row
 
     def with_features(self, rows: Iterable[Row]) -> Iterator[Row]:
@@ -224,26 +224,28 @@ class Detector:
             reason = f"a face was found in {round(coverage * frames)} of {frames} frames; half of them are needed"
             reason = "no face was found in its only frame" if frames == 1 else reason
             return Verdict(clip, "Undecided", None, None, coverage, reason, _seen_frames(row))
-        probability = self.probability(row.array, row.status)
+        probability = self.probability(row)
         verdict = "Fake" if probability >= threshold else "Real"
         return Verdict(clip, verdict, probability, self.calibrated(probability), coverage, "", _seen_frames(row))
 
     def _window_score(self, row: Row, span: "_Span") -> WindowScore:
         assert row.array is not None
         coverage = float(coverage_of(row.status))
-        probability = self.probability(row.array, row.status) if coverage >= LEAST_COVERAGE else None
+        probability = self.probability(row) if coverage >= LEAST_COVERAGE else None
         return WindowScore(round(span[0], 3), round(span[1], 3), probability, coverage)
 
-    def probability(self, array: np.ndarray, status: np.ndarray) -> float:
-        """Returns the probability of fake of one clip with frame status uint8 (12,).
+    def probability(self, row: Row) -> float:
+        """Returns the probability of fake of the clip in `row`, whose array is what the scorer takes."""
+        assert row.array is not None
+        return float(self.probabilities(row.array[None], row.regions[None], mask_of(row.status)[None])[0])
 
-        `array` is what the scorer takes: features float16 (12, D), or crops uint8 (12, 160, 160, 3).
+    def probabilities(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of fake, float64 (N,), of N clips.
+
+        `arrays` is what the scorer takes: features float16 (N, 12, D), or crops uint8 (N, 12, 160, 160, 3). `regions`
+        uint8 (N, 12, 4) are the faces in the crops, `masks` bool (N, 12) the frames that exist.
         """
-        return float(self.probabilities(array[None], mask_of(status)[None])[0])
-
-    def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        """Returns the probabilities of fake, float64 (N,), of N such arrays with masks bool (N, 12)."""
-        return self._scorer.probabilities(arrays, masks)
+        return self._scorer.probabilities(arrays, regions, masks)
 
     def calibrated(self, probability: float) -> float | None:
         """Returns `probability` corrected by the run's temperature, None where it has none."""
@@ -255,11 +257,11 @@ _Span = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class _PendingRow:
-    """A row on its way through the backbone: its window's `span`, if any, and whether it is its clip's last one."""
+    """A row of crops on its way through the backbone: its window's `span`, if any, and whether it ends its clip."""
 
     span: "_Span | None"
     is_last: bool
-    array: np.ndarray | None
+    row: Row
 
 
 def require_threshold(threshold: float) -> None:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cache.profile import uses_regions
 from cache.schema import CROP_SIZE, FRAMES, mask_of
 from detect.detector.networks import Network
 from detect.detector.portable import load_network
-from detect.export.formats import Clips, read_network
+from detect.export.formats import Clips, backbone_inputs, each_clip, read_network
 
 if TYPE_CHECKING:
     from evaluate.results.read import Results
@@ -23,10 +24,10 @@ InputsAndOutput = tuple[dict[str, np.ndarray], np.ndarray]
 """The inputs of one clip, and what the run's own network gives for them."""
 
 
-def kept_crops(results: "Results", parts: Sequence[str], most: int) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-    """Returns the kept crops (N, 12, 160, 160, 3) of `most` clips of `parts`, spread over them, masks and labels.
+def kept_clips(results: "Results", parts: Sequence[str], most: int) -> tuple[Clips | None, np.ndarray]:
+    """Returns the kept crops of `most` clips of `parts`, spread over them, as a detector takes them, and labels.
 
-    None in place of crops where none were kept.
+    None in place of clips where no crops were kept.
     """
     from evaluate.results.footage import find_footage
 
@@ -36,35 +37,51 @@ def kept_crops(results: "Results", parts: Sequence[str], most: int) -> tuple[np.
     read = [(name, label, footage.pictures(name)) for name, label in chosen]
     kept = [(name, label, crops) for name, label, crops in read if crops is not None]
     if not kept:
-        return None, np.zeros((0, FRAMES), bool), np.zeros(0, np.int64)
+        return None, np.zeros(0, np.int64)
     masks = [mask_of(footage.rows[name][0].status[footage.rows[name][1]]) for name, _, _ in kept]
-    return np.stack([crops for *_, crops in kept]), np.stack(masks), np.array([label for _, label, _ in kept])
+    clips = {"crops": np.stack([crops for *_, crops in kept]), "mask": np.stack(masks)}
+    if with_regions(results):
+        clips["regions"] = np.stack([footage.regions(name) for name, _, _ in kept])
+    return clips, np.array([label for _, label, _ in kept])
 
 
-def noise() -> Clips:
+def with_regions(results: "Results") -> bool:
+    """Returns whether the run's networks take the faces' regions."""
+    from train.runs.load import read_config
+
+    return uses_regions(read_config(results.folder)[1])
+
+
+def noise(results: "Results") -> Clips:
     """Returns two clips of random pixels, for runs without kept crops."""
-    crops = np.random.default_rng(0).integers(0, 256, (2, FRAMES, CROP_SIZE, CROP_SIZE, 3), np.uint8)
-    return crops, np.ones((2, FRAMES), bool)
+    random = np.random.default_rng(0)
+    crops = random.integers(0, 256, (2, FRAMES, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    clips = {"crops": crops, "mask": np.ones((2, FRAMES), bool)}
+    if with_regions(results):
+        near, far = (random.integers(0, 80, (2, FRAMES, 2), np.uint8) + offset for offset in (0, 81))
+        clips["regions"] = np.concatenate([near, far], axis=2).astype(np.uint8)
+    return clips
 
 
-def own_outputs(own: Mapping[str, Network], crops: np.ndarray, masks: np.ndarray) -> dict[str, list[InputsAndOutput]]:
+def own_outputs(own: Mapping[str, Network], clips: Clips) -> dict[str, list[InputsAndOutput]]:
     """Returns what the run's `own` networks give for each clip, and for the first clip cut to five frames."""
     outputs: dict[str, list[InputsAndOutput]] = {name: [] for name in own}
-    for clip, mask in zip(*_with_short(crops, masks), strict=True):
-        inputs: dict[str, dict[str, np.ndarray]] = {"detector": {"crops": clip[None], "mask": mask[None]}}
+    for clip in each_clip(_with_short(clips)):
+        inputs: dict[str, dict[str, np.ndarray]] = {"detector": clip}
         if "backbone" in own:
-            inputs["backbone"] = {"crops": clip}
-            inputs["head"] = {"features": own["backbone"](inputs["backbone"])[None], "mask": mask[None]}
+            inputs["backbone"] = backbone_inputs(clip)
+            inputs["head"] = {"features": own["backbone"](inputs["backbone"])[None], "mask": clip["mask"]}
         for name in own:
             outputs[name].append((inputs[name], own[name](inputs[name])))
     return outputs
 
 
-def _with_short(crops: np.ndarray, masks: np.ndarray) -> Clips:
+def _with_short(clips: Clips) -> Clips:
     """Adds the first clip once more, cut to five frames: an export has to leave out padding too."""
-    short, mask = crops[:1].copy(), masks[:1].copy()
-    short[:, 5:], mask[:, 5:] = 0, False
-    return np.concatenate([crops, short]), np.concatenate([masks, mask])
+    short = {name: values[:1].copy() for name, values in clips.items()}
+    for values in short.values():
+        values[:, 5:] = 0
+    return {name: np.concatenate([values, short[name]]) for name, values in clips.items()}
 
 
 def difference(path: Path, format: str, expected: Sequence[InputsAndOutput]) -> float:
@@ -84,12 +101,12 @@ def cost_of(results: "Results", own: Network, files: Mapping[str, Path], format:
     """Returns what fewer bits cost on validation clips: accuracy and ROC AUC of both, and how far they are apart."""
     from evaluate.stats.metrics import evaluate
 
-    crops, masks, labels = kept_crops(results, ("val",), JUDGED)
-    if crops is None:
+    kept, labels = kept_clips(results, ("val",), JUDGED)
+    if kept is None:
         return {"clips": 0, "reason": "no crops of validation clips were kept"}
-    clips = list(zip(crops, masks, strict=True))
+    clips = list(each_clip(kept))
     probabilities = {
-        name: np.array([float(network({"crops": clip[None], "mask": mask[None]})[0, 0]) for clip, mask in clips])
+        name: np.array([float(network(clip)[0, 0]) for clip in clips])
         for name, network in (("float32", own), ("reduced", _whole_detector(files, format)))
     }
     measures = {name: evaluate(labels, np.clip(values, 0, 1), resamples=0) for name, values in probabilities.items()}
@@ -109,7 +126,7 @@ def _whole_detector(files: Mapping[str, Path], format: str) -> Network:
     backbone, head = (load_network(files[name], format) for name in ("backbone", "head"))
 
     def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        features = backbone({"crops": inputs["crops"][0]})
+        features = backbone(backbone_inputs(inputs))
         return head({"features": features[None], "mask": inputs["mask"]})
 
     return run

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from cache.cli import option, parse_flags
 from cache.commands import flag
 from cache.keras_start import start_keras
-from cache.profile import crops_of, fingerprint
+from cache.profile import crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError
 from detect.detector.contract import CONTRACT, EXPORTS, Format, describe
 from detect.detector.load import as_network, build_networks, newest
 from detect.export.formats import Precision, detector_of_layers, write_network
-from detect.export.parity import CHECKED, EXAMPLES, TOLERANCE, cost_of, difference, kept_crops, noise, own_outputs
+from detect.export.parity import CHECKED, EXAMPLES, TOLERANCE, cost_of, difference, kept_clips, noise, own_outputs
 from evaluate.stats.metrics import THRESHOLD
 
 if TYPE_CHECKING:
@@ -68,15 +68,15 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
     contract: dict[str, Any] = {}
 
     def fill(into: Path) -> None:
-        crops, masks, _ = kept_crops(results, ("test", "val", "train"), CHECKED)
+        kept, _ = kept_clips(results, ("test", "val", "train"), CHECKED)
         if config.precision == "int8" and len(networks) > 1:
             # As one network, LiteRT's XNNPACK refuses to run the head behind an int8 backbone; as two it runs both.
             del networks["detector"]
-        expected = own_outputs(own, *(noise() if crops is None else (crops, masks)))
+        expected = own_outputs(own, noise(results) if kept is None else kept)
         files = {name: _write(network, into, name, config, results) for name, network in networks.items()}
         differences = {name: difference(files[name], config.format, expected[name]) for name in files}
         _require_parity(config, differences)
-        contract.update(_contract(config, results, files, differences, crops is not None))
+        contract.update(_contract(config, results, files, differences, kept is not None))
         if config.precision != "float32":
             contract["cost"] = cost_of(results, own["detector"], files, config.format)
         write_json(into / CONTRACT, contract)
@@ -116,13 +116,12 @@ def _write(network: "keras.Model", into: Path, name: str, config: ExportConfig, 
     """Writes `network` as `config` asks; int8 is shown crops of train and validation, to learn which values occur."""
     examples = None
     if config.precision == "int8":
-        crops, masks, _ = kept_crops(results, ("train", "val"), EXAMPLES)
-        if crops is None:
+        examples, _ = kept_clips(results, ("train", "val"), EXAMPLES)
+        if examples is None:
             raise UserError(
                 f"int8 needs real crops to measure their values, and those of {results.folder} were not kept; take "
                 f"{flag('precision', 'float16')}."
             )
-        examples = crops, masks
     return write_network(network, into, name, config.format, config.precision, examples)
 
 
@@ -146,7 +145,11 @@ def _contract(
         "format": config.format,
         "precision": config.precision,
         "networks": {
-            name: {"file": path.name, **_shapes(name, size), "largest_difference": differences[name]}
+            name: {
+                "file": path.name,
+                **_shapes(name, size, uses_regions(profile)),
+                "largest_difference": differences[name],
+            }
             for name, path in files.items()
         },
         "checked_on": "kept crops of the run, one clip cut to five frames"
@@ -171,14 +174,18 @@ def _feature_size(results: "Results") -> int | None:
     return size if isinstance(size, int) else None
 
 
-def _shapes(name: str, size: int | None) -> dict[str, Any]:
+def _shapes(name: str, size: int | None, with_regions: bool) -> dict[str, Any]:
     """Returns inputs and output of a network; B is any number."""
     crops, mask = f"uint8 (B, {FRAMES}, {CROP_SIZE}, {CROP_SIZE}, 3)", f"bool (B, {FRAMES})"
     probability = "float32 (B, 1), the probability of fake"
+    regions, region = (
+        ({"regions": f"uint8 ({shape}), see preprocessing"} if with_regions else {})
+        for shape in (f"B, {FRAMES}, 4", "B, 4")
+    )
     return {
-        "detector": {"inputs": {"crops": crops, "mask": mask}, "output": probability},
+        "detector": {"inputs": {"crops": crops, **regions, "mask": mask}, "output": probability},
         "backbone": {
-            "inputs": {"crops": f"uint8 (B, {CROP_SIZE}, {CROP_SIZE}, 3)"},
+            "inputs": {"crops": f"uint8 (B, {CROP_SIZE}, {CROP_SIZE}, 3)", **region},
             "output": f"float32 (B, {size}), features of each frame",
         },
         "head": {"inputs": {"features": f"float32 (B, {FRAMES}, {size})", "mask": mask}, "output": probability},

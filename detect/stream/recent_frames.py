@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from cache.schema import CROP_SIZE, FRAMES, Row
 from detect.detector.verdict import Detector, Verdict, row_of
 from extract.clips.crops import CroppedClip, crop_frames
 from extract.clips.decode import Frames
-from extract.clips.face_detectors import Box, FaceDetector, make_face_detector
+from extract.clips.face_detectors import Box, FaceDetector, NoDetector, make_face_detector
 
 
 class RecentFrames:
@@ -54,11 +55,10 @@ class RecentFrames:
 
     def _warm_up(self) -> None:
         """Runs the networks once: the first run takes seconds, in which frames would be dropped."""
-        crops = np.zeros((FRAMES, CROP_SIZE, CROP_SIZE, 3), np.uint8)
-        array = crops
-        if self._engine is not None:
-            array = np.repeat(self._engine.features(crops[:1]).astype(np.float16), FRAMES, axis=0)
-        self._detector.probability(array, np.ones(FRAMES, np.uint8))
+        black = Frames([np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)] * FRAMES, list(map(float, range(FRAMES))))
+        clip = crop_frames(black, NoDetector(), 0.0)
+        self._detector.probability(self._row(clip, black.images))
+        self._features.clear()
 
     def _row(self, clip: CroppedClip, images: list[np.ndarray]) -> Row:
         row = row_of(self._name, clip)
@@ -67,14 +67,15 @@ class RecentFrames:
         features = [self._features_of(images[i], clip, i) for i in range(len(images))]
         padded = np.zeros((FRAMES, *features[0].shape), np.float16)
         padded[: len(features)] = features
-        return Row(*row.key, row.outcome, row.reason, row.status, row.times, row.boxes, padded)
+        return replace(row, array=padded)
 
     def _features_of(self, image: np.ndarray, clip: CroppedClip, frame: int) -> np.ndarray:
         assert self._engine is not None
-        # The same frame and box give the same crop.
+        # The same frame and box give the same crop and region.
         by_box, box = self._features.setdefault(id(image), {}), clip.boxes[frame].tobytes()
         if box not in by_box:
-            by_box[box] = self._engine.features(clip.crops[frame : frame + 1])[0].astype(np.float16)
+            one = slice(frame, frame + 1)
+            by_box[box] = self._engine.features(clip.crops[one], clip.regions[one])[0].astype(np.float16)
         return by_box[box]
 
 

@@ -93,9 +93,9 @@ class PageDetector:
             return web_page.refusal_html(reason)
         show(0.2, "finding faces and judging them")
         options = JudgeOptions(config.threshold, window=DEFAULT_WINDOW)
-        (((verdict, crops),),) = self.detector.judge([clip], options, clip_limits(config.most_seconds), workers=1)
+        (((verdict, row),),) = self.detector.judge([clip], options, clip_limits(config.most_seconds), workers=1)
         show(0.95, "drawing the answer")
-        return web_page.verdict_html(verdict, crops, config.threshold, self.name)
+        return web_page.verdict_html(verdict, row and row.array, config.threshold, self.name)
 
 
 @contextmanager

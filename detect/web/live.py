@@ -150,10 +150,10 @@ class _OneAtATime:
         self.input_kind = scorer.input_kind
         self.engine: Engine | None = _LockedEngine(scorer.engine, self._lock) if scorer.engine else None
 
-    def probabilities(self, arrays: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    def probabilities(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> np.ndarray:
         """See `detect.detector.networks.Scorer`."""
         with self._lock:
-            return self._scorer.probabilities(arrays, masks)
+            return self._scorer.probabilities(arrays, regions, masks)
 
 
 class _LockedEngine(Engine):

@@ -45,6 +45,11 @@ class Footage:
             return None
         return crops
 
+    def regions(self, name: str) -> np.ndarray:
+        """Returns the regions of the face in the clip's crops, uint8 (12, 4)."""
+        index, row = self.rows[name]
+        return index.regions[row]
+
 
 def find_footage(results: Results) -> Footage:
     """Returns the run's clips in the cache; no clips if the stores are gone or were made with another profile."""

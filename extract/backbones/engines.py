@@ -26,6 +26,10 @@ CPU_BATCH, GPU_BATCH = 2 * FRAMES, 21 * FRAMES
 """Default batches, in crops."""
 
 
+Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""A network on one batch: crops and regions (see `Engine.features`) -> features."""
+
+
 class Engine:
     """Runs a backbone over crops, always in batches of `batch`, so that it is compiled once.
 
@@ -33,7 +37,7 @@ class Engine:
     (measured for both engines with 1, 2 and 4 clips per batch; false for a batch of 4 crops).
     """
 
-    def __init__(self, run: Callable[[np.ndarray], np.ndarray], batch: int, name: str = "keras") -> None:
+    def __init__(self, run: Run, batch: int, name: str = "keras") -> None:
         self._run, self._lock = run, threading.Lock()
         self.batch = batch
         self.name = name
@@ -42,18 +46,23 @@ class Engine:
         """Returns the same network with batches of `batch` crops, for callers with few; results agree to about 1e-4."""
         return Engine(self._run, batch, self.name)
 
-    def features(self, crops: np.ndarray) -> np.ndarray:
-        """Returns float32 (B, D) features of the uint8 (B, 160, 160, 3) RGB crops."""
-        parts = [self._features(crops[start : start + self.batch]) for start in range(0, len(crops), self.batch)]
-        return np.concatenate(parts)
+    def features(self, crops: np.ndarray, regions: np.ndarray) -> np.ndarray:
+        """Returns float32 (B, D) features of the uint8 (B, 160, 160, 3) RGB crops.
 
-    def _features(self, crops: np.ndarray) -> np.ndarray:
-        whole = crops
-        if len(crops) < self.batch:
-            whole = np.zeros((self.batch, *crops.shape[1:]), np.uint8)
-            whole[: len(crops)] = crops
+        `regions` uint8 (B, 4) are the faces in them: left, top, right, bottom in pixels of the crop.
+        """
+        slices = [slice(start, start + self.batch) for start in range(0, len(crops), self.batch)]
+        return np.concatenate([self._features(crops[part], regions[part]) for part in slices])
+
+    def _features(self, crops: np.ndarray, regions: np.ndarray) -> np.ndarray:
         with self._lock:
-            return np.array(self._run(whole)[: len(crops)], np.float32)
+            return np.array(self._run(self._filled(crops), self._filled(regions))[: len(crops)], np.float32)
+
+    def _filled(self, array: np.ndarray) -> np.ndarray:
+        """Returns `array` with zeros added until it is a whole batch."""
+        whole = np.zeros((self.batch, *array.shape[1:]), np.uint8)
+        whole[: len(array)] = array
+        return whole
 
 
 def make_engine(
@@ -80,12 +89,14 @@ def _sees_gpu() -> bool:
         return False
 
 
-def _keras_run(backbone: str, weights: str, precision: str) -> Callable[[np.ndarray], np.ndarray]:
+def _keras_run(backbone: str, weights: str, precision: str) -> Run:
     model = build_backbone(backbone, weights, "float32" if precision == "float32" else "mixed_bfloat16")
-    return lambda crops: np.asarray(model.predict_on_batch(crops))
+    if len(model.inputs) == 1:
+        return lambda crops, _: np.asarray(model.predict_on_batch(crops))
+    return lambda crops, regions: np.asarray(model.predict_on_batch({"crops": crops, "regions": regions}))
 
 
-def _openvino_run(backbone: str, weights: str, batch: int, precision: str) -> Callable[[np.ndarray], np.ndarray]:
+def _openvino_run(backbone: str, weights: str, batch: int, precision: str) -> Run:
     try:
         import openvino
     except ImportError:
@@ -97,13 +108,17 @@ def _openvino_run(backbone: str, weights: str, batch: int, precision: str) -> Ca
         remedy = f"use {flag('precision', 'float32')} or {flag('engine', 'keras')}"
         raise UserError(f"this processor does not compute in bfloat16; {remedy}.")
     network = _converted(build_backbone(backbone, weights), core)
-    network.reshape([batch, CROP_SIZE, CROP_SIZE, 3])
+    has_regions = len(network.inputs) > 1
+    shapes = {"crops": [batch, CROP_SIZE, CROP_SIZE, 3]} | ({"regions": [batch, 4]} if has_regions else {})
+    network.reshape(shapes)
     settings = {
         "INFERENCE_PRECISION_HINT": "f32" if precision == "float32" else "bf16",
         "PERFORMANCE_HINT": "LATENCY",  # all cores on one batch, because batches come one after another
     }
     request = core.compile_model(network, "CPU", settings).create_infer_request()
-    return lambda crops: request.infer([crops])[0]
+    if not has_regions:
+        return lambda crops, _: request.infer([crops])[0]
+    return lambda crops, regions: request.infer({"crops": crops, "regions": regions})[0]
 
 
 def _converted(model: "keras.Model", core: Any) -> Any:

@@ -1,38 +1,39 @@
-"""Frozen backbones with their preprocessing inside: uint8 RGB crops in, float32 features out.
+"""Frozen backbones with their preprocessing and pooling inside: uint8 RGB crops in, float32 features out.
 
 A new backbone is one entry in `BACKBONES`.
 """
 
 import contextlib
-import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cache.commands import flag
 from cache.keras_start import start_keras
+from cache.profile import FeatureProfile, Tap, needs_regions
 from cache.schema import CROP_SIZE, UserError
-from cache.weights import WrongWeights, load_weights
+from extract.backbones.pooling import pool
+from extract.backbones.weights import download, load_whole_network
 
 if TYPE_CHECKING:
     import keras
 
-BackboneName = Literal["resnet50", "resnet50-conv4", "mobilenetv2"]
+BackboneName = Literal["resnet50", "resnet50-top", "resnet50-conv4", "mobilenetv2", "mobilenetv2-top"]
 
 
 @dataclass(frozen=True)
 class Backbone:
     """One entry of the registry.
 
-    `builder` names the function of `keras.applications`, `layer` the output that is averaged over space to `features`
-    numbers. Preprocessing is `mix` (3, 3) applied to a pixel's (R, G, B), plus `shift`.
+    `builder` names the function of `keras.applications`, which is cut behind the last layer that `taps` need; their
+    features, one after another, are `features` numbers. Preprocessing is `mix` (3, 3) applied to a pixel's (R, G, B),
+    plus `shift`.
     """
 
     builder: str
-    layer: str
+    taps: tuple[Tap, ...]
     features: int
     mix: tuple[tuple[float, float, float], ...]
     shift: tuple[float, float, float]
@@ -41,52 +42,64 @@ class Backbone:
 _SWAP = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 _CAFFE = (-103.939, -116.779, -123.68)
 _UNIT = ((1 / 127.5, 0.0, 0.0), (0.0, 1 / 127.5, 0.0), (0.0, 0.0, 1 / 127.5))
+_TO_ONE = (-1.0, -1.0, -1.0)
+
+# Face and surround of a real video share camera, codec and light, those of a blended one do not: their difference
+# cancels what is shared. Early layers see texture, which tells real from fake better than the last ones, trained to
+# name objects.
+_RESNET_TAPS = (
+    Tap("conv3_block4_out", "face", "mean"),
+    Tap("conv3_block4_out", "face", "std"),
+    Tap("conv4_block6_out", "face-surround", "mean"),
+)
+_MOBILENET_TAPS = (
+    Tap("block_6_expand_relu", "face", "mean"),
+    Tap("block_6_expand_relu", "face", "std"),
+    Tap("block_13_expand_relu", "face-surround", "mean"),
+)
+
+
+def _whole(layer: str) -> tuple[Tap, ...]:
+    return (Tap(layer, "crop", "mean"),)
+
 
 BACKBONES: dict[str, Backbone] = {
     # He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; Caffe's BGR minus the ImageNet mean.
-    "resnet50": Backbone("ResNet50", "conv5_block3_out", 2048, _SWAP, _CAFFE),
-    # The same network, one stage earlier: less of what ImageNet asked for, more of texture.
-    "resnet50-conv4": Backbone("ResNet50", "conv4_block6_out", 1024, _SWAP, _CAFFE),
+    "resnet50": Backbone("ResNet50", _RESNET_TAPS, 2048, _SWAP, _CAFFE),
+    # What the published notebook pools.
+    "resnet50-top": Backbone("ResNet50", _whole("conv5_block3_out"), 2048, _SWAP, _CAFFE),
+    "resnet50-conv4": Backbone("ResNet50", _whole("conv4_block6_out"), 1024, _SWAP, _CAFFE),
     # Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018; pixels in [-1, 1].
-    "mobilenetv2": Backbone("MobileNetV2", "out_relu", 1280, _UNIT, (-1.0, -1.0, -1.0)),
+    "mobilenetv2": Backbone("MobileNetV2", _MOBILENET_TAPS, 960, _UNIT, _TO_ONE),
+    "mobilenetv2-top": Backbone("MobileNetV2", _whole("out_relu"), 1280, _UNIT, _TO_ONE),
 }
 
-RANDOM_SEED = 0
-DOWNLOAD_TIMEOUT = 20.0
-"""Seconds without an answer until a download of weights is given up."""
+_WITHOUT_TAPS = {"resnet50": "resnet50-top", "resnet50-conv4": "resnet50-conv4", "mobilenetv2": "mobilenetv2-top"}
+"""The backbones of profiles of version 1, by what they are called now."""
 
 
-def identify_weights(weights: str) -> str:
-    """Returns the text for `weights` ("imagenet", "random" or a file's path) in a profile, without loading them.
+def backbone_of(profile: FeatureProfile) -> str:
+    """Returns the name in `BACKBONES` of what makes the features of `profile`; a UserError if nothing does any more.
 
-    "imagenet" needs no hash: Keras checks that of the download.
+    Features of version 1 were pooled at the top; a run on them goes on with that network.
     """
-    if weights == "imagenet":
-        return weights
-    if weights == "random":
-        return f"random:{RANDOM_SEED}"
-    path = Path(weights)
-    if not path.is_file():
+    name = _WITHOUT_TAPS.get(profile.backbone, "") if profile.version == 1 else profile.backbone
+    if name not in BACKBONES or (profile.version > 1 and BACKBONES[name].taps != profile.taps):
         raise UserError(
-            f"{weights} is not a weights file; give {flag('weights', 'imagenet')}, random, or the path of an .h5 file."
+            f"no backbone makes the features of {profile.backbone}, version {profile.version}, with its taps any more; "
+            "extract the features again and train on them."
         )
-    with path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def require_weights(weights: str, known: str, run: Path) -> None:
-    """Raises a UserError unless `weights` are those of `run`, whose profile calls them `known`."""
-    if identify_weights(weights) != known:
-        remedy = f"give that file with {flag('weights', '...')}"
-        raise UserError(f"{weights} is not the weights file that {run} was trained with; {remedy}.")
+    return name
 
 
 def build_backbone(name: str, weights: str, policy: str = "float32") -> "keras.Model":
-    """Returns the frozen network: uint8 (B, 160, 160, 3) RGB -> float32 (B, D) features.
+    """Returns the frozen network: crops uint8 (B, 160, 160, 3) RGB -> features float32 (B, D).
 
-    `policy` is Keras' dtype policy of the network itself; pixels and the average over space are float32 in any case.
-    `weights` is "imagenet" (downloaded once by Keras), "random" (seeded, the same on every machine) or the path of an
-    `.h5` file of the network without its top. Preprocessing is a 1x1 convolution: a plain layer, known to every export.
+    If a tap looks at the face's region, inputs are `crops` and `regions`, uint8 (B, 4): left, top, right and bottom of
+    the face in pixels of the crop. `policy` is Keras' dtype policy of the network itself; pixels and pooling are
+    float32 in any case. `weights` is "imagenet" (downloaded once by Keras), "random" (seeded, the same on every
+    machine) or the path of an `.h5` file of the network without its top. Preprocessing is a 1x1 convolution: a plain
+    layer, known to every export.
     """
     import keras
 
@@ -94,106 +107,44 @@ def build_backbone(name: str, weights: str, policy: str = "float32") -> "keras.M
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        network = _load(entry.builder, weights)
+        network = load_whole_network(entry.builder, weights)
     finally:
         keras.config.set_dtype_policy(before)
     preprocess = keras.layers.Conv2D(3, 1, name="preprocess", dtype="float32")
-    crops = keras.Input((CROP_SIZE, CROP_SIZE, 3), dtype="uint8", name="crops")
+    crops: Any = keras.Input((CROP_SIZE, CROP_SIZE, 3), dtype="uint8", name="crops")
+    regions: Any = keras.Input((4,), dtype="uint8", name="regions") if needs_regions(entry.taps) else None
     pixels = preprocess(keras.layers.Rescaling(1.0, name="to_float", dtype="float32")(crops))
-    trunk = keras.Model(network.input, network.get_layer(entry.layer).output, name=entry.builder.lower())
-    features = keras.layers.GlobalAveragePooling2D(name="pool", dtype="float32")(trunk(pixels, training=False))
-    model = keras.Model(crops, features, name=name.replace("-", "_"))
+    layers = list(dict.fromkeys(tap.layer for tap in entry.taps))
+    trunk = keras.Model(network.input, [network.get_layer(layer).output for layer in layers], name=_trunk_name(name))
+    features = pool(dict(zip(layers, trunk(pixels, training=False), strict=True)), regions, entry.taps)
+    inputs = crops if regions is None else {"crops": crops, "regions": regions}
+    model = keras.Model(inputs, features, name=name.replace("-", "_"))
     # Keras' kernels are (height, width, in, out).
     preprocess.set_weights([np.array(entry.mix, np.float32).T[None, None], np.array(entry.shift, np.float32)])
     model.trainable = False
     return model
 
 
+def _trunk_name(name: str) -> str:
+    return BACKBONES[name].builder.lower()
+
+
 def trunk_of(model: "keras.Model", name: str) -> "keras.Model":
-    """Returns the network proper, pixels to pooled layer, in `model`, which `build_backbone` made of `name`."""
-    return model.get_layer(BACKBONES[name].builder.lower())
+    """Returns the network proper, from pixels to the tapped layers, in a `model` of `build_backbone(name)`."""
+    return model.get_layer(_trunk_name(name))
 
 
 def save_backbone(model: "keras.Model", name: str, path: Path) -> Path:
     """Writes the weights of `model`, as `build_backbone` returns it for `name`, to `path`, which it takes as `weights`.
 
-    `path` ends in .weights.h5. Unused layers above the pooled one get the seeded random weights.
+    `path` ends in .weights.h5. The unused layers above the taps get the seeded random weights.
     """
-    network = _load(BACKBONES[name].builder, "random")
+    network = load_whole_network(BACKBONES[name].builder, "random")
     for layer in trunk_of(model, name).layers:
         if layer.weights:
             network.get_layer(layer.name).set_weights(layer.get_weights())
     network.save_weights(path)
     return path
-
-
-def _load(builder: str, weights: str) -> "keras.Model":
-    import keras
-
-    if weights == "imagenet":
-        return _download(builder)
-    make = getattr(keras.applications, builder)
-    shape = (CROP_SIZE, CROP_SIZE, 3)
-    # A fixed name, because weight files contain it: Keras' counted names would give each file another hash.
-    pixels = keras.Input(shape, name="pixels")
-    network = make(include_top=False, weights=None, input_shape=shape, input_tensor=pixels)
-    if weights == "random":
-        _randomise(network)
-        return network
-    try:
-        load_weights(network, Path(weights))
-    except WrongWeights as error:
-        raise UserError(f"{weights} does not hold weights of {builder} without its top ({error}).") from None
-    return network
-
-
-def _download(builder: str) -> "keras.Model":
-    import socket
-
-    import keras
-
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
-    try:
-        make = getattr(keras.applications, builder)
-        return make(include_top=False, weights="imagenet", input_shape=(CROP_SIZE, CROP_SIZE, 3))
-    except Exception as error:  # noqa: BLE001 - Keras wraps whatever went wrong in a bare Exception
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(
-            f"the ImageNet weights of {builder} are not in Keras' cache and cannot be downloaded ({reason}); "
-            f"give a file with {flag('weights', 'path.h5')}, or {flag('weights', 'random')} to try the pipeline."
-        ) from None
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _randomise(network: "keras.Model") -> None:
-    """Fills `network` with seeded He-normal kernels (He et al., ICCV 2015) from NumPy, the same on any Keras backend.
-
-    Terms of residual sums are damped. Otherwise activations would double block by block and overflow float16.
-    """
-    import keras
-
-    random = np.random.default_rng(RANDOM_SEED)
-    damped = {
-        tensor._keras_history.operation.name
-        for layer in network.layers
-        if isinstance(layer, keras.layers.Add)
-        for tensor in layer.input
-    }
-    for layer in network.layers:
-        for weight in layer.weights:
-            weight.assign(_random_weight(random, weight.name, weight.shape, layer.name in damped))
-
-
-def _random_weight(random: np.random.Generator, name: str, shape: tuple[int, ...], damped: bool) -> np.ndarray:
-    if "kernel" in name:
-        # A depthwise kernel is (height, width, channels, 1): each output sees one channel.
-        inputs = shape[0] * shape[1] * (1 if shape[3] == 1 else shape[2])
-        return random.normal(0, np.sqrt(2 / inputs), shape).astype(np.float32)
-    if "gamma" in name:
-        return np.full(shape, 0.25 if damped else 1.0, np.float32)
-    return (np.ones if "variance" in name else np.zeros)(shape, np.float32)
 
 
 def obtainable_weights(name: str) -> str:
@@ -202,7 +153,7 @@ def obtainable_weights(name: str) -> str:
     try:
         # Keras reports a download on stdout, where our answer goes.
         with contextlib.redirect_stdout(sys.stderr):
-            _download(BACKBONES[name].builder)
+            download(BACKBONES[name].builder)
     except UserError as error:
         print(f"No ImageNet weights: {error}", file=sys.stderr)
         print(

@@ -20,13 +20,15 @@ class CroppedClip:
     """Twelve crops of one clip, padded at the end.
 
     `crops` uint8 (12, 160, 160, 3) RGB, zeros where padded; `status` uint8 (12,); `times` float64 (12,) seconds, NaN
-    where padded; `boxes` int32 (12, 4); `seconds` of work spent in "decode" and "faces".
+    where padded; `boxes` int32 (12, 4) and `regions` uint8 (12, 4) as in `cache.schema.Row`; `seconds` of work spent
+    in "decode" and "faces".
     """
 
     crops: np.ndarray
     status: np.ndarray
     times: np.ndarray
     boxes: np.ndarray
+    regions: np.ndarray
     seconds: dict[str, float]
 
 
@@ -96,15 +98,23 @@ def crop_people(frames: Frames, detector: FaceDetector, margin: float, most: int
     ]
 
 
-def _padded(frames: Frames, crops: list[np.ndarray], status: list[FrameStatus], boxes: list[Box]) -> CroppedClip:
+def _padded(
+    frames: Frames,
+    crops: list[np.ndarray],
+    status: list[FrameStatus],
+    boxes: list[Box],
+    regions: list[np.ndarray],
+) -> CroppedClip:
     result = CroppedClip(
         crops=np.zeros((FRAMES, CROP_SIZE, CROP_SIZE, 3), np.uint8),
         status=np.zeros(FRAMES, np.uint8),
         times=np.full(FRAMES, np.nan),
         boxes=np.zeros((FRAMES, 4), np.int32),
+        regions=np.zeros((FRAMES, 4), np.uint8),
         seconds={},
     )
     count = len(crops)
     result.crops[:count], result.status[:count], result.boxes[:count] = crops, status, boxes
+    result.regions[:count] = regions
     result.times[:count] = frames.times
     return result

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from cache.schema import CROP_SIZE, FrameStatus
+from cache.schema import CROP_SIZE, FrameStatus, central_region
 from extract.clips.face_detectors import LARGEST_GROWTH, Box, FaceDetector
 
 LONGEST_STEP = 1.0
@@ -122,11 +122,25 @@ def _apart(boxes: np.ndarray, taken: Box | None) -> np.ndarray:
     return boxes[~inside]
 
 
+def region_of(box: Box, square: Box, margin: float) -> np.ndarray:
+    """Returns where the face `box` lies inside its crop `square`: uint8 (4,), left, top, right, bottom in its pixels.
+
+    A box that covers the whole crop, as in clips that are face crops already, does not tell face from surround; there
+    the face counts as the middle of the crop.
+    """
+    corners = np.array([*box[:2], *(box[:2] + box[2:])]) - np.tile(square[:2], 2)
+    region = np.clip(np.rint(corners * CROP_SIZE / square[2]), 0, CROP_SIZE).astype(np.uint8)
+    return central_region(margin) if (region == (0, 0, CROP_SIZE, CROP_SIZE)).all() else region
+
+
 def crop_along(
     images: Sequence[np.ndarray], track: Sequence[Box | None], margin: float
-) -> tuple[list[np.ndarray], list[FrameStatus], list[Box]]:
-    """Returns for each frame its crop, what it shows, and the face's box (zeros where the `track` has none)."""
-    crops, status, boxes = [], [], []
+) -> tuple[list[np.ndarray], list[FrameStatus], list[Box], list[np.ndarray]]:
+    """Returns for each frame its crop, what it shows, the face's box and its region in the crop (see `Row`).
+
+    Where the `track` has no box, the box is zeros and the region the middle of the crop.
+    """
+    crops, status, boxes, regions = [], [], [], []
     for i, image in enumerate(images):
         height, width = image.shape[:2]
         box = nearest_box(track, i)
@@ -134,8 +148,11 @@ def crop_along(
             status.append(FrameStatus.FULL_FRAME)
             boxes.append(np.zeros(4, np.int32))
             crops.append(cut(image, np.array([0, 0, width, height])))
+            regions.append(central_region(margin))
         else:
             status.append(FrameStatus.FACE if track[i] is not None else FrameStatus.TRACKED)
             boxes.append(box)
-            crops.append(cut(image, square_around(box, margin, width, height)))
-    return crops, status, boxes
+            square = square_around(box, margin, width, height)
+            crops.append(cut(image, square))
+            regions.append(region_of(box, square, margin))
+    return crops, status, boxes, regions

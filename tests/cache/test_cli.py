@@ -54,7 +54,7 @@ def test_an_export_is_read_without_reelcheck(store, tmp_path, capsys):
         rows = list(csv.DictReader(file))
     assert [(row["id"], int(row["label"])) for row in rows] == [(r.id, r.label) for r in contents.records]
     expected = {"features": contents.arrays, "label": contents.labels, "mask": contents.mask, "status": contents.status,
-                "times": contents.times, "boxes": contents.boxes}  # fmt: skip
+                "times": contents.times, "boxes": contents.boxes, "regions": contents.regions}  # fmt: skip
     with (
         np.load(tmp_path / "to" / "others.npz", allow_pickle=False) as arrays,
         h5py.File(tmp_path / "to" / "others.h5") as file,

@@ -29,7 +29,8 @@ def record(number: int, label: int = 0) -> VideoRecord:
 def row(video: VideoRecord, value: float) -> Row:
     array = np.full((FRAMES, WIDTH), value, np.float16)
     times = np.arange(FRAMES, dtype=np.float64)
-    return Row(*video.key, OK, "", np.ones(FRAMES, np.uint8), times, np.ones((FRAMES, 4), np.int32), array)
+    boxes, regions = np.ones((FRAMES, 4), np.int32), np.full((FRAMES, 4), video.size % 100, np.uint8)
+    return Row(*video.key, OK, "", np.ones(FRAMES, np.uint8), times, boxes, regions, array)
 
 
 @pytest.fixture
@@ -166,7 +167,7 @@ def forge(path: Path, change) -> None:
     [
         (change, name)
         for change in FORGERIES
-        for name in ("array", "status", "times", "boxes", "size", "mtime_ns", "id", "outcome", "checksum")
+        for name in ("array", "status", "times", "boxes", "regions", "size", "mtime_ns", "id", "outcome", "checksum")
         if change is not _external_storage or name not in ("id", "outcome", "checksum")
     ],
 )

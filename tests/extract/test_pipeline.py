@@ -47,7 +47,7 @@ def config(clips, tmp_path):
 
 def test_every_video_ends_as_a_row(config, engine, capsys):
     contents = load(open_store(pipeline.extract(config)))
-    assert contents.arrays.shape == (8, FRAMES, 1280)
+    assert contents.arrays.shape == (8, FRAMES, 960)
     assert contents.arrays.dtype == np.float16
     assert {(record.id, outcome) for record, outcome, _ in contents.failures} == {
         ("Celeb-real/id7_0000.mp4", "unreadable"),

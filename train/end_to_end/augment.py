@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cache.schema import FRAMES
+from cache.schema import CROP_SIZE, FRAMES
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,25 @@ class _Change:
     sigma: float
 
 
-def augment(crops: np.ndarray, mask: np.ndarray, how: Augmentation, random: np.random.Generator) -> np.ndarray:
-    """Returns one clip's `crops`, uint8 (12, 160, 160, 3) RGB, changed at random, alike in all frames.
+def augment(
+    crops: np.ndarray, regions: np.ndarray, mask: np.ndarray, how: Augmentation, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns one clip's `crops`, uint8 (12, 160, 160, 3) RGB, changed at random, alike in all frames, and its regions.
 
-    Frames outside `mask`, bool (12,), are zero. The same state of `random` gives the same crops.
+    `regions` uint8 (12, 4) of the faces go along with a flip. Frames outside `mask`, bool (12,), are zero. The same
+    state of `random` gives the same result.
     """
     change = _draw(how, random)
     out = np.zeros_like(crops)
     for frame in range(FRAMES):
         if mask[frame]:
             out[frame] = _apply(crops[frame], change)
-    return out
+    return out, _mirrored(regions) * mask[:, None] if change.flip else regions
+
+
+def _mirrored(regions: np.ndarray) -> np.ndarray:
+    left, top, right, bottom = regions.T
+    return np.stack([CROP_SIZE - right, top, CROP_SIZE - left, bottom], axis=1)
 
 
 def clip_random(seed: int, epoch: int, row: int, purpose: int = 1) -> np.random.Generator:

@@ -11,7 +11,7 @@ from cache.commands import command
 from cache.manifest import read_manifest
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FAKE, FRAMES, OK, PARTS, REAL, UserError, VideoRecord, mask_of
-from cache.shard import DamagedShard, ShardIndex, read_arrays
+from cache.shard import DamagedShard, read_arrays
 from cache.store import MANIFEST, StoredRow, damaged, find_rows, open_store, read_indexes, store_folder
 from train.data.split import SplitConfig, split
 from train.end_to_end.augment import Augmentation, augment, clip_random
@@ -35,7 +35,7 @@ class CropSet:
     @property
     def regions(self) -> np.ndarray:
         """uint8 (N, 12, 4): the face's box inside each crop as left, top, right, bottom."""
-        return np.array([_regions(index, row) for index, row in self.stored])
+        return np.array([index.regions[row] for index, row in self.stored])
 
     @property
     def status(self) -> np.ndarray:
@@ -78,11 +78,6 @@ def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropSet
     )
 
 
-def _regions(index: ShardIndex, row: int) -> np.ndarray:
-    # TODO
-    return getattr(index, "regions", np.tile(np.array([30, 30, 130, 130], np.uint8), (10000, 12, 1)))[row]
-
-
 def _stored_rows(folder: Path) -> dict[tuple[str, int, int], StoredRow]:
     """Returns where each video's crops lie in the store `folder`, by key; empty if there is no such store."""
     if not folder.exists():
@@ -110,8 +105,8 @@ class Blending:
 class CropSequence(keras.utils.PyDataset):
     """The clips `rows` of `clips` in batches: a network's inputs, labels float32 (B, 1), weights float32 (B,).
 
-    Inputs are `crops` uint8 (B, 12, 160, 160, 3) and `mask` bool (B, 12). `class_weights` float (2,) are the weights
-    of real and fake. With a `seed`, order and `augmentation` depend on seed and epoch alone; without one the order is
+    Inputs are `crops` uint8 (B, 12, 160, 160, 3) and `mask` bool (B, 12), and `regions` uint8 (B, 12, 4) where
+    `with_regions` asks for them. `class_weights` float (2,) are the weights of real and fake. With a `seed`, order and `augmentation` depend on seed and epoch alone; without one the order is
     that of `rows` and nothing is augmented. With `blending` and a seed, some real clips are followed, in
     their batch, by their blend: a fake with the same augmentation.
     """
@@ -125,11 +120,12 @@ class CropSequence(keras.utils.PyDataset):
         seed: int | None = None,
         augmentation: Augmentation | None = None,
         blending: Blending | None = None,
+        with_regions: bool = False,
     ) -> None:
         super().__init__()
         self._clips, self._rows, self._seed, self._augmentation = clips, rows, seed, augmentation
         self._labels, self._mask, self._regions = clips.labels, mask_of(clips.status), clips.regions
-        self._blending = blending
+        self._blending, self._with_regions = blending, with_regions
         self._class_weights = np.ones(2) if class_weights is None else class_weights
         # Batches of nearly equal size: batch normalisation cannot learn from a last batch of one clip.
         blends = 0 if blending is None else blending.count(self._labels[rows])
@@ -162,16 +158,18 @@ class CropSequence(keras.utils.PyDataset):
         ]
         labels = np.array([FAKE if blended else self._labels[row] for row, blended in clips])
         mask = self._mask[[row for row, _ in clips]]
-        inputs = {"crops": np.stack([self._crops(row, blended) for row, blended in clips]), "mask": mask}
+        crops, regions = (np.stack(arrays) for arrays in zip(*(self._clip(*clip) for clip in clips), strict=True))
+        inputs = {"crops": crops, "mask": mask} | ({"regions": regions} if self._with_regions else {})
         return inputs, labels[:, None].astype(np.float32), self._class_weights[labels].astype(np.float32)
 
-    def _crops(self, row: int, blended: bool) -> np.ndarray:
-        crops = self._clips.read(row)
+    def _clip(self, row: int, blended: bool) -> tuple[np.ndarray, np.ndarray]:
+        crops, regions = self._clips.read(row), self._regions[row]
         if blended:
             assert self._blending is not None
             assert self._seed is not None
             random = clip_random(self._seed, self._epoch, row, purpose=2)
-            crops = self._blending.blend(crops, self._mask[row], self._regions[row], random)
+            crops = self._blending.blend(crops, self._mask[row], regions, random)
         if self._augmentation is None or self._seed is None:
-            return crops
-        return augment(crops, self._mask[row], self._augmentation, clip_random(self._seed, self._epoch, row))
+            return crops, regions
+        random = clip_random(self._seed, self._epoch, row)
+        return augment(crops, regions, self._mask[row], self._augmentation, random)

@@ -82,14 +82,15 @@ def _load(run: Run, config: FinetuneConfig) -> tuple["keras.Model", "keras.Model
     """Returns the run's backbone, its last layers trainable, and its head; every batch norm is frozen."""
     import keras
 
-    from extract.backbones.networks import build_backbone, require_weights, trunk_of
+    from extract.backbones.networks import backbone_of, build_backbone, trunk_of
+    from extract.backbones.weights import require_weights
 
     weights = config.weights or run.weights
     require_weights(weights, run.profile.weights, run.folder)
     keras.utils.set_random_seed(config.seed)
-    backbone = build_backbone(run.profile.backbone, weights, config.precision)
+    backbone = build_backbone(backbone_of(run.profile), weights, config.precision)
     head = load_head(run, run.profile)
-    open_layers(backbone, trunk_of(backbone, run.profile.backbone), config.layers)
+    open_layers(backbone, trunk_of(backbone, backbone_of(run.profile)), config.layers)
     for layer in head.layers:
         # A batch of few clips gives poor means and variances; the head has those of the whole train part.
         layer.trainable = layer.trainable and not isinstance(layer, keras.layers.BatchNormalization)
@@ -114,6 +115,7 @@ def open_layers(backbone: "keras.Model", trunk: "keras.Model", count: int) -> No
 def join(backbone: "keras.Model", head: "keras.Model") -> "keras.Model":
     """Returns one network: crops uint8 (B, 12, 160, 160, 3) and mask bool (B, 12) -> probability of fake (B, 1).
 
+    If the backbone takes the faces' regions, they are an input too: `regions` uint8 (B, 12, 4).
     The frames of all clips go through the backbone as one batch. They are reshaped, because TimeDistributed would
     trace the backbone twelve times.
     """
@@ -122,27 +124,33 @@ def join(backbone: "keras.Model", head: "keras.Model") -> "keras.Model":
     crops = keras.Input((FRAMES, CROP_SIZE, CROP_SIZE, 3), dtype="uint8", name="crops")
     mask: Any = keras.Input((FRAMES,), dtype="bool", name="mask")
     frames = keras.ops.reshape(crops, (-1, CROP_SIZE, CROP_SIZE, 3))
+    inputs: dict[str, Any] = {"crops": crops, "mask": mask}
+    if len(backbone.inputs) > 1:
+        inputs["regions"] = keras.Input((FRAMES, 4), dtype="uint8", name="regions")
+        frames = {"crops": frames, "regions": keras.ops.reshape(inputs["regions"], (-1, 4))}
     features = keras.ops.reshape(backbone(frames), (-1, FRAMES, backbone.output.shape[-1]))
-    return keras.Model({"crops": crops, "mask": mask}, head({"features": features, "mask": mask}), name="end_to_end")
+    return keras.Model(inputs, head({"features": features, "mask": mask}), name="end_to_end")
 
 
 def _save_backbone(backbone: "keras.Model", profile: FeatureProfile, folder: Path) -> FeatureProfile:
     """Writes the tuned backbone's weights; returns the profile of features made with them."""
-    from extract.backbones.networks import identify_weights, save_backbone
+    from extract.backbones.networks import backbone_of, save_backbone
+    from extract.backbones.weights import identify_weights
 
-    path = save_backbone(backbone, profile.backbone, folder / BACKBONE_WEIGHTS)
+    path = save_backbone(backbone, backbone_of(profile), folder / BACKBONE_WEIGHTS)
     return replace(profile, weights=identify_weights(str(path)))
 
 
 def _probabilities(head: "keras.Model", profile: FeatureProfile, start: StartingRun, folder: Path) -> np.ndarray:
     """Returns the probability of fake of each clip, float32 (N,), from the stored weights, as detection computes it."""
     from extract.backbones.engines import make_engine
+    from extract.backbones.networks import backbone_of
     from extract.steps import Clock, rows_from_store, rows_with_features
     from train.data.batches import Clips
     from train.heads.training import predict
 
     clips = start.clips
-    engine = make_engine(profile.backbone, str(folder / BACKBONE_WEIGHTS), 0, profile.precision, "keras")
+    engine = make_engine(backbone_of(profile), str(folder / BACKBONE_WEIGHTS), 0, profile.precision, "keras")
     rows = rows_with_features(rows_from_store(clips.stored), engine, Clock())
     features = {row.id: row.array for row in rows if row.array is not None}
     arrays = np.stack([features[record.id] for record in clips.records])

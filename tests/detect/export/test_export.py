@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cache.profile import needs_regions
 from cache.schema import FRAMES, UserError
 from detect.detector.contract import CONTRACT, PORTABLE, SUFFIXES
 from detect.detector.load import as_network, build_networks, open_detector
@@ -19,9 +20,10 @@ from detect.export.formats import write_network
 from detect.export.parity import TOLERANCE
 from detect.export.stage import ExportConfig, export
 from evaluate.results.read import read_results
-from extract.backbones.networks import build_backbone
+from extract.backbones.networks import BACKBONES, build_backbone
 from tests import ROOT
 from tests.crops import mask_with, write_source
+from tests.stores import clip_row
 from train.end_to_end.cnn3d import Cnn3dConfig, train_cnn3d
 from train.end_to_end.finetune import join
 from train.heads.architectures import HEADS, HeadConfig, build_head
@@ -81,10 +83,12 @@ def test_every_head_is_the_same_in(head, format, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", PORTABLE)
-@pytest.mark.parametrize("backbone", ["resnet50", "resnet50-conv4", "mobilenetv2"])
+@pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_backbone_is_the_same_in(backbone, format, tmp_path):
     network = build_backbone(backbone, "random")
-    crops = {"crops": np.random.default_rng(0).integers(0, 256, (3, 160, 160, 3), np.uint8)}
+    crops = {"crops": np.random.default_rng(0).integers(0, 256, (4, 160, 160, 3), np.uint8)}
+    if needs_regions(BACKBONES[backbone].taps):
+        crops["regions"] = np.array([[30, 30, 130, 130], [0, 0, 160, 160], [3, 0, 99, 151], [0, 0, 0, 0]], np.uint8)
     as_network(network)(crops)
     path = write_network(network, tmp_path, "backbone", format)
     assert_same(network, path, format, [crops])
@@ -104,7 +108,8 @@ from extract.backbones.networks import build_backbone
 from train.end_to_end.finetune import join
 from train.heads.architectures import HeadConfig, build_head
 network = join(build_backbone("resnet50", "random"), build_head(HeadConfig(), 2048))
-as_network(network)({{"crops": np.zeros((1, 12, 160, 160, 3), np.uint8), "mask": np.ones((1, 12), bool)}})
+zeros = {{"crops": np.zeros((1, 12, 160, 160, 3), np.uint8), "regions": np.zeros((1, 12, 4), np.uint8)}}
+as_network(network)({{**zeros, "mask": np.ones((1, 12), bool)}})
 write_network(network, Path(sys.argv[1]), "detector", {format!r})
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
@@ -168,7 +173,7 @@ def test_a_network_over_crops_is_exported_as_one(run, tmp_path):
     (expected,) = as_network(build_networks(folder.parents[1])["detector"])(
         {"crops": crops[None], "mask": mask_with(12)[None]}
     )
-    assert detector.probability(crops, np.ones(FRAMES, np.uint8)) == pytest.approx(float(expected[0]), abs=TOLERANCE)
+    assert detector.probability(clip_row(crops)) == pytest.approx(float(expected[0]), abs=TOLERANCE)
 
 
 def test_an_export_that_is_off_is_not_written(run, exported, tmp_path, monkeypatch):
@@ -249,10 +254,10 @@ def test_what_cannot_be_exported_is_told(run, tmp_path, monkeypatch):
 
 
 def test_without_kept_crops_noise_is_checked_and_said(run, monkeypatch):
-    nothing = None, np.zeros((0, FRAMES), bool), np.zeros(0, np.int64)
-    monkeypatch.setattr(stage, "kept_crops", lambda *_: nothing)
-    network = join(build_backbone("mobilenetv2", "random"), build_head(HeadConfig(units=8, dense=8), 1280))
-    checks = parity.own_outputs({"detector": as_network(network)}, *parity.noise())
+    nothing = None, np.zeros(0, np.int64)
+    monkeypatch.setattr(stage, "kept_clips", lambda *_: nothing)
+    network = join(build_backbone("mobilenetv2", "random"), build_head(HeadConfig(units=8, dense=8), 960))
+    checks = parity.own_outputs({"detector": as_network(network)}, parity.noise(read_results(run)))
     assert [int(inputs["mask"].sum()) for inputs, _ in checks["detector"]] == [12, 12, 5]
     with pytest.raises(UserError, match="int8 needs real crops"):
         stage._write(network, run, "backbone", ExportConfig(precision="int8", format="litert"), read_results(run))

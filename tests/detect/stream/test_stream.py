@@ -53,7 +53,8 @@ def feature_detector(profile=PROFILE) -> tuple[Detector, list[int]]:
     """A detector with an engine that averages colours, and the crops that its engine was given."""
     given: list[int] = []
 
-    def run(crops):
+    def run(crops, regions):
+        assert regions.shape == (len(crops), 4)
         given.append(len(crops))
         return crops.reshape(len(crops), -1, 3).mean(axis=1)
 

@@ -20,6 +20,7 @@ from detect.web.config import WebConfig, check
 from detect.web.live import Latest, Live, looped, shared
 from tests.clips import counting_images, read_number, write_clip
 from tests.detect.stream.test_stream import detector, feature_detector
+from tests.stores import clip_row
 
 SEEN = tuple(SeenFrame(k / 2, "face", (4, 4, 24, 24)) for k in range(FRAMES))
 FAKE = Verdict("/secret/camera", "Fake", 0.93, 0.87, 1.0, "", SEEN)
@@ -237,16 +238,17 @@ def test_networks_that_are_shared_run_one_at_a_time():
     engine, network = judge.engine, judge._scorer._head
     assert engine is not None
     run = engine._run
-    engine._run = lambda crops: alone(run(crops))
+    engine._run = lambda crops, regions: alone(run(crops, regions))
     judge._scorer._head = lambda inputs: alone(network(inputs))
     one = shared(judge)
     assert one.engine is not None
     small, crops = one.engine.of_batch(1), np.full((FRAMES, 160, 160, 3), 90, np.uint8)
+    regions = np.zeros((FRAMES, 4), np.uint8)
 
     def pass_by(number, whole=one.engine):
         used = small if number % 2 else whole
         for _ in range(4):
-            one.probability(used.features(crops[:2]).repeat(6, axis=0), np.ones(FRAMES, np.uint8))
+            one.probability(clip_row(used.features(crops[:2], regions[:2]).repeat(6, axis=0)))
 
     threads = [threading.Thread(target=pass_by, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -255,7 +257,7 @@ def test_networks_that_are_shared_run_one_at_a_time():
         thread.join()
     assert max(most) == 1
     assert set(given) == {1, 24}
-    assert one.engine.features(crops) == pytest.approx(engine.features(crops))
+    assert one.engine.features(crops, regions) == pytest.approx(engine.features(crops, regions))
 
 
 def test_the_words_are_escaped():

@@ -55,7 +55,7 @@ class Brightness:
     input_kind = "crops"
     engine: Engine | None = None
 
-    def probabilities(self, arrays, masks):
+    def probabilities(self, arrays, regions, masks):
         return arrays.mean(axis=(1, 2, 3, 4)) / 255
 
 

@@ -18,6 +18,9 @@ def crops():
     return (coarse // 2 + random.integers(0, 128, coarse.shape)).astype(np.uint8)
 
 
+REGIONS = np.tile(np.array([[30, 30, 130, 130], [0, 13, 147, 160], [0, 0, 160, 160]], np.uint8), (10, 1))
+
+
 @pytest.fixture(scope="module")
 def engines():
     kinds: list[EngineName] = ["keras"]
@@ -29,30 +32,36 @@ def engines():
 @has_openvino
 @pytest.mark.parametrize("name", [pytest.param("resnet50", marks=pytest.mark.slow), "mobilenetv2"])
 def test_openvino_agrees_with_keras_to_a_hundred_thousandth(name, crops):
-    one, other = (make_engine(name, "random", 4, name=kind).features(crops[:4]) for kind in ("keras", "openvino"))
+    one, other = (
+        make_engine(name, "random", 4, name=kind).features(crops[:4], REGIONS[:4]) for kind in ("keras", "openvino")
+    )
     assert np.abs(one - other).max() <= 1e-5 * np.abs(one).max()
 
 
+def _joined(*clips):
+    return [np.concatenate(arrays) for arrays in zip(*clips, strict=True)]
+
+
 def test_a_clip_has_the_same_bytes_in_whatever_batch_and_place(engines, crops):
-    clip = crops[3:15]
+    clip, other = (crops[3:15], REGIONS[3:15]), (crops[:12], REGIONS[:12])
     for engine in engines.values():
-        alone = engine.features(clip)
+        alone = engine.features(*clip)
         assert alone.dtype == np.float32
-        np.testing.assert_array_equal(engine.features(np.concatenate([crops[:12], clip]))[12:], alone)
-        np.testing.assert_array_equal(engine.features(np.concatenate([clip, crops[:12], clip]))[24:], alone)
+        np.testing.assert_array_equal(engine.features(*_joined(other, clip))[12:], alone)
+        np.testing.assert_array_equal(engine.features(*_joined(clip, other, clip))[24:], alone)
 
 
 def test_features_are_copies_that_the_next_batch_leaves_alone(engines, crops):
     for engine in engines.values():
-        first = engine.features(crops[:4])
+        first = engine.features(crops[:4], REGIONS[:4])
         kept = first.copy()
-        engine.features(crops[3:])
+        engine.features(crops[3:], REGIONS[3:])
         np.testing.assert_array_equal(first, kept)
 
 
 def test_bfloat16_is_near_float32_and_not_the_same(engines, crops):
-    exact = engines["keras"].features(crops[:4])
-    rounded = make_engine("mobilenetv2", "random", 4, "bfloat16", "keras").features(crops[:4])
+    exact = engines["keras"].features(crops[:4], REGIONS[:4])
+    rounded = make_engine("mobilenetv2", "random", 4, "bfloat16", "keras").features(crops[:4], REGIONS[:4])
     assert rounded.dtype == np.float32
     cosine = (exact * rounded).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(rounded, axis=1)
     assert 0.99 < cosine.min() < 0.9999999

@@ -7,7 +7,7 @@ from cache.schema import CROP_SIZE, FRAMES, FrameStatus, coverage_of, mask_of
 from extract.clips.crops import crop_frames
 from extract.clips.decode import Frames
 from extract.clips.face_detectors import NoDetector
-from extract.clips.tracks import best_chain, crop_along, cut, find_track, square_around
+from extract.clips.tracks import best_chain, crop_along, cut, find_track, region_of, square_around
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
 
@@ -77,7 +77,7 @@ def test_a_lost_face_is_searched_everywhere_and_at_last_harder_near_the_track():
 
 def test_frames_without_a_detection_borrow_the_nearest_box():
     found = [boxes(), boxes([100, 80, 60, 60]), boxes(), boxes([110, 80, 60, 60]), boxes()]
-    _, status, used = crop_along(numbered(5), find_track(numbered(5), Script(found)), 0.3)
+    _, status, used, _ = crop_along(numbered(5), find_track(numbered(5), Script(found)), 0.3)
     assert status == [FrameStatus(code) for code in (2, 1, 2, 1, 2)]
     assert [int(box[0]) for box in used] == [100, 100, 100, 110, 110]
 
@@ -85,9 +85,10 @@ def test_frames_without_a_detection_borrow_the_nearest_box():
 def test_no_face_anywhere_gives_the_whole_frame():
     image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
     image[0, 0, 0] = 0
-    crops, status, used = crop_along([image] * 3, [None] * 3, 0.3)
+    crops, status, used, regions = crop_along([image] * 3, [None] * 3, 0.3)
     assert status == [FrameStatus.FULL_FRAME] * 3
     assert np.array(used).tolist() == [[0, 0, 0, 0]] * 3
+    assert np.array(regions).tolist() == [[30, 30, 130, 130]] * 3
     np.testing.assert_array_equal(crops[0], cut(image, np.array([0, 0, 320, 240])))
 
 
@@ -126,3 +127,33 @@ def test_short_clips_are_padded_at_the_end_and_masked():
 def test_coverage_is_the_share_of_frames_with_a_detected_face():
     status = np.array([[1, 2, 3, 3] + [0] * 8, [3] * 12, [0] * 12], np.uint8)
     assert coverage_of(status).tolist() == [0.25, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("box", "region"),
+    [
+        # In the middle of the frame: the box's longer side is 100 of 160.
+        ([200, 200, 100, 100], [30, 30, 130, 130]),
+        ([200, 200, 50, 100], [55, 30, 105, 130]),
+        # At a corner the square was moved back inside, and the face lies at its edge.
+        ([0, 400, 80, 80], [0, 60, 100, 160]),
+        # The square shrank to the frame: more of it is face.
+        ([100, 40, 400, 400], [13, 13, 147, 147]),
+        # A face crop already: nobody knows where the face ends.
+        ([0, 0, 480, 480], [30, 30, 130, 130]),
+    ],
+)
+def test_a_region_is_the_box_in_pixels_of_its_crop(box, region):
+    square = square_around(np.array(box), 0.3, 640, 480)
+    found = region_of(np.array(box), square, 0.3)
+    assert found.dtype == np.uint8
+    assert found.tolist() == region
+
+
+def test_a_region_marks_the_same_pixels_as_the_box():
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[60:140, 500:590] = 255
+    (crop,), _, _, (region,) = crop_along([image], [np.array([500, 60, 90, 80])], 0.3)
+    bright = np.argwhere(crop[..., 0] > 127)
+    left, top, right, bottom = region
+    assert [left, top, right, bottom] == [*bright.min(axis=0)[::-1], *(bright.max(axis=0)[::-1] + 1)]

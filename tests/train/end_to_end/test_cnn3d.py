@@ -135,7 +135,7 @@ def test_detection_and_plain_keras_give_the_stored_probabilities(run_folder, sou
     store = create_store(Path(read_run(source).config["features"]).parent, PROFILE.crops)
     for row in detector.with_features(rows_from_store(list(find_rows(read_indexes(store)).values()))):
         assert row.array is not None
-        assert detector.probability(row.array, row.status) == pytest.approx(stored[row.id], abs=1e-5)
+        assert detector.probability(row) == pytest.approx(stored[row.id], abs=1e-5)
         for saved in networks:
             found = judged(saved, row.array, row.status != 0)  # pyright: ignore
             assert found == pytest.approx(stored[row.id], abs=1e-5)

@@ -149,7 +149,7 @@ def test_detection_gives_the_stored_probability_wherever_the_folder_went(tuned, 
     stored = {row["id"]: float(row["probability"]) for row in rows_of(tuned / PREDICTIONS)}
     for row in detector.with_features(rows_from_store(list(find_rows(read_indexes(store)).values()))):
         assert row.array is not None
-        assert detector.probability(row.array, row.status) == pytest.approx(stored[row.id], abs=1e-3)
+        assert detector.probability(row) == pytest.approx(stored[row.id], abs=1e-3)
     (moved / BACKBONE_WEIGHTS).write_bytes((moved / BACKBONE_WEIGHTS).read_bytes()[:-1] + b"x")
     with pytest.raises(UserError, match="is not the weights file that"):
         open_detector(moved)

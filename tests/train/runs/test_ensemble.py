@@ -135,7 +135,8 @@ def test_members_judge_what_they_were_trained_on_and_features_are_made_once():
     made = []
 
     def member(judged, value):
-        def run(crops):
+        def run(crops, regions):
+            assert regions.tolist() == [[1, 2, 3, 4]] * 24
             made.append(judged)
             return np.full((len(crops), 3), value)
 
@@ -143,5 +144,6 @@ def test_members_judge_what_they_were_trained_on_and_features_are_made_once():
 
     judge = EnsembleScorer([member("a", 1), member("a", 2), member("b", 7)], Mixture("average", (0.25, 0.25, 0.5)))
     crops, masks = np.zeros((2, 12, 160, 160, 3), np.uint8), np.ones((2, 12), bool)
-    assert judge.probabilities(crops, masks) == pytest.approx([0.25 * 0.1 + 0.25 * 0.1 + 0.5 * 0.7] * 2)
+    regions = np.tile(np.array([1, 2, 3, 4], np.uint8), (2, 12, 1))
+    assert judge.probabilities(crops, regions, masks) == pytest.approx([0.25 * 0.1 + 0.25 * 0.1 + 0.5 * 0.7] * 2)
     assert made == ["a", "b"]

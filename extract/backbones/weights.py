@@ -1,0 +1,114 @@
+"""The weights of backbones: from Keras' download, from a file, or random; and what stands for them in a profile."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cache.commands import flag
+from cache.schema import CROP_SIZE, UserError
+from cache.weights import WrongWeights, load_weights
+
+if TYPE_CHECKING:
+    import keras
+
+RANDOM_SEED = 0
+DOWNLOAD_TIMEOUT = 20.0
+"""Seconds without an answer until a download of weights is given up."""
+
+
+def identify_weights(weights: str) -> str:
+    """Returns the text for `weights` ("imagenet", "random" or a file's path) in a profile, without loading them.
+
+    "imagenet" needs no hash: Keras checks that of the download.
+    """
+    if weights == "imagenet":
+        return weights
+    if weights == "random":
+        return f"random:{RANDOM_SEED}"
+    path = Path(weights)
+    if not path.is_file():
+        raise UserError(
+            f"{weights} is not a weights file; give {flag('weights', 'imagenet')}, random, or the path of an .h5 file."
+        )
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_weights(weights: str, known: str, run: Path) -> None:
+    """Raises a UserError unless `weights` are those of `run`, whose profile calls them `known`."""
+    if identify_weights(weights) != known:
+        remedy = f"give that file with {flag('weights', '...')}"
+        raise UserError(f"{weights} is not the weights file that {run} was trained with; {remedy}.")
+
+
+def load_whole_network(builder: str, weights: str) -> "keras.Model":
+    """Returns the network of `keras.applications` that `builder` makes, without its top; weights as in a profile."""
+    import keras
+
+    if weights == "imagenet":
+        return download(builder)
+    make = getattr(keras.applications, builder)
+    shape = (CROP_SIZE, CROP_SIZE, 3)
+    # A fixed name, because weight files contain it: Keras' counted names would give each file another hash.
+    pixels = keras.Input(shape, name="pixels")
+    network = make(include_top=False, weights=None, input_shape=shape, input_tensor=pixels)
+    if weights == "random":
+        _randomise(network)
+        return network
+    try:
+        load_weights(network, Path(weights))
+    except WrongWeights as error:
+        raise UserError(f"{weights} does not hold weights of {builder} without its top ({error}).") from None
+    return network
+
+
+def download(builder: str) -> "keras.Model":
+    """Returns the network of `builder` with ImageNet weights, which Keras keeps; a UserError if it cannot get them."""
+    import socket
+
+    import keras
+
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
+    try:
+        make = getattr(keras.applications, builder)
+        return make(include_top=False, weights="imagenet", input_shape=(CROP_SIZE, CROP_SIZE, 3))
+    except Exception as error:  # noqa: BLE001 - Keras wraps whatever went wrong in a bare Exception
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(
+            f"the ImageNet weights of {builder} are not in Keras' cache and cannot be downloaded ({reason}); "
+            f"give a file with {flag('weights', 'path.h5')}, or {flag('weights', 'random')} to try the pipeline."
+        ) from None
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _randomise(network: "keras.Model") -> None:
+    """Fills `network` with seeded He-normal kernels (He et al., ICCV 2015) from NumPy, the same on any Keras backend.
+
+    Terms of residual sums are damped. Otherwise activations would double block by block and overflow float16.
+    """
+    import keras
+
+    random = np.random.default_rng(RANDOM_SEED)
+    damped = {
+        tensor._keras_history.operation.name
+        for layer in network.layers
+        if isinstance(layer, keras.layers.Add)
+        for tensor in layer.input
+    }
+    for layer in network.layers:
+        for weight in layer.weights:
+            weight.assign(_random_weight(random, weight.name, weight.shape, layer.name in damped))
+
+
+def _random_weight(random: np.random.Generator, name: str, shape: tuple[int, ...], damped: bool) -> np.ndarray:
+    if "kernel" in name:
+        # A depthwise kernel is (height, width, channels, 1): each output sees one channel.
+        inputs = shape[0] * shape[1] * (1 if shape[3] == 1 else shape[2])
+        return random.normal(0, np.sqrt(2 / inputs), shape).astype(np.float32)
+    if "gamma" in name:
+        return np.full(shape, 0.25 if damped else 1.0, np.float32)
+    return (np.ones if "variance" in name else np.zeros)(shape, np.float32)
