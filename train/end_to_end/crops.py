@@ -106,9 +106,10 @@ class CropSequence(keras.utils.PyDataset):
     """The clips `rows` of `clips` in batches: a network's inputs, labels float32 (B, 1), weights float32 (B,).
 
     Inputs are `crops` uint8 (B, 12, 160, 160, 3) and `mask` bool (B, 12), and `regions` uint8 (B, 12, 4) where
-    `with_regions` asks for them. `class_weights` float (2,) are the weights of real and fake. With a `seed`, order and `augmentation` depend on seed and epoch alone; without one the order is
-    that of `rows` and nothing is augmented. With `blending` and a seed, some real clips are followed, in
-    their batch, by their blend: a fake with the same augmentation.
+    `with_regions` asks for them. `class_weights` float (2,) are the weights of real and fake. With a `seed`, order and
+    `augmentation` depend on seed and epoch alone; without one the order is that of `rows` and nothing is augmented.
+    With `blending` and a seed, some real clips are followed, in their batch, by their blend: a fake with the same
+    augmentation.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ def train_on_crops(
     as without the interruption. With `blending`, train has blended clips too. Raises a UserError if a loss is no longer
     finite.
     """
-    train, val = _batches(network, clips, config, blending)
+    train, val = _batches(clips, config, blending, "regions" in network.input)
     model = _compiled(network, config, len(train))
     progress = _begin(network, model, val, config, checkpoint)
     while progress.epoch < config.epochs and progress.epoch - progress.best < config.patience:
@@ -69,14 +69,13 @@ def _state(model: keras.Model) -> list[Any]:
 
 
 def _batches(
-    network: keras.Model, clips: CropSet, config: EndToEndConfig, blending: Blending | None
+    clips: CropSet, config: EndToEndConfig, blending: Blending | None, with_regions: bool = False
 ) -> tuple[CropSequence, CropSequence | None]:
     train, val = clips.rows(TRAIN), clips.rows(VAL)
     labels = clips.labels[train]
     blends = 0 if blending is None else blending.count(labels)
     weights = balanced_weights(np.append(labels, np.full(blends, FAKE)))
     augmentation = Augmentation() if config.augment else None
-    with_regions = "regions" in network.input
     return (
         CropSequence(clips, train, config.batch, weights, config.seed, augmentation, blending, with_regions),
         CropSequence(clips, val, config.batch, weights, with_regions=with_regions) if len(val) else None,

@@ -126,7 +126,8 @@ def test_features_know_where_the_face_is(crops):
     one, other = (engine.features(crops[:1], REGIONS[[i]])[0] for i in (0, 1))
     assert np.abs(one - other).max() > 0.01 * np.abs(one).max()
     top = make_engine("mobilenetv2-top", "random", name="keras")
-    np.testing.assert_array_equal(*(top.features(crops[:1], REGIONS[[i]]) for i in (0, 1)))
+    one, other = (top.features(crops[:1], REGIONS[[i]]) for i in (0, 1))
+    np.testing.assert_array_equal(one, other)
 
 
 def test_a_face_without_surround_does_not_differ_from_it(crops):
