@@ -9,7 +9,7 @@ from cache.commands import flag
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import UserError
 from extract.backbones.engines import EngineName, Precision
-from extract.backbones.networks import BackboneName
+from extract.backbones.networks import BACKBONES, BackboneName
 from extract.backbones.weights import identify_weights
 from extract.clips.decode import Limits, Sampling
 from extract.clips.face_detectors import DetectorName, face_detector_hash
@@ -71,7 +71,8 @@ class ExtractConfig:
     @property
     def profile(self) -> FeatureProfile:
         """Exactly the settings that change the features."""
-        return FeatureProfile(self.crop_profile, self.backbone, identify_weights(self.weights), self.precision)
+        weights, taps = identify_weights(self.weights), BACKBONES[self.backbone].taps
+        return FeatureProfile(self.crop_profile, self.backbone, weights, self.precision, taps)
 
     @property
     def limits(self) -> Limits:
