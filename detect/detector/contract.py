@@ -120,6 +120,6 @@ def describe(profile: CropProfile) -> dict[str, Any]:
         "regions": "left, top, right and bottom of the face's box in pixels of the resized crop, rounded, 0 to 160; "
         f"{middle} where there is no face or its box covers the whole crop, zeros where masked",
         "pixels": "uint8 RGB, 0 to 255; scaling and normalisation are inside the network",
-        "mask": "true for each frame to look at; false for a black crop in place of a frame whose face is lost, with no "
-        "box before or after it to borrow, and for the black crops that fill a clip of fewer than twelve frames",
+        "mask": "true for each frame to look at; false for a black crop in place of a frame whose face is lost, with "
+        "no box before or after it to borrow, and for the black crops that fill a clip of fewer than twelve frames",
     }

@@ -187,8 +187,8 @@ def _evaluate(
         name: {HALF: THRESHOLD} | ({} if threshold is None else {CHOSEN: threshold})
         for name, threshold in chosen.items()
     }
-    both = ((own.probabilities, list(thresholds[name].values())) for name, own in clips.items())
-    pair = evaluate_pair(head.labels, *both, resamples, seed)
+    first, second = ((own.probabilities, list(thresholds[name].values())) for name, own in clips.items())
+    pair = evaluate_pair(head.labels, first, second, resamples, seed)
     models = {
         name: _evaluated(clips[name], thresholds[name], scores, calls)
         for name, (scores, calls) in ((HEAD, pair.first), (BASELINE, pair.second))

@@ -73,7 +73,7 @@ def fit_baseline(clips: Clips, train: np.ndarray, owners: Sequence[str]) -> Base
     if not np.isfinite(pooled).all():
         broken = np.flatnonzero(~np.isfinite(pooled).all(axis=1))
         raise UserError(f"the features of {len(broken)} clips are not all finite; extract them with other weights.")
-    folds = divide(labels, [owners[row] for row in train])
+    folds = divide(labels, [str(owners[row]) for row in train])
     strength, loss, out_of_fold = DEFAULT_STRENGTH, None, None
     if folds is not None:
         tried = _out_of_fold(pooled[train], labels, folds)
@@ -131,5 +131,5 @@ def _fits(pooled: np.ndarray, labels: np.ndarray, strengths: Sequence[float]) ->
     model = LogisticRegression(class_weight="balanced", max_iter=1000, warm_start=True)
     for strength in strengths:
         model.set_params(C=strength).fit(standardised, labels)
-        kernel = model.coef_[0] / scale
-        yield kernel, float(model.intercept_[0] - kernel @ mean)
+        kernel = np.asarray(model.coef_)[0] / scale
+        yield kernel, float(np.asarray(model.intercept_)[0] - kernel @ mean)
