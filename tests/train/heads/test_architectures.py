@@ -176,15 +176,15 @@ def test_balanced_weights_make_both_classes_count_the_same():
     assert weights.mean() == pytest.approx(1)
 
 
-@EVERY
-@pytest.mark.parametrize("differences", [False, True])
+@pytest.mark.parametrize(("name", "differences"), [*((name, False) for name in HEADS), ("lstm", True)])
 def test_epoch_0_of_a_head_that_starts_from_the_baseline_is_the_baseline(name, differences):
     clips, train = clips_of(strength=0.3), np.arange(60)
     shape = replace(small(name), start="baseline", differences=differences)
     inputs = prepare(clips, train, 0, baseline_of(clips, train))
     drawn = draw_weights(build_head(shape, WIDTH), np.random.default_rng(1))
     head = finished_head(shape, HeadProgress(0, best=0, weights=drawn), inputs)
-    found, expected = predict(head, clips, np.arange(96)), baseline_of(clips, train).probabilities(np.arange(96))
+    found = np.asarray(head({"features": clips.features.astype(np.float32), "mask": clips.mask}))[:, 0]
+    expected = baseline_of(clips, train).probabilities(np.arange(96))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
     assert expected.std() > 0.1
 
@@ -204,31 +204,30 @@ def test_epoch_0_is_the_baseline_with_many_features_far_from_zero():
 def shuffled(seed: int) -> Clips:
     """Clips that show who is in them, with labels that were dealt to people by chance."""
     random = np.random.default_rng(seed)
-    labels = np.repeat(random.permutation(np.arange(48) % 2), 4)
-    people = np.repeat(random.normal(0, 1, (48, WIDTH)), 4, axis=0)
-    features = people[:, None] + random.normal(0, 0.5, (192, FRAMES, WIDTH))
-    return Clips(features.astype(np.float16), np.ones((192, FRAMES), bool), labels)
+    labels = np.repeat(random.permutation(np.arange(96) % 2), 4)
+    people = np.repeat(random.normal(0, 1, (96, WIDTH)), 4, axis=0)
+    features = people[:, None] + random.normal(0, 0.5, (384, FRAMES, WIDTH))
+    return Clips(features.astype(np.float16), np.ones((384, FRAMES), bool), labels)
 
 
 @pytest.mark.parametrize("name", ["lstm", "mean"])
 def test_with_labels_shuffled_by_person_a_head_ends_at_its_baseline(name):
-    rows, gains = np.arange(192), []
-    for seed in range(4):
-        clips = shuffled(seed)
-        head, history = learn(replace(small(name), start="baseline"), QUICK, clips, rows[:96], rows[96:144])
-        best = int(np.argmin(history["val_loss"]))
-        if best == 0:
-            expected = baseline_of(clips, rows[:96]).probabilities(rows)
-            np.testing.assert_allclose(predict(head, clips, rows), expected, rtol=0, atol=1e-6)
-        gains.append(history["val_loss"][0] - history["val_loss"][best])
-    print(name, gains)
-    assert gains.count(0) >= 2
-    assert max(gains) < 0.05
+    clips, train, val = shuffled(1), np.arange(192), np.arange(192, 384)
+    head, history = learn(replace(small(name), start="baseline"), QUICK, clips, train, val)
+    labels = clips.labels[val]
+
+    def loss(probabilities: np.ndarray) -> float:
+        return float(-np.log(np.where(labels == 1, probabilities, 1 - probabilities)).mean())
+
+    final, start = (loss(found) for found in (predict(head, clips, val), baseline_of(clips, train).probabilities(val)))
+    assert start - 0.01 < final < start + 1e-6
+    assert history["val_loss"][-1] > start + 0.01, "training on would have made it worse"
+    assert history["loss"][-1] < history["loss"][0]
 
 
 def test_a_head_is_never_worse_than_its_baseline_on_validation():
     clips, rows = clips_of(strength=0.3), np.arange(96)
-    wild = LearnConfig(1.0, 16, 6, 6, 3, True, 0)
+    wild = LearnConfig(30.0, 16, 3, 3, 3, True, 0)
     head, history = learn(replace(small("lstm"), start="baseline"), wild, clips, rows[:60], rows[60:])
     assert min(history["val_loss"][1:]) > history["val_loss"][0]
     expected = baseline_of(clips, rows[:60]).probabilities(rows)
