@@ -120,7 +120,7 @@ def training_figure(history: dict[str, np.ndarray]) -> Figure:
     for name, label, style in zip(("loss", "val_loss"), ("training", "validation"), _line_styles(), strict=False):
         values = history.get(name, np.full(epochs.shape, np.nan))
         if np.isfinite(values).any():
-            # A line needs two points. Epoch 0, the baseline itself, has a validation loss only.
+            # A line needs two points.
             axes.plot(epochs, values, **style, marker="" if np.isfinite(values).sum() > 1 else ".", label=label)
     validation = history.get("val_loss", np.full(epochs.shape, np.nan))
     if np.isfinite(validation).any():

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from cache.schema import FRAMES, TEST, TRAIN, VAL
 from evaluate.page.tables import interval_text, markdown_text, measure_text
 from evaluate.report.caveats import notes
-from evaluate.report.features_text import detector_text, features_sentences
+from evaluate.report.features_text import MORE, detector_text, features_sentences
 from evaluate.report.first_screen import summary
 from evaluate.results.measures import DECISION_NAMES, HALF, HEAD, SCORE_NAMES, Evaluation
 
@@ -42,9 +42,14 @@ def as_markdown(name: str, card: Card) -> str:
 
 def _model(evaluation: Evaluation) -> Iterator[str]:
     config, profile = evaluation.results.config, evaluation.results.config["profile"]
-    about = config.get("about", f"A {config['config'].get('head', 'temporal')} head on backbone features")
+    about = config.get("about", f"The head {config['config'].get('head', 'unknown')} on backbone features")
     yield f"{about}. It gives the probability that the face in a clip is fake, from {FRAMES} frames."
     yield from features_sentences(profile)
+    if config["config"].get("start") == "baseline":
+        yield (
+            "The head starts from its baseline, a logistic regression on the mean of the frames, and learns to add to "
+            f"it; training may find that nothing is better ({MORE})."
+        )
     crops = profile.get("crops", profile)
     yield (
         f"Frames: {crops.get('sampling', 'unknown')} sampling; faces by {detector_text(crops)}, margin "

@@ -2,9 +2,15 @@
 
 import re
 
+import pytest
+
 from evaluate.report.features_text import MEASURED, MORE, PAPERS, detector_text, features_sentences
+from evaluate.report.model_card import model_card
+from evaluate.results.measures import evaluate_results
+from evaluate.results.read import read_results
 from extract.backbones.networks import BACKBONES
 from tests import ROOT
+from tests.evaluate.report.test_report import CONFIG, write_run
 
 TAPS = [
     ["conv3_block4_out", "face", "mean"],
@@ -52,3 +58,10 @@ def test_backbones_and_detectors_have_their_papers():
     assert all(name.partition("-")[0] in PAPERS for name in BACKBONES)
     assert "Viola & Jones" in detector_text({"detector": "haar"})
     assert detector_text({"detector": "none"}) == "none"
+
+
+@pytest.mark.parametrize(("start", "said"), [("baseline", True), ("nothing", False), (None, False)])
+def test_the_card_says_what_the_head_starts_from(tmp_path, start, said):
+    settings = CONFIG | ({"start": start} if start else {})
+    evaluation = evaluate_results(read_results(write_run(tmp_path / "run", settings=settings)), 5, 0)
+    assert any("starts from its baseline" in text for text in model_card(evaluation)["What it is"]) == said
