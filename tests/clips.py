@@ -1,6 +1,7 @@
 """Small clips for tests, written with PyAV."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ CELEB_DF_MINI = SHARED / "celeb-df-mini"
 """64 real clips shaped like Celeb-DF; tests that use them skip where they are not."""
 
 
+HARD_CLIPS = SHARED / "hard-clips"
+"""Clips that went wrong once: mirrored, turned, of odd pixels and changing sizes."""
+
+
 def write_clip(
     path: Path,
     images: Sequence[np.ndarray],
@@ -21,12 +26,16 @@ def write_clip(
     rate: int = 25,
     times: Sequence[int] | None = None,
     options: dict[str, str] | None = None,
+    aspect: Fraction | None = None,
 ) -> Path:
-    """Writes uint8 RGB `images` (H, W, 3) as a clip; `times` are presentation times in frames, for a variable rate."""
+    """Writes uint8 RGB `images` (H, W, 3) as a clip; `times` are presentation times in frames, for a variable rate;
+    `aspect` is that of a pixel."""
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=rate, options=options or {})
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pixels
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
         for i, image in enumerate(images):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts = i if times is None else times[i]
@@ -64,13 +73,17 @@ def read_number(image: np.ndarray) -> int:
     return sum(1 << bit for bit, bar in enumerate(bars) if bar[len(bar) // 2] > 127)
 
 
-def turn_display(path: Path, quarter_turns: int) -> Path:
-    """Rewrites the track header of an mp4 so that players turn the picture clockwise in steps of 90 degrees."""
-    one, cos, sin = 1 << 16, [1, 0, -1, 0][quarter_turns % 4], [0, 1, 0, -1][quarter_turns % 4]
-    matrix = [cos * one, sin * one, 0, -sin * one, cos * one, 0, 0, 0, 1 << 30]
+def turn_display(path: Path, quarter_turns: int = 0, matrix: tuple[int, int, int, int] | None = None) -> Path:
+    """Rewrites the track header of an mp4 so that players turn the picture clockwise in steps of 90 degrees.
+
+    `matrix` (a, b, c, d) stands in place of the turns; it puts x, y to a x + c y, b x + d y.
+    """
+    cos, sin = [1, 0, -1, 0][quarter_turns % 4], [0, 1, 0, -1][quarter_turns % 4]
+    a, b, c, d = (value << 16 for value in matrix or (cos, sin, -sin, cos))
+    values = [a, b, 0, c, d, 0, 0, 0, 1 << 30]
     content = bytearray(path.read_bytes())
     # Version 0 header: size, type, version and flags, 4 times, 2 reserved, layer and volume words, then the matrix.
     start = content.index(b"tkhd") + 4 + 4 + 5 * 4 + 8 + 8
-    content[start : start + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in matrix)
+    content[start : start + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in values)
     path.write_bytes(content)
     return path

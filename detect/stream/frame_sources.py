@@ -1,19 +1,20 @@
 """Where frames come from: a camera, an address or a file. Also chooses the few that are judged."""
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
 import numpy as np
 
 from cache.schema import FRAMES, UserError
-from extract.clips.decode import CONTAINERS, ClipError, Limits, choose, play, read_times
+from extract.clips.decode import CONTAINERS, ClipError, Limits, choose, main_stream, play, read_times
+from extract.clips.display import pixel_aspect, upright
 
 Picture = Callable[[], np.ndarray]
 """Returns a frame as uint8 RGB (H, W, 3). It is a function because most frames are never converted."""
@@ -123,16 +124,13 @@ def _address(address: str) -> Iterator[Frame]:
     options = {"rtsp_transport": "tcp", "format_whitelist": FORMATS, "rw_timeout": str(int(TIMEOUT * 1e6))}
     try:
         with av.open(address, options=options, timeout=TIMEOUT, metadata_errors="ignore") as container:
-            if not container.streams.video:
+            stream = main_stream(container)
+            if stream is None:
                 raise Lost("it has no video")
-            start = time.monotonic()
-            for frame in container.decode(container.streams.video[0]):
-                yield Frame(time.monotonic() - start, lambda frame=frame: _rgb(frame))
+            start, aspect = time.monotonic(), pixel_aspect(stream)
+            for frame in container.decode(stream):
+                yield Frame(time.monotonic() - start, functools.partial(upright, frame, aspect))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         silent = f"it has sent nothing for {TIMEOUT:g} s" if isinstance(error, av.error.ExitError) else None
         raise Lost(silent or getattr(error, "strerror", None) or str(error)) from None
     raise Lost("it has ended")
-
-
-def _rgb(frame: Any) -> np.ndarray:
-    return frame.to_ndarray(format="rgb24")

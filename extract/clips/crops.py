@@ -10,6 +10,7 @@ import numpy as np
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus
 from extract.clips.decode import Frames, Limits, sample_frames, sample_windows
+from extract.clips.display import one_size
 from extract.clips.face_detectors import Box, FaceDetector, make_face_detector
 from extract.clips.pictures import is_picture, read_picture
 from extract.clips.tracks import crop_along, find_tracks
@@ -92,10 +93,8 @@ def crop_frames(frames: Frames, detector: FaceDetector, margin: float) -> Croppe
 
 def crop_people(frames: Frames, detector: FaceDetector, margin: float, most: int) -> list[CroppedClip]:
     """Returns the crops of up to `most` people, the largest face first, in at most twelve decoded frames."""
-    return [
-        _padded(frames, *crop_along(frames.images, track, margin))
-        for track in find_tracks(frames.images, detector, most)
-    ]
+    images = one_size(frames.images)
+    return [_padded(frames, *crop_along(images, track, margin)) for track in find_tracks(images, detector, most)]
 
 
 def _padded(

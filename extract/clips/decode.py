@@ -18,6 +18,7 @@ import av
 import numpy as np
 
 from cache.schema import FRAMES, printable
+from extract.clips.display import pixel_aspect, upright
 
 Sampling = Literal["uniform", "first"]
 
@@ -115,8 +116,9 @@ def read_times(path: Path, limits: Limits = Limits()) -> tuple[list[int], int, f
 
 def play(path: Path, limits: Limits = Limits()) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
     """Yields each frame in display order: its time, and a function that returns it as uint8 RGB (H, W, 3), upright."""
+    aspect = _aspect(path)
     for time, frame in _decode_all(path, limits):
-        yield time, functools.partial(_upright, frame)
+        yield time, functools.partial(upright, frame, aspect)
 
 
 def choose(times: Sequence[int], end: int, sampling: Sampling) -> list[int]:
@@ -180,11 +182,11 @@ def _decode_windows(
     """
     all_wanted = {pts for window in wanted for pts in window}
     images: dict[int, np.ndarray] = {}
-    waiting = list(reversed(wanted))
+    waiting, aspect = list(reversed(wanted)), _aspect(path)
     for pts, frame in _decode_listed(path, packets, all_wanted, limits):
         if pts in all_wanted:
             _check_size(frame, limits)
-            images[pts] = _upright(frame)
+            images[pts] = upright(frame, aspect)
         while waiting and (not waiting[-1] or pts >= waiting[-1][-1]):
             decoded = [time for time in waiting.pop() if time in images]
             yield Frames([images[time] for time in decoded], [(time - start) * scale for time in decoded])
@@ -223,10 +225,9 @@ def _read_packets(path: Path, limits: Limits) -> list[_Packet] | None:
 
 @contextmanager
 def _open(path: Path) -> Iterator[av.VideoStream]:
-    """Opens the file and yields its first video stream that is not a cover picture."""
+    """Opens the file and yields the video stream that a player shows."""
     with _open_container(path) as container:
-        cover = av.stream.Disposition.attached_pic
-        stream = next((stream for stream in container.streams.video if not stream.disposition & cover), None)
+        stream = main_stream(container)
         if stream is None:
             raise ClipError("no_video", f"{printable(path.name)} has no video stream")
         if stream.codec_context is None:
@@ -234,6 +235,18 @@ def _open(path: Path) -> Iterator[av.VideoStream]:
             raise ClipError("no_decoder", reason)
         stream.codec_context.thread_count = 1
         yield stream
+
+
+def main_stream(container: av.container.InputContainer) -> av.VideoStream | None:
+    """Returns the video stream that is no cover picture: the default one, or the first."""
+    kinds = av.stream.Disposition
+    streams = [stream for stream in container.streams.video if not stream.disposition & kinds.attached_pic]
+    return max(streams, key=lambda stream: bool(stream.disposition & kinds.default), default=None)
+
+
+def _aspect(path: Path) -> float:
+    with _open(path) as stream:
+        return pixel_aspect(stream)
 
 
 def _open_container(path: Path) -> av.container.InputContainer:
@@ -257,11 +270,11 @@ def _decode_wanted(path: Path, packets: list[_Packet] | None, sampling: Sampling
     wanted = choose(times, _end(packets), sampling)
     images: dict[int, np.ndarray] = {}
     with _open(path) as stream:
-        scale = float(stream.time_base or 0)
+        scale, aspect = float(stream.time_base or 0), pixel_aspect(stream)
         for frame in _decode_packets(stream, _needed(packets, set(wanted)), set(wanted)):
             if frame.pts in wanted:
                 _check_size(frame, limits)
-                images[frame.pts] = _upright(frame)
+                images[frame.pts] = upright(frame, aspect)
             if len(images) == len(set(wanted)):
                 return Frames([images[pts] for pts in wanted], [(pts - times[0]) * scale for pts in wanted])
     return None
@@ -318,9 +331,9 @@ def _decode_any(path: Path, sampling: Sampling, limits: Limits) -> Frames:
     order = sorted(set(times))
     end = order[-1] + (int(np.median(np.diff(order))) if len(order) > 1 else 1)
     wanted = choose(order, end, sampling)
-    images = {time: _upright(frame) for time, frame in _decode_all(path, limits) if time in wanted}
     with _open(path) as stream:
-        scale = float(stream.time_base or 0)
+        scale, aspect = float(stream.time_base or 0), pixel_aspect(stream)
+    images = {time: upright(frame, aspect) for time, frame in _decode_all(path, limits) if time in wanted}
     return Frames([images[time] for time in wanted], [(time - order[0]) * scale for time in wanted])
 
 
@@ -338,10 +351,3 @@ def _decode_all(path: Path, limits: Limits) -> Iterator[tuple[int, av.VideoFrame
                 _check_size(frame, limits)
                 time = time + gap if frame.pts is None else frame.pts
                 yield time, frame
-
-
-def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """Returns the frame as uint8 RGB (H, W, 3), rotated as a player shows it."""
-    image = frame.to_ndarray(format="rgb24")
-    # The display matrix counts counter-clockwise, as rot90 does.
-    return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90) % 4))

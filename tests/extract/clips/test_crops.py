@@ -92,16 +92,16 @@ def test_windows_hold_no_more_frames_than_one_needs(tmp_path, monkeypatch):
         def __del__(self):
             held.discard(id(self))
 
-    upright = clip_module.sample_windows.__globals__["_upright"]
+    upright = clip_module.sample_windows.__globals__["upright"]
 
-    def counted(frame):
+    def counted(frame, aspect):
         nonlocal most
-        image = upright(frame).view(Counted)
+        image = upright(frame, aspect).view(Counted)
         held.add(id(image))
         most = max(most, len(held))
         return image
 
-    monkeypatch.setattr("extract.clips.decode._upright", counted)
+    monkeypatch.setattr("extract.clips.decode.upright", counted)
     path = write_clip(tmp_path / "long.mp4", counting_images(250))
     for _ in sample_windows(path, 1.0):
         pass

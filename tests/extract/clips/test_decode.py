@@ -1,11 +1,19 @@
 """Sampling and decoding: the right frames, exactly, from every kind of clip; a named failure from every broken one."""
 
+from fractions import Fraction
+from typing import Any
+
 import av
 import numpy as np
 import pytest
 
-from extract.clips.decode import ClipError, Limits, choose, sample_frames
-from tests.clips import counting_images, read_number, turn_display, write_clip, write_sound
+from cache.profile import CropProfile
+from cache.schema import coverage_of
+from extract.clips.crops import crop_clip, crop_frames
+from extract.clips.decode import ClipError, Frames, Limits, choose, play, sample_frames
+from extract.clips.display import one_size
+from extract.clips.face_detectors import NoDetector
+from tests.clips import HARD_CLIPS, counting_images, read_number, turn_display, write_clip, write_sound
 
 GOPS = {
     "one group": {"g": "250"},
@@ -138,3 +146,49 @@ def test_limits_on_pixels_and_frames_are_named(tmp_path):
         sample_frames(path, limits=Limits(pixels=1000))
     with pytest.raises(ClipError, match="too_long"):
         sample_frames(path, limits=Limits(frames=20))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "flip"), [((-1, 0, 0, 1), np.fliplr), ((1, 0, 0, -1), np.flipud), ((0, 1, 1, 0), None)]
+)
+def test_a_mirrored_display_is_honoured(tmp_path, matrix, flip):
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[:20, :30] = 255
+    path = turn_display(write_clip(tmp_path / "clip.mp4", [image] * 3), matrix=matrix)
+    shown = sample_frames(path).images[0]
+    expected = image.transpose(1, 0, 2) if flip is None else flip(image)
+    assert shown.shape == expected.shape
+    assert np.abs(shown.astype(int) - expected).mean() < 10
+
+
+@pytest.mark.parametrize(("aspect", "shape"), [("2", (64, 192)), ("1/2", (128, 96)), ("100", (64, 96))])
+def test_pixels_become_square_unless_their_shape_makes_no_sense(tmp_path, aspect, shape):
+    path = write_clip(tmp_path / "clip.mkv", counting_images(5), aspect=Fraction(aspect))
+    assert sample_frames(path).images[0].shape[:2] == shape
+    assert next(play(path))[1]().shape[:2] == shape
+
+
+def test_the_default_stream_is_shown_rather_than_a_preview(tmp_path):
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        streams: list[Any] = [container.add_stream("mjpeg", rate=25) for _ in range(2)]
+        streams[0].disposition, streams[1].disposition = 0, av.stream.Disposition.default
+        for stream, size in zip(streams, ((16, 16), (96, 64)), strict=True):
+            stream.width, stream.height, stream.pix_fmt = *size, "yuvj420p"
+        for stream in streams:
+            image = np.zeros((stream.height, stream.width, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+    assert sample_frames(path).images[0].shape == (64, 96, 3)
+
+
+def test_frames_of_several_sizes_are_shown_in_one():
+    images = [np.full((60, 80, 3), 9, np.uint8), np.full((120, 160, 3), 9, np.uint8)]
+    assert [image.shape for image in one_size(images)] == [(120, 160, 3)] * 2
+    clip = crop_frames(Frames(images, [0.0, 1.0]), NoDetector(), 0.0)
+    assert clip.boxes[:2].tolist() == [[0, 0, 160, 120]] * 2
+
+
+@pytest.mark.skipif(not HARD_CLIPS.is_dir(), reason="the hard clips are not here")
+@pytest.mark.parametrize("name", ["D_hflip.mp4", "f_rot90.mp4", "J_sar.mp4", "F_webrtc_up.webm", "G_preview_first.mp4"])
+def test_faces_are_found_in_clips_that_a_player_has_to_put_right(name):
+    assert coverage_of(crop_clip(HARD_CLIPS / name, CropProfile()).status) == 1.0
