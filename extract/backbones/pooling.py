@@ -65,7 +65,8 @@ def _pixels_inside(regions: Any, side: int) -> Any:
     edges = keras.layers.Permute((2, 1), name=f"edges_{side}", dtype="float32")(edges)
     columns = _weighted_sum(edges, (-1, 0, 1, 0), f"columns_{side}")
     rows = _weighted_sum(edges, (0, -1, 0, 1), f"rows_{side}")
-    pixels = keras.layers.Dot(2, name=f"pixels_{side}", dtype="float32")([rows, columns])
+    columns = keras.layers.Reshape((1, side), name=f"columns_across_{side}", dtype="float32")(columns)
+    pixels = keras.layers.Multiply(name=f"pixels_{side}", dtype="float32")([rows, columns])
     pixels = keras.layers.Reshape((side * side,), name=f"pixels_flat_{side}", dtype="float32")(pixels)
     # They are looked up in a table, for which they are cut down to whole numbers.
     return keras.layers.Rescaling(1.0, 0.5, name=f"pixels_whole_{side}", dtype="float32")(pixels)
