@@ -38,6 +38,7 @@ class FitConfig:
     split_csv: Path | None = option(None, "for the split csv: file with the columns id and part")
     split_seed: int = option(SplitConfig.seed, "seed of the split")
     val: float = option(SplitConfig.val, "share for validation: whole people out of train, never from test")
+    test: float = option(SplitConfig.test, "share for test, by whole people; of the identity split alone")
     head: str = option(HeadConfig.head, "temporal head, one of " + ", ".join(HEADS))
     units: int = option(HeadConfig.units, "units of the head's layers over time")
     dropout: float = option(HeadConfig.dropout, "dropout rate of the clip's vector in training")
@@ -60,7 +61,7 @@ class FitConfig:
     @property
     def split_config(self) -> SplitConfig:
         """The fields that decide the split."""
-        return SplitConfig(self.split, self.split_seed, self.val, self.split_csv)
+        return SplitConfig(self.split, self.split_seed, self.val, self.split_csv, self.test)
 
     @property
     def head_config(self) -> HeadConfig:

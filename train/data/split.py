@@ -14,20 +14,22 @@ from train.data.people import assign_people
 
 SplitKind = Literal["official", "identity", "random", "csv"]
 
-IDENTITY_TEST = 0.15
-"""Share of the kept videos that the identity split aims to put into test."""
 RANDOM_TEST = 0.2
 """Share of the videos that the random split puts into test, as published."""
 
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """How to split. `val` is the desired share of validation: of all videos for `identity`, else of train."""
+    """How to split. `val` is the desired share of validation: of all videos for `identity`, else of train.
+
+    `test` is the desired share of test for `identity`; the other kinds know theirs.
+    """
 
     kind: SplitKind = "official"
     seed: int = 42
     val: float = 0.15
     csv: Path | None = None
+    test: float = 0.15
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ def split(records: Sequence[VideoRecord], config: SplitConfig) -> Split:
     """
     if not 0 <= config.val <= 0.5:
         raise UserError(f"{flag('val', config.val)} is not a share from 0 to 0.5; give one, such as {SplitConfig.val}.")
+    if not 0 < config.test <= 0.5:
+        raise UserError(f"{flag('test', config.test)} is no share up to 0.5; give one, such as {SplitConfig.test}.")
     require_both_classes([record.label for record in records], "the features hold")
     videos = [record for record in records if not record.is_blend]
     if len({video.label for video in videos}) < 2:
@@ -123,8 +127,8 @@ def _identity(records: Sequence[VideoRecord], config: SplitConfig) -> tuple[list
     people = [frozenset((owner(record), record.donor or owner(record))) for record in records]
     labels = [record.label for record in records]
     for names in ([TRAIN, TEST, VAL], [TRAIN, TEST]) if config.val else ([TRAIN, TEST],):
-        rest = 1 - IDENTITY_TEST - (config.val if VAL in names else 0)
-        numbers = assign_people(people, labels, [rest, IDENTITY_TEST, config.val][: len(names)], config.seed)
+        rest = 1 - config.test - (config.val if VAL in names else 0)
+        numbers = assign_people(people, labels, [rest, config.test, config.val][: len(names)], config.seed)
         if numbers is not None:
             parts = [names[number] if number >= 0 else DROPPED for number in numbers]
             notes = _identity_notes(records, parts, VAL in names or not config.val)

@@ -46,6 +46,7 @@ class SweepConfig:
     split_csv: Path | None = _as_in_fit("split_csv")
     split_seed: int = _as_in_fit("split_seed")
     val: float = _as_in_fit("val")
+    test: float = _as_in_fit("test")
     dense: int = _as_in_fit("dense")
     start: Start = _as_in_fit("start")
     components: int = option(256, "principal components to learn from; 0 uses the features themselves")
@@ -67,7 +68,7 @@ class SweepConfig:
     @property
     def split_config(self) -> SplitConfig:
         """The fields that decide the split."""
-        return SplitConfig(self.split, self.split_seed, self.val, self.split_csv)
+        return SplitConfig(self.split, self.split_seed, self.val, self.split_csv, self.test)
 
     @property
     def space(self) -> "Space":
@@ -91,7 +92,7 @@ class SweepConfig:
 
     def fit_config(self, values: dict[str, Any], seed: int) -> FitConfig:
         """Returns the config that repeats the trial with `values` and `seed`."""
-        shared = ("features", "runs", "split", "split_csv", "split_seed", "val", "dense", "start", "batch")
+        shared = ("features", "runs", "split", "split_csv", "split_seed", "val", "test", "dense", "start", "batch")
         shared += ("epochs", "patience")
         return FitConfig(
             **{name: getattr(self, name) for name in shared}, components=self.components, seed=seed, **values

@@ -155,3 +155,12 @@ def test_the_search_finds_the_best_assignment_of_few_people():
     assert parts is not None
     assert (parts >= 0).all()
     assert {tuple(set(parts[:9].tolist())), tuple(set(parts[9:].tolist()))} == {(0,), (1,)}
+
+
+def test_the_identity_split_tests_on_the_share_that_is_asked_for():
+    records = pairs(people=24)
+    for share in (0.15, 0.4):
+        parts = split(records, SplitConfig("identity", test=share)).parts
+        assert parts.count("test") / len(parts) == pytest.approx(share, abs=0.06)
+    with pytest.raises(UserError, match="--test 0 is no share"):
+        split(records, SplitConfig("identity", test=0))
