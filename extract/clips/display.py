@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Sequence
+from typing import Any
 
 import av
 import cv2
@@ -30,8 +31,8 @@ def upright(frame: av.VideoFrame, aspect: float = 1.0) -> np.ndarray:
 
 def _turned(image: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     """Applies the display matrix (a, b; c, d), which maps x, y to a x + c y, b x + d y, to the nearest quarter turn."""
-    sides = (side for side in frame.side_data if side.type == Type.DISPLAYMATRIX)
-    matrix = next(map(bytes, sides), None)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    sides: Any = frame.side_data
+    matrix = next((bytes(side) for side in sides if side.type == Type.DISPLAYMATRIX), None)
     if matrix is None:
         return image
     a, b, _, c, d = struct.unpack_from("=5i", matrix)
