@@ -20,12 +20,13 @@ from cache.store import Store, load, open_store
 from train.data.split import DROPPED, owner
 from train.end_to_end.finetune import FinetuneConfig, finetune
 from train.fit import FitConfig, fit
+from train.heads.architectures import Start
 from train.runs.ensemble import EnsembleConfig, ensemble
 from train.runs.folder import BASELINE, PREDICTIONS
 from train.runs.predictions import read_predictions
 from train.sweep.stage import SweepConfig, sweep
 
-MODELS = ("baseline", "head", "sweep", "finetune", "ensemble", "blends")
+MODELS = ("baseline", "head", "nothing", "sweep", "finetune", "ensemble", "blends")
 RESULTS = "folds.json"
 
 
@@ -37,8 +38,9 @@ class FoldsConfig:
     out: Path = option(Path("folds"), f"folder for splits and runs, which has to be new, and for {RESULTS}")
     models: tuple[str, ...] = option(
         ("baseline", "head"),
-        f"what to measure, of {', '.join(MODELS)}; ensemble joins head, sweep and finetune; blends are baseline and "
-        "head trained on real clips and their blends alone, which the features have to hold",
+        f"what to measure, of {', '.join(MODELS)}; nothing: the head that starts from nothing, as published; ensemble: "
+        "of head, sweep and finetune; blends: baseline and head trained on real clips and their blends alone, which "
+        "the features have to hold",
     )
     weights: str | None = option(None, "the backbone's weights, for the fine-tuning")
     folds: int = option(5, "folds")
@@ -139,14 +141,14 @@ def _write_splits(
     return fold
 
 
-def _head(fold: _Fold, name: str = "head", real: bool = False) -> Path:
+def _head(fold: _Fold, name: str = "head", real: bool = False, start: Start = FitConfig.start) -> Path:
     """Returns the run of a head, trained if it is not there; with `real`, on real clips and their blends."""
     folder, split = fold.runs / name, fold.real_split if real else fold.split
     if folder.exists():
         return folder
     # Nothing to validate on without fakes.
     val = 0.0 if real else FitConfig.val
-    config = FitConfig(fold.config.features, fold.runs, name, "csv", split, val=val, seed=fold.seed)
+    config = FitConfig(fold.config.features, fold.runs, name, "csv", split, val=val, start=start, seed=fold.seed)
     return fit(config)
 
 
@@ -182,6 +184,7 @@ def _blends(fold: _Fold) -> dict[str, Path]:
 _TRAIN: dict[str, Callable[[_Fold], dict[str, Path]]] = {
     "baseline": lambda fold: {"logistic baseline": _head(fold) / BASELINE},
     "head": lambda fold: {"head": _head(fold) / PREDICTIONS},
+    "nothing": lambda fold: {"head from nothing": _head(fold, "nothing", start="nothing") / PREDICTIONS},
     "sweep": lambda fold: {"best of the sweep": _sweep(fold) / PREDICTIONS},
     "finetune": lambda fold: {"head, fine-tuned": _finetune(fold) / PREDICTIONS},
     "ensemble": lambda fold: {"ensemble of the last three": _ensemble(fold) / PREDICTIONS},

@@ -102,9 +102,11 @@ def test_folds_train_what_they_are_told_to_and_write_it(tmp_path, capsys, monkey
 
     monkeypatch.setattr("benchmarks.folds.fit", quick)
     out, flags = tmp_path / "folds", ["--folds", "3", "--seeds", "2"]
-    measure_folds(["--features", str(store.folder), "--out", str(out), *flags, "--models", "baseline,head,blends"])
+    measure_folds(
+        ["--features", str(store.folder), "--out", str(out), *flags, "--models", "baseline,head,nothing,blends"]
+    )
     document = json.loads((out / "folds.json").read_text())
-    names = ["logistic baseline", "head", "baseline, blends only", "head, blends only"]
+    names = ["logistic baseline", "head", "head from nothing", "baseline, blends only", "head, blends only"]
     assert list(document["models"]) == names
     assert (document["clips"], document["fakes"], document["folds"], document["seeds"]) == (48, 24, 3, 2)
     assert document["profile"]["backbone"] == "mobilenetv2"
@@ -113,9 +115,10 @@ def test_folds_train_what_they_are_told_to_and_write_it(tmp_path, capsys, monkey
         assert 0.5 < figures["over_clips"]["low"] <= figures["over_clips"]["value"]
         assert len(figures["by_repetition"]) == 2
         assert name in capsys.readouterr().out or name != names[0]
-    assert len(trained) == 2 * 3 * 2  # baseline and head are of one run
+    assert len(trained) == 2 * 3 * 3  # baseline and head are of one run
     for config in trained:
         blends_only = config.name == "blends"
+        assert config.start == ("nothing" if config.name == "nothing" else "baseline")
         rows = list(read_split(config.runs / config.name / "split.csv").values())
         train = [row for row in rows if row.part == "train"]
         assert {row.label for row in train} == {0, 1}
