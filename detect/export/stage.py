@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING, Any
 from cache.cli import option, parse_flags
 from cache.commands import flag
 from cache.keras_start import start_keras
-from cache.profile import crops_of, fingerprint, uses_regions
+from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError
 from detect.detector.contract import CONTRACT, EXPORTS, Format, describe
 from detect.detector.load import as_network, build_networks, newest
 from detect.export.formats import Precision, detector_of_layers, write_network
 from detect.export.parity import CHECKED, EXAMPLES, TOLERANCE, cost_of, difference, kept_clips, noise, own_outputs
+from evaluate.report.features_text import features_sentences
 from evaluate.stats.metrics import THRESHOLD
 
 if TYPE_CHECKING:
     import keras
 
     from evaluate.results.read import Results
+
+SHARES = (
+    "The features of the taps follow each other in this order, one for each channel of the layer. A cell of a layer's "
+    "map counts by the share of it that lies in the face's region; the surround is the rest of the crop."
+)
 
 
 @dataclass(frozen=True)
@@ -160,12 +166,21 @@ def _contract(
         "threshold": THRESHOLD,
         "least_coverage": LEAST_COVERAGE,
         "preprocessing": describe(crops_of(profile)),
+        "features": _describe_features(profile, size),
         "profile": dataclasses.asdict(profile),
         "fingerprint": fingerprint(profile),
         "temperature": temperature and dataclasses.asdict(temperature),
         "detector_file": results.config.get("origin", {}).get("detector_file"),
         "versions": results.config["versions"],
     }
+
+
+def _describe_features(profile: Profile, size: int | None) -> dict[str, Any] | None:
+    """Returns which features the backbone gives, as data and in words; None where there is no backbone."""
+    if not isinstance(profile, FeatureProfile):
+        return None
+    words = [*features_sentences(dataclasses.asdict(profile)), *([SHARES] if uses_regions(profile) else [])]
+    return {"size": size, "taps": [tap._asdict() for tap in profile.taps], "in_words": words}
 
 
 def _feature_size(results: "Results") -> int | None:

@@ -128,6 +128,13 @@ def test_the_contract_says_what_is_there_and_how_near_it_comes(exported, run):
     assert "twelve equal spans" in said["preprocessing"]["sampling"]
     assert "0.3 of it on each edge" in said["preprocessing"]["crop"]
     assert said["temperature"]["value"] > 0
+    assert [tap["region"] for tap in said["features"]["taps"]] == ["face", "face", "face-surround"]
+    assert "mean over the face minus mean over its surround of block_13_expand_relu" in " ".join(
+        said["features"]["in_words"]
+    )
+    assert said["networks"]["detector"]["inputs"]["regions"].startswith("uint8 (B, 12, 4)")
+    assert said["networks"]["backbone"]["inputs"]["regions"].startswith("uint8 (B, 4)")
+    assert "face's box in pixels of the resized crop" in said["preprocessing"]["regions"]
 
 
 @pytest.mark.slow
