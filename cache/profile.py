@@ -93,7 +93,7 @@ def parse_profile(text: str, where: str) -> Profile:
     try:
         values = json.loads(text)
         if "crops" in values:
-            taps = tuple(Tap(*tap) for tap in values.get("taps", ()))
+            taps = tuple(Tap(*map(str, tap)) for tap in values.get("taps", ()))
             return FeatureProfile(**{**values, "crops": CropProfile(**values["crops"]), "taps": taps})
         return CropProfile(**values)
     except (ValueError, TypeError) as error:
