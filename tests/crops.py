@@ -12,7 +12,7 @@ from cache.profile import CropProfile, FeatureProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, VideoRecord, central_regions, mask_of
 from cache.store import ORIGIN, Store, create_store, find_rows, open_writer, read_indexes
 from extract.backbones.engines import make_engine
-from extract.backbones.networks import BACKBONES
+from extract.backbones.networks import BACKBONES, backbone_of
 from extract.clips.face_detectors import face_detector_hash
 from extract.steps import Clock, rows_from_store, rows_with_features
 from tests.stores import pairs
@@ -37,15 +37,15 @@ def draw_crops(random: np.random.Generator, label: int, frames: int = FRAMES) ->
     return crops.astype(np.uint8)
 
 
-def write_crops(root: Path, records: Sequence[VideoRecord] = RECORDS) -> Store:
+def write_crops(root: Path, records: Sequence[VideoRecord] = RECORDS, profile: CropProfile = PROFILE.crops) -> Store:
     """Writes a crops store below `root`/set, two shards; every fourth clip has five frames only."""
-    store, random, rows = create_store(root / "set", PROFILE.crops), np.random.default_rng(0), []
+    store, random, rows = create_store(root / "set", profile), np.random.default_rng(0), []
     write_manifest(store.manifest, records)
     for number, record in enumerate(records):
         frames = 5 if number % 4 == 3 else FRAMES
         status = np.array([FrameStatus.FACE] * frames + [FrameStatus.PAD] * (FRAMES - frames), np.uint8)
         boxes, times = np.ones((FRAMES, 4), np.int32), np.arange(FRAMES, dtype=np.float64)
-        regions = central_regions(status, PROFILE.crops.margin)
+        regions = central_regions(status, profile.margin)
         rows.append(Row(*record.key, OK, "", status, times, boxes, regions, draw_crops(random, record.label, frames)))
     with open_writer(store) as writer:
         # Shards do not lie in the manifest's order.
@@ -54,12 +54,13 @@ def write_crops(root: Path, records: Sequence[VideoRecord] = RECORDS) -> Store:
     return store
 
 
-def write_source(root: Path, val: float = 0.25) -> Path:
+def write_source(root: Path, val: float = 0.25, profile: FeatureProfile = PROFILE) -> Path:
     """Writes crops, the features of them, and a run on these that has hardly learnt; returns the run folder."""
-    crops, features = write_crops(root), create_store(root / "set", PROFILE)
+    crops = write_crops(root, profile=profile.crops)
+    features = create_store(root / "set", profile)
     write_manifest(features.manifest, RECORDS)
     (features.folder / ORIGIN).write_text(json.dumps({"weights": "random"}))
-    engine = make_engine(PROFILE.backbone, "random", name="keras")
+    engine = make_engine(backbone_of(profile), "random", name="keras")
     places = find_rows(read_indexes(crops))
     with open_writer(features) as writer:
         writer.append(list(rows_with_features(rows_from_store(list(places.values())), engine, Clock())))

@@ -12,7 +12,7 @@ import pytest
 
 from cache.files import TEMPORARY
 from cache.manifest import read_manifest, write_manifest
-from cache.profile import CropProfile, FeatureProfile, canonical_json, fingerprint, parse_profile
+from cache.profile import CropProfile, FeatureProfile, Tap, canonical_json, fingerprint, parse_profile
 from cache.schema import FRAMES, OK, Row, UserError, VideoRecord, failed_row, safe_relative_path
 from cache.shard import BLOCK, DamagedShard, array_shape, check, read_arrays, read_index, seal
 from cache.store import create_store, load, open_store, open_writer, require_profile, store_folder, verify
@@ -263,7 +263,40 @@ def test_profiles_round_trip_and_every_setting_changes_the_fingerprint():
     assert store_folder(Path("data/x"), PROFILE).name.endswith(fingerprint(PROFILE))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}x", '{"colour": 1}', '{"crops": 3}'])
+OLD = FeatureProfile(CropProfile(detector="haar", version=3), "mobilenetv2", "random:0", version=1)
+
+
+def test_stores_from_before_taps_keep_their_names_and_open(tmp_path):
+    assert (fingerprint(OLD), fingerprint(OLD.crops)) == ("f70d26bdade1", "1b1474a68a76")
+    for profile in (OLD, OLD.crops):
+        store = create_store(tmp_path / "data", profile)
+        write_manifest(store.manifest, [record(0)])
+        with open_writer(store) as writer:
+            writer.append([row(record(0), 0)])
+        forge(store.shards[0], lambda file: file.__delitem__("regions"))
+        found = open_store(store.folder)
+        assert found.profile == profile
+        # Nobody wrote where the face lies in its crop: it counts as the middle.
+        assert load(found).regions.tolist() == [[[30, 30, 130, 130]] * FRAMES]
+    assert '"taps"' not in canonical_json(OLD)
+    with pytest.raises(UserError, match=r"taps=none instead of taps=layer face mean, version=1 instead of version=2"):
+        require_profile(create_store(tmp_path / "data", OLD), replace_taps(OLD))
+
+
+def replace_taps(profile: FeatureProfile) -> FeatureProfile:
+    return dataclasses.replace(profile, taps=(Tap("layer", "face", "mean"),), version=2)
+
+
+def test_taps_are_part_of_what_makes_features_differ():
+    tapped = replace_taps(PROFILE)
+    assert parse_profile(canonical_json(tapped), "here") == tapped
+    other = dataclasses.replace(tapped, taps=(Tap("layer", "face", "std"),))
+    assert len({fingerprint(profile) for profile in (PROFILE, tapped, other)}) == 3
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}x", '{"colour": 1}', '{"crops": 3}', '{"crops": {}, "taps": [["layer"]]}']
+)
 def test_a_foreign_profile_is_refused(text):
     with pytest.raises(UserError, match="somewhere"):
         parse_profile(text, "somewhere")
