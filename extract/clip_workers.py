@@ -9,6 +9,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -126,7 +127,7 @@ class _Process:
         context = multiprocessing.get_context("spawn")
         self._pipe, its_end = context.Pipe()
         self.process = context.Process(target=_serve, args=(its_end,), daemon=True)
-        with _ignoring_ctrl_c():
+        with _ignoring_ctrl_c(), _without_main():
             self.process.start()
         its_end.close()  # else the pipe would stay open when the process dies
         self.timed_out = False
@@ -159,6 +160,26 @@ class _Process:
         """Kills the process."""
         self.process.kill()
         self.process.join()
+
+
+_MAIN_LOCK = threading.Lock()
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Starts processes that do not run the user's program again, as spawned ones do to find functions in it.
+
+    Their functions are all in modules. So a script without `if __name__ == "__main__"`, and one read from standard
+    input, can judge clips.
+    """
+    main = sys.modules["__main__"].__dict__
+    with _MAIN_LOCK:
+        hidden = {name: main.pop(name) for name in ("__spec__", "__file__") if name in main}
+        main["__spec__"] = None
+        try:
+            yield
+        finally:
+            main.update({"__spec__": None} | hidden)
 
 
 @contextlib.contextmanager

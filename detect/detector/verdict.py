@@ -91,7 +91,9 @@ class Verdict:
         if self.probability is None:
             return ""
         lost = sum(frame.status == "lost" for frame in self.frames)
-        return STILL if len(self.frames) == 1 else f"{lost} frames without the face are not judged" if lost else ""
+        if len(self.frames) == 1:
+            return STILL
+        return f"{_counted(lost, 'frame')} without the face not judged" if lost else ""
 
     @property
     def explanation(self) -> str:
@@ -101,6 +103,10 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values for JSON."""
         return asdict(self)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def failed(clip: str, outcome: str, reason: str) -> Verdict:

@@ -138,7 +138,7 @@ def _failure(verdict: Verdict) -> str:
 def _words(verdict: Verdict, threshold: float, run: str) -> list[Html]:
     faces, frames = sum(frame.status == "face" for frame in verdict.frames), len(verdict.frames)
     seen = f"A face was found in {faces} of {frames} frames (coverage {100 * verdict.coverage:.0f} %)"
-    lost = f" In this clip, {verdict.note}." if verdict.note else ""
+    lost = f" {verdict.note.capitalize()}." if verdict.note else ""
     if verdict.probability is None:
         reason = "No face was found in it" if frames == 1 else f"{seen}; half of them are needed"
         return [element("p", f"{reason}."), element("p", UNDECIDED)]

@@ -1,35 +1,15 @@
 """Workers: whatever one task does to its process, it costs that task alone."""
 
 import os
-import signal
-import time
-from pathlib import Path
+import subprocess
+import sys
 
 import psutil
 import pytest
 
 from extract.clip_workers import map_clips
-from extract.clips.decode import ClipError
-
-
-def work(kind: str, mark: Path | None = None) -> str:
-    """What a clip can do to the process that decodes it."""
-    if mark is not None and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    if kind == "hang":
-        time.sleep(600)
-    if kind == "segfault":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if kind == "exit":
-        os._exit(3)
-    if kind == "memory":
-        raise MemoryError
-    if kind == "broken":
-        raise ClipError("unreadable", "it is broken")
-    if kind == "bug":
-        raise ZeroDivisionError
-    return kind.upper()
+from tests import ROOT
+from tests.extract.tasks import work
 
 
 def outcomes(kinds, seconds=3.0) -> dict:
@@ -77,3 +57,24 @@ def test_tasks_are_drawn_only_as_fast_as_they_are_taken():
     next(found)
     assert len(drawn) < 12
     found.close()
+
+
+SCRIPT = """
+import math
+from extract.clip_workers import map_clips
+
+print(list(map_clips(math.sqrt, [(1, (4.0,))], 1, 60.0)), __name__, __spec__, __file__)
+"""
+
+
+@pytest.mark.parametrize("how", ["a file", "standard input"])
+def test_a_script_without_a_guard_is_run_once(tmp_path, how):
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    words = [str(path)] if how == "a file" else ["-"]
+    given = None if how == "a file" else SCRIPT
+    found = subprocess.run(
+        [sys.executable, *words], input=given, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (found.stdout, found.stderr) == (f"[(1, 2.0)] __main__ None {path if how == 'a file' else '<stdin>'}\n", "")
