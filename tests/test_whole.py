@@ -113,7 +113,7 @@ def test_without_validation_there_is_no_calibrated_probability(run_folder, data,
 def test_padding_says_nothing_of_a_short_clip(run_folder, features):
     detector, contents = open_detector(run_folder), load(open_store(features))
     clips = np.repeat(contents.arrays[contents.labels == REAL][:1], 5, axis=0)
-    clips[1:, 5:] = contents.arrays[contents.labels == FAKE][:4, 5:]
+    clips[1:, 5:] *= np.array([-2, 0, 3, 6], np.float16)[:, None, None]
     status = np.array([1] * 5 + [0] * 7, np.uint8)
     assert np.ptp([detector.probability(clip_row(clip, status)) for clip in clips]) <= 1e-6
     assert np.ptp([detector.probability(clip_row(clip)) for clip in clips]) > 1e-4

@@ -38,7 +38,7 @@ def test_from_clips_to_a_verdict(clips, run, capfd):
 
 
 def test_paths_may_be_text(tmp_path):
-    with pytest.raises(reelcheck.UserError, match="absent is not a folder"):
+    with pytest.raises(reelcheck.UserError, match="absent is neither a folder"):
         reelcheck.extract(data=str(tmp_path / "absent"), weights="random")  # pyright: ignore[reportArgumentType]
 
 
