@@ -142,7 +142,7 @@ def test_evaluation_takes_it_for_a_run(tuned, source):
     assert "random weights before it was tuned" in found.audit["notes"][-1]
     page = write_report(ReportConfig(run=tuned, resamples=20)).read_text()
     assert "lstm and mobilenetv2, tuned end to end from source" in page
-    assert f"python -m train finetune --run {source}" in page
+    assert f"reelcheck finetune --run {source}" in page
 
 
 def test_detection_gives_the_stored_probability_wherever_the_folder_went(tuned, source, tmp_path):
