@@ -17,16 +17,18 @@ from cache.cli import option, parse_flags, required, run
 from cache.files import write_csv, write_text
 from cache.schema import REAL, TEST, TRAIN, VAL, UserError, VideoRecord
 from cache.store import Store, load, open_store
-from train.data.split import DROPPED, owner
+from train.data.baseline import fit_baseline
+from train.data.split import DROPPED, SplitConfig, owner
+from train.data.training_set import gather
 from train.end_to_end.finetune import FinetuneConfig, finetune
 from train.fit import FitConfig, fit
 from train.heads.architectures import Start
 from train.runs.ensemble import EnsembleConfig, ensemble
 from train.runs.folder import BASELINE, PREDICTIONS
-from train.runs.predictions import read_predictions
+from train.runs.predictions import predictions_of, read_predictions, write_predictions
 from train.sweep.stage import SweepConfig, sweep
 
-MODELS = ("baseline", "head", "nothing", "sweep", "finetune", "ensemble", "blends")
+MODELS = ("baseline", "regression", "head", "nothing", "sweep", "finetune", "ensemble", "blends")
 RESULTS = "folds.json"
 
 
@@ -38,9 +40,9 @@ class FoldsConfig:
     out: Path = option(Path("folds"), f"folder for splits and runs, which has to be new, and for {RESULTS}")
     models: tuple[str, ...] = option(
         ("baseline", "head"),
-        f"what to measure, of {', '.join(MODELS)}; nothing: the head that starts from nothing, as published; ensemble: "
-        "of head, sweep and finetune; blends: baseline and head trained on real clips and their blends alone, which "
-        "the features have to hold",
+        f"what to measure, of {', '.join(MODELS)}; regression: the baseline trained on validation too; "
+        "nothing: the head that starts from nothing, as published; ensemble: of head, sweep and finetune; blends: "
+        "baseline and head trained on real clips and their blends alone, which the features have to hold",
     )
     weights: str | None = option(None, "the backbone's weights, for the fine-tuning")
     folds: int = option(5, "folds")
@@ -152,6 +154,18 @@ def _head(fold: _Fold, name: str = "head", real: bool = False, start: Start = Fi
     return fit(config)
 
 
+def _regression(fold: _Fold) -> Path:
+    """Returns the predictions of a baseline that also learns from the validation part."""
+    training_set = gather(fold.config.features, SplitConfig("csv", val=0.0, csv=fold.split))
+    contents, rows = training_set.contents, training_set.used
+    owners = [owner(record) for record in contents.records]
+    baseline = fit_baseline(training_set.clips, training_set.rows(TRAIN, VAL), owners)
+    records, parts = [contents.records[row] for row in rows], training_set.parts[rows].tolist()
+    fold.runs.mkdir(exist_ok=True)
+    predictions = predictions_of(records, parts, baseline.probabilities(rows), contents.status[rows])
+    return write_predictions(fold.runs / "regression.csv", predictions)
+
+
 def _sweep(fold: _Fold) -> Path:
     config, best = fold.config, fold.runs / "best"
     if not best.exists():
@@ -183,6 +197,7 @@ def _blends(fold: _Fold) -> dict[str, Path]:
 
 _TRAIN: dict[str, Callable[[_Fold], dict[str, Path]]] = {
     "baseline": lambda fold: {"logistic baseline": _head(fold) / BASELINE},
+    "regression": lambda fold: {"baseline, validation too": _regression(fold)},
     "head": lambda fold: {"head": _head(fold) / PREDICTIONS},
     "nothing": lambda fold: {"head from nothing": _head(fold, "nothing", start="nothing") / PREDICTIONS},
     "sweep": lambda fold: {"best of the sweep": _sweep(fold) / PREDICTIONS},

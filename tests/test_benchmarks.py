@@ -15,6 +15,7 @@ from benchmarks.folds import fold_parts
 from benchmarks.folds import main as measure_folds
 from benchmarks.measure import Result, summarise
 from cache.schema import UserError, is_blend_id
+from evaluate.stats.bootstrap import ends
 from extract.blended_rows import blend_records
 from extract.clips.face_detectors import HaarDetector
 from tests import ROOT
@@ -34,6 +35,15 @@ def test_the_readme_quotes_the_results_file():
         spread = "{:.2f} to {:.2f}".format(*row["spread"])
         line = f"| `{row['name']}` | {row['ratio']:.2f} | {spread} | {row['aim']:g} |"
         assert line in readme, f"the README lacks the line {line}"
+
+
+def test_the_readme_quotes_the_folds_file():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    folds = json.loads((ROOT / "benchmarks" / "folds-celeb-df-mini.json").read_text(encoding="utf-8"))
+    for name, figures in folds["models"].items():
+        auc, share = figures["roc_auc"]["over_people"], figures["paired_share"]["over_people"]
+        cells = f"| {auc['value']:.2f}, {auc['low']:.2f} to {auc['high']:.2f} | {share['value']:.2f} |"
+        assert cells in readme, f"the README lacks {cells} of the {name}"
 
 
 def test_a_ratio_is_the_median_of_pairs():
@@ -86,9 +96,10 @@ def test_intervals_over_people_are_wider_where_their_clips_go_together():
     records = pairs(people=12, clips=4)
     luck = np.random.default_rng(0).normal(0, 1, 12).repeat(8)
     found = measure(records, (1 / (1 + np.exp(-luck * [1 if r.label else -1 for r in records])))[None], resamples=500)
-    clips, people = found["roc_auc"].over_clips, found["roc_auc"].over_people
-    assert None not in (people.high, people.low, clips.high, clips.low)
-    assert people.high - people.low > 1.3 * (clips.high - clips.low)  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+    clips, people = ends(found["roc_auc"].over_clips), ends(found["roc_auc"].over_people)
+    assert clips is not None
+    assert people is not None
+    assert people[1] - people[0] > 1.3 * (clips[1] - clips[0])
 
 
 def test_folds_train_what_they_are_told_to_and_write_it(tmp_path, capsys, monkeypatch):
@@ -103,10 +114,25 @@ def test_folds_train_what_they_are_told_to_and_write_it(tmp_path, capsys, monkey
     monkeypatch.setattr("benchmarks.folds.fit", quick)
     out, flags = tmp_path / "folds", ["--folds", "3", "--seeds", "2"]
     measure_folds(
-        ["--features", str(store.folder), "--out", str(out), *flags, "--models", "baseline,head,nothing,blends"]
+        [
+            "--features",
+            str(store.folder),
+            "--out",
+            str(out),
+            *flags,
+            "--models",
+            "baseline,regression,head,nothing,blends",
+        ]
     )
     document = json.loads((out / "folds.json").read_text())
-    names = ["logistic baseline", "head", "head from nothing", "baseline, blends only", "head, blends only"]
+    names = [
+        "logistic baseline",
+        "baseline, validation too",
+        "head",
+        "head from nothing",
+        "baseline, blends only",
+        "head, blends only",
+    ]
     assert list(document["models"]) == names
     assert (document["clips"], document["fakes"], document["folds"], document["seeds"]) == (48, 24, 3, 2)
     assert document["profile"]["backbone"] == "mobilenetv2"
