@@ -102,6 +102,7 @@ def test_intervals_over_people_are_wider_where_their_clips_go_together():
     assert people[1] - people[0] > 1.3 * (clips[1] - clips[0])
 
 
+@pytest.mark.slow
 def test_folds_train_what_they_are_told_to_and_write_it(tmp_path, capsys, monkeypatch):
     videos = pairs(people=12, clips=2)
     store = write_features(tmp_path, [*videos, *blend_records(videos, 1)], strength=1.5)

@@ -62,6 +62,7 @@ def test_a_run_folder_has_everything_and_evaluation_accepts_it(run_folder, store
     assert len(found.head.ids) == len(pairs())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HEADS)
 def test_saved_networks_give_the_stored_probabilities_with_plain_keras(store, tmp_path, name):
     folder = fit(quick(store, tmp_path, head=name))

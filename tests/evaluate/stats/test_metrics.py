@@ -196,6 +196,7 @@ def test_intervals_repeat_with_the_seed_and_hold_the_value():
     assert all(low < value < high for low, value, high in map(numbers, first.values()))
 
 
+@pytest.mark.slow
 def test_intervals_equal_a_plain_bootstrap_loop():
     labels, probabilities = sample(6, clips=40, levels=8)
     found = evaluate(labels, probabilities, 0.5, resamples=2000, seed=1)
@@ -222,6 +223,7 @@ def test_an_interval_is_withheld_where_resamples_often_lack_a_class():
     assert evaluate(labels, np.linspace(0.2, 0.9, 21), resamples=500)["roc_auc"].low is not None
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth():
     """300 test sets of 518 clips, 66 % fake: a 95 % interval holds the true value in 95 % of them, +-3.8 points."""
     truth = {"accuracy": 0.7881446, "roc_auc": 0.8712109}  # of two normals 1.6 deviations apart, cut midway

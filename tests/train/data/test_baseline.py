@@ -89,7 +89,7 @@ def test_strength_is_the_default_unless_strangers_tell_otherwise():
 
     assert strength_for(0, 240) == min(STRENGTHS)
     assert strength_for(20, 240) == max(STRENGTHS)
-    assert strength_for(4, 48) == DEFAULT_STRENGTH
+    assert strength_for(4, 96) == DEFAULT_STRENGTH
 
 
 def test_the_baseline_learns_from_train_and_refuses_what_is_no_number():

@@ -211,6 +211,7 @@ def test_what_cannot_be_tuned_is_refused(source, tmp_path):
         finetune(config_of(source, source.parent, name="source"))
 
 
+@pytest.mark.slow
 def test_a_run_on_real_clips_and_blends_is_tuned_with_blends_alone(source, tmp_path):
     """The features have blended rows, the crops do not: the tuned run is on the videos."""
     records = [record for record in RECORDS if record.label == 0]

@@ -137,6 +137,7 @@ def test_class_weights_count_the_blends(clips):
         assert weights[labels == label].sum() == pytest.approx(len(labels) / 2)
 
 
+@pytest.mark.slow
 def test_training_with_blends_lowers_their_loss_and_resumes(clips, tmp_path, monkeypatch):
     only_real = replace(clips, parts=np.where((clips.labels == 1) & (clips.parts == "train"), TEST, clips.parts))
 

@@ -52,6 +52,7 @@ def learn(shape: HeadConfig, config: LearnConfig, clips: Clips, train: np.ndarra
     return finished_head(shape, progress, inputs), progress.history
 
 
+@pytest.mark.slow
 @EVERY
 def test_a_head_learns_what_is_there(name):
     clips, rows = clips_of(), np.arange(96)

@@ -119,6 +119,7 @@ def test_training_takes_the_steps_that_keras_takes(name, start):
             np.testing.assert_allclose(np.asarray(weight), progress.weights[weight.path], rtol=2e-3, atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "differences"), [*((name, False) for name in HEADS if name != "mean"), ("lstm", True), ("tcn", True)]
 )
