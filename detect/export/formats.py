@@ -31,23 +31,19 @@ def write_network(
     name: str,
     format: str,
     precision: Precision = "float32",
-    examples: Clips | None = None,
 ) -> Path:
-    """Writes `network`, called `name`, into a folder; returns the file, or the folder of a SavedModel.
-
-    `examples` are clips whose values int8 is scaled to.
-    """
+    """Writes `network`, called `name`, into a folder; returns the file, or the folder of a SavedModel."""
     path = into / f"{name}{SUFFIXES[format]}"
     with _silenced(), _frequent_garbage_collection():
         if format in ("keras", "h5"):
             network.save(path)
         else:
             kind = {"savedmodel": "tf_saved_model"}.get(format, format)
-            network.export(str(path), format=kind, verbose=False, **_litert_options(name, precision, examples))
+            network.export(str(path), format=kind, verbose=False, **_litert_options(name, precision))
     return path
 
 
-def _litert_options(name: str, precision: Precision, examples: Clips | None) -> dict[str, Any]:
+def _litert_options(name: str, precision: Precision) -> dict[str, Any]:
     """Returns the converter's settings for fewer bits than float32."""
     if precision == "float32":
         return {}
@@ -58,18 +54,8 @@ def _litert_options(name: str, precision: Precision, examples: Clips | None) -> 
         return options | {"target_spec": {"supported_types": [tf.float16]}}
     if name == "head":  # it is small, and stays in float32
         return {}
-    assert examples is not None
-
-    def inputs() -> Iterator[dict[str, np.ndarray]]:
-        for clip in each_clip(examples):
-            if name == "detector":
-                yield clip
-            else:
-                frames = backbone_inputs(clip)
-                for frame in np.flatnonzero(clip["mask"][0]):
-                    yield {key: values[[frame]] for key, values in frames.items()}
-
-    return options | {"representative_dataset": inputs}
+    # Weights alone: a mean and a deviation of a map are too fine for values of eight bits each.
+    return options
 
 
 def each_clip(clips: Clips) -> Iterator[dict[str, np.ndarray]]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-4
 """How far a probability of a float32 export may be from the run's own."""
-CHECKED, EXAMPLES, JUDGED = 8, 16, 200
-"""At most so many clips are checked, show int8 which values occur, and measure what fewer bits cost."""
+CHECKED, JUDGED = 8, 200
+"""At most so many clips are checked, and measure what fewer bits cost."""
 
 InputsAndOutput = tuple[dict[str, np.ndarray], np.ndarray]
 """The inputs of one clip, and what the run's own network gives for them."""

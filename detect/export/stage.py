@@ -15,13 +15,11 @@ from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError
 from detect.detector.contract import CONTRACT, EXPORTS, Format, describe
 from detect.detector.load import as_network, build_networks, newest
 from detect.export.formats import Precision, detector_of_layers, write_network
-from detect.export.parity import CHECKED, EXAMPLES, TOLERANCE, cost_of, difference, kept_clips, noise, own_outputs
+from detect.export.parity import CHECKED, TOLERANCE, cost_of, difference, kept_clips, noise, own_outputs
 from evaluate.report.features_text import features_sentences
 from evaluate.stats.metrics import THRESHOLD
 
 if TYPE_CHECKING:
-    import keras
-
     from evaluate.results.read import Results
 
 SHARES = (
@@ -79,7 +77,10 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
             # As one network, LiteRT's XNNPACK refuses to run the head behind an int8 backbone; as two it runs both.
             del networks["detector"]
         expected = own_outputs(own, noise(results) if kept is None else kept)
-        files = {name: _write(network, into, name, config, results) for name, network in networks.items()}
+        files = {
+            name: write_network(network, into, name, config.format, config.precision)
+            for name, network in networks.items()
+        }
         differences = {name: difference(files[name], config.format, expected[name]) for name in files}
         _require_parity(config, differences)
         contract.update(_contract(config, results, files, differences, kept is not None))
@@ -116,19 +117,6 @@ def _require_parity(config: ExportConfig, differences: Mapping[str, float]) -> N
             f"the {config.format} export gives other numbers than the run ({amounts}; {TOLERANCE:g} is allowed), so "
             f"nothing was written; take another {flag('format')}."
         )
-
-
-def _write(network: "keras.Model", into: Path, name: str, config: ExportConfig, results: "Results") -> Path:
-    """Writes `network` as `config` asks; int8 is shown crops of train and validation, to learn which values occur."""
-    examples = None
-    if config.precision == "int8":
-        examples, _ = kept_clips(results, ("train", "val"), EXAMPLES)
-        if examples is None:
-            raise UserError(
-                f"int8 needs real crops to measure their values, and those of {results.folder} were not kept; take "
-                f"{flag('precision', 'float16')}."
-            )
-    return write_network(network, into, name, config.format, config.precision, examples)
 
 
 def _contract(

@@ -164,7 +164,7 @@ def test_fewer_bits_are_smaller_and_their_cost_is_measured(run, tmp_path, precis
     said = json.loads((folder / CONTRACT).read_text())
     assert said["cost"]["clips"] > 0
     assert 0 <= said["cost"]["reduced"]["accuracy"] <= 1
-    assert said["cost"]["mean_difference"] < 0.1
+    assert said["cost"]["mean_difference"] < 0.02
     limit = {"float16": 6e6, "int8": 3.5e6}[precision]
     assert sum(path.stat().st_size for path in folder.glob("backbone*")) < limit
     assert open_detector(folder).engine is not None
@@ -260,14 +260,10 @@ def test_what_cannot_be_exported_is_told(run, tmp_path, monkeypatch):
         export(ExportConfig(run=joined))
 
 
-def test_without_kept_crops_noise_is_checked_and_said(run, monkeypatch):
-    nothing = None, np.zeros(0, np.int64)
-    monkeypatch.setattr(stage, "kept_clips", lambda *_: nothing)
+def test_without_kept_crops_noise_is_checked(run):
     network = join(build_backbone("mobilenetv2", "random"), build_head(HeadConfig(units=8, dense=8), 960))
     checks = parity.own_outputs({"detector": as_network(network)}, parity.noise(read_results(run)))
     assert [int(inputs["mask"].sum()) for inputs, _ in checks["detector"]] == [12, 12, 5]
-    with pytest.raises(UserError, match="int8 needs real crops"):
-        stage._write(network, run, "backbone", ExportConfig(precision="int8", format="litert"), read_results(run))
 
 
 def test_tensorflow_is_not_imported_by_an_exported_engine(exported, tmp_path):
