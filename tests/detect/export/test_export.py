@@ -191,7 +191,7 @@ def test_an_export_that_is_off_is_not_written(run, exported, tmp_path, monkeypat
         return lambda inputs: network(inputs) + 0.01
 
     monkeypatch.setattr(formats, "load_network", off)
-    monkeypatch.setattr(stage, "_write", lambda _, __, name, *___: exported / f"{name}.onnx")
+    monkeypatch.setattr(stage, "write_network", lambda _, __, name, *___: exported / f"{name}.onnx")
     with pytest.raises(
         UserError, match=r"the onnx export gives other numbers .*0\.0001 is allowed\), so nothing was written"
     ):
