@@ -20,6 +20,13 @@ COLOURS = {"face": "#009E73", "tracked": "#E69F00", "full_frame": "#999999", "lo
 CAPTIONS = {"face": "face", "tracked": "tracked", "full_frame": "whole frame", "lost": "face lost"}
 FOR_FAKE, FOR_REAL = "#d55e00", "#0072b2"
 COLUMNS = 6
+LEAST_DROP = 0.02
+"""A change of the probability by less than this is drawn faintly: no part of such a clip decides anything."""
+WHAT_BARS_SAY = (
+    "How far the probability of fake falls when a frame is covered. The tint of the crops says the same of their "
+    "parts: orange counts for fake, blue for real."
+)
+NOTHING_DECIDES = f"No frame decides alone: covering one changes the probability of fake by less than {LEAST_DROP:g}."
 CLIPS = 20
 """Clips on one sheet."""
 ROW_INCHES, BAR_INCHES, TITLE_INCHES = 2.0, 2.0, 0.6
@@ -119,7 +126,7 @@ def _draw_block(block: SubFigure, judged: Judged) -> None:
 
 def _draw_regions(axes: Axes, evidence: Evidence, frame: int) -> None:
     """Tints the regions of a crop: orange counts for fake, blue for real, the more opaque the more it counts."""
-    regions, most = evidence.regions[frame], np.abs(evidence.regions).max() or 1.0
+    regions, most = evidence.regions[frame], max(np.abs(evidence.regions).max(), LEAST_DROP)
     colours = np.where((regions > 0)[..., None], to_rgb(FOR_FAKE), to_rgb(FOR_REAL))
     opaque = 0.6 * np.abs(regions)[..., None] / most
     axes.imshow(np.concatenate([colours, opaque], axis=2), extent=(-0.5, CROP_SIZE - 0.5, CROP_SIZE - 0.5, -0.5))
@@ -132,14 +139,13 @@ def _draw_time(axes: Axes, verdict: Verdict, evidence: Evidence) -> None:
     colours = [FOR_FAKE if value > 0 else FOR_REAL for value in evidence.frames]
     axes.bar(seconds, evidence.frames, width=width, color=colours)
     axes.axhline(0, color="#666666", linewidth=0.8)
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, -LEAST_DROP), max(high, LEAST_DROP))
     axes.set_xlabel("time in the clip, seconds", fontsize=9)
     axes.set_ylabel("counts for fake (up)\nor real (down)", fontsize=9)
     axes.tick_params(labelsize=8)
-    axes.set_title(
-        "How far the probability of fake falls when a frame is covered. The tint of the crops says the same of their "
-        "parts: orange counts for fake, blue for real.",
-        fontsize=9,
-    )
+    decides = np.abs(evidence.frames).max() >= LEAST_DROP
+    axes.set_title(WHAT_BARS_SAY if decides else NOTHING_DECIDES, fontsize=9)
     judged = [window for window in verdict.timeline if window.probability is not None]
     if judged:
         score = axes.twinx()

@@ -34,7 +34,9 @@ class ExportConfig:
 
     run: Path | None = option(None, "run folder (default: the newest finished one below runs/)")
     format: Format = option("onnx", "keras, h5 and savedmodel for TensorFlow; onnx, litert, openvino for all others")
-    precision: Precision = option("float32", "of litert alone: float16 halves its size, int8 makes a third of it")
+    precision: Precision = option(
+        "float32", "of litert alone: float16 halves its size, int8 (weights) makes it a third"
+    )
     out: Path | None = option(None, "folder to write (default: export/ and the format, in the run folder)")
     weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
 
@@ -74,7 +76,7 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
     def fill(into: Path) -> None:
         kept, _ = kept_clips(results, ("test", "val", "train"), CHECKED)
         if config.precision == "int8" and len(networks) > 1:
-            # As one network, LiteRT's XNNPACK refuses to run the head behind an int8 backbone; as two it runs both.
+            # The head stays in float32, so it is a network of its own.
             del networks["detector"]
         expected = own_outputs(own, noise(results) if kept is None else kept)
         files = {

@@ -165,6 +165,7 @@ def test_fewer_bits_are_smaller_and_their_cost_is_measured(run, tmp_path, precis
     assert said["cost"]["clips"] > 0
     assert 0 <= said["cost"]["reduced"]["accuracy"] <= 1
     assert said["cost"]["mean_difference"] < 0.02
+    assert said["networks"]["backbone"]["largest_difference"] < 0.1  # relative to the largest feature
     limit = {"float16": 6e6, "int8": 3.5e6}[precision]
     assert sum(path.stat().st_size for path in folder.glob("backbone*")) < limit
     assert open_detector(folder).engine is not None
