@@ -80,7 +80,7 @@ def loaded(run: Path, data: Path, format: str, folder: Path) -> dict[str, float]
     network, profile, found = as_network(keras.models.load_model(path)), open_detector(run).profile, {}  # pyright: ignore
     for name in stored(run):
         crops = crop_clip(data / name, profile)
-        inputs = {"crops": crops.crops[None], "mask": mask_of(crops.status)[None]}
+        inputs = {"crops": crops.crops[None], "regions": crops.regions[None], "mask": mask_of(crops.status)[None]}
         found[name] = float(network(inputs)[0, 0])
     return found
 
@@ -114,6 +114,7 @@ def test_each_route_gives_the_stored_probability(run, exported, data):
 
 
 @pytest.mark.skipif(not (CELEB_DF_MINI.is_dir() and WEIGHTS.is_file()), reason="celeb-df-mini is not beside the clone")
+@pytest.mark.timeout(1500)
 def test_each_route_gives_the_stored_probability_of_real_clips(tmp_path):
     features = extract(ExtractConfig(CELEB_DF_MINI, tmp_path / "data", "mobilenetv2", str(WEIGHTS)))
     run = fit(FitConfig(features=features, runs=tmp_path / "runs", name="run", epochs=10))
