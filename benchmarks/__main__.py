@@ -38,10 +38,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     results: list[Result] = []
     for name in arguments.only or benches:
         print(f"measuring {name} ...", flush=True)
-        results += benches[name](arguments.clips, arguments.repeats)
+        measured = list(benches[name](arguments.clips, arguments.repeats))
+        if arguments.out:  # at once: a bench that fails does not take the others with it
+            _write(arguments.out, [asdict(result) for result in measured])
+        results += measured
     print("\n".join(_table(results)))
-    if arguments.out:
-        _write(arguments.out, [asdict(result) for result in results])
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.measure import Result, summarise, timed
 from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
-from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord, central_regions
+from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord, central_region, central_regions
 from cache.store import Store, create_store, open_writer
 from train.data.batches import Clips, FeatureBatches, balanced_weights
 from train.data.inputs import prepare
@@ -161,6 +161,7 @@ def head_epoch(repeats: int) -> Iterator[Result]:
     network = _whole_network()
     crops = random.integers(0, 256, (END_TO_END_BATCH, FRAMES, 160, 160, 3), np.uint8)
     given = {"crops": crops, "mask": np.ones((END_TO_END_BATCH, FRAMES), bool)}
+    given["regions"] = np.full((END_TO_END_BATCH, FRAMES, 4), central_region(CropProfile().margin), np.uint8)
     network.train_on_batch(given, np.array([[0.0], [1.0]]))
     rates: dict[str, list[float]] = {"clips_a_second": [], "end_to_end_clips_a_second": []}
     for _repeat in range(repeats):

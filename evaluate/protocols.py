@@ -28,7 +28,7 @@ from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.metrics import RESAMPLES, THRESHOLD, evaluate
 from train.data.split import SplitConfig, SplitKind, owner
 from train.data.training_set import newest_features
-from train.fit import FitConfig, fit
+from train.fit import FitConfig, check, fit
 from train.heads.architectures import HeadConfig
 from train.runs.folder import CONFIG, ENSEMBLE
 from train.runs.load import load_head, read_config, read_run
@@ -81,6 +81,8 @@ def protocols(config: ProtocolsConfig) -> Path:
     """
     require_resamples(config.resamples, config.seed)
     features = config.features or newest_features(Path("data"))
+    for split in SPLITS:
+        check(_fit_config(config, features, split))
     others = [_other(folder, features) for folder in config.others]
     outcomes: list[Protocol] = []
     runs: list[tuple[str, Path]] = []
@@ -92,11 +94,13 @@ def protocols(config: ProtocolsConfig) -> Path:
             continue
         runs.append((split, run))
         outcomes.append(_within(split, run, config))
-    if runs:
-        split, run = runs[0]
-        trained = _trained_checksums(run, features)
-        names = _names(others)
-        outcomes += [_across(split, run, trained, *other, config) for other in zip(names, others, strict=True)]
+    if not runs:
+        reasons = "; ".join(f"{one.name}: {one.reason.removesuffix('.')}" for one in outcomes)
+        raise UserError(f"no protocol could be trained on {features} ({reasons}).")
+    split, run = runs[0]
+    trained = _trained_checksums(run, features)
+    names = _names(others)
+    outcomes += [_across(split, run, trained, *other, config) for other in zip(names, others, strict=True)]
     try:
         return _write(config, features, outcomes)
     except OSError as error:

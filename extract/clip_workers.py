@@ -8,24 +8,25 @@ pebble's pool hung in one of 18 runs with a kill.
 import contextlib
 import multiprocessing
 import os
+import queue
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from multiprocessing import connection, resource_tracker
+from types import GeneratorType
 from typing import Any, TypeVar
 
 from cache.commands import flag
 from cache.schema import UserError
-from extract.clips.decode import ClipError
+from extract.clips.containers import ClipError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AHEAD = 8
-"""Most tasks per worker that are running, or finished and not yet consumed: bounds memory if the consumer is slow."""
+"""Most answers per worker that wait for the consumer: bounds memory if that is slow."""
 READY = "ready"
 STARTS = 3
 """How many processes in a row may end before one is ready for work."""
@@ -34,32 +35,72 @@ TRIES = 2
 
 
 def map_clips(
-    function: Callable[..., Result], tasks: Iterable[tuple[Item, tuple]], workers: int, seconds: float
+    function: Callable[..., Result | Iterator[Result]],
+    tasks: Iterable[tuple[Item, tuple]],
+    workers: int,
+    seconds: float,
 ) -> Iterator[tuple[Item, Result | ClipError]]:
     """Yields each item with the result of `function(*arguments)`, or with a ClipError, in the order of completion.
 
-    `tasks` yields (item, arguments). A call that takes longer than `seconds`, or twice loses its process, is given up;
-    the others go on. Workers are spawned, because a process that runs TensorFlow must not be forked, and end with this
-    process. A UserError says that they cannot be started.
+    `tasks` yields (item, arguments). A generator function hands its result over in pieces: each is yielded with the
+    item, in order, and nothing waits for the whole. A call, or a piece, that takes longer than `seconds`, and a call
+    that twice loses its process, is given up; the others go on. Workers are spawned, because a process that runs
+    TensorFlow must not be forked, and end with this process. A UserError says that they cannot be started.
     """
-    pending: dict[Future, Item] = {}
+    answers = _Answers(AHEAD * workers)
     processes = _Processes(seconds)
-    with ThreadPoolExecutor(workers) as threads:
+    todo, lock = iter(tasks), threading.Lock()
+
+    def work() -> None:
         try:
-            for item, arguments in tasks:
-                pending[threads.submit(processes.call, function, arguments)] = item
-                while len(pending) >= AHEAD * workers:
-                    yield from _take_finished(pending)
-            while pending:
-                yield from _take_finished(pending)
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
-            processes.end()
+            while True:
+                with lock:
+                    task = next(todo, None)
+                if task is None:
+                    break
+                item, arguments = task
+                for piece in processes.call(function, arguments):
+                    answers.put((item, piece))
+            answers.put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that asks for answers
+            answers.put(error)
+
+    for _ in range(workers):
+        threading.Thread(target=work, daemon=True).start()
+    try:
+        yield from answers.of(workers)
+    finally:
+        answers.end()
+        processes.end()
 
 
-def _take_finished(pending: dict[Future, Any]) -> Iterator[tuple[Any, Any]]:
-    for future in wait(pending, return_when=FIRST_COMPLETED).done:
-        yield pending.pop(future), future.result()
+class _Answers:
+    """What the workers' threads hand to the consumer: a queue that nobody waits for any more once it has ended."""
+
+    def __init__(self, most: int) -> None:
+        self._queue: queue.Queue[Any] = queue.Queue(most)
+        self._ended = False
+
+    def put(self, answer: Any) -> None:
+        """Adds an answer: a pair, None if its thread has no more, or an exception. Waits while the queue is full."""
+        while not self._ended:
+            with contextlib.suppress(queue.Full):
+                self._queue.put(answer, timeout=0.2)
+                return
+
+    def of(self, threads: int) -> Iterator[Any]:
+        """Yields the pairs until each of the threads has said that it has no more; raises what one has met."""
+        while threads:
+            answer = self._queue.get()
+            if isinstance(answer, BaseException):
+                raise answer
+            threads -= answer is None
+            if answer is not None:
+                yield answer
+
+    def end(self) -> None:
+        """Lets go of every thread that waits to add something."""
+        self._ended = True
 
 
 class _Died(Exception):
@@ -75,21 +116,26 @@ class _Processes:
         self._all: list[_Process] = []
         self._lock, self._ended = threading.Lock(), False
 
-    def call(self, function: Callable[..., Any], arguments: tuple) -> Any:
-        """Returns the result of `function(*arguments)`, or the ClipError it raised, or one for the process it ended."""
-        code = None
+    def call(self, function: Callable[..., Any], arguments: tuple) -> Iterator[Any]:
+        """Yields what `function(*arguments)` gives, piece by piece; a ClipError at its end if it was given up."""
+        code, given = None, False
         for _ in range(TRIES):
             process = self._take()
             try:
-                result = process.call(function, arguments, self._seconds)
+                for piece in process.call(function, arguments, self._seconds):
+                    given = True
+                    yield piece
             except _Died:
                 code = process.process.exitcode
             else:
                 self._idle.append(process)
-                return result
+                return
             if process.timed_out:
-                return ClipError("timeout", f"was not finished after {self._seconds:g} s")
-        return ClipError("crashed", f"twice ended the process that decoded it (exit code {code})")
+                yield ClipError("timeout", f"was not finished after {self._seconds:g} s")
+                return
+            if given:
+                break
+        yield ClipError("crashed", f"{'twice ' * (not given)}ended the process that decoded it (exit code {code})")
 
     def _take(self) -> "_Process":
         for _ in range(STARTS):
@@ -140,21 +186,25 @@ class _Process:
             self.process.join()
             return False
 
-    def call(self, function: Callable[..., Any], arguments: tuple, seconds: float) -> Any:
-        """Returns the process's answer; if none comes in time, kills the process and raises _Died."""
+    def call(self, function: Callable[..., Any], arguments: tuple, seconds: float) -> Iterator[Any]:
+        """Yields the process's answers; if one does not come in time, kills the process and raises _Died."""
         try:
             self._pipe.send((function, arguments))
-            self.timed_out = not self._pipe.poll(seconds)
-            answer = None if self.timed_out else self._pipe.recv()
+            while not self._is_late(seconds):
+                ended, value = self._pipe.recv()
+                if ended:
+                    return
+                if isinstance(value, RuntimeError):
+                    raise value
+                yield value
         except (EOFError, OSError):  # the pipe was closed, perhaps in the middle of an answer
-            answer = None
-        if answer is None:
-            self.kill()
-            raise _Died
-        returned, value = answer
-        if returned or isinstance(value, ClipError):
-            return value
-        raise value
+            pass
+        self.kill()
+        raise _Died
+
+    def _is_late(self, seconds: float) -> bool:
+        self.timed_out = not self._pipe.poll(seconds)
+        return self.timed_out
 
     def kill(self) -> None:
         """Kills the process."""
@@ -205,19 +255,25 @@ def _serve(pipe: connection.Connection) -> None:
             function, arguments = pipe.recv()
         except EOFError:
             return
-        pipe.send(_answer(function, arguments))
+        for value in _answers(function, arguments):
+            pipe.send((False, value))
+        pipe.send((True, None))
 
 
-def _answer(function: Callable[..., Any], arguments: tuple) -> tuple[bool, Any]:
-    """Returns (True, result) or (False, exception); the exception for a bug holds its traceback."""
+def _answers(function: Callable[..., Any], arguments: tuple) -> Iterator[Any]:
+    """Yields the result, or each piece of one; last a ClipError, or a RuntimeError with the traceback of a bug."""
     try:
-        return True, function(*arguments)
+        result = function(*arguments)
+        if isinstance(result, GeneratorType):
+            yield from result
+        else:
+            yield result
     except ClipError as error:
-        return False, error
+        yield error
     except MemoryError:
-        return False, ClipError("out_of_memory", "needs more memory than there is")
+        yield ClipError("out_of_memory", "needs more memory than there is")
     except Exception:  # noqa: BLE001 - the caller raises it again
-        return False, RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
+        yield RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
 
 
 def _end_with_parent() -> None:

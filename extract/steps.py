@@ -19,8 +19,8 @@ from cache.shard import ShardIndex, read_arrays
 from cache.store import StoredRow
 from extract.backbones.engines import Engine
 from extract.clip_workers import map_clips
+from extract.clips.containers import ClipError, Limits
 from extract.clips.crops import CroppedClip, crop_clip
-from extract.clips.decode import ClipError, Limits
 
 READ_AHEAD = 8
 """Clips that are read from stored crops in advance."""
@@ -28,7 +28,7 @@ READ_AHEAD = 8
 
 @dataclass
 class Clock:
-    """Seconds of work by kind; decode and faces are sums over the workers."""
+    """Seconds of a core's work by kind; decode and faces are sums over the workers."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -38,10 +38,10 @@ class Clock:
 
     @contextmanager
     def timed(self, kind: str) -> Iterator[None]:
-        """Adds the duration of the block to `kind`."""
-        start = time.perf_counter()
+        """Adds what this process computes during the block to `kind`, on whichever cores."""
+        start = time.process_time()
         yield
-        self.add(kind, time.perf_counter() - start)
+        self.add(kind, time.process_time() - start)
 
 
 def rows_from_videos(

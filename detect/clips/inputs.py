@@ -14,7 +14,8 @@ from pathlib import Path
 from cache.commands import command
 from cache.schema import UserError
 from extract.clips.pictures import has_picture_name
-from extract.readers.dataset import is_video
+from extract.readers import found
+from extract.readers.found import is_video
 
 TIMEOUT = 20.0
 """Seconds without an answer after which a download is given up."""
@@ -77,10 +78,12 @@ def find_clips(path: Path) -> list[Path]:
 
 def _find_clips(path: Path) -> list[Path]:
     if path.is_dir():
-        below = sorted(file for file in path.rglob("*") if is_video(file) or has_picture_name(file))
-        if not below:
+        below = found.find_clips([path], is_clip=lambda file: is_video(file) or has_picture_name(file))
+        for sentence in below.describe_left_out(path):
+            print(sentence, file=sys.stderr)
+        if not below.clips:
             raise UserError(f"{path} holds no video and no picture; give a clip, or a folder with clips.")
-        return below
+        return below.clips
     if not path.exists() and glob.has_magic(str(path)):
         matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - takes absolute patterns too
         if not matches:

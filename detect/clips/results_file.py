@@ -31,6 +31,8 @@ COLUMNS = (
     "note",
     "runs",
     "threshold",
+    "most_faces",
+    "window",
 )
 RUNS_JOIN = "/"
 """Between names of runs in a cell of a CSV: no folder has it in its name."""
@@ -39,13 +41,40 @@ TITLE = f"{'verdict':<10} {'p(fake)':>7} {'calibrated':>10} {'coverage':>8}  cli
 
 @dataclass(frozen=True)
 class JudgedBy:
-    """The names of the runs that judged together, one or more, and from which probability on they call a clip fake."""
+    """What made the verdicts in a file: the names of the runs that judged together, one or more, and the flags.
+
+    A clip is called fake from the probability `threshold` on; up to `faces` people of it were judged, and a long one in
+    windows of `window` seconds, None for no windows.
+    """
 
     runs: tuple[str, ...]
     threshold: float
+    faces: int = 1
+    window: float | None = None
 
-    def __str__(self) -> str:
-        return f"{', '.join(self.runs)} at {self.threshold:g}"
+    @staticmethod
+    def read(values: dict[str, Any]) -> "JudgedBy":
+        """Returns what a line says; raises a ValueError, TypeError or KeyError if it says no such thing."""
+        window = None if values["window"] in (None, "") else float(values["window"])
+        return JudgedBy(tuple(map(str, values["runs"])), float(values["threshold"]), int(values["most_faces"]), window)
+
+    def values(self) -> dict[str, Any]:
+        """Returns what each line says of this."""
+        return {"runs": list(self.runs), "threshold": self.threshold, "most_faces": self.faces, "window": self.window}
+
+    def differences(self, other: "JudgedBy") -> str:
+        """Returns what is another thing here than in `other`, as in "run a, not b; --faces 2, not 1"."""
+        pairs = {
+            "run ": (", ".join(self.runs), ", ".join(other.runs)),
+            f"{flag('threshold')} ": (f"{self.threshold:g}", f"{other.threshold:g}"),
+            f"{flag('faces')} ": (self.faces, other.faces),
+            f"{flag('timeline')} ": (_seconds(self.window), _seconds(other.window)),
+        }
+        return "; ".join(f"{name}{one}, not {two}" for name, (one, two) in pairs.items() if one != two)
+
+
+def _seconds(window: float | None) -> str:
+    return "off" if window is None else f"{window:g}"
 
 
 def lines(verdicts: Sequence[Verdict], style: Style, by: JudgedBy) -> str:
@@ -97,7 +126,7 @@ def _table_line(verdict: Verdict, threshold: float) -> str:
 
 def _json_values(verdict: Verdict, faces: int, by: JudgedBy) -> dict[str, Any]:
     clip = {"clip": printable(verdict.clip), "note": verdict.note}
-    return verdict.as_dict() | clip | {"faces": faces, "runs": list(by.runs), "threshold": by.threshold}
+    return verdict.as_dict() | clip | {"faces": faces} | by.values()
 
 
 def _csv_row(verdict: Verdict, faces: int, by: JudgedBy) -> list[Any]:
@@ -115,6 +144,8 @@ def _csv_row(verdict: Verdict, faces: int, by: JudgedBy) -> list[Any]:
         verdict.note,
         RUNS_JOIN.join(by.runs),
         repr(by.threshold),
+        by.faces,
+        "" if by.window is None else repr(by.window),
     ]
 
 
@@ -213,7 +244,7 @@ class ResultFile:
         try:
             values = json.loads(line) if self.style == "jsonl" else _csv_values(line)
             read = {"clip": str(values["clip"]), "verdict": str(values["verdict"]), "faces": int(values["faces"])}
-            by = JudgedBy(tuple(map(str, values["runs"])), float(values["threshold"]))
+            by = JudgedBy.read(values)
             if read["faces"] < 1:
                 raise ValueError
         except (ValueError, KeyError, TypeError, csv.Error, RecursionError):
@@ -222,5 +253,7 @@ class ResultFile:
                 f"{self.path} holds {shown!r}, which is no verdict; choose another {flag('out')}."
             ) from None
         if by != self.by:
-            raise UserError(f"{self.path} holds verdicts by {by}, not by {self.by}; choose another {flag('out')}.")
+            raise UserError(
+                f"{self.path} holds verdicts made otherwise ({by.differences(self.by)}); choose another {flag('out')}."
+            )
         return read

@@ -5,7 +5,8 @@ The exit status is 0 if all clips are real, 1 if one is fake, 2 if one got no ve
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,11 +47,9 @@ def detect(names: Sequence[str], config: DetectConfig) -> int:
         if len(remaining) < len(clips):
             print(f"{len(clips) - len(remaining)} of {len(clips)} clips are in {config.out} already.", file=sys.stderr)
         print(header(config.style), end="", flush=True)
-        for judged in judge_clips(detector, remaining, config):
+        for judged in in_order(judge_clips(detector, remaining, config), [clip.name for clip in remaining], file):
             people = [verdict for verdict, _ in judged]
             print(lines(people, config.style, by), end="", flush=True)
-            if file:
-                file.add(people)
             verdicts |= {verdict.verdict for verdict in people}
             draw(judged)
     if verdicts & {"Undecided", "Failed"}:
@@ -69,7 +68,7 @@ def open_judge(config: DetectConfig) -> tuple[Detector, JudgedBy]:
         folder = config.run or newest()
         detector = open_detector(folder, config.weights, config.detector_file, config.engine)
         names = (_run_name(folder),)
-    return detector, JudgedBy(tuple(map(printable, names)), config.threshold)
+    return detector, JudgedBy(tuple(map(printable, names)), config.threshold, config.faces, config.timeline)
 
 
 def _run_name(folder: Path) -> str:
@@ -85,6 +84,20 @@ def judge_clips(detector: Detector, clips: Sequence[Clip], config: DetectConfig)
     names = {str(clip.path): clip.name for clip in clips if not clip.reason}
     for judged in detector.judge(list(map(Path, names)), config.options, workers=config.workers):
         yield [(replace(verdict, clip=names[verdict.clip]), row) for verdict, row in judged]
+
+
+def in_order(
+    judged: Iterable[list[VerdictAndCrops]], names: Sequence[str], file: ResultFile | None
+) -> Iterator[list[VerdictAndCrops]]:
+    """Yields the verdicts on each clip in the order of `names`; `file` gets them at once, in the order they come."""
+    waiting: dict[str, list[VerdictAndCrops]] = {}
+    remaining = deque(names)
+    for people in judged:
+        if file:
+            file.add([verdict for verdict, _ in people])
+        waiting[people[0][0].clip] = people
+        while remaining and remaining[0] in waiting:
+            yield waiting.pop(remaining.popleft())
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 
 from cache.commands import flag
 from cache.keras_start import start_keras
-from cache.profile import FeatureProfile, crops_of, fingerprint
+from cache.profile import FeatureProfile, Profile, crops_of, fingerprint
 from cache.schema import UserError
 from detect.detector.contract import CONTRACT, EngineName, exported_folder
 from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, Network, Scorer
@@ -20,6 +20,7 @@ from extract.backbones.engines import Engine, make_engine
 if TYPE_CHECKING:
     import keras
 
+    from train.runs.ensemble import Mixture
     from train.runs.load import Run
 
 
@@ -91,23 +92,44 @@ def load_scorer(folder: Path, weights: str | None = None) -> Scorer:
 def build_networks(folder: Path, weights: str | None = None) -> dict[str, "keras.Model"]:
     """Returns the networks of the run in `folder`: the `detector`, and the `backbone` and `head` it is made of.
 
-    The detector takes crops and mask. A run that takes crops directly has a detector alone. A UserError for an
-    ensemble.
+    The detector takes crops and mask. A run that takes crops directly has a detector alone. The head of an ensemble is
+    made of its members' heads; a UserError for one whose members take different features.
     """
     from extract.backbones.networks import backbone_of, build_backbone
     from train.end_to_end.cnn3d import load_cnn3d
     from train.end_to_end.finetune import join
-    from train.runs.folder import ENSEMBLE
+    from train.runs.ensemble import mix
     from train.runs.load import load_head, read_config, read_run
 
-    config, profile = read_config(folder)
-    if config.get("kind") == ENSEMBLE:
-        raise UserError(f"{folder} is an ensemble, which has no one network; name one of its members.")
+    profile, members, mixture = judged(folder)
     if not isinstance(profile, FeatureProfile):
-        return {"detector": load_cnn3d(folder, config)}
-    run = read_run(folder)
-    backbone, head = build_backbone(backbone_of(profile), _weights(run, weights)), load_head(run, profile)
+        return {"detector": load_cnn3d(folder, read_config(folder)[0])}
+    runs = [read_run(member) for member in members]
+    backbone = build_backbone(backbone_of(profile), _weights(runs[0], weights))
+    heads = [load_head(run, profile) for run in runs]
+    head = mix(heads, mixture) if mixture else heads[0]
     return {"detector": join(backbone, head), "backbone": backbone, "head": head}
+
+
+def judged(folder: Path) -> tuple[Profile, list[Path], "Mixture | None"]:
+    """Returns the profile of what the run's networks judge, and the runs that judge: itself, or an ensemble's members.
+
+    A UserError for an ensemble whose members take different features: these have no one network.
+    """
+    from train.runs.ensemble import read_mixture
+    from train.runs.folder import CONFIG, ENSEMBLE
+    from train.runs.load import read_config
+
+    config, profile = read_config(folder)
+    if config.get("kind") != ENSEMBLE:
+        return profile, [folder], None
+    members, mixture = read_mixture(config.get("ensemble"), folder / CONFIG)
+    profiles = [read_config(member)[1] for member in members]
+    if not isinstance(profiles[0], FeatureProfile) or any(other != profiles[0] for other in profiles[1:]):
+        raise UserError(
+            f"the members of {folder} do not all judge the same features, so it has no one network; name one of them."
+        )
+    return profiles[0], members, mixture
 
 
 def _weights(run: "Run", moved_to: str | None) -> str:

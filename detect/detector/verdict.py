@@ -16,8 +16,8 @@ from evaluate.stats.calibration import Temperature
 from evaluate.stats.metrics import THRESHOLD
 from extract.backbones.engines import Engine
 from extract.clip_workers import map_clips
-from extract.clips.crops import CroppedClip, crop_frames, crop_people_and_windows
-from extract.clips.decode import ClipError, Limits
+from extract.clips.containers import ClipError, Limits
+from extract.clips.crops import CroppedClip, crop_frames, crop_in_pieces
 from extract.clips.decoded import sample_images
 from extract.clips.face_detectors import face_detector_hash, make_face_detector
 from extract.steps import Clock, crop_row, rows_with_features
@@ -157,18 +157,21 @@ class Detector:
         """
         pending: deque[_PendingRow] = deque()
         rows = self.with_features(self._rows(clips, options, limits, workers, pending))
-        people: list[VerdictAndCrops] = []
-        timeline: list[WindowScore] = []
+        judged: dict[str, tuple[list[VerdictAndCrops], list[WindowScore]]] = {}
         for row in rows:
             crops = pending.popleft()
+            people, timeline = judged.setdefault(row.id, ([], []))
+            if row.array is None:
+                people[:] = []  # a clip that fails after some of its windows has failed
             if crops.span:
                 timeline.append(self._window_score(row, crops.span))
             else:
                 verdict = self.verdict(str(clips[int(row.id)]), row, options.threshold)
                 people.append((replace(verdict, face=len(people) + 1), crops.row))
             if crops.is_last:
-                yield [(replace(people[0][0], timeline=tuple(timeline)), people[0][1]), *people[1:]]
-                people, timeline = [], []
+                del judged[row.id]
+                spans = () if row.array is None else tuple(timeline)
+                yield [(replace(people[0][0], timeline=spans), people[0][1]), *people[1:]]
 
     def judge_clip(self, clip: Path, threshold: float = THRESHOLD, limits: Limits = Limits()) -> Verdict:
         """Returns the verdict on the largest face of the file `clip`, a video or a picture."""
@@ -206,18 +209,12 @@ class Detector:
         """Yields the rows of crops of each clip, first its people, then its windows; adds each to `pending` too."""
         settings = (self.profile, limits, self.detector_file, options.faces, options.window)
         tasks = ((str(number), (clip, *settings)) for number, clip in enumerate(clips))
-        for number, result in map_clips(
-            crop_people_and_windows, tasks, max(1, min(workers, len(clips))), limits.seconds
-        ):
-            if isinstance(result, ClipError):
-                pieces: list[tuple[CroppedClip | ClipError, _Span | None]] = [(result, None)]
-            else:
-                pieces = [(person, None) for person in result.people]
-                pieces += zip(result.windows, result.spans, strict=True)
-            for count, (piece, span) in enumerate(pieces, start=1):
-                row = row_of(number, piece)
-                pending.append(_PendingRow(span, count == len(pieces), row))
-                yield row
+        workers = max(1, min(workers, len(clips)))
+        for number, piece in map_clips(crop_in_pieces, tasks, workers, limits.seconds):
+            failure = isinstance(piece, ClipError)
+            row = row_of(number, piece if failure else piece.crops)
+            pending.append(_PendingRow(None, True, row) if failure else _PendingRow(piece.span, piece.is_last, row))
+            yield row
 
     def with_features(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Turns rows of crops into rows of what the scorer takes, in the same order: features, or crops as they are."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from cache.profile import uses_regions
 from cache.schema import CROP_SIZE, FRAMES, mask_of
+from detect.detector.load import judged
 from detect.detector.networks import Network
 from detect.detector.portable import load_network
 from detect.export.formats import Clips, backbone_inputs, each_clip, read_network
@@ -47,9 +48,7 @@ def kept_clips(results: "Results", parts: Sequence[str], most: int) -> tuple[Cli
 
 def with_regions(results: "Results") -> bool:
     """Returns whether the run's networks take the faces' regions."""
-    from train.runs.load import read_config
-
-    return uses_regions(read_config(results.folder)[1])
+    return uses_regions(judged(results.folder)[0])
 
 
 def noise(results: "Results") -> Clips:

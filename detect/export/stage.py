@@ -13,7 +13,7 @@ from cache.keras_start import start_keras
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError
 from detect.detector.contract import CONTRACT, EXPORTS, Format, describe
-from detect.detector.load import as_network, build_networks, newest
+from detect.detector.load import as_network, build_networks, judged, newest
 from detect.export.formats import Precision, detector_of_layers, write_network
 from detect.export.parity import CHECKED, TOLERANCE, cost_of, difference, kept_clips, noise, own_outputs
 from evaluate.report.features_text import features_sentences
@@ -69,6 +69,7 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
     out = _out_folder(config, folder)
     networks = build_networks(folder, config.weights)
     own = {name: as_network(network) for name, network in networks.items()}
+    size = networks["head"].input_shape["features"][-1] if "head" in networks else None
     if config.format == "h5" and "head" in networks:
         networks["detector"] = detector_of_layers(networks["backbone"], networks["head"])
     contract: dict[str, Any] = {}
@@ -85,7 +86,7 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
         }
         differences = {name: difference(files[name], config.format, expected[name]) for name in files}
         _require_parity(config, differences)
-        contract.update(_contract(config, results, files, differences, kept is not None))
+        contract.update(_contract(config, results, size, files, differences, kept is not None))
         if config.precision != "float32":
             contract["cost"] = cost_of(results, own["detector"], files, config.format)
         write_json(into / CONTRACT, contract)
@@ -124,16 +125,15 @@ def _require_parity(config: ExportConfig, differences: Mapping[str, float]) -> N
 def _contract(
     config: ExportConfig,
     results: "Results",
+    size: int | None,
     files: Mapping[str, Path],
     differences: Mapping[str, float],
     on_real_crops: bool,
 ) -> dict[str, Any]:
     from evaluate.results.read import find_temperature
-    from train.runs.load import read_config
 
-    profile = read_config(results.folder)[1]
+    profile = judged(results.folder)[0]
     temperature = find_temperature(results.head)
-    size = _feature_size(results)
     return {
         "about": "A Reelcheck detector: twelve crops of a face and a mask of the frames that exist -> probability of "
         "fake.",
@@ -171,12 +171,6 @@ def _describe_features(profile: Profile, size: int | None) -> dict[str, Any] | N
         return None
     words = [*features_sentences(dataclasses.asdict(profile)), *([SHARES] if uses_regions(profile) else [])]
     return {"size": size, "taps": [tap._asdict() for tap in profile.taps], "in_words": words}
-
-
-def _feature_size(results: "Results") -> int | None:
-    """Returns how many features a frame has, None where the run takes crops."""
-    size = results.config.get("size")
-    return size if isinstance(size, int) else None
 
 
 def _shapes(name: str, size: int | None, with_regions: bool) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from cache.schema import FRAMES, UserError
-from extract.clips.decode import CONTAINERS, ClipError, Limits, choose, main_stream, play, read_times
+from extract.clips.containers import CONTAINERS, ClipError, Limits, main_stream
+from extract.clips.decode import choose, play, read_times
 from extract.clips.display import pixel_aspect, upright
 
 Picture = Callable[[], np.ndarray]
@@ -68,9 +69,9 @@ def open_source(word: str, window: float) -> FrameSource:
         times, end, scale = read_times(path)
     except ClipError as error:
         raise UserError(f"{word} cannot be watched ({error.reason}); give another source.") from None
-    seconds = [float((at - times[0]) * scale) for at in choose(times, end, "uniform")]
-    moments = seconds if times and (end - times[0]) * scale <= window else None
-    return FrameSource(word, False, lambda: _file(path, scale), moments)
+    seconds = [times[position] * scale for position in choose(times, end, "uniform")]
+    moments = seconds if times and end * scale <= window else None
+    return FrameSource(word, False, lambda: _file(path), moments)
 
 
 def sampled(frames: Iterable[Frame], window: float, moments: Sequence[float] | None) -> Iterator[Frame]:
@@ -99,11 +100,9 @@ def paced(frames: Iterable[Frame]) -> Iterator[Frame]:
         yield frame
 
 
-def _file(path: Path, scale: float) -> Iterator[Frame]:
-    first: int | None = None
-    for at, picture in play(path, Limits(frames=10**9)):
-        first = at if first is None else first
-        yield Frame((at - first) * scale, picture)
+def _file(path: Path) -> Iterator[Frame]:
+    for seconds, picture in play(path, Limits(frames=10**9)):
+        yield Frame(seconds, picture)
 
 
 def _camera(number: int) -> Iterator[Frame]:

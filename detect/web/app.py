@@ -114,7 +114,7 @@ def open_page(judge: PageDetector, config: WebConfig, folder: Path) -> Iterator[
     page = make_page(judge, config, uploads, examples, live and live.latest)
     try:
         _, address, _ = page.launch(
-            server_name=config.host,
+            server_name=_server_name(config.host),
             server_port=config.port,
             max_file_size=config.most_megabytes * MEGABYTE,
             prevent_thread_lock=True,
@@ -256,8 +256,14 @@ def _middleware(config: WebConfig) -> list[Middleware]:
     """Returns what every request passes. A page for this machine alone answers to its own names, not to other sites."""
     guards = [Middleware(_Guard)]
     if is_loopback(config.host):
-        guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", config.host]))
+        names = ["localhost", config.host, _server_name(config.host)]
+        guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=names))
     return guards
+
+
+def _server_name(host: str) -> str:
+    """Returns `host` as addresses have it: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 class _Guard:

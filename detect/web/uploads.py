@@ -8,17 +8,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import av
-
 from cache.commands import flag
 from cache.schema import UserError, printable
 from detect.web.config import SERVED
 from extract.clip_workers import map_clips
-from extract.clips.decode import CONTAINERS, ClipError, Limits
+from extract.clips.containers import ClipError, Limits
+from extract.clips.decode import play_seconds
 from extract.clips.pictures import PICTURE_SUFFIXES
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.look import make_look
-from extract.readers.dataset import VIDEO_SUFFIXES, is_video
+from extract.readers.found import VIDEO_SUFFIXES, is_video
 
 KNOWN_SUFFIXES = VIDEO_SUFFIXES | PICTURE_SUFFIXES
 KEPT = 3600
@@ -99,25 +98,10 @@ def refusal_of(clip: Path, most_bytes: int, most_seconds: float) -> str:
         return "it is no longer here; drop it again."
     if size > most_bytes:
         return f"it has {size / MEGABYTE:.0f} MB; this page takes files of up to {most_bytes / MEGABYTE:.0f} MB."
-    ((_, seconds),) = map_clips(clip_seconds, [(0, (clip,))], 1, MEASURE_SECONDS)
+    ((_, seconds),) = map_clips(play_seconds, [(0, (clip,))], 1, MEASURE_SECONDS)
     if not isinstance(seconds, ClipError) and seconds > most_seconds:
         return f"it plays for {seconds:.0f} s; this page takes clips of up to {most_seconds:g} s, so cut it first."
     return ""
-
-
-def clip_seconds(clip: Path) -> float:
-    """Returns how many seconds `clip` plays, by the times of its packets, without decoding; 0 if it is unreadable."""
-    times: list[float] = []
-    try:
-        with av.open(f"file:{clip}", metadata_errors="ignore", options={"format_whitelist": CONTAINERS}) as container:
-            stream = container.streams.video[0]
-            for count, packet in enumerate(container.demux(stream)):
-                # Some containers give no times; their frames are shown at the average rate.
-                shown = count / float(stream.average_rate or 25)
-                times.append(shown if packet.pts is None else float(packet.pts * (stream.time_base or 0)))
-    except (av.error.FFmpegError, OSError, ValueError, OverflowError, IndexError):
-        return 0.0
-    return max(times, default=0.0) - min(times, default=0.0)
 
 
 def clip_limits(most_seconds: float) -> Limits:

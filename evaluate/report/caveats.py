@@ -6,6 +6,7 @@ from cache.commands import command
 from cache.schema import LEAST_COVERAGE, TEST, TRAIN
 from evaluate.results.measures import CHOSEN, HALF, HEAD, Evaluation
 from evaluate.results.read import Results
+from train.runs.ensemble import FITTED_TWICE
 
 FEW_PEOPLE = 20
 """With fewer people in the test part, an interval over people is a rough one."""
@@ -22,6 +23,7 @@ _SHARED = {
 def notes(evaluation: Evaluation) -> Iterator[str]:
     """Yields the sentences that apply to `evaluation`, the gravest first."""
     yield from _weights(evaluation)
+    yield from _mixture(evaluation)
     yield from leaks(evaluation.results)
     yield from _too_few(evaluation)
     yield from _faces(evaluation)
@@ -34,6 +36,11 @@ def _weights(evaluation: Evaluation) -> Iterator[str]:
             "The backbone has random weights, so these numbers show that the pipeline runs, not how well fakes can be "
             f"found. Extract again with {command('features', weights='imagenet')}."
         )
+
+
+def _mixture(evaluation: Evaluation) -> Iterator[str]:
+    if evaluation.results.config.get("ensemble", {}).get("kind", "average") != "average":
+        yield FITTED_TWICE
 
 
 def leaks(results: Results) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """From a clip to its crops. Extraction, detection on a file and the stream all use these functions."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +10,8 @@ import numpy as np
 
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus
-from extract.clips.decode import Frames, Limits, sample_frames, sample_windows
+from extract.clips.containers import Limits
+from extract.clips.decode import Frames, sample_frames, sample_windows
 from extract.clips.display import one_size
 from extract.clips.face_detectors import Box, FaceDetector, make_face_detector
 from extract.clips.pictures import is_picture, read_picture
@@ -37,48 +39,58 @@ def crop_clip(
     path: Path, profile: CropProfile, limits: Limits = Limits(), detector_file: Path | None = None
 ) -> CroppedClip:
     """Returns the crops of the video at `path`, made as `profile` says; raises ClipError if it has none."""
-    start = time.perf_counter()
+    start = time.process_time()
     frames = sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
-    decoded = time.perf_counter()
+    decoded = time.process_time()
     clip = crop_frames(frames, _detector(profile.detector, detector_file), profile.margin)
-    clip.seconds.update(decode=decoded - start, faces=time.perf_counter() - decoded)
+    clip.seconds.update(decode=decoded - start, faces=time.process_time() - decoded)
     return clip
 
 
 @dataclass(frozen=True, eq=False)
-class PeopleAndWindows:
-    """The crops of each of a clip's `people`, and of the main face in each of its `windows`.
+class Piece:
+    """The crops of one of a clip's people, or of the main face in one of its windows.
 
-    `spans` holds the first and last second of each window.
+    `span` holds the first and last second of a window, None for a person; `is_last` marks the end of the clip.
     """
 
-    people: list[CroppedClip]
-    windows: list[CroppedClip]
-    spans: list[tuple[float, float]]
+    crops: CroppedClip
+    span: tuple[float, float] | None
+    is_last: bool
 
 
-def crop_people_and_windows(
+def crop_in_pieces(
     path: Path,
     profile: CropProfile,
     limits: Limits = Limits(),
     detector_file: Path | None = None,
     faces: int = 1,
     window: float | None = None,
-) -> PeopleAndWindows:
-    """Returns the crops of up to `faces` people, the first as `crop_clip` returns them, and those of each window.
+) -> Iterator[Piece]:
+    """Yields the crops of up to `faces` people, the first as `crop_clip` returns them, and then those of each window.
 
     The file may be a picture, which is a clip of one frame. `window` is in seconds. Without it, or if the clip is no
     longer than it, there are no windows. Raises ClipError if no frame can be decoded.
     """
+    pieces = _pieces(path, profile, limits, detector_file, faces, window)
+    crops, span = next(pieces)
+    for following in pieces:
+        yield Piece(crops, span, False)
+        crops, span = following
+    yield Piece(crops, span, True)
+
+
+def _pieces(
+    path: Path, profile: CropProfile, limits: Limits, detector_file: Path | None, faces: int, window: float | None
+) -> Iterator[tuple[CroppedClip, tuple[float, float] | None]]:
     detector = _detector(profile.detector, detector_file)
-    if is_picture(path):
-        return PeopleAndWindows(crop_people(read_picture(path, limits), detector, profile.margin, faces), [], [])
-    frames = sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
-    result = PeopleAndWindows(crop_people(frames, detector, profile.margin, faces), [], [])
-    for span, part in () if window is None else sample_windows(path, window, limits):
-        result.spans.append(span)
-        result.windows.append(crop_frames(part, detector, profile.margin))
-    return result
+    picture = is_picture(path)
+    frames = read_picture(path, limits) if picture else sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
+    for person in crop_people(frames, detector, profile.margin, faces):
+        yield person, None
+    if window is not None and not picture:
+        for span, part in sample_windows(path, window, limits):
+            yield crop_frames(part, detector, profile.margin), span
 
 
 @lru_cache(maxsize=1)

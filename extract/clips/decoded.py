@@ -23,7 +23,7 @@ def sample_images(
     ticks = [round(time * TICKS) for time in times]
     # The last frame is shown as long as the others are in the middle.
     end = ticks[-1] + (int(np.median(np.diff(ticks))) if len(ticks) > 1 else 1)
-    wanted = [ticks.index(tick) for tick in choose(ticks, end, sampling)]
+    wanted = choose(ticks, end, sampling)
     return Frames([np.ascontiguousarray(images[i]) for i in wanted], [times[i] - times[0] for i in wanted])
 
 

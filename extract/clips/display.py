@@ -1,16 +1,26 @@
-"""Frames as a player shows them: turned, mirrored, with square pixels, all of one size."""
+"""Frames as a player shows them: whole, in the colours of a plain screen, turned, mirrored, square pixels, one size."""
 
+import functools
 import struct
+import threading
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import av
 import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
+from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, VideoReformatter
 
 STRANGEST_ASPECT = 4.0
 """Pixels more stretched than this are a mistake of the file, and taken for square."""
+HD_HEIGHT = 720
+"""Frames of this height and more are in BT.709 unless they say otherwise, smaller ones in BT.601, as in browsers."""
+HIGH_RANGE = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
+WIDE_GAMUT = (ColorPrimaries.BT2020, ColorPrimaries.SMPTE431, ColorPrimaries.SMPTE432)
+UNSPECIFIED = 2
+"""The colour space of a frame that does not say which it has."""
 
 
 def pixel_aspect(stream: av.VideoStream) -> float:
@@ -21,12 +31,50 @@ def pixel_aspect(stream: av.VideoStream) -> float:
 
 def upright(frame: av.VideoFrame, aspect: float = 1.0) -> np.ndarray:
     """Returns the frame as uint8 RGB (H, W, 3), as a player shows it. `aspect` is that of its pixels."""
-    image = frame.to_ndarray(format="rgb24")
+    image = _rgb(_whole(frame) if frame.interlaced_frame else frame)
     if aspect != 1:
         # Only ever larger, so that nothing is lost.
         width, height = frame.width * max(1.0, aspect), frame.height * max(1.0, 1 / aspect)
         image = cv2.resize(image, (round(width), round(height)), interpolation=cv2.INTER_LINEAR)
     return np.ascontiguousarray(_turned(image, frame))
+
+
+def _whole(frame: av.VideoFrame) -> av.VideoFrame:
+    """Returns the first of the two moments that an interlaced frame holds in every other line.
+
+    FFmpeg's estdif looks at one frame alone, so the result does not depend on which others were decoded.
+    """
+    graph: Any = av.filter.Graph()
+    shape = {"width": frame.width, "height": frame.height, "format": frame.format.name, "time_base": Fraction(1, 25)}
+    graph.link_nodes(graph.add_buffer(**shape), graph.add("estdif", "mode=frame"), graph.add("buffersink")).configure()
+    graph.push(frame)
+    graph.push(None)
+    whole = graph.pull()
+    whole.colorspace, whole.color_range = frame.colorspace, frame.color_range
+    return whole
+
+
+def _rgb(frame: av.VideoFrame) -> np.ndarray:
+    """Returns the frame's colours on a plain screen, uint8 (H, W, 3); what is transparent lets black through."""
+    opaque = not any(component.is_alpha for component in frame.format.components)
+    settings: dict[str, Any] = {"format": "rgb24" if opaque else "rgba"}
+    if frame.colorspace == UNSPECIFIED and frame.height >= HD_HEIGHT and not frame.format.is_rgb:
+        settings["src_colorspace"] = Colorspace.ITU709
+    if frame.color_trc in HIGH_RANGE or frame.color_primaries in WIDE_GAMUT:
+        settings |= {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
+        image = _reformatter(threading.get_ident()).reformat(frame, threads=1, **settings).to_ndarray()
+    else:
+        image = frame.to_ndarray(**settings)
+    if opaque:
+        return image
+    return (image[..., :3] * (image[..., 3:] / np.float32(255)) + np.float32(0.5)).astype(np.uint8)
+
+
+@functools.lru_cache(maxsize=4)
+def _reformatter(thread: int) -> VideoReformatter:
+    """Returns the converter of a thread for wide colours: it needs seconds for its table, once."""
+    del thread
+    return VideoReformatter()
 
 
 def _turned(image: np.ndarray, frame: av.VideoFrame) -> np.ndarray:

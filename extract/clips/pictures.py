@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from cache.schema import printable
-from extract.clips.decode import ClipError, Frames, Limits
+from extract.clips.containers import ClipError, Limits
+from extract.clips.decode import Frames
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 FORMATS = ("PNG", "JPEG", "WEBP")

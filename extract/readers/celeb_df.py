@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cache.schema import FAKE, REAL, UserError, VideoRecord, safe_relative_path
-from extract.readers.dataset import Dataset, clips_in, link_sources, make_dataset, make_record, require_folder
+from extract.readers.dataset import Dataset, find_in, link_sources, make_dataset, make_record, require_folder
 
 TEST_LIST = "List_of_testing_videos.txt"
 CELEB_DF = {"Celeb-real": REAL, "YouTube-real": REAL, "Celeb-synthesis": FAKE}
@@ -24,11 +24,12 @@ def read_celeb_df(root: Path) -> Dataset:
     Li et al., "Celeb-DF: A Large-scale Challenging Dataset for DeepFake Forensics", CVPR 2020.
     """
     folders = _folders(root)
-    records = [_record(root, folder, path) for folder in folders for path in clips_in(root / folder)]
+    found = find_in(*(root / folder for folder in folders))
+    records = [_record(root, path) for path in found.clips]
     if not records:
         raise UserError(f"{root} holds no videos in {' or '.join(folders)}; unpack the data set there.")
     tested = _read_test_list(root / TEST_LIST, {record.id: record.label for record in records})
-    return make_dataset(root, _with_parts(link_sources(records), tested))
+    return make_dataset(root, _with_parts(link_sources(records), tested), notes=found.describe_left_out(root))
 
 
 def _folders(root: Path) -> list[str]:
@@ -39,7 +40,8 @@ def _folders(root: Path) -> list[str]:
     return folders
 
 
-def _record(root: Path, folder: str, path: Path) -> VideoRecord:
+def _record(root: Path, path: Path) -> VideoRecord:
+    folder = path.relative_to(root).parts[0]
     target, donor, source = _people(folder, path.stem)
     name = f"{folder}/{path.name}"
     return make_record(root, path, CELEB_DF[folder], name, target=target, donor=donor, source=source)

@@ -2,15 +2,14 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cache.commands import flag
 from cache.schema import UserError, VideoRecord, printable
-
-VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".gif", ".ts"}
+from extract.readers.found import Found, find_clips
 
 
 @dataclass(frozen=True)
@@ -62,19 +61,10 @@ def link_sources(records: Sequence[VideoRecord]) -> list[VideoRecord]:
     return [replace(record, source=ids.get(record.source, record.source)) for record in records]
 
 
-def is_video(path: Path) -> bool:
-    """Returns whether `path` has the suffix of a video and is not hidden (macOS leaves hidden companion files).
-
-    A broken link or a pipe counts too: it becomes a listed failure.
-    """
-    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
-
-
-def clips_in(folder: Path) -> Iterator[Path]:
-    """Yields the videos in `folder` and in its sub-folder `videos`."""
-    for directory in (folder, folder / "videos"):
-        if directory.is_dir():
-            yield from filter(is_video, directory.iterdir())
+def find_in(*folders: Path) -> Found:
+    """Returns the videos in `folders` and in the sub-folder `videos` of each."""
+    places = [place for folder in folders for place in (folder, folder / "videos") if place.is_dir()]
+    return find_clips(places, deep=False)
 
 
 def require_folder(root: Path) -> None:

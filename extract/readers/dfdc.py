@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, safe_relative_path
-from extract.readers.dataset import Dataset, is_video, make_dataset, make_record, read_json, require_folder
+from extract.readers.dataset import Dataset, make_dataset, make_record, read_json, require_folder
+from extract.readers.found import find_clips, is_video
 
 METADATA = "metadata.json"
 LABELS = {"REAL": REAL, "FAKE": FAKE}
@@ -40,6 +41,8 @@ def read_dfdc(root: Path) -> Dataset:
     ids = {video.path: video.path.relative_to(root).as_posix() for video in here}
     names = {path.name: name for path, name in ids.items()}
     notes = [note for folder, videos in listed.items() for note in _notes(folder, videos, ids)]
+    known = [METADATA, *(video.path.name for video in here)]
+    notes += find_clips(list(listed), deep=False, known=known).describe_left_out(root)
     return make_dataset(root, [_record(root, video, ids, names) for video in here], notes=notes)
 
 

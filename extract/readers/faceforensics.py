@@ -9,7 +9,7 @@ from cache.commands import flag
 from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord
 from extract.readers.dataset import (
     Dataset,
-    clips_in,
+    find_in,
     link_sources,
     make_dataset,
     make_record,
@@ -39,13 +39,15 @@ def read_faceforensics(root: Path, compression: Compression = "auto") -> Dataset
     folders = {folder: label for tree, label in TREES.items() for folder in _folders(root / tree)}
     level = _choose_level(root, list(folders), compression)
     people, parts = _read_people(root), _read_parts(root)
+    found = find_in(*(folder / level for folder in folders))
     records = [
-        _record(root, folder, path, label, people, parts)
-        for folder, label in folders.items()
-        for path in clips_in(folder / level)
+        _record(root, folder, path, folders[folder], people, parts)
+        for path in found.clips
+        for folder in [root.joinpath(*path.relative_to(root).parts[:2])]
     ]
     name = f"{root.resolve().name}-{level}"
-    return make_dataset(root, link_sources(records), name, list(_notes(list(folders), level)))
+    notes = [*_notes(list(folders), level), *found.describe_left_out(root)]
+    return make_dataset(root, link_sources(records), name, notes)
 
 
 def _folders(tree: Path) -> list[Path]:
@@ -70,7 +72,7 @@ def _choose_level(root: Path, folders: Sequence[Path], choice: Compression) -> s
 
 
 def _has_clips(folder: Path) -> bool:
-    return next(clips_in(folder), None) is not None
+    return bool(find_in(folder).clips)
 
 
 def _notes(folders: Sequence[Path], level: str) -> Iterator[str]:

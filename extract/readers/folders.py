@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from cache.schema import FAKE, REAL, UserError
-from extract.readers.dataset import Dataset, is_video, make_dataset, make_record, require_folder
+from extract.readers.dataset import Dataset, make_dataset, make_record, require_folder
+from extract.readers.found import find_clips
 
 FOLDERS = {"real": REAL, "fake": FAKE}
 
@@ -16,13 +17,13 @@ def is_folders(root: Path) -> bool:
 def read_folders(root: Path) -> Dataset:
     """Returns the videos at any depth below `real` and `fake`; raises a UserError if one of the two is missing."""
     require_folder(root)
-    below = [(path, label) for name, label in FOLDERS.items() for path in _only_folder(root, name).rglob("*")]
+    labels = {_only_folder(root, name): label for name, label in FOLDERS.items()}
+    found = find_clips(list(labels))
     records = [
-        make_record(root, path, label, path.relative_to(root).as_posix()) for path, label in below if is_video(path)
+        make_record(root, path, labels[root / path.relative_to(root).parts[0]], path.relative_to(root).as_posix())
+        for path in found.clips
     ]
-    links = [path for path, _ in below if path.is_symlink() and path.is_dir()]
-    notes = [f"{path} is a link to a folder; its content is left out." for path in links]
-    return make_dataset(root, records, notes=notes)
+    return make_dataset(root, records, notes=found.describe_left_out(root))
 
 
 def _named(root: Path, name: str) -> list[Path]:

@@ -44,22 +44,32 @@ def summary(findings: Sequence[Finding]) -> str:
     """Returns the findings that cross parts as text for the terminal: one line per kind, with the first names."""
     crossing = [finding for finding in findings if len(finding.parts) > 1]
     lines = [f"  {title}: {_names(crossing, kind)}" for kind, title in _TITLES.items() if _names(crossing, kind)]
-    if within := len(findings) - len(crossing):
-        lines.append(f"  sets of identical videos within one part: {within}")
+    if within := _names([finding for finding in findings if len(finding.parts) == 1], "duplicate"):
+        lines.append(f"  identical videos within one part: {within}")
     return "\n".join(
         ["leak audit, found in more than one part:", *lines] if lines else ["leak audit: the parts share nothing."]
     )
 
 
-_TITLES = {"identity": "people", "source": "source videos", "duplicate": "identical videos, by the first of each set"}
+_TITLES = {"identity": "people", "source": "source videos", "duplicate": "identical videos"}
 SHOWN = 8
 """How many names of a kind the terminal shows; the run folder lists all."""
+TWINS = 3
+"""How many names of one set of equal videos the terminal shows."""
 
 
 def _names(findings: Sequence[Finding], kind: str) -> str:
-    names = [finding.name for finding in findings if finding.kind == kind]
+    names = [_title(finding) for finding in findings if finding.kind == kind]
     more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{len(names)} ({', '.join(names[:SHOWN])}{more})" if names else ""
+
+
+def _title(finding: Finding) -> str:
+    """Returns the name of what is shared; of equal videos, as many as fit."""
+    if finding.kind != "duplicate":
+        return finding.name
+    ids = [name for names in finding.videos.values() for name in names]
+    return " = ".join([*ids[:TWINS], *([f"{len(ids) - TWINS} more"] if len(ids) > TWINS else [])])
 
 
 def _source(record: VideoRecord) -> str:

@@ -93,8 +93,9 @@ def _official(records: Sequence[VideoRecord], _: SplitConfig) -> tuple[list[str]
     parts = [record.part if record.part in PARTS else DROPPED for record in records]
     if TEST not in parts:
         raise UserError(
-            "the manifest names no official test video, so there is no official split; "
-            f"put the data set's test list beside its folders and extract again, or use {flag('split', 'identity')}."
+            "the manifest names no official test video, so there is no official split; put the data set's test list "
+            "beside its folders (a CSV file needs the column part) and extract again, or use "
+            f"{flag('split', 'identity')}."
         )
     return parts, list(_official_notes(parts))
 

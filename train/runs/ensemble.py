@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.special import expit, logit
@@ -19,11 +19,18 @@ from train.runs.folder import ENSEMBLE, free_name
 from train.runs.load import features_folders, read_config
 from train.runs.predictions import Predictions
 
+if TYPE_CHECKING:
+    import keras
+
 EnsembleKind = Literal["average", "weighted", "stacked"]
 
 LEAST_PROBABILITY = 1e-6
 """Probabilities are kept this far from 0 and 1, so that their logits are finite."""
 EM_ROUNDS = 500
+FITTED_TWICE = (
+    "The members' weights were fitted on the validation clips, on which threshold and temperature are chosen too, so "
+    "these two are a little too sure of themselves; the test clips took no part."
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,8 @@ def ensemble(config: EnsembleConfig) -> Path:
     joined = replace(members[0], probabilities=mixture(probabilities))
     name = free_name(config.runs, config.name, f"ensemble-{config.kind}")
     say(_comparison(config, members, mixture, joined))
+    if config.kind != "average":
+        say(FITTED_TWICE)
     contents = replace(
         runs[0],
         config=_config(config, mixture, crops, [run.config for run in runs]),
@@ -78,6 +87,25 @@ def ensemble(config: EnsembleConfig) -> Path:
         seconds=time.perf_counter() - start,
     )
     return write_run(config.runs / name, lambda _: contents)
+
+
+def mix(networks: "Sequence[keras.Model]", mixture: Mixture) -> "keras.Model":
+    """Returns the mixture of `networks`, which take the same inputs by name, as one network: inputs -> (B, 1)."""
+    import keras
+
+    inputs: dict[str, Any] = {
+        one.name: keras.Input(one.shape[1:], dtype=one.dtype, name=one.name) for one in networks[0].inputs
+    }
+    # Members may have one name; layers of one network may not.
+    members = [keras.Model(one.inputs, one.outputs, name=f"member{number}") for number, one in enumerate(networks)]
+    joined = keras.layers.Concatenate()([member(inputs) for member in members])
+    if mixture.kind == "stacked":
+        joined = keras.ops.clip(joined, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+        joined = keras.ops.subtract(keras.ops.log(joined), keras.ops.log(keras.ops.subtract(1.0, joined)))
+    mixing = keras.layers.Dense(1, activation="sigmoid" if mixture.kind == "stacked" else None, name="mixture")
+    output = mixing(joined)
+    mixing.set_weights([np.array(mixture.weights)[:, None], np.array([mixture.intercept])])
+    return keras.Model(inputs, output, name=f"ensemble_{mixture.kind}")
 
 
 def fit_mixture(kind: EnsembleKind, probabilities: np.ndarray, clips: Predictions) -> Mixture:

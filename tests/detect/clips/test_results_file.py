@@ -71,7 +71,15 @@ def test_a_file_cut_anywhere_loses_the_cut_clip_alone(tmp_path, name):
         (
             "out.jsonl",
             lines([verdict("a")], "jsonl", JudgedBy(("other",), 0.5)).encode(),
-            "holds verdicts by other at 0.5, not",
+            r"made otherwise \(run other, not run\)",
+        ),
+        *(
+            ("out.csv", (header("csv") + lines([verdict("a")], "csv", by)).encode(), what)
+            for by, what in (
+                (JudgedBy(("run",), 0.9), r"--threshold 0\.9, not 0\.5"),
+                (JudgedBy(("run",), 0.5, faces=2), "--faces 2, not 1"),
+                (JudgedBy(("run",), 0.5, window=6.0), r"--timeline 6, not off"),
+            )
         ),
         (
             "out.jsonl",
@@ -151,5 +159,5 @@ def test_an_ensemble_of_runs_with_any_names_is_known_again(tmp_path, name):
     again = ResultFile(tmp_path / name, several)
     again.close()
     assert again.of("x.mp4") == ["Real"]
-    with pytest.raises(UserError, match="not by"):
+    with pytest.raises(UserError, match="made otherwise"):
         ResultFile(tmp_path / name, JudgedBy(("real", 'fake/a, "b"'), 0.25))

@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from cache.profile import needs_regions
+from cache.profile import fingerprint, needs_regions, parse_profile
 from cache.schema import FRAMES, UserError
 from detect.detector.contract import CONTRACT, PORTABLE, SUFFIXES
 from detect.detector.load import as_network, build_networks, open_detector
@@ -27,7 +28,7 @@ from tests.stores import clip_row
 from train.end_to_end.cnn3d import Cnn3dConfig, train_cnn3d
 from train.end_to_end.finetune import join
 from train.heads.architectures import HEADS, HeadConfig, build_head
-from train.runs.ensemble import EnsembleConfig, ensemble
+from train.runs.ensemble import EnsembleConfig, EnsembleKind, Mixture, ensemble, mix
 
 SIZE = 24
 MOST_MEMORY = 6e9
@@ -101,6 +102,7 @@ def test_a_resnet50_is_exported_in_little_memory(format, tmp_path):
     program = f"""
 import sys
 from pathlib import Path
+from typing import get_args
 import numpy as np
 from detect.export.formats import write_network
 from detect.detector.load import as_network
@@ -256,9 +258,26 @@ def test_what_cannot_be_exported_is_told(run, tmp_path, monkeypatch):
         open_detector(run, engine="litert")
     with pytest.raises(UserError, match="has its weights inside"):
         open_detector(run, weights="random", engine="onnx")
-    joined = ensemble(EnsembleConfig((run, Path(shutil.copytree(run, tmp_path / "other"))), runs=tmp_path / "runs"))
-    with pytest.raises(UserError, match="is an ensemble, which has no one network"):
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    joined = ensemble(EnsembleConfig((run, other), runs=tmp_path / "runs"))
+    config = json.loads((other / "config.json").read_text())
+    config["profile"]["weights"] = "random-other"
+    config["fingerprint"] = fingerprint(parse_profile(json.dumps(config["profile"]), ""))
+    (other / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="do not all judge the same features, so it has no one network"):
         export(ExportConfig(run=joined))
+
+
+@pytest.mark.parametrize("kind", get_args(EnsembleKind))
+def test_an_ensemble_is_mixed_as_its_runs_are(kind):
+    heads = [build_head(HeadConfig(units=8, dense=8), 960) for _ in range(3)]
+    mixture = Mixture(kind, (0.5, 0.2, 0.3), 0.1 if kind == "stacked" else 0.0)
+    random = np.random.default_rng(0)
+    inputs = {"features": random.random((4, FRAMES, 960), np.float32), "mask": np.ones((4, FRAMES), bool)}
+    single = np.array([as_network(head)(inputs)[:, 0] for head in heads])
+    mixed = as_network(mix(heads, mixture))(inputs)
+    assert mixed.shape == (4, 1)
+    np.testing.assert_allclose(mixed[:, 0], mixture(single), atol=1e-6)
 
 
 def test_without_kept_crops_noise_is_checked(run):

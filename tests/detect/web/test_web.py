@@ -25,10 +25,11 @@ from detect.detector.verdict import Detector, SeenFrame, Verdict, WindowScore
 from detect.web import page as web_page
 from detect.web.config import WebConfig, check, is_loopback
 from detect.web.stage import main, private_folder
-from detect.web.uploads import Uploads, clip_seconds, copy_examples, draw_examples, refusal_of
+from detect.web.uploads import Uploads, copy_examples, draw_examples, refusal_of
 from evaluate.stats.calibration import Temperature
 from extract.backbones.engines import Engine
-from extract.clips.decode import sample_frames
+from extract.clips.containers import ClipError
+from extract.clips.decode import play_seconds, sample_frames
 from extract.config import ExtractConfig
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.dataset import DrawnConfig, draw_dataset
@@ -179,12 +180,15 @@ def test_examples_are_drawn_or_copied_under_names_of_ours(tmp_path, face):
 
 
 def test_how_long_a_clip_is(tmp_path, face):
-    assert clip_seconds(face) == pytest.approx(2, abs=0.1)
+    assert play_seconds(face) == pytest.approx(2, abs=0.1)
     slow = write_clip(tmp_path / "slow.mp4", counting_images(5), times=[0, 1000, 2000, 3000, 7500])
-    assert clip_seconds(slow) == pytest.approx(300)
+    assert play_seconds(slow) == pytest.approx(300)
     (tmp_path / "text.mp4").write_text("no video")
     write_sound(tmp_path / "sound.mp4")
-    assert clip_seconds(tmp_path / "text.mp4") == clip_seconds(tmp_path / "sound.mp4") == 0
+    for name in ("text.mp4", "sound.mp4"):
+        with pytest.raises(ClipError, match=name):
+            play_seconds(tmp_path / name)
+        assert refusal_of(tmp_path / name, 1000, 1000) == ""  # the detector says what it is
 
 
 def test_what_is_too_large_or_too_long_is_refused_in_a_sentence(tmp_path, face):

@@ -7,8 +7,9 @@ import pytest
 from cache.profile import CropProfile
 from cache.schema import FRAMES
 from extract.clips import crops as clip_module
-from extract.clips.crops import crop_clip, crop_people_and_windows
-from extract.clips.decode import ClipError, Limits, sample_windows
+from extract.clips.containers import ClipError
+from extract.clips.crops import crop_clip, crop_in_pieces
+from extract.clips.decode import sample_windows
 from extract.clips.face_detectors import face_detector_hash
 from extract.drawn.clip import FRAME_HEIGHT, FRAME_WIDTH, Capture, Scene, draw_clip, draw_empty_clip, draw_frames
 from extract.drawn.look import make_look
@@ -20,6 +21,10 @@ BLIND = CropProfile(detector="none", detector_file=face_detector_hash("none", No
 
 def numbers(frames) -> list[int]:
     return [read_number(image) for image in frames.images]
+
+
+def crops_of_people(path, faces: int):
+    return [piece.crops for piece in crop_in_pieces(path, PROFILE, faces=faces)]
 
 
 def test_windows_cover_the_clip_and_each_is_sampled_as_a_clip(tmp_path):
@@ -66,10 +71,14 @@ def test_a_clip_torn_off_gives_the_windows_that_are_there(tmp_path):
     assert all(frames.images for frames in windows)
 
 
-def test_a_clip_of_too_many_windows_fails_and_says_what_to_do(tmp_path):
-    path = write_clip(tmp_path / "clip.mp4", counting_images(50))
-    with pytest.raises(ClipError, match=r"more than 5 windows of 0\.5 s; choose longer windows"):
-        list(sample_windows(path, 0.5, Limits(windows=5)))
+def test_a_long_clip_is_handed_over_window_by_window(tmp_path):
+    path = write_clip(tmp_path / "clip.mp4", counting_images(250))
+    pieces = crop_in_pieces(path, BLIND, window=0.02)  # every moment of the clip, one by one
+    first = next(pieces)
+    assert (first.span, first.is_last) == (None, False)
+    rest = list(pieces)
+    assert len(rest) > 400
+    assert [piece.is_last for piece in rest] == [False] * (len(rest) - 1) + [True]
 
 
 def test_windows_of_which_nothing_can_be_decoded_are_left_out(tmp_path):
@@ -82,7 +91,7 @@ def test_windows_of_which_nothing_can_be_decoded_are_left_out(tmp_path):
     windows = [frames for _, frames in sample_windows(path, 1.0)]
     assert 4 <= len(windows) < 12
     assert all(frames.images for frames in windows)
-    assert crop_people_and_windows(path, BLIND, window=1.0).windows
+    assert any(piece.span for piece in crop_in_pieces(path, BLIND, window=1.0))
 
 
 def test_windows_hold_no_more_frames_than_one_needs(tmp_path, monkeypatch):
@@ -122,22 +131,22 @@ def two_people(tmp_path_factory):
 
 
 def test_the_first_of_several_people_is_the_one_of_the_clip(two_people):
-    alone, result = crop_clip(two_people, PROFILE), crop_people_and_windows(two_people, PROFILE, faces=3)
-    assert len(result.people) == 2
-    large, small = result.people
+    alone, people = crop_clip(two_people, PROFILE), crops_of_people(two_people, faces=3)
+    assert len(people) == 2
+    large, small = people
     assert (large.crops == alone.crops).all()
     assert (large.boxes == alone.boxes).all()
     assert np.median(large.boxes[:, 2]) > np.median(small.boxes[:, 2])
     assert (large.boxes[:, 0] > FRAME_WIDTH).all()
     assert (small.boxes[:, 0] < FRAME_WIDTH).all()
-    assert len(crop_people_and_windows(two_people, PROFILE, faces=1).people) == 1
+    assert len(crops_of_people(two_people, faces=1)) == 1
 
 
 def test_a_clip_of_one_person_has_one_however_many_are_asked_for(tmp_path):
     path = draw_clip(tmp_path / "one.mp4", Scene(make_look(0, 3), (3,)), Capture(frames=30))
-    assert len(crop_people_and_windows(path, PROFILE, faces=5).people) == 1
+    assert len(crops_of_people(path, faces=5)) == 1
     empty = draw_empty_clip(tmp_path / "empty.mp4")
-    assert len(crop_people_and_windows(empty, PROFILE, faces=5).people) == 1
+    assert len(crops_of_people(empty, faces=5)) == 1
 
 
 def test_everything_goes_through_one_function(tmp_path, monkeypatch):
@@ -152,8 +161,8 @@ def test_everything_goes_through_one_function(tmp_path, monkeypatch):
     )
     routes = {
         "extraction": lambda: crop_clip(path, BLIND),
-        "detection": lambda: crop_people_and_windows(path, BLIND),
-        "windows": lambda: crop_people_and_windows(path, BLIND, window=1.0),
+        "detection": lambda: list(crop_in_pieces(path, BLIND)),
+        "windows": lambda: list(crop_in_pieces(path, BLIND, window=1.0)),
         "stream": lambda: recent.add(0.0, counting_images(1)[0]),
     }
     for route in routes.values():

@@ -11,8 +11,9 @@ from PIL import Image
 
 from cache.profile import CropProfile
 from cache.schema import FrameStatus
-from extract.clips.crops import crop_frames, crop_people_and_windows
-from extract.clips.decode import ClipError, Frames
+from extract.clips.containers import ClipError
+from extract.clips.crops import crop_frames, crop_in_pieces
+from extract.clips.decode import Frames
 from extract.clips.face_detectors import NoDetector
 from extract.clips.pictures import has_picture_name, is_picture, read_picture
 
@@ -169,9 +170,9 @@ def test_what_is_a_picture_is_told_by_its_content_then_by_its_name(tmp_path):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_its_crops_are_those_of_a_clip_of_one_such_frame(tmp_path, suffix):
     path = written(tmp_path, suffix)
-    found = crop_people_and_windows(path, BLIND, faces=2, window=1.0)
-    assert found.windows == []
-    (person,) = found.people
+    (found,) = crop_in_pieces(path, BLIND, faces=2, window=1.0)
+    assert (found.span, found.is_last) == (None, True)
+    person = found.crops
     expected = crop_frames(Frames([read(path)], [0.0]), NoDetector(), BLIND.margin)
     assert (person.crops == expected.crops).all()
     assert person.status.tolist() == [FrameStatus.FACE] + [FrameStatus.PAD] * 11
