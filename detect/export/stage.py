@@ -66,10 +66,15 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
     from train.runs.folder import write_folder, write_json
 
     results = read_results(folder)
+    mixture = judged(folder)[2]
+    if config.format == "h5" and mixture and mixture.kind == "stacked":
+        raise UserError(
+            f"{folder} is stacked on logits, for which .h5 has no layer; take {flag('format', 'keras')}, or another."
+        )
     out = _out_folder(config, folder)
     networks = build_networks(folder, config.weights)
     own = {name: as_network(network) for name, network in networks.items()}
-    size = networks["head"].input_shape["features"][-1] if "head" in networks else None
+    size = networks["backbone"].output_shape[-1] if "backbone" in networks else None
     if config.format == "h5" and "head" in networks:
         networks["detector"] = detector_of_layers(networks["backbone"], networks["head"])
     contract: dict[str, Any] = {}

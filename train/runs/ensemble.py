@@ -97,7 +97,10 @@ def mix(networks: "Sequence[keras.Model]", mixture: Mixture) -> "keras.Model":
         one.name: keras.Input(one.shape[1:], dtype=one.dtype, name=one.name) for one in networks[0].inputs
     }
     # Members may have one name; layers of one network may not.
-    members = [keras.Model(one.inputs, one.outputs, name=f"member{number}") for number, one in enumerate(networks)]
+    members = [
+        keras.Model({each.name: each for each in one.inputs}, one.output, name=f"member{number}")
+        for number, one in enumerate(networks)
+    ]
     joined = keras.layers.Concatenate()([member(inputs) for member in members])
     if mixture.kind == "stacked":
         joined = keras.ops.clip(joined, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)

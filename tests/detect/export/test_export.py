@@ -22,6 +22,7 @@ from detect.export.parity import TOLERANCE
 from detect.export.stage import ExportConfig, export
 from evaluate.results.read import read_results
 from extract.backbones.networks import BACKBONES, build_backbone
+from extract.steps import features_of
 from tests import ROOT
 from tests.crops import mask_with, write_source
 from tests.stores import clip_row
@@ -266,6 +267,26 @@ def test_what_cannot_be_exported_is_told(run, tmp_path, monkeypatch):
     (other / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match="do not all judge the same features, so it has no one network"):
         export(ExportConfig(run=joined))
+
+
+@pytest.mark.slow
+def test_an_ensemble_is_exported_as_one_detector(run, tmp_path):
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    for kind in ("average", "stacked"):
+        joined = ensemble(EnsembleConfig((run, other), runs=tmp_path / "runs", kind=kind))
+        folder = export(ExportConfig(run=joined, format="onnx"))
+        contract = json.loads((folder / CONTRACT).read_text())
+        assert set(contract["networks"]) == {"detector", "backbone", "head"}
+        assert max(network["largest_difference"] for network in contract["networks"].values()) < TOLERANCE
+        own, exported = (open_detector(joined, engine=engine) for engine in ("keras", "onnx"))
+        crops = np.random.default_rng(0).integers(0, 256, (1, FRAMES, 160, 160, 3), np.uint8)
+        regions, mask = np.full((1, FRAMES, 4), [30, 30, 130, 130], np.uint8), np.ones((1, FRAMES), bool)
+        found = features_of(crops, regions, mask, exported.engine)
+        assert exported.probabilities(found, regions, mask) == pytest.approx(
+            own.probabilities(crops, regions, mask), abs=TOLERANCE
+        )
+    with pytest.raises(UserError, match=r"stacked on logits, for which \.h5 has no layer"):
+        export(ExportConfig(run=joined, format="h5"))
 
 
 @pytest.mark.parametrize("kind", get_args(EnsembleKind))
