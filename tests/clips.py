@@ -14,6 +14,10 @@ CELEB_DF_MINI = SHARED / "celeb-df-mini"
 """64 real clips shaped like Celeb-DF; tests that use them skip where they are not."""
 
 
+EXACT = {"crf": "4", "preset": "ultrafast"}
+X265 = {"x265-params": "log-level=none:crf=4", "preset": "ultrafast"}
+"""Options of libx264 and libx265 that change next to nothing."""
+
 HARD_CLIPS = SHARED / "hard-clips"
 """Clips that went wrong once: mirrored, turned, of odd pixels and changing sizes."""
 
@@ -37,11 +41,56 @@ def write_clip(
         if aspect:
             stream.codec_context.sample_aspect_ratio = aspect
         for i, image in enumerate(images):
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             frame.pts = i if times is None else times[i]
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def write_streams(path: Path, films: Sequence[Sequence[np.ndarray]], default: int | None) -> Path:
+    """Writes a file with a video stream for each of `films`, lists of uint8 RGB images; one may be the default."""
+    with av.open(str(path), "w") as container:
+        streams: list[Any] = [container.add_stream("libx264", rate=25, options=EXACT) for _ in films]
+        for number, (stream, images) in enumerate(zip(streams, films, strict=True)):
+            stream.height, stream.width = images[0].shape[:2]
+            stream.pix_fmt = "yuv420p"
+            stream.disposition = av.stream.Disposition.default if number == default else 0
+        for moment in zip(*films, strict=True):
+            for stream, image in zip(streams, moment, strict=True):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+        for stream in streams:
+            container.mux(stream.encode())
+    return path
+
+
+PQ, HLG, WHITE = 16, 18, 203.0
+"""Codes of the two transfer functions, and the brightness of paper white in candela per square metre."""
+
+
+def high_range(path: Path, images: Sequence[np.ndarray], transfer: int = PQ) -> None:
+    """Writes uint8 RGB `images` as a film of high dynamic range shows them: the same light, in BT.2020."""
+    to_bt2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx265", rate=25, options=X265)
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = "yuv420p10le"
+        context = stream.codec_context
+        context.colorspace, context.color_primaries, context.color_trc, context.color_range = 9, 9, transfer, 1
+        for image in images:
+            nits = WHITE * (image / 255) ** 2.4 @ to_bt2020.T
+            if transfer == PQ:
+                power = (nits / 10000) ** 0.1593017578125
+                signal = ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
+            else:
+                shown = nits / 1000
+                scene = shown * np.maximum(shown @ np.array([0.2627, 0.6780, 0.0593]), 1e-9)[..., None] ** (1 / 1.2 - 1)
+                high = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
+                signal = np.where(scene <= 1 / 12, np.sqrt(3 * scene), high)
+            pixels = np.rint(np.clip(signal, 0, 1) * 65535).astype(np.uint16)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb48le")
+            container.mux(stream.encode(frame.reformat(format="yuv420p10le", dst_colorspace=9, dst_color_range=1)))
+        container.mux(stream.encode())
 
 
 def write_sound(path: Path) -> Path:

@@ -11,13 +11,11 @@ import numpy as np
 import pytest
 
 from extract.clips.decode import play, sample_frames
-from tests.clips import turn_display, write_clip
+from tests.clips import EXACT, HLG, PQ, WHITE, X265, high_range, turn_display, write_clip, write_streams
 
 COUNT, HEIGHT, WIDTH = 36, 96, 128
 EVENLY = tuple(range(1, COUNT, 3))
 """The frames in the middle of twelve equal spans of 36."""
-EXACT = {"crf": "4", "preset": "ultrafast"}
-X265 = {"x265-params": "log-level=none:crf=4", "preset": "ultrafast"}
 
 
 def scenes(count: int = COUNT, height: int = HEIGHT, width: int = WIDTH, start: int = 0) -> list[np.ndarray]:
@@ -146,21 +144,10 @@ def interlaced(codec: str, options: dict[str, str]) -> Callable[[Path], object]:
 
 def two_streams(sizes: Sequence[tuple[int, int]], default: int | None) -> Callable[[Path], object]:
     """Returns what writes a file with a stream of each size; one may be the default."""
-
-    def make(path: Path) -> None:
-        with av.open(str(path), "w") as container:
-            streams: list[Any] = [container.add_stream("libx264", rate=25, options=EXACT) for _ in sizes]
-            for number, (stream, (height, width)) in enumerate(zip(streams, sizes, strict=True)):
-                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-                stream.disposition = av.stream.Disposition.default if number == default else 0
-            for k in range(COUNT):
-                for stream, (height, width) in zip(streams, sizes, strict=True):
-                    image = scenes(1, height, width, start=k if height == HEIGHT else 20 - k // 2)[0]
-                    container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-            for stream in streams:
-                container.mux(stream.encode())
-
-    return make
+    films = [
+        [scenes(1, *size, start=k if size[0] == HEIGHT else 20 - k // 2)[0] for k in range(COUNT)] for size in sizes
+    ]
+    return lambda path: write_streams(path, films, default)
 
 
 def with_cover(path: Path) -> None:
@@ -305,38 +292,10 @@ def displayed_by_hand(frame: av.VideoFrame) -> np.ndarray:
     return np.rint(255 * light ** (1 / 2.4)).astype(np.uint8)
 
 
-PQ, HLG, WHITE = 16, 18, 203.0
-"""Codes of the two transfer functions, and the brightness of paper white in candela per square metre."""
-
-
-def high_range(path: Path, transfer: int) -> None:
-    """Writes the scenes as a film of high dynamic range shows them: the same light, in BT.2020."""
-    to_bt2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx265", rate=25, options=X265)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p10le"
-        context = stream.codec_context
-        context.colorspace, context.color_primaries, context.color_trc, context.color_range = 9, 9, transfer, 1
-        for image in scenes():
-            nits = WHITE * (image / 255) ** 2.4 @ to_bt2020.T
-            if transfer == PQ:
-                power = (nits / 10000) ** 0.1593017578125
-                signal = ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
-            else:
-                shown = nits / 1000
-                scene = shown * np.maximum(shown @ np.array([0.2627, 0.6780, 0.0593]), 1e-9)[..., None] ** (1 / 1.2 - 1)
-                high = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
-                signal = np.where(scene <= 1 / 12, np.sqrt(3 * scene), high)
-            pixels = np.rint(np.clip(signal, 0, 1) * 65535).astype(np.uint16)
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb48le")
-            container.mux(stream.encode(frame.reformat(format="yuv420p10le", dst_colorspace=9, dst_color_range=1)))
-        container.mux(stream.encode())
-
-
 @pytest.mark.parametrize(("transfer", "suffix"), [(PQ, ".mp4"), pytest.param(HLG, ".mkv", marks=pytest.mark.slow)])
 def test_high_dynamic_range_is_shown_as_on_a_plain_screen(tmp_path, transfer, suffix):
     path = tmp_path / f"clip{suffix}"
-    high_range(path, transfer)
+    high_range(path, scenes(), transfer)
     with av.open(str(path)) as container:
         every = list(container.decode(video=0))
     originals = scenes()
