@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.cli import option, parse_flags
 from cache.commands import flag
+from cache.files import write_folder, write_json
 from cache.keras_start import start_keras
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError
@@ -63,7 +64,6 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
     folder = config.run or newest()
     start_keras()
     from evaluate.results.read import read_results
-    from train.runs.folder import write_folder, write_json
 
     results = read_results(folder)
     out = _out_folder(config, folder)
@@ -89,9 +89,12 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
         if config.precision != "float32":
             contract["cost"] = cost_of(results, own["detector"], files, config.format)
         write_json(into / CONTRACT, contract)
-        shutil.rmtree(out, ignore_errors=True)  # only now that its successor is complete
 
-    return write_folder(out, fill), _summary(config, contract)
+    def remove_earlier() -> Path:
+        shutil.rmtree(out)  # only now that its successor is on the disk
+        return out
+
+    return write_folder(out, fill, remove_earlier), _summary(config, contract)
 
 
 def _check(config: ExportConfig) -> None:
