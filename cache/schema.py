@@ -133,8 +133,8 @@ OK = "ok"
 """The outcome of a row with an array. Any other outcome names a failure."""
 
 
-def failed_row(record: VideoRecord, outcome: str, reason: str) -> Row:
-    """Returns the row of a video that could not be used."""
+def failed_row(record: VideoRecord | Row, outcome: str, reason: str) -> Row:
+    """Returns the row of a video that could not be used; `record` says which, by its own record or an earlier row."""
     return Row(
         *record.key,
         outcome=outcome,

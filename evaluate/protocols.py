@@ -27,7 +27,7 @@ from evaluate.results.versus_baseline import Difference, head_minus_baseline
 from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.metrics import RESAMPLES, THRESHOLD, evaluate
 from train.data.split import SplitConfig, SplitKind, owner
-from train.data.training_set import newest_features
+from train.data.training_set import newest_features, require_finite
 from train.fit import FitConfig, fit
 from train.heads.architectures import HeadConfig
 from train.runs.folder import CONFIG, ENSEMBLE
@@ -113,7 +113,9 @@ def _other(folder: Path, features: Path) -> Contents:
     store = open_store(folder)
     require_profile(store, open_store(features).profile)
     # Blended clips are there to train on, not to test on.
-    return load(store, [record for record in read_manifest(store.manifest) if not record.is_blend])
+    contents = load(store, [record for record in read_manifest(store.manifest) if not record.is_blend])
+    require_finite(contents)
+    return contents
 
 
 def _within(split: str, run: Path, config: ProtocolsConfig) -> Protocol:

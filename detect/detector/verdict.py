@@ -110,7 +110,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def failed(clip: str, outcome: str, reason: str) -> Verdict:
-    """Returns the verdict on a `clip` of which no frame could be read."""
+    """Returns the verdict on a `clip` that could not be read, or of which the backbone makes no features."""
     return Verdict(clip, "Failed", None, None, 0.0, reason, (), outcome=outcome)
 
 
@@ -238,9 +238,9 @@ class Detector:
         return Verdict(clip, verdict, probability, self.calibrated(probability), coverage, "", _seen_frames(row))
 
     def _window_score(self, row: Row, span: "_Span") -> WindowScore:
-        assert row.array is not None
         coverage = float(coverage_of(row.status))
-        probability = self.probability(row) if coverage >= LEAST_COVERAGE else None
+        judged = row.array is not None and coverage >= LEAST_COVERAGE
+        probability = self.probability(row) if judged else None
         return WindowScore(round(span[0], 3), round(span[1], 3), probability, coverage)
 
     def probability(self, row: Row) -> float:

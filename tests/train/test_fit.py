@@ -17,6 +17,7 @@ import pytest
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import UserError, coverage_of
 from cache.store import create_store, load
+from evaluate.protocols import ProtocolsConfig, protocols
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.read import read_results
 from tests import ROOT
@@ -235,6 +236,15 @@ def test_features_that_cannot_be_trained_on(tmp_path):
         fit(FitConfig(features=one.folder, runs=tmp_path / "runs", split="random"))
     with pytest.raises(UserError, match="there are no features below"):
         newest_features(tmp_path / "absent")
+
+
+def test_a_clip_with_features_that_are_not_finite_is_named(tmp_path):
+    with np.errstate(over="ignore"):
+        poisoned = write_features(tmp_path, pairs(4, 1), strength=1e6)
+    with pytest.raises(UserError, match=r"not finite of 4 of 8 videos, Celeb-synthesis/id0_id1_0000\.mp4 first; move"):
+        fit(quick(poisoned, tmp_path / "runs"))
+    with pytest.raises(UserError, match="not finite of 4 of 8 videos"):
+        protocols(ProtocolsConfig(poisoned.folder, (poisoned.folder,), out=tmp_path / "out"))
 
 
 def test_the_newest_features_are_those_looked_at_last(tmp_path):

@@ -1,6 +1,7 @@
 """The detector as others call it: on a file and on decoded frames, silent, with the same verdict."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 
 from cache.profile import CropProfile
 from cache.schema import FRAMES, UserError
-from detect.detector.networks import CropScorer
+from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer
 from detect.detector.verdict import Detector, JudgeOptions
 from extract.clips.decode import play, read_times
 from tests.clips import counting_images, read_number, write_clip
@@ -48,6 +49,26 @@ def test_the_threshold_is_what_the_caller_says(detector, tmp_path):
     assert detector.judge_clip(path, threshold=0.3).verdict == "Fake"
     (((verdict, _),),) = detector.judge([path], JudgeOptions(0.3))
     assert verdict.verdict == "Fake"
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_features_that_are_not_finite_are_no_verdict(broken):
+    """An infinite feature may come out of a head as a probability of 1."""
+
+    class Engine:
+        batch = FRAMES
+
+        def features(self, crops, regions):
+            return np.full((len(crops), 4), broken, np.float32)
+
+    scorer: Any = FeatureScorer(Engine(), lambda inputs: np.ones((1, 1)), "features")  # pyright: ignore
+    crops = CropProfile(detector="none", detector_file="")
+    frames = np.full((12, 64, 64, 3), 200, np.uint8)
+    verdict = Detector(crops, scorer, None, None).judge_frames(frames)
+    assert (verdict.verdict, verdict.outcome, verdict.probability) == ("Failed", "non_finite", None)
+    joined = EnsembleScorer([scorer, scorer], lambda all: all.mean(axis=0))
+    with pytest.raises(UserError, match="backbone gave a clip features that are not finite"):
+        Detector(crops, joined, None, None).judge_frames(frames)
 
 
 def test_a_file_that_cannot_be_read_has_its_outcome_apart_from_its_reason(detector, tmp_path):

@@ -379,7 +379,7 @@ def test_lists_in_json_are_read_in_any_coding(tmp_path, coding):
         path.write_bytes(path.read_text().encode(coding))
     assert {record.part for record in read_dataset(tmp_path / "ff").records} >= {"train", "val", "test"}
     assert read_dataset(tmp_path / "d").records
-    path.write_bytes(b'{"\xe9": 1}')
+    next((tmp_path / "d").rglob("*.json")).write_bytes(b'{"\xe9": 1}')
     with pytest.raises(UserError, match=r"cannot be read as JSON \(byte 0xe9 in line 1 is not UTF-8"):
         read_dataset(tmp_path / "d")
 
