@@ -27,6 +27,7 @@ from extract.config import ExtractConfig
 from extract.many_processes import extract_units
 from extract.one_process import extract_videos, start_engine
 from extract.readers.layouts import read_dataset
+from extract.same_data import recognise, require_same_data
 from extract.steps import Clock
 from extract.to_do import left_to_do, not_done
 
@@ -39,9 +40,11 @@ def extract(config: ExtractConfig) -> Path:
     config.check()
     start = time.perf_counter()
     data = read_dataset(config.data, config.layout, config.compression)
-    records, root = data.records, config.out / data.name
+    root = config.out / data.name
     for note in data.notes:
         say(note)
+    require_same_data(root, config.data, data.records)
+    records = recognise(root, data.root, data.records)
     features = create_store(root, config.profile)
     clock = Clock()
     with ExitStack() as stack:

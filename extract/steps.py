@@ -19,8 +19,9 @@ from cache.shard import ShardIndex, read_arrays
 from cache.store import StoredRow
 from extract.backbones.engines import Engine
 from extract.clip_workers import map_clips
-from extract.clips.crops import CroppedClip, crop_clip
+from extract.clips.crops import CroppedClip
 from extract.clips.decode import ClipError, Limits
+from extract.file_content import crop_and_checksum
 
 READ_AHEAD = 8
 """Clips that are read from stored crops in advance."""
@@ -58,11 +59,14 @@ def rows_from_videos(
     if not videos:
         return
     tasks = ((record, (path, profile, limits, detector_file)) for record, path in videos)
-    for record, result in map_clips(crop_clip, tasks, min(workers, len(videos)), limits.seconds):
-        if isinstance(result, CroppedClip):
-            for kind, seconds in result.seconds.items():
-                clock.add(kind, seconds)
-        yield crop_row(record, result)
+    for record, result in map_clips(crop_and_checksum, tasks, min(workers, len(videos)), limits.seconds):
+        if isinstance(result, ClipError):
+            yield crop_row(record, result)
+            continue
+        clip, checksum = result
+        for kind, seconds in clip.seconds.items():
+            clock.add(kind, seconds)
+        yield replace(crop_row(record, clip), file_checksum=checksum)
 
 
 def crop_row(record: VideoRecord, result: CroppedClip | ClipError) -> Row:
@@ -86,7 +90,7 @@ def _stored_rows(index: ShardIndex, rows: Sequence[int]) -> Iterator[Row]:
     for row in sorted(rows):
         columns = (index.status[row], index.times[row], index.boxes[row], index.regions[row])
         array = next(arrays) if index.outcome[row] == OK else None
-        yield Row(*index.keys[row], index.outcome[row], index.reason[row], *columns, array)
+        yield Row(*index.keys[row], index.outcome[row], index.reason[row], *columns, array, index.file_checksum[row])
 
 
 def _ahead(rows: Iterator[Row]) -> Iterator[Row]:

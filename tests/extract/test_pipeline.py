@@ -70,12 +70,17 @@ def test_every_video_ends_as_a_row(config, engine, capsys):
     assert contents.arrays[short, :4].any()
 
 
-def test_a_second_call_extracts_nothing_and_a_touched_clip_itself_only(config, engine):
+def test_a_second_call_extracts_nothing_and_a_changed_clip_itself_only(config, engine, clips, tmp_path):
+    config = replace(config, data=shutil.copytree(clips, tmp_path / "own" / clips.name))
     folder = pipeline.extract(config)
     before, seen = load(open_store(folder)), engine.crops
     pipeline.extract(config)
     assert engine.crops == seen
-    os.utime(config.data / "Celeb-real/id1_0000.mp4")
+    changed = config.data / "Celeb-real/id1_0000.mp4"
+    os.utime(changed)
+    pipeline.extract(config)
+    assert engine.crops == seen
+    changed.write_bytes(changed.read_bytes() + b"\0")
     pipeline.extract(config)
     assert engine.crops == seen + FRAMES
     np.testing.assert_array_equal(load(open_store(folder)).arrays, before.arrays)
