@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from benchmarks.measure import describe_machine, timed
-from extract.clips.decode import sample_frames
 from extract.clips.face_detectors import HaarDetector, YuNetDetector
 from extract.clips.tracks import find_tracks
+from extract.video.decode import sample_frames
 
 LONG_SIDES = (320, 480, 640, 1280)
 FACES = (48, 64, 96, 128, 192, 256)

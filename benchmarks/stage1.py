@@ -16,10 +16,10 @@ from cache.profile import FeatureProfile
 from cache.schema import FRAMES, OK, VideoRecord
 from cache.store import Writer, create_store
 from extract.backbones.engines import Engine
-from extract.clips.decode import sample_frames
 from extract.config import ExtractConfig
 from extract.one_process import extract_videos, start_engine
 from extract.steps import Clock
+from extract.video.decode import sample_frames
 
 SAMPLES = {"1080p": (32, 2), "480p": (96, 6)}
 """Videos in a repeat: ours, and the plain loop's."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from cache.cli import Parser, run
 from cache.commands import command
-from cache.files import replace_with, write_csv, writing
+from cache.files import make_folder, replace_with, write_csv, writing
 from cache.profile import canonical_json
 from cache.schema import UserError, coverage_of
 from cache.store import Contents, load, open_store, verify
@@ -86,7 +86,7 @@ def export(folder: Path, out: Path) -> Path:
     arrays = _columns(contents)
     ids_and_labels = ((record.id, record.label) for record in contents.records)
     with writing(out.parent):
-        out.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(out.parent)
         replace_with(out.with_name(out.name + ".npz"), lambda path: np.savez(path, allow_pickle=False, **arrays))
         write_csv(out.with_name(out.name + ".csv"), ["id", "label"], ids_and_labels)
         return replace_with(out.with_name(out.name + ".h5"), lambda path: _write_plain(path, contents, arrays))

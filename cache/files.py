@@ -1,8 +1,19 @@
-"""Files that are complete or absent: written under a temporary name, synced, then renamed."""
+"""Files and folders that are complete or absent: written under a temporary name, synced, then renamed.
 
+What has its final name is on the disk, and so is the name, when the call returns: a power cut undoes neither.
+"""
+
+import contextlib
 import csv
+import errno
 import io
+import json
 import os
+import platform
+import re
+import shutil
+import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +21,11 @@ from pathlib import Path
 from cache.schema import UserError
 
 TEMPORARY = ".tmp-"
-"""Prefix of a file that is being written. A leftover one belongs to a process that died."""
+"""Prefix of what is being written; the numbers of the process and of the machine that write it come next."""
+ABANDONED = 86_400.0
+"""Seconds after which what another machine was writing counts as left behind: its processes cannot be asked."""
+_OWNER = re.compile(re.escape(TEMPORARY) + r"(\d{1,9})(?:@([0-9a-f]{8}))?-")
+_HERE = f"{zlib.crc32(platform.node().encode()):08x}"
 
 
 @contextmanager
@@ -30,14 +45,10 @@ def replace_with(path: Path, write: Callable[[Path], object]) -> Path:
 
     After a crash at any moment, `path` is the old file, the new one or absent, never a part of one.
     """
-    # The suffix stays, because Keras chooses the format by it.
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
-    try:
+    with _temporary(path) as temporary:
         write(temporary)
         sync(temporary)
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     sync(path.parent)
     return path
 
@@ -61,6 +72,58 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     return write_text(path, text.getvalue())
 
 
+def write_json(path: Path, values: object) -> Path:
+    """Writes `values` as JSON, paths as text, completely or not at all; returns `path`."""
+    return write_text(path, json.dumps(values, indent=1, allow_nan=False, default=str) + "\n")
+
+
+def write_folder(folder: Path, fill: Callable[[Path], object], if_taken: Callable[[], Path] | None = None) -> Path:
+    """Lets `fill` write files into a temporary folder, then renames that in one step; returns the folder's path.
+
+    That is `folder`. If something is there by then, `if_taken` returns the path to take instead; without it, that is a
+    UserError, as is a disk that cannot be written.
+    """
+    try:
+        make_folder(folder.parent)
+        with _temporary(folder) as temporary:
+            temporary.mkdir()
+            fill(temporary)
+            _sync_all_below(temporary)
+            folder = _rename(temporary, folder, if_taken)
+        sync(folder.parent)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror or error}); free the disk or the name.") from None
+    return folder
+
+
+def _rename(temporary: Path, folder: Path, if_taken: Callable[[], Path] | None) -> Path:
+    while True:
+        try:
+            return temporary.rename(folder)
+        except OSError as error:
+            if if_taken is None or error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+        folder = if_taken()
+
+
+def make_folder(path: Path) -> Path:
+    """Makes the folder `path`, and those above it that are absent; returns `path`."""
+    absent = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in absent:
+        sync(folder.parent)
+    return path
+
+
+def point_link(link: Path, target: str) -> Path:
+    """Makes `link` a symbolic link to `target`, in one step where there is an earlier link; returns `link`."""
+    with _temporary(link) as temporary:
+        temporary.symlink_to(target)
+        temporary.replace(link)
+    sync(link.parent)
+    return link
+
+
 def sync(path: Path) -> None:
     """Flushes the file or folder `path` to the disk, so that it survives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -70,7 +133,58 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def _sync_all_below(folder: Path) -> None:
+    """Flushes `folder` and everything in it, whoever wrote that."""
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync(Path(parent, name))
+        sync(Path(parent))
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """Gives the temporary path for `path`, and removes what is there afterwards, and what dead processes left."""
+    remove_abandoned(path.parent)
+    # The suffix stays, because Keras chooses the format by it.
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}@{_HERE}-{path.name}")
+    _remove(temporary)  # a dead process may have had the same number, as in containers
+    try:
+        yield temporary
+    finally:
+        _remove(temporary)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Removes what processes that are gone left half-written in `folder`; what a live one is writing stays."""
+    for path in folder.glob(TEMPORARY + "*"):
+        with contextlib.suppress(OSError):  # another call may be faster, or the leftover may be somebody else's
+            if _is_abandoned(path):
+                _remove(path)
+
+
+def _is_abandoned(path: Path) -> bool:
+    owner = _OWNER.match(path.name)
+    if owner is None:
+        return False
+    if owner[2] not in (None, _HERE):
+        return time.time() - path.lstat().st_mtime > ABANDONED
+    try:
+        os.kill(int(owner[1]), 0)  # sends nothing
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def remove_temporaries(folder: Path) -> None:
-    """Removes the temporary files of dead writers from `folder`. The caller must hold the folder's writer lock."""
+    """Removes every temporary file from `folder`. The caller must hold the folder's writer lock: no owner lives."""
     for path in folder.glob(TEMPORARY + "*"):
         path.unlink()

@@ -47,7 +47,7 @@ class VideoRecord:
     the data set's root, with forward slashes. `target` is the person in the original footage, `donor` the person whose
     face was inserted ("" if none), `source` the id of the real video from which a fake was made ("" if real or
     unknown). `part` is the data set's own split: "train", "val", "test" or "". `size` (bytes) and `mtime_ns` show
-    whether a file has changed since it was extracted.
+    whether a file has changed since it was extracted; a copy with the content of then has the time of then.
     """
 
     id: str
@@ -109,7 +109,7 @@ class Row:
     (12, 4) as x, y, width, height in pixels of the displayed frame (zeros where there is no face). `regions` is uint8
     (12, 4), the face's box inside its crop as left, top, right, bottom in pixels of the crop: the central square where
     there is no face, zeros where padded. `array` holds the clip's crops, uint8 (12, 160, 160, 3) RGB, or its features,
-    float16 (12, D); None for a failure.
+    float16 (12, D); None for a failure. `file_checksum` is that of the video's file, "" where it is not known.
     """
 
     id: str
@@ -122,6 +122,7 @@ class Row:
     boxes: np.ndarray
     regions: np.ndarray
     array: np.ndarray | None
+    file_checksum: str = ""
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -133,8 +134,8 @@ OK = "ok"
 """The outcome of a row with an array. Any other outcome names a failure."""
 
 
-def failed_row(record: VideoRecord, outcome: str, reason: str) -> Row:
-    """Returns the row of a video that could not be used."""
+def failed_row(record: VideoRecord | Row, outcome: str, reason: str) -> Row:
+    """Returns the row of a video that could not be used; `record` says which, by its own record or an earlier row."""
     return Row(
         *record.key,
         outcome=outcome,

@@ -33,7 +33,11 @@ class DamagedShard(Exception):
 
 @dataclass(frozen=True, eq=False)
 class ShardIndex:
-    """All of a shard except its arrays. `checksum` is the XXH3-64 of each array's bytes ("" for failures)."""
+    """All of a shard except its arrays.
+
+    `checksum` is the XXH3-64 of each array's bytes ("" for failures), `file_checksum` that of the video's file ("" in
+    shards of earlier versions).
+    """
 
     path: Path
     keys: list[tuple[str, int, int]]
@@ -44,6 +48,7 @@ class ShardIndex:
     times: np.ndarray
     boxes: np.ndarray
     regions: np.ndarray
+    file_checksum: list[str]
 
 
 def write_shard(folder: Path, profile: Profile, rows: Sequence[Row]) -> Path:
@@ -64,7 +69,7 @@ def _write(content: io.BytesIO, profile: Profile, rows: Sequence[Row]) -> None:
     with h5py.File(content, "w", userblock_size=BLOCK, libver=("v110", "v110")) as file:
         file.attrs["profile"] = canonical_json(profile)
         file.attrs["fingerprint"] = fingerprint(profile)
-        for name in ("id", "outcome", "reason"):
+        for name in ("id", "outcome", "reason", "file_checksum"):
             file.create_dataset(name, data=[getattr(row, name) for row in rows], dtype=TEXT)
         checksums = ["" if row.array is None else array_checksum(row.array) for row in rows]
         file.create_dataset("checksum", data=checksums, dtype=TEXT)
@@ -141,6 +146,7 @@ def read_index(path: Path, profile: Profile) -> ShardIndex:
         rows = int(_member(file, "id").size or 0)
         texts = {name: _texts(file, name, rows) for name in _TEXTS}
         numbers = {name: _member(file, name, (rows, *shape))[()] for name, shape in _NUMBERS.items()}
+        texts["file_checksum"] = _texts(file, "file_checksum", rows) if "file_checksum" in file else [""] * rows
         numbers["regions"] = _regions(file, rows, numbers["status"], crops_of(profile))
         if done := texts["outcome"].count(OK):
             _member(file, "array", (done, FRAMES))

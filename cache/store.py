@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from cache.commands import command, flag
-from cache.files import remove_temporaries, write_text, writing
+from cache.files import make_folder, remove_temporaries, sync, write_text, writing
 from cache.manifest import read_manifest
 from cache.profile import FeatureProfile, Profile, canonical_json, differences, fingerprint, parse_profile
 from cache.schema import OK, Row, UserError, VideoRecord, mask_of
@@ -95,7 +95,7 @@ def create_store(root: Path, profile: Profile) -> Store:
     if (folder / PROFILE).exists():
         return open_store(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         write_text(folder / PROFILE, canonical_json(profile) + "\n")
     except OSError as error:
         raise UserError(
@@ -164,8 +164,9 @@ def open_writer(store: Store) -> Iterator[Writer]:
 
 
 def _set_aside(path: Path) -> Path:
-    target = path.with_suffix(".damaged")
-    return path.replace(target)
+    target = path.replace(path.with_suffix(".damaged"))
+    sync(target.parent)
+    return target
 
 
 def verify(store: Store) -> list[tuple[Path, str]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from cache.cli import option
 from cache.commands import flag
-from cache.files import write_text
+from cache.files import make_folder, write_text
 from cache.keras_start import start_keras
 from cache.manifest import read_manifest
 from cache.schema import TEST, TRAIN, UserError
@@ -27,7 +27,7 @@ from evaluate.results.versus_baseline import Difference, head_minus_baseline
 from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.metrics import RESAMPLES, THRESHOLD, evaluate
 from train.data.split import SplitConfig, SplitKind, owner
-from train.data.training_set import newest_features
+from train.data.training_set import newest_features, require_finite
 from train.fit import FitConfig, check, fit
 from train.heads.architectures import HeadConfig
 from train.runs.folder import CONFIG, ENSEMBLE
@@ -117,7 +117,9 @@ def _other(folder: Path, features: Path) -> Contents:
     store = open_store(folder)
     require_profile(store, open_store(features).profile)
     # Blended clips are there to train on, not to test on.
-    return load(store, [record for record in read_manifest(store.manifest) if not record.is_blend])
+    contents = load(store, [record for record in read_manifest(store.manifest) if not record.is_blend])
+    require_finite(contents)
+    return contents
 
 
 def _within(split: str, run: Path, config: ProtocolsConfig) -> Protocol:
@@ -199,7 +201,7 @@ def _predict(run: Path, contents: Contents) -> np.ndarray:
 
 
 def _write(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol]) -> Path:
-    config.out.mkdir(parents=True, exist_ok=True)
+    make_folder(config.out)
     numbers = {"features": str(features), "head": config.head, "protocols": [asdict(one) for one in outcomes]}
     write_text(config.out / NUMBERS, json.dumps(numbers, indent=1, allow_nan=False) + "\n")
     tables = {"protocols": protocols_table(outcomes)}
@@ -212,8 +214,7 @@ def _write(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol]
     ]
     if rows:
         drawing = intervals_figure("ROC AUC by protocol", rows, CHANCE, f"ROC AUC ({CHANCE}: chance)")
-        (config.out / "figures").mkdir(exist_ok=True)
-        save(drawing, config.out / "figures" / "protocols")
+        save(drawing, make_folder(config.out / "figures") / "protocols")
         caption = "The same head by each protocol."
         figure = element("figure", Html(inline_svg(drawing, "protocols", caption)), element("figcaption", caption))
     return write_text(config.out / PAGE, readable(_page(config, features, outcomes, figure)))

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from cache.schema import BLEND, FAKE, OK, REAL, Row, VideoRecord, mask_of
-from cache.store import Store, find_rows, read_indexes
+from cache.schema import BLEND, FAKE, REAL, Row, VideoRecord, mask_of
 from extract.clips.blends import VERSION, blend, blend_random
 
 SEED = 0
@@ -31,22 +30,6 @@ def _blend_record(video: VideoRecord, number: int) -> VideoRecord:
 def number_of(record: VideoRecord) -> int:
     """Returns which of its source's blends `record` is, from 1."""
     return int(record.id.rpartition(BLEND)[2])
-
-
-def not_done(store: Store, records: Sequence[VideoRecord], retry_failed: bool) -> list[VideoRecord]:
-    """Returns the `records` without a row in `store`; with `retry_failed`, also those that failed."""
-    rows = find_rows(read_indexes(store, checked=False))
-    return [
-        record
-        for record in records
-        if record.key not in rows or (retry_failed and rows[record.key][0].outcome[rows[record.key][1]] != OK)
-    ]
-
-
-def needed_for(todo: Sequence[VideoRecord], videos: Sequence[VideoRecord]) -> list[VideoRecord]:
-    """Returns those of `videos` whose crops are needed to do the records `todo`: their own rows, or their blends."""
-    names = {record.source if record.is_blend else record.id for record in todo}
-    return [video for video in videos if video.id in names]
 
 
 def rows_with_blends(rows: Iterable[Row], todo: Sequence[VideoRecord]) -> Iterator[Row]:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from cache.commands import flag
 from cache.schema import UserError
-from extract.clips.containers import ClipError
+from extract.video.containers import ClipError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -11,10 +11,10 @@ from cache.schema import UserError
 from extract.backbones.engines import EngineName, Precision
 from extract.backbones.networks import BACKBONES, BackboneName
 from extract.backbones.weights import identify_weights
-from extract.clips.containers import Limits
-from extract.clips.decode import Sampling
 from extract.clips.face_detectors import DetectorName, face_detector_hash
 from extract.readers.layouts import Compression, Layout
+from extract.video.containers import Limits
+from extract.video.decode import Sampling
 
 BackendName = Literal["local", "loky", "ray", "dask"]
 MOST_MARGIN = 2.0

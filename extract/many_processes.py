@@ -22,10 +22,10 @@ from cache.progress import say
 from cache.schema import UserError, VideoRecord
 from cache.store import Store, Writer, open_store
 from extract.backbones.engines import Engine
-from extract.blended_rows import blend_records, needed_for, not_done
 from extract.config import BackendName, ExtractConfig
 from extract.one_process import SHARD_ROWS, extract_videos, start_engine
 from extract.steps import Clock
+from extract.to_do import left_to_do
 
 UNITS_A_WORKER = 4
 """Each worker gets about this many units, so that none is idle for long while the last ones run."""
@@ -49,7 +49,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class UnitResult:
-    """The result of a unit: one outcome per video, seconds of work by kind, and the error that ended it, if any."""
+    """What became of a unit: one outcome per row, seconds of work by kind, and the error that ended it, if any."""
 
     keys: Sequence[tuple[str, int, int]]
     outcomes: Sequence[str] = ()
@@ -60,7 +60,7 @@ class UnitResult:
 def extract_units(
     videos: Sequence[Video], config: ExtractConfig, crops: Store | None, features: Store, clock: Clock
 ) -> Iterator[str]:
-    """Yields the outcome of each (record, file) when its unit is finished; a lost unit is done again."""
+    """Yields the outcome of each row of each (record, file) when its unit is finished; a lost unit is done again."""
     left, lost = [(record, path.resolve()) for record, path in videos], 0
     with _backend(config):
         while left:
@@ -76,9 +76,7 @@ def extract_units(
                     raise UserError(
                         f"{config.backend} lost its workers {lost} times ({error}); check the cluster."
                     ) from None
-                records = [record for record, _ in left]
-                rows = [*records, *blend_records(records, config.blends)]
-                needed = needed_for(not_done(features, rows, config.retry_failed), records)
+                needed = left_to_do([record for record, _ in left], config, crops, features).videos
                 left = [(record, path) for record, path in left if record in needed]
                 say(f"a worker was lost ({error}); {len(left)} videos are handed out again.")
 

@@ -15,9 +15,10 @@ from cache.keras_start import start_keras
 from cache.schema import OK, Row, VideoRecord
 from cache.store import StoredRow, Writer, find_rows, read_indexes
 from extract.backbones.engines import Engine, make_engine
-from extract.blended_rows import blend_records, not_done, rows_with_blends
+from extract.blended_rows import rows_with_blends
 from extract.config import ExtractConfig
 from extract.steps import Clock, rows_from_store, rows_from_videos, rows_with_features
+from extract.to_do import left_to_do
 
 SHARD_ROWS = 64
 """Most rows in a shard."""
@@ -33,24 +34,34 @@ def extract_videos(
     features: Writer,
     clock: Clock,
 ) -> Iterator[Row]:
-    """Yields the rows of features that `features` lacks of each (record, file), and writes them; crops go into `crops`.
+    """Yields the rows that `features` and `crops` lack of each (record, file), and writes them.
 
-    There is a row for each video, and one for each blended clip that `config` asks for.
+    There is a row of features for each video and each blended clip that `config` asks for, and a row of crops for each
+    video of which only these are missing.
     """
     kept = _kept_crops(crops, config.retry_failed)
-    records = [record for record, _ in videos]
-    todo = not_done(features.store, [*records, *blend_records(records, config.blends)], config.retry_failed)
-    stored = rows_from_store([kept[record.key] for record, _ in videos if record.key in kept])
-    files = [(record, path) for record, path in videos if record.key not in kept]
-    workers = config.workers or os.cpu_count() or 1
-    decoded = rows_from_videos(files, config.crop_profile, config.limits, workers, clock, config.detector_file)
+    left = left_to_do([record for record, _ in videos], config, crops and crops.store, features.store)
+    shards = None if crops is None else Shards(crops, clock)
+    for_crops = {record.key for record in left.crops}
+    if shards is not None:
+        files = [(record, path) for record, path in videos if record.key in for_crops]
+        yield from shards.keep(_decoded(files, config, clock))
+    if not left.features:
+        return
+    for_features = [(record, path) for record, path in videos if record.key not in for_crops]
+    stored = rows_from_store([kept[record.key] for record, _ in for_features if record.key in kept])
+    decoded = _decoded([(record, path) for record, path in for_features if record.key not in kept], config, clock)
     # Asking for the first clip starts the workers, which then decode while Keras starts.
     decoded = itertools.chain(list(itertools.islice(decoded, 1)), decoded)
-    shards = None if crops is None else Shards(crops, clock)
     cropped = decoded if shards is None else shards.keep(decoded)
-    wanted = rows_with_blends(itertools.chain(stored, cropped), todo)
+    wanted = rows_with_blends(itertools.chain(stored, cropped), left.features)
     rows = rows_with_features(wanted, engine(), clock)
     yield from Shards(features, clock, shards).keep(rows)
+
+
+def _decoded(videos: Sequence[tuple[VideoRecord, Path]], config: ExtractConfig, clock: Clock) -> Iterator[Row]:
+    workers = config.workers or os.cpu_count() or 1
+    return rows_from_videos(videos, config.crop_profile, config.limits, workers, clock, config.detector_file)
 
 
 def start_engine(config: ExtractConfig) -> Engine:

@@ -10,14 +10,26 @@ from cache.files import write_text, writing
 from cache.manifest import write_manifest
 from cache.progress import progress_bar, say
 from cache.schema import CROP_SIZE, FRAMES, OK, UserError, VideoRecord
-from cache.store import ORIGIN, Store, Writer, create_store, find_rows, open_writer, read_indexes, store_folder
+from cache.store import (
+    ORIGIN,
+    Store,
+    Writer,
+    create_store,
+    find_rows,
+    open_store,
+    open_writer,
+    read_indexes,
+    store_folder,
+)
 from extract.blend_sheet import write_blend_sheet
-from extract.blended_rows import blend_records, needed_for, not_done
+from extract.blended_rows import blend_records
 from extract.config import ExtractConfig
 from extract.many_processes import extract_units
 from extract.one_process import extract_videos, start_engine
 from extract.readers.layouts import read_dataset
+from extract.same_data import recognise, require_same_data
 from extract.steps import Clock
+from extract.to_do import left_to_do, not_done
 
 CROP_BYTES = FRAMES * CROP_SIZE * CROP_SIZE * 3
 """Size of one clip's crops, uncompressed."""
@@ -28,22 +40,28 @@ def extract(config: ExtractConfig) -> Path:
     config.check()
     start = time.perf_counter()
     data = read_dataset(config.data, config.layout, config.compression)
-    records, root = data.records, config.out / data.name
+    root = config.out / data.name
     for note in data.notes:
         say(note)
+    require_same_data(root, config.data, data.records)
+    records = recognise(root, data.root, data.records)
     features = create_store(root, config.profile)
     clock = Clock()
     with ExitStack() as stack:
         writer = stack.enter_context(open_writer(features))
         _say_set_aside(writer)
-        rows = [*records, *blend_records(records, config.blends)]
-        _describe(features, rows, config)
-        todo = not_done(features, rows, config.retry_failed)
-        if todo:
-            say(f"{len(records)} videos in {config.data}, {_count(todo)} to extract into {features.folder}")
-            videos = [(record, data.root / record.path) for record in needed_for(todo, records)]
+        _describe(features, [*records, *blend_records(records, config.blends)], config)
+        crops = None
+        if left_to_do(records, config, None, features) or _lacks_crops(root, records, config):
             crops = _open_crops(stack, root, records, config)
-            _extract_all(videos, len(todo), config, crops, writer, clock)
+        left = left_to_do(records, config, crops and crops.store, features)
+        if left.features:
+            say(f"{len(records)} videos in {config.data}, {_count(left.features)} to extract into {features.folder}")
+        if left.crops:
+            say(f"{len(left.crops)} videos have features, but no crops were kept of them: these are made now.")
+        if left:
+            videos = [(record, data.root / record.path) for record in left.videos]
+            _extract_all(videos, len(left), config, crops, writer, clock)
     if config.show:
         write_blend_sheet(config.show, store_folder(root, config.crop_profile), records)
     _summarise(features, records, clock, time.perf_counter() - start)
@@ -69,6 +87,15 @@ def _describe(store: Store, records: Sequence[VideoRecord], config: ExtractConfi
 def _say_set_aside(writer: Writer) -> None:
     for path in writer.set_aside:
         say(f"{path.name} was a damaged shard; it is set aside and its videos are extracted again.")
+
+
+def _lacks_crops(root: Path, records: Sequence[VideoRecord], config: ExtractConfig) -> bool:
+    """Returns whether crops are to be kept and are not all there, without the time that opening their store takes."""
+    try:
+        store = open_store(store_folder(root, config.crop_profile))
+        return config.keep_crops and bool(not_done(store, records, config.retry_failed))
+    except UserError:  # there is none, or it is damaged, which opening it mends
+        return config.keep_crops
 
 
 def _open_crops(stack: ExitStack, root: Path, records: Sequence[VideoRecord], config: ExtractConfig) -> Writer | None:

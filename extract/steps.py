@@ -19,11 +19,14 @@ from cache.shard import ShardIndex, read_arrays
 from cache.store import StoredRow
 from extract.backbones.engines import Engine
 from extract.clip_workers import map_clips
-from extract.clips.containers import ClipError, Limits
-from extract.clips.crops import CroppedClip, crop_clip
+from extract.clips.crops import CroppedClip
+from extract.file_content import crop_and_checksum
+from extract.video.containers import ClipError, Limits
 
 READ_AHEAD = 8
 """Clips that are read from stored crops in advance."""
+NON_FINITE = "non_finite"
+"""The outcome of a clip whose features would be infinite or no numbers in float16, which ends at 65,504."""
 
 
 @dataclass
@@ -56,11 +59,14 @@ def rows_from_videos(
     if not videos:
         return
     tasks = ((record, (path, profile, limits, detector_file)) for record, path in videos)
-    for record, result in map_clips(crop_clip, tasks, min(workers, len(videos)), limits.seconds):
-        if isinstance(result, CroppedClip):
-            for kind, seconds in result.seconds.items():
-                clock.add(kind, seconds)
-        yield crop_row(record, result)
+    for record, result in map_clips(crop_and_checksum, tasks, min(workers, len(videos)), limits.seconds):
+        if isinstance(result, ClipError):
+            yield crop_row(record, result)
+            continue
+        clip, checksum = result
+        for kind, seconds in clip.seconds.items():
+            clock.add(kind, seconds)
+        yield replace(crop_row(record, clip), file_checksum=checksum)
 
 
 def crop_row(record: VideoRecord, result: CroppedClip | ClipError) -> Row:
@@ -84,7 +90,7 @@ def _stored_rows(index: ShardIndex, rows: Sequence[int]) -> Iterator[Row]:
     for row in sorted(rows):
         columns = (index.status[row], index.times[row], index.boxes[row], index.regions[row])
         array = next(arrays) if index.outcome[row] == OK else None
-        yield Row(*index.keys[row], index.outcome[row], index.reason[row], *columns, array)
+        yield Row(*index.keys[row], index.outcome[row], index.reason[row], *columns, array, index.file_checksum[row])
 
 
 def _ahead(rows: Iterator[Row]) -> Iterator[Row]:
@@ -97,7 +103,10 @@ def _ahead(rows: Iterator[Row]) -> Iterator[Row]:
 
 
 def rows_with_features(rows: Iterable[Row], engine: Engine, clock: Clock) -> Iterator[Row]:
-    """Turns rows of crops into rows of features, float16 (12, D); batches are filled across videos."""
+    """Turns rows of crops into rows of features, float16 (12, D); batches are filled across videos.
+
+    A clip with features that are not finite becomes a failure: one such number would spoil every training on the set.
+    """
     held: list[Row] = []
     for row in rows:
         held.append(row)
@@ -117,14 +126,20 @@ def _features_of(rows: Sequence[Row], engine: Engine, clock: Clock) -> Iterator[
             features = iter(features_of(crops, regions, masks, engine))
     for row in rows:
         array = None if row.array is None else next(features)
-        yield replace(row, array=array)
+        if array is None or np.isfinite(array).all():
+            yield replace(row, array=array)
+        else:
+            reason = "the backbone's features of it are not finite, or above 65,504; take other weights"
+            yield failed_row(row, NON_FINITE, reason)
 
 
 def features_of(crops: np.ndarray, regions: np.ndarray, masks: np.ndarray, engine: Engine) -> np.ndarray:
-    """Returns the features float16 (N, 12, D) of N clips.
+    """Returns the features float16 (N, 12, D) of N clips; numbers that float16 cannot hold are infinite.
 
     Takes crops uint8 (N, 12, 160, 160, 3), regions of the faces in them uint8 (N, 12, 4) and masks bool (N, 12).
     """
-    flat = engine.features(crops.reshape(-1, *crops.shape[2:]), regions.reshape(-1, 4)).astype(np.float16)
+    flat = engine.features(crops.reshape(-1, *crops.shape[2:]), regions.reshape(-1, 4))
+    with np.errstate(over="ignore"):
+        features = flat.astype(np.float16).reshape(*crops.shape[:2], -1)
     # A padded frame has no features, although the network gives some for black.
-    return flat.reshape(*crops.shape[:2], -1) * masks[:, :, None]
+    return np.where(masks[:, :, None], features, np.float16(0))

@@ -68,11 +68,12 @@ PQ, HLG, WHITE = 16, 18, 203.0
 """Codes of the two transfer functions, and the brightness of paper white in candela per square metre."""
 
 
-def high_range(path: Path, images: Sequence[np.ndarray], transfer: int = PQ) -> None:
+def high_range(path: Path, images: Sequence[np.ndarray], transfer: int = PQ, lossless: bool = False) -> None:
     """Writes uint8 RGB `images` as a film of high dynamic range shows them: the same light, in BT.2020."""
+    options = X265 | ({"x265-params": "log-level=none:lossless=1"} if lossless else {})
     to_bt2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx265", rate=25, options=X265)
+        stream: Any = container.add_stream("libx265", rate=25, options=options)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p10le"
         context = stream.codec_context

@@ -21,8 +21,8 @@ import h5py
 import numpy as np
 
 from cache.profile import CropProfile
-from extract.clips.containers import Limits
 from extract.clips.crops import CroppedClip, crop_clip
+from extract.video.containers import Limits
 from tests.clips import counting_images, turn_display, write_clip, write_sound
 
 COUNT = 14

@@ -21,12 +21,12 @@ from detect.clips.inputs import find_clips
 from detect.detector.load import open_detector
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.read import read_temperature
-from extract.clips.decode import read_times
 from extract.config import ExtractConfig
 from extract.drawn.clip import draw_empty_clip
 from extract.drawn.dataset import DrawnConfig, draw_dataset
 from extract.pipeline import extract
 from extract.readers.celeb_df import read_celeb_df
+from extract.video.decode import read_times
 from tests import ROOT
 from tests.clips import write_sound
 from tests.stores import clip_row

@@ -86,7 +86,7 @@ def fit(config: FitConfig) -> Path:
     training_set = gather(config.features, config.split_config)
     name = free_name(config.runs, config.name, f"{config.head}-{training_set.profile.backbone}-{config.split}")
     seeds = [
-        dataclasses.replace(config, seed=config.seed + number, seeds=1, name=name if config.seeds == 1 else None)
+        dataclasses.replace(config, seed=config.seed + number, seeds=1, name=config.name if config.seeds == 1 else None)
         for number in range(config.seeds)
     ]
     names = [name] if config.seeds == 1 else [free_name(config.runs, f"{name}-seed{one.seed}", "") for one in seeds]

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from cache.commands import command
 from cache.schema import UserError
-from extract.clips.pictures import has_picture_name
 from extract.readers import found
 from extract.readers.found import is_video
+from extract.video.pictures import has_picture_name
 
 TIMEOUT = 20.0
 """Seconds without an answer after which a download is given up."""

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from cache.commands import command
+from cache.commands import command, flag
 from cache.schema import UserError
 from extract.backbones.engines import Engine
 from extract.steps import features_of
@@ -46,6 +46,11 @@ class FeatureScorer:
     def probabilities(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> np.ndarray:
         """Returns float64 (N,) for features float16 (N, 12, D), in which the regions are contained, and masks."""
         del regions
+        if not np.isfinite(arrays).all():
+            raise UserError(
+                "the run's backbone gave a clip features that are not finite, or above 65,504, so its weights are "
+                f"damaged; give others with {flag('weights', '...')}, or extract and train again."
+            )
         return _run(self._head, {"features": arrays.astype(np.float32), "mask": masks})
 
 

@@ -16,11 +16,11 @@ from evaluate.stats.calibration import Temperature
 from evaluate.stats.metrics import THRESHOLD
 from extract.backbones.engines import Engine
 from extract.clip_workers import map_clips
-from extract.clips.containers import ClipError, Limits
 from extract.clips.crops import CroppedClip, crop_frames, crop_in_pieces
-from extract.clips.decoded import sample_images
 from extract.clips.face_detectors import face_detector_hash, make_face_detector
 from extract.steps import Clock, crop_row, rows_with_features
+from extract.video.containers import ClipError, Limits
+from extract.video.decoded import sample_images
 
 DEFAULT_WINDOW = 6.0
 """Seconds of a window of a long clip, and of a stream, where the user asks for no other."""
@@ -110,7 +110,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def failed(clip: str, outcome: str, reason: str) -> Verdict:
-    """Returns the verdict on a `clip` of which no frame could be read."""
+    """Returns the verdict on a `clip` that could not be read, or of which the backbone makes no features."""
     return Verdict(clip, "Failed", None, None, 0.0, reason, (), outcome=outcome)
 
 
@@ -235,9 +235,9 @@ class Detector:
         return Verdict(clip, verdict, probability, self.calibrated(probability), coverage, "", _seen_frames(row))
 
     def _window_score(self, row: Row, span: "_Span") -> WindowScore:
-        assert row.array is not None
         coverage = float(coverage_of(row.status))
-        probability = self.probability(row) if coverage >= LEAST_COVERAGE else None
+        judged = row.array is not None and coverage >= LEAST_COVERAGE
+        probability = self.probability(row) if judged else None
         return WindowScore(round(span[0], 3), round(span[1], 3), probability, coverage)
 
     def probability(self, row: Row) -> float:

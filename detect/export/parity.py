@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cache.commands import flag
 from cache.profile import uses_regions
-from cache.schema import CROP_SIZE, FRAMES, mask_of
+from cache.schema import CROP_SIZE, FRAMES, UserError, mask_of
 from detect.detector.load import judged
 from detect.detector.networks import Network
 from detect.detector.portable import load_network
 from detect.export.formats import Clips, backbone_inputs, each_clip, read_network
 
 if TYPE_CHECKING:
+    import keras
+
     from evaluate.results.read import Results
 
 TOLERANCE = 1e-4
@@ -62,6 +65,20 @@ def noise(results: "Results") -> Clips:
     return clips
 
 
+def require_finite_weights(folder: Path, networks: Mapping[str, "keras.Model"]) -> None:
+    """Raises a UserError that names a weight of the run's `networks` with a number that is not finite.
+
+    What a network gives for a few clips may hide it: an infinite weight behind a sigmoid is a probability of 1.
+    """
+    for name, network in networks.items():
+        for weight in network.weights:
+            if not np.isfinite(np.asarray(weight)).all():
+                raise UserError(
+                    f"the weight {weight.path} of the {name} of {folder} has numbers that are not finite; train the "
+                    "run again."
+                )
+
+
 def own_outputs(own: Mapping[str, Network], clips: Clips) -> dict[str, list[InputsAndOutput]]:
     """Returns what the run's `own` networks give for each clip, and for the first clip cut to five frames."""
     outputs: dict[str, list[InputsAndOutput]] = {name: [] for name in own}
@@ -86,14 +103,16 @@ def _with_short(clips: Clips) -> Clips:
 def difference(path: Path, format: str, expected: Sequence[InputsAndOutput]) -> float:
     """Returns the largest difference of the network in `path` from what is expected.
 
-    Features count relative to the largest of them.
+    Features count relative to the largest of them. It is NaN if a number on either side is not finite.
     """
     network = read_network(path, format)
-    largest = 0.0
+    differences = []
     for inputs, output in expected:
-        scale = max(1.0, float(np.abs(output).max()))
-        largest = max(largest, float(np.abs(network(inputs) - output).max()) / scale)
-    return largest
+        given = network(inputs)
+        if not (np.isfinite(given).all() and np.isfinite(output).all()):
+            return float("nan")
+        differences.append(float(np.abs(given - output).max()) / max(1.0, float(np.abs(output).max())))
+    return max(differences)
 
 
 def cost_of(results: "Results", own: Network, files: Mapping[str, Path], format: str) -> dict[str, Any]:
@@ -108,8 +127,13 @@ def cost_of(results: "Results", own: Network, files: Mapping[str, Path], format:
         name: np.array([float(network(clip)[0, 0]) for clip in clips])
         for name, network in (("float32", own), ("reduced", _whole_detector(files, format)))
     }
-    measures = {name: evaluate(labels, np.clip(values, 0, 1), resamples=0) for name, values in probabilities.items()}
     apart = np.abs(probabilities["float32"] - probabilities["reduced"])
+    if not np.isfinite(apart).all():
+        raise UserError(
+            f"the {format} export gives {np.sum(~np.isfinite(apart))} of {len(apart)} validation clips no number, so "
+            f"nothing was written; take another {flag('precision')}."
+        )
+    measures = {name: evaluate(labels, np.clip(values, 0, 1), resamples=0) for name, values in probabilities.items()}
     return {
         "clips": len(labels),
         **{name: {key: values[key].value for key in ("accuracy", "roc_auc")} for name, values in measures.items()},

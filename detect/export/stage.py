@@ -7,15 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cache.cli import option, parse_flags
 from cache.commands import flag
+from cache.files import write_folder, write_json
 from cache.keras_start import start_keras
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError
 from detect.detector.contract import CONTRACT, EXPORTS, Format, describe
 from detect.detector.load import as_network, build_networks, judged, newest
 from detect.export.formats import Precision, detector_of_layers, write_network
-from detect.export.parity import CHECKED, TOLERANCE, cost_of, difference, kept_clips, noise, own_outputs
+from detect.export.parity import (
+    CHECKED,
+    TOLERANCE,
+    cost_of,
+    difference,
+    kept_clips,
+    noise,
+    own_outputs,
+    require_finite_weights,
+)
 from evaluate.report.features_text import features_sentences
 from evaluate.stats.metrics import THRESHOLD
 
@@ -63,7 +75,6 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
     folder = config.run or newest()
     start_keras()
     from evaluate.results.read import read_results
-    from train.runs.folder import write_folder, write_json
 
     results = read_results(folder)
     mixture = judged(folder)[2]
@@ -73,6 +84,7 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
         )
     out = _out_folder(config, folder)
     networks = build_networks(folder, config.weights)
+    require_finite_weights(folder, networks)
     own = {name: as_network(network) for name, network in networks.items()}
     size = networks["backbone"].output_shape[-1] if "backbone" in networks else None
     if config.format == "h5" and "head" in networks:
@@ -95,9 +107,12 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
         if config.precision != "float32":
             contract["cost"] = cost_of(results, own["detector"], files, config.format)
         write_json(into / CONTRACT, contract)
-        shutil.rmtree(out, ignore_errors=True)  # only now that its successor is complete
 
-    return write_folder(out, fill), _summary(config, contract)
+    def remove_earlier() -> Path:
+        shutil.rmtree(out)  # only now that its successor is on the disk
+        return out
+
+    return write_folder(out, fill, remove_earlier), _summary(config, contract)
 
 
 def _check(config: ExportConfig) -> None:
@@ -118,12 +133,15 @@ def _out_folder(config: ExportConfig, run: Path) -> Path:
 
 
 def _require_parity(config: ExportConfig, differences: Mapping[str, float]) -> None:
-    off = {name: value for name, value in differences.items() if not value <= TOLERANCE}
-    if off and config.precision == "float32":
+    # Fewer bits may give other numbers, but numbers; NaN is not within any tolerance.
+    most = TOLERANCE if config.precision == "float32" else np.finfo(float).max
+    off = {name: value for name, value in differences.items() if not value <= most}
+    if off:
         amounts = ", ".join(f"{name} by {value:.1e}" for name, value in off.items())
+        allowed = f"{TOLERANCE:g} is allowed" if config.precision == "float32" else "any finite number is allowed"
         raise UserError(
-            f"the {config.format} export gives other numbers than the run ({amounts}; {TOLERANCE:g} is allowed), so "
-            f"nothing was written; take another {flag('format')}."
+            f"the {config.format} export gives other numbers than the run ({amounts}; {allowed}), so nothing was "
+            f"written; take another {flag('format')}."
         )
 
 

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from cache.schema import FRAMES, UserError
-from extract.clips.containers import CONTAINERS, ClipError, Limits, main_stream
-from extract.clips.decode import choose, play, read_times
-from extract.clips.display import pixel_aspect, upright
+from extract.video.containers import CONTAINERS, ClipError, Limits, main_stream
+from extract.video.decode import choose, play, read_times
+from extract.video.display import pixel_aspect, upright
 
 Picture = Callable[[], np.ndarray]
 """Returns a frame as uint8 RGB (H, W, 3). It is a function because most frames are never converted."""

@@ -9,6 +9,7 @@ import av
 import cv2
 import numpy as np
 
+from cache.files import make_folder, sync
 from cache.schema import UserError
 from detect.detector.verdict import Verdict
 from detect.stream.frame_sources import Frame
@@ -25,7 +26,7 @@ class Overlay:
 
     def __init__(self, path: Path) -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             path.open("wb").close()  # PyAV would fail only at the first picture
             self._file = av.open(str(path), "w")
         except OSError as error:  # PyAV's errors about files are OSErrors too
@@ -58,6 +59,8 @@ class Overlay:
                 for packet in self._stream.encode(None):
                     self._file.mux(packet)
             self._file.close()
+            sync(self._path)
+            sync(self._path.parent)
         except Exception as error:  # noqa: BLE001 - encoders and OpenCV have errors of their own
             self._failure = self._failure or _write_error(self._path, error)
         if self._failure:

@@ -21,7 +21,7 @@ from detect.stream.frame_sources import Frame, FrameSource, Lost, Picture, open_
 from detect.stream.overlay import Overlay
 from detect.stream.recent_frames import RecentFrames
 from evaluate.stats.metrics import THRESHOLD
-from extract.clips.containers import ClipError
+from extract.video.containers import ClipError
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 """Seconds before a lost source is opened again. The wait doubles after each failure, up to the longest."""

@@ -19,7 +19,7 @@ from detect.stream.stage import LONGEST_WAIT, StreamConfig, watch
 from detect.web import page as web_page
 from evaluate.page.markup import Html
 from extract.backbones.engines import Engine
-from extract.clips.containers import ClipError
+from extract.video.containers import ClipError
 
 PICTURES = 4
 """Pictures a second, at most: enough to see whose face it is."""

@@ -21,7 +21,7 @@ from detect.web.texts import (
 )
 from evaluate.page import figures
 from evaluate.page.markup import Html, details, element, items
-from extract.clips.pictures import has_picture_name
+from extract.video.pictures import has_picture_name
 
 LOST_GREY = 225
 """What is shown in place of a frame that is not judged."""

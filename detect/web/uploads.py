@@ -12,12 +12,12 @@ from cache.commands import flag
 from cache.schema import UserError, printable
 from detect.web.config import SERVED
 from extract.clip_workers import map_clips
-from extract.clips.containers import ClipError, Limits
-from extract.clips.decode import play_seconds
-from extract.clips.pictures import PICTURE_SUFFIXES
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.look import make_look
 from extract.readers.found import VIDEO_SUFFIXES, is_video
+from extract.video.containers import ClipError, Limits
+from extract.video.decode import play_seconds
+from extract.video.pictures import PICTURE_SUFFIXES
 
 KNOWN_SUFFIXES = VIDEO_SUFFIXES | PICTURE_SUFFIXES
 KEPT = 3600

@@ -9,7 +9,7 @@ from typing import Any
 
 from cache.cli import option, required
 from cache.commands import flag
-from cache.files import write_text
+from cache.files import make_folder, write_text
 from cache.schema import UserError
 from cache.store import MANIFEST
 from evaluate.compare.comparison_page import comparison_page, comparison_tables
@@ -58,7 +58,7 @@ def compare(config: CompareConfig) -> Path:
     comparison = compare_results(list(map(read_results, folders)), config.chosen, config.resamples, config.seed)
     folder = config.out or Path("comparisons") / _name([model.name for model in comparison.models])
     try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        make_folder(folder / "figures")
         numbers = as_json(comparison) | {
             "sentences": [line for pair in comparison.pairs for line in sentences(pair, comparison)],
             "baselines": list(baseline_sentences(comparison)),

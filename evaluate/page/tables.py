@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cache.files import write_csv, write_text
+from cache.files import make_folder, write_csv, write_text
 from evaluate.stats.bootstrap import Measure
 
 Cell = str | Measure
@@ -103,7 +103,7 @@ def latex(table: Table) -> str:
 
 def write_tables(folder: Path, tables: dict[str, Table]) -> None:
     """Writes each of `tables` as `folder`/name.csv, and all of them into tables.md and tables.tex."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name, table in tables.items():
         write_csv(folder / f"{name}.csv", table.columns, [list(map(readable, row)) for row in _texts(table)])
     write_text(folder / "tables.md", readable("\n".join(map(markdown, tables.values()))))

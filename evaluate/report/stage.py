@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from cache.cli import option
 from cache.commands import flag
-from cache.files import replace_with, write_text
+from cache.files import make_folder, replace_with, write_text
 from cache.schema import TEST, UserError, printable
 from evaluate.page.figures import (
     Scores,
@@ -60,7 +60,7 @@ def write_report(config: ReportConfig) -> Path:
     evaluation = evaluate_results(read_results(config.run or latest(Path("runs"))), config.resamples, config.seed)
     folder = evaluation.results.folder / "report"
     try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        make_folder(folder / "figures")
         texts = {"summary": list(summary(evaluation)), "notes": list(notes(evaluation))}
         write_text(
             folder / METRICS,

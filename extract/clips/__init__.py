@@ -1,1 +1,1 @@
-"""A clip becomes twelve face crops: decode the frames, find faces, follow one person, cut the face out."""
+"""From frames to twelve face crops: find faces, follow one person, cut the face out."""

@@ -10,12 +10,12 @@ import numpy as np
 
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus
-from extract.clips.containers import Limits
-from extract.clips.decode import Frames, sample_frames, sample_windows
-from extract.clips.display import one_size
 from extract.clips.face_detectors import Box, FaceDetector, make_face_detector
-from extract.clips.pictures import is_picture, read_picture
 from extract.clips.tracks import crop_along, find_tracks
+from extract.video.containers import Limits
+from extract.video.decode import Frames, sample_frames, sample_windows
+from extract.video.display import one_size
+from extract.video.pictures import is_picture, read_picture
 
 
 @dataclass(frozen=True, eq=False)

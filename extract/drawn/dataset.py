@@ -12,7 +12,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from cache.cli import option
-from cache.files import remove_temporaries, write_text
+from cache.files import TEMPORARY, make_folder, remove_abandoned, write_text
 from cache.progress import progress_bar
 from cache.schema import UserError
 from extract.drawn.clip import Capture, Scene, Swap, draw_clip
@@ -80,14 +80,14 @@ def _make_folders(out: Path, clips: Sequence[DrawnClip]) -> None:
     names = {clip.name for clip in clips}
     for folder in (out / name for name in CELEB_DF):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         except OSError as error:
             raise UserError(
                 f"{folder} cannot be written ({error.strerror}); choose another folder with --out."
             ) from None
-        remove_temporaries(folder)
+        remove_abandoned(folder)
         for path in sorted(folder.iterdir()):
-            if f"{folder.name}/{path.name}" not in names:
+            if not path.name.startswith(TEMPORARY) and f"{folder.name}/{path.name}" not in names:
                 raise UserError(f"{path} is not part of this drawn set; choose an empty folder with --out.")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from cache.lists.text import UnreadableText, read_text
 from cache.schema import FAKE, REAL, UserError, VideoRecord, safe_relative_path
 from extract.readers.dataset import Dataset, find_in, link_sources, make_dataset, make_record, require_folder
 
@@ -75,9 +76,9 @@ def _read_test_list(path: Path, labels: dict[str, int]) -> set[str]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not a text file; restore the list that came with the data set.") from None
+        return read_text(path).splitlines()
+    except UnreadableText as error:
+        raise UserError(f"{path} is not a text file ({error}), or restore the list that came with the set.") from None
 
 
 def _listed_id(words: list[str], where: str, labels: dict[str, int]) -> str:

@@ -1,16 +1,16 @@
 """Reads a CSV list of videos: the user's own labels and, if known, people, sources and parts."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from cache.lists.table import Table, read_table
 from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, printable, safe_relative_path
 from extract.readers.dataset import Dataset, make_dataset, make_record
 
 LIST = "videos.csv"
 NEEDED, OPTIONAL = ("path", "label"), ("target", "donor", "source", "part")
-LABELS = {"0": REAL, "real": REAL, "1": FAKE, "fake": FAKE}
+LABELS = {"0": REAL, "0.0": REAL, "real": REAL, "1": FAKE, "1.0": FAKE, "fake": FAKE}
 
 
 def has_csv_list(root: Path) -> bool:
@@ -25,36 +25,21 @@ def read_csv_list(path: Path) -> Dataset:
     source (the path of another line) and part (train, val, test). A UserError names the line that cannot be used.
     """
     file = path / LIST if path.is_dir() else path
-    try:
-        columns, lines = _read(file)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{file} cannot be read as CSV ({error}); give a file with the columns path, label.") from None
-    if not lines:
+    table = read_table(file, NEEDED)
+    if not table.rows:
         raise UserError(f"{file} names no videos; add a line for each.")
     name = "" if path.is_dir() else file.stem
-    return make_dataset(file.parent, _share_targets(_records(file, lines)), name, _notes(file, columns))
+    return make_dataset(file.parent, _share_targets(_records(file, table)), name, _notes(file, table))
 
 
-def _read(file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Returns the columns, and for each line its number and its values by column."""
-    with file.open(encoding="utf-8-sig", newline="") as text:
-        reader = csv.DictReader(text, strict=True, skipinitialspace=True)
-        columns = list(reader.fieldnames or ())
-        if missing := [name for name in NEEDED if name not in columns]:
-            raise UserError(f"{file} has no column {missing[0]}; it needs the columns path and label.")
-        if twice := [name for name in columns if columns.count(name) > 1]:
-            raise UserError(f"{file} has the column {twice[0]} twice; keep one of them.")
-        return columns, [(reader.line_num, values) for values in reader]
-
-
-def _notes(file: Path, columns: list[str]) -> list[str]:
-    unused = [name for name in columns if name not in NEEDED + OPTIONAL]
+def _notes(file: Path, table: Table) -> list[str]:
+    unused = [name for name in table.columns if name not in NEEDED + OPTIONAL]
     return [f"{file}: ignored column {', '.join(unused)}."] if unused else []
 
 
-def _records(file: Path, lines: Sequence[tuple[int, dict[str, str]]]) -> list[VideoRecord]:
+def _records(file: Path, table: Table) -> list[VideoRecord]:
     records: dict[str, VideoRecord] = {}
-    for number, values in lines:
+    for number, values in table.rows:
         where = f"{file}, line {number}"
         record = _record(file, where, values)
         if record.id in records:
@@ -70,9 +55,7 @@ def _share_targets(records: Sequence[VideoRecord]) -> list[VideoRecord]:
 
 
 def _record(file: Path, where: str, values: dict[str, str]) -> VideoRecord:
-    if None in values:
-        raise UserError(f"{where} has more values than the file has columns; put quotes around a value with a comma.")
-    texts = {name: (values.get(name) or "").strip() for name in (*NEEDED, *OPTIONAL)}
+    texts = {name: values.get(name, "").strip() for name in (*NEEDED, *OPTIONAL)}
     name = _existing(file, where, texts.pop("path"))
     label = _label(where, texts)
     texts["source"] = _normal(texts["source"]) if texts["source"] else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.commands import flag
+from cache.lists.text import read_text
 from cache.schema import UserError, VideoRecord, printable
 from extract.readers.found import Found, find_clips
 
@@ -76,7 +77,7 @@ def require_folder(root: Path) -> None:
 def read_json(path: Path) -> Any:
     """Returns the content of the JSON file `path`; raises a UserError if it is not JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} cannot be read as JSON ({error}); restore the file that came with the data set."

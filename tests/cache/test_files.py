@@ -1,13 +1,25 @@
-"""Files are complete or absent, and are on the disk when the call returns."""
+"""Files and folders are complete or absent, on the disk when the call returns, and nothing dead lies about."""
 
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cache.files import TEMPORARY, replace_with, write_text
-from train.runs.folder import write_folder as write_run
+from cache.files import (
+    ABANDONED,
+    TEMPORARY,
+    make_folder,
+    point_link,
+    remove_temporaries,
+    replace_with,
+    write_folder,
+    write_text,
+)
+from cache.schema import UserError
 
 
 @pytest.fixture
@@ -30,8 +42,13 @@ def fill_run(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "write",
-    [lambda path: write_text(path, "x"), lambda path: write_run(path, fill_run)],
-    ids=["file", "run folder"],
+    [
+        lambda path: write_text(path, "x"),
+        lambda path: write_folder(path, fill_run),
+        lambda path: point_link(path, "."),
+        make_folder,
+    ],
+    ids=["file", "run folder", "link", "empty folder"],
 )
 def test_the_folder_is_synced_after_the_rename(tmp_path: Path, synced, write: Callable[[Path], Path]):
     """Without this, a power cut can undo the rename although the call has returned."""
@@ -44,6 +61,22 @@ def test_a_file_is_synced_before_it_gets_its_name(tmp_path: Path, synced):
     assert [path.name.startswith(TEMPORARY) for path, _ in synced] == [True, False]
 
 
+def test_what_others_write_into_a_folder_is_synced_before_it_gets_its_name(tmp_path: Path, synced):
+    """Keras and the converters of exports sync nothing themselves."""
+
+    def fill(folder: Path) -> None:
+        (folder / "variables").mkdir()
+        for name in ("model.h5", "variables/data"):
+            (folder / name).write_text("weights")
+
+    write_folder(tmp_path / "new" / "run", fill)
+    names = [path.relative_to(tmp_path).as_posix().split("/", 2)[-1] for path, _ in synced]
+    assert {"model.h5", "variables/data", "variables"} <= set(names)
+    final = synced.index((tmp_path / "new", ["run"]))
+    assert all(TEMPORARY in str(path) for path, _ in synced[1:final])
+    assert (tmp_path, ["new"]) in synced
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path):
     path = write_text(tmp_path / "final", "old")
 
@@ -54,3 +87,67 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path):
     with pytest.raises(ValueError, match="half"):
         replace_with(path, fail)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("final", "old")]
+
+
+def test_a_folder_whose_name_was_taken_meanwhile_is_refused_or_goes_elsewhere(tmp_path: Path):
+    def fill(folder: Path) -> None:
+        fill_run(folder)
+        make_folder(tmp_path / "run" / "of another")
+
+    with pytest.raises(UserError, match="run cannot be written"):
+        write_folder(tmp_path / "run", fill)
+    assert write_folder(tmp_path / "run", fill, lambda: tmp_path / "run-2") == tmp_path / "run-2"
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "run-2"}
+    assert (tmp_path / "run-2" / "run.json").is_file()
+
+
+HALF = """
+import os, signal, sys
+from pathlib import Path
+from cache.files import replace_with, write_folder
+
+def die(temporary):
+    (temporary if sys.argv[2] == "file" else temporary / "x").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+{"file": replace_with, "folder": write_folder}[sys.argv[2]](Path(sys.argv[1]), die)
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_the_next_call_removes_what_a_killed_one_left(tmp_path: Path, kind: str):
+    subprocess.run([sys.executable, "-c", HALF, str(tmp_path / "final"), kind], cwd=Path.cwd(), check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(TEMPORARY)
+    write_text(tmp_path / "another", "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["another"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "hours", "stays"),
+    [
+        ("1", 100, True),  # a live process
+        ("999999999", 0, False),  # no process has this number
+        ("999999999@00000000", 0, True),  # one of another machine, which cannot be asked
+        ("999999999@00000000", ABANDONED / 3600 + 1, False),
+    ],
+)
+def test_what_a_live_process_is_writing_stays(tmp_path: Path, owner: str, hours: float, stays: bool):
+    left = tmp_path / f"{TEMPORARY}{owner}-x"
+    left.write_text("half")
+    os.utime(left, (then := time.time() - 3600 * hours, then))
+    write_folder(tmp_path / "run", fill_run)
+    assert left.exists() == stays
+    remove_temporaries(tmp_path)
+    assert not left.exists()
+
+
+def test_a_leftover_with_this_process_number_is_in_nobodys_way(tmp_path: Path):
+    """In a container every process may have the same number."""
+    made = []
+    write_folder(tmp_path / "run", lambda folder: made.append(folder.name))
+    (tmp_path / made[0]).mkdir()
+    (tmp_path / made[0] / "half").write_text("half")
+    (tmp_path / "run").rmdir()
+    write_folder(tmp_path / "run", fill_run)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]

@@ -72,7 +72,6 @@ WRAPPINGS = {
     "late.mkv": late,
     "preview.mp4": with_preview,
     "variable.mp4": variable,
-    "hdr.mp4": high_range,
 }
 
 
@@ -85,3 +84,13 @@ def test_the_same_footage_has_one_verdict(detector, footage, tmp_path):
         found = detector.judge_clip(tmp_path / name)
         assert found.coverage == expected.coverage, name
         assert found.probability == pytest.approx(expected.probability, abs=0.02), name
+
+
+@pytest.mark.slow
+def test_high_dynamic_range_has_the_verdict_of_a_plain_film(detector, footage, tmp_path):
+    # In 4:4:4, since a plain film of eight bits loses more colour than one of high range with ten.
+    plain = write_clip(tmp_path / "plain.mp4", footage, pixels="yuv444p", options=EXACT)
+    high_range(tmp_path / "hdr.mp4", footage, lossless=True)
+    expected, found = detector.judge_clip(plain), detector.judge_clip(tmp_path / "hdr.mp4")
+    assert found.coverage == expected.coverage == 1
+    assert found.probability == pytest.approx(expected.probability, abs=0.02)

@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from extract.clips.containers import ClipError
+from extract.video.containers import ClipError
 
 
 def work(kind: str, mark: Path | None = None) -> str:

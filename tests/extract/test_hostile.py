@@ -21,10 +21,10 @@ from cache.store import load, open_store
 from extract import one_process as unit
 from extract.__main__ import main as extract_command
 from extract.clip_workers import map_clips
-from extract.clips.containers import ClipError, Limits
 from extract.clips.crops import CroppedClip, crop_clip
-from extract.clips.decode import sample_frames
 from extract.readers.layouts import read_celeb_df
+from extract.video.containers import ClipError, Limits
+from extract.video.decode import sample_frames
 from tests import ROOT
 from tests.clips import counting_images, write_clip
 from tests.fakes import FakeEngine

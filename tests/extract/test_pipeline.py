@@ -1,6 +1,7 @@
 """Stage 1 from folder to store: bad clips cost their row, nothing is done twice, a kill at any moment loses nothing."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,13 +11,17 @@ import pytest
 
 from cache.schema import FRAMES, FrameStatus, UserError
 from cache.store import Writer, load, open_store, open_writer
+from extract import many_processes, pipeline
 from extract import one_process as unit
-from extract import pipeline
 from extract.backbones.networks import BACKBONES, backbone_of
 from extract.config import ExtractConfig
 from tests import ROOT
 from tests.clips import counting_images, write_clip, write_sound
 from tests.fakes import FakeEngine
+
+
+class Stop(Exception):
+    """Ends a run at a moment that a test chose."""
 
 
 @pytest.fixture
@@ -65,12 +70,17 @@ def test_every_video_ends_as_a_row(config, engine, capsys):
     assert contents.arrays[short, :4].any()
 
 
-def test_a_second_call_extracts_nothing_and_a_touched_clip_itself_only(config, engine):
+def test_a_second_call_extracts_nothing_and_a_changed_clip_itself_only(config, engine, clips, tmp_path):
+    config = replace(config, data=shutil.copytree(clips, tmp_path / "own" / clips.name))
     folder = pipeline.extract(config)
     before, seen = load(open_store(folder)), engine.crops
     pipeline.extract(config)
     assert engine.crops == seen
-    os.utime(config.data / "Celeb-real/id1_0000.mp4")
+    changed = config.data / "Celeb-real/id1_0000.mp4"
+    os.utime(changed)
+    pipeline.extract(config)
+    assert engine.crops == seen
+    changed.write_bytes(changed.read_bytes() + b"\0")
     pipeline.extract(config)
     assert engine.crops == seen + FRAMES
     np.testing.assert_array_equal(load(open_store(folder)).arrays, before.arrays)
@@ -105,6 +115,56 @@ def test_a_second_backbone_reads_no_video(config, engine, monkeypatch):
     np.testing.assert_array_equal(kept.arrays, direct.arrays[:, :, :1024])
     np.testing.assert_array_equal(kept.times, direct.times)
     assert len(kept.failures) == 3
+
+
+@pytest.mark.parametrize("backend", ["local", "units"])
+def test_crops_that_were_not_kept_are_made_when_asked_for_later(config, engine, monkeypatch, capsys, backend):
+    """Also of some videos, while others have them, and with all features there: the backbone has nothing to do then."""
+    whole = load(open_store(pipeline.extract(replace(config, out=config.out / "whole"))))
+    if backend == "units":
+        monkeypatch.setattr(many_processes, "_run_all", lambda units, _: map(many_processes.run_unit, units))
+        config = replace(config, backend="loky")
+    features = pipeline.extract(replace(config, keep_crops=False))
+    assert not list(features.parent.glob("crops-*"))
+    seen, append = engine.crops, Writer.append
+    with monkeypatch.context() as patch:  # a run that is cut off after its first shard
+        patch.setattr(unit, "SHARD_ROWS", 2)
+        patch.setattr(Writer, "append", lambda writer, rows: append(writer, rows) and (_ for _ in ()).throw(Stop))
+        with pytest.raises((Stop, RuntimeError)):
+            pipeline.extract(config)
+    (crops,) = features.parent.glob("crops-*")
+    assert 0 < len(load(open_store(crops)).missing) < 11
+    capsys.readouterr()
+    pipeline.extract(config)
+    assert "videos have features, but no crops were kept of them" in capsys.readouterr().out
+    expected = load(open_store(next((config.out / "whole").glob("*/crops-*"))))
+    found = load(open_store(crops))
+    assert found.records == expected.records
+    assert (found.checksums, found.failures, found.missing) == (expected.checksums, expected.failures, [])
+    assert (engine.crops, load(open_store(features)).checksums) == (seen, whole.checksums)
+
+
+def test_features_and_crops_that_are_missing_are_made_in_one_run(config, engine, clips, tmp_path):
+    data = shutil.copytree(clips, tmp_path / "few" / clips.name)
+    later = data / "Celeb-real/id1_0000.mp4"
+    later.rename(tmp_path / "later.mp4")
+    config = replace(config, data=data)
+    pipeline.extract(replace(config, keep_crops=False))
+    (tmp_path / "later.mp4").rename(later)
+    seen = engine.crops
+    features = load(open_store(pipeline.extract(config)))
+    crops = load(open_store(next(features.store.folder.parent.glob("crops-*"))))
+    assert engine.crops == seen + FRAMES
+    assert (features.missing, crops.missing, len(crops.records)) == ([], [], 8)
+
+
+def test_a_damaged_crops_shard_is_made_again_with_all_features_there(config, engine):
+    features = pipeline.extract(config)
+    crops = open_store(next(features.parent.glob("crops-*")))
+    before = load(crops).checksums
+    crops.shards[0].write_bytes(b"no shard")
+    pipeline.extract(config)
+    assert load(crops).checksums == before
 
 
 def test_a_damaged_shard_is_set_aside_and_redone(config, engine, capsys):

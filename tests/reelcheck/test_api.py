@@ -8,7 +8,7 @@ import pytest
 
 import reelcheck
 from cache.progress import progress_bar, say
-from extract.clips.decode import play
+from extract.video.decode import play
 from tests.stores import pairs, write_features
 
 

@@ -17,9 +17,12 @@ import pytest
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import UserError, coverage_of
 from cache.store import create_store, load
+from evaluate.protocols import ProtocolsConfig, protocols
+from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.read import read_results
 from tests import ROOT
 from tests.stores import PROFILE, pairs, real, write_features
+from train import fit as fit_stage
 from train.data.baseline import fit_baseline
 from train.data.batches import Clips
 from train.data.training_set import newest_features
@@ -129,6 +132,40 @@ def test_names_are_free_or_refused(store, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == set(folders)
 
 
+def test_trainings_started_at_the_same_moment_both_survive(store, tmp_path, monkeypatch):
+    """The second ends while the first, which has chosen the same name, is still training."""
+    train_all, second = fit_stage.train_all, []
+
+    def train_beside_another(configs, training_set):
+        monkeypatch.setattr(fit_stage, "train_all", train_all)
+        second.append(fit(quick(store, tmp_path, epochs=1)))
+        return train_all(configs, training_set)
+
+    monkeypatch.setattr(fit_stage, "train_all", train_beside_another)
+    first = fit(quick(store, tmp_path, epochs=2))
+    assert [second[0].name, first.name] == ["lstm-mobilenetv2-official", "lstm-mobilenetv2-official-2"]
+    assert [len(rows_of(folder / "history.csv")) for folder in (second[0], first)] == [2, 3]
+    assert {path.name for path in tmp_path.iterdir()} == {first.name, second[0].name}
+
+
+def test_everything_in_a_run_folder_is_on_the_disk(store, tmp_path, monkeypatch):
+    """What a file holds was synced as it is, and after that its folder."""
+    last: dict[int, int] = {}
+
+    def fsync(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        last[status.st_ino] = status.st_mtime_ns
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    folder = fit(quick(store, tmp_path / "new" / "runs", epochs=1))
+    write_report(ReportConfig(folder, resamples=5))
+    below = list((tmp_path / "new").rglob("*"))
+    assert {"head.weights.h5", "model.keras", "model.h5", "report.html", "roc.svg", "tables.tex"} <= {
+        path.name for path in below
+    }
+    assert [path for path in below if last.get(path.stat().st_ino) != path.stat().st_mtime_ns] == []
+
+
 def test_a_run_that_breaks_off_leaves_nothing(store, tmp_path, monkeypatch):
     def fail(head, folder):
         raise OSError(28, "No space left on device")
@@ -199,6 +236,15 @@ def test_features_that_cannot_be_trained_on(tmp_path):
         fit(FitConfig(features=one.folder, runs=tmp_path / "runs", split="random"))
     with pytest.raises(UserError, match="there are no features below"):
         newest_features(tmp_path / "absent")
+
+
+def test_a_clip_with_features_that_are_not_finite_is_named(tmp_path):
+    with np.errstate(over="ignore"):
+        poisoned = write_features(tmp_path, pairs(4, 1), strength=1e6)
+    with pytest.raises(UserError, match=r"not finite of 4 of 8 videos, Celeb-synthesis/id0_id1_0000\.mp4 first; move"):
+        fit(quick(poisoned, tmp_path / "runs"))
+    with pytest.raises(UserError, match="not finite of 4 of 8 videos"):
+        protocols(ProtocolsConfig(poisoned.folder, (poisoned.folder,), out=tmp_path / "out"))
 
 
 def test_the_newest_features_are_those_looked_at_last(tmp_path):

@@ -1,9 +1,9 @@
 """The parts of blended clips: they train beside their real clips, and never validate or test."""
 
-import csv
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from cache.lists.table import read_table
 from cache.schema import FAKE, TEST, TRAIN, VAL, VideoRecord, is_blend_id
 
 DROPPED = "dropped"
@@ -42,6 +42,5 @@ def _notes(fakes: Collection[str], train: int, blends: int) -> list[str]:
 
 def dropped_blends(path: Path) -> frozenset[str]:
     """Returns the blended clips that the split file `path` drops; it has been read without error before."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return frozenset(row["id"] for row in rows if is_blend_id(row["id"] or "") and row["part"] == DROPPED)
+    rows = [values for _, values in read_table(path, ("id", "part")).rows]
+    return frozenset(row["id"] for row in rows if is_blend_id(row["id"]) and row["part"] == DROPPED)

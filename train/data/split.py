@@ -1,6 +1,5 @@
 """The split: a part (train, val, test or dropped) for each video, and notes about how it came about."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from cache.commands import command, flag
+from cache.lists.table import read_table
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError, VideoRecord, is_blend_id
 from train.data.blended_parts import DROPPED, dropped_blends, place_blends
 from train.data.people import assign_people
@@ -169,18 +169,10 @@ def _csv(records: Sequence[VideoRecord], config: SplitConfig) -> tuple[list[str]
 def _read_parts(path: Path, known: set[str]) -> dict[str, str]:
     """Returns the part of each video in the CSV file `path`; other columns are ignored."""
     parts: dict[str, str] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            if missing := [name for name in ("id", "part") if name not in (reader.fieldnames or ())]:
-                raise UserError(f"{path} has no column {missing[0]}; it needs the columns id and part.")
-            for values in reader:
-                if is_blend_id(values["id"] or ""):
-                    continue  # place_blends sees to it
-                _check_row(values, f"{path}, line {reader.line_num}", known, parts)
-                parts[values["id"]] = values["part"]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as CSV ({error}); give a file with the columns id and part.") from None
+    for line, values in read_table(path, ("id", "part")).rows:
+        if not is_blend_id(values["id"]):  # place_blends sees to those
+            _check_row(values, f"{path}, line {line}", known, parts)
+            parts[values["id"]] = values["part"]
     return parts
 
 

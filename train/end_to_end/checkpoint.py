@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cache.commands import flag
-from cache.files import replace_with, writing
+from cache.files import make_folder, replace_with, writing
 from cache.schema import UserError
 
 
@@ -62,7 +62,7 @@ def write_checkpoint(path: Path, settings: Mapping[str, Any], checkpoint: Checkp
     arrays |= {name: np.array(getattr(checkpoint.progress, name)) for name in ("losses", "best", "seconds")}
     arrays["settings"] = np.array(json.dumps(settings, default=str))
     with writing(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         return replace_with(path, lambda temporary: np.savez(temporary, **arrays))  # pyright: ignore[reportArgumentType]
 
 

@@ -153,6 +153,11 @@ def _probabilities(head: "keras.Model", profile: FeatureProfile, start: Starting
     engine = make_engine(backbone_of(profile), str(folder / BACKBONE_WEIGHTS), 0, profile.precision, "keras")
     rows = rows_with_features(rows_from_store(clips.stored), engine, Clock())
     features = {row.id: row.array for row in rows if row.array is not None}
+    if broken := [record.id for record in clips.records if record.id not in features]:
+        raise UserError(
+            f"the tuned backbone gives features that are not finite of {len(broken)} of {len(clips.records)} clips, "
+            f"{broken[0]} first; train it again with a lower {flag('learning_rate')}."
+        )
     arrays = np.stack([features[record.id] for record in clips.records])
     return predict(head, Clips(arrays, mask_of(clips.status), clips.labels), np.arange(len(arrays)))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cache.files import write_csv
+from cache.files import write_csv, write_folder, write_json
 from cache.schema import UserError
 from train.runs.folder import (
     AUDIT,
@@ -22,9 +22,8 @@ from train.runs.folder import (
     HISTORY,
     PREDICTIONS,
     SPLIT,
+    free_name,
     require_finished,
-    write_folder,
-    write_json,
 )
 from train.runs.predictions import (
     Predictions,
@@ -60,9 +59,10 @@ class RunContents:
 
 
 def write_run(folder: Path, save: Callable[[Path], RunContents]) -> Path:
-    """Writes a finished run as `folder`, whole or not at all; returns `folder`.
+    """Writes a finished run, whole or not at all; returns its folder.
 
-    `save` writes the run's networks, if it has any, into the folder that it gets, and returns everything else.
+    That is `folder`, or its name with a number if another run took the name while this one trained. `save` writes the
+    run's networks, if it has any, into the folder that it gets, and returns everything else.
     """
 
     def fill(into: Path) -> None:
@@ -77,7 +77,7 @@ def write_run(folder: Path, save: Callable[[Path], RunContents]) -> Path:
         seconds = contents.seconds and round(contents.seconds, 3)
         write_json(into / DONE, {"created": created, "seconds": seconds})
 
-    return write_folder(folder, fill)
+    return write_folder(folder, fill, lambda: folder.with_name(free_name(folder.parent, None, folder.name)))
 
 
 def read_contents(folder: Path) -> RunContents:

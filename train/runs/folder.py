@@ -1,13 +1,9 @@
-"""The run folder: the names of its files, where runs lie, and how a folder is written whole or not at all."""
+"""The run folder: the names of its files, and where runs lie."""
 
-import json
-import os
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from cache.commands import command, flag
-from cache.files import TEMPORARY, sync, write_text
+from cache.files import TEMPORARY
 from cache.schema import UserError
 
 DONE = "run.json"
@@ -37,26 +33,6 @@ def free_name(runs: Path, wished: str | None, otherwise: str) -> str:
     if (runs / wished).exists():
         raise UserError(f"{runs / wished} is there already; choose another {flag('name')}, or remove the folder.")
     return wished
-
-
-def write_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """Lets `fill` write files into a temporary folder, then renames that to `folder` in one step; returns `folder`."""
-    temporary = folder.with_name(f"{TEMPORARY}{os.getpid()}-{folder.name}")
-    try:
-        temporary.mkdir(parents=True)
-        fill(temporary)
-        temporary.rename(folder)
-        sync(folder.parent)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror or error}); free the disk or the name.") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return folder
-
-
-def write_json(path: Path, values: object) -> Path:
-    """Writes `values` as JSON, paths as text, whole or not at all; returns `path`."""
-    return write_text(path, json.dumps(values, indent=1, allow_nan=False, default=str) + "\n")
 
 
 def is_finished(folder: Path) -> bool:

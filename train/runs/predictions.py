@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cache.commands import flag
 from cache.files import write_csv
 from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, coverage_of, is_blend_id
 from train.data.split import DROPPED
@@ -57,7 +58,13 @@ def predictions_of(
 
 
 def write_predictions(path: Path, predictions: Predictions) -> Path:
-    """Writes the predictions file `path`; returns it."""
+    """Writes the predictions file `path`; returns it. A UserError names the first clip whose probability is none."""
+    for name, probability in zip(predictions.ids, predictions.probabilities, strict=True):
+        if not np.isfinite(probability):
+            raise UserError(
+                f"the network gives {name} the probability {probability}, so its weights are of no use; train it again "
+                f"with a lower {flag('learning_rate')}."
+            )
     columns = (predictions.labels, predictions.parts, predictions.probabilities, predictions.coverage)
     rows = zip(predictions.ids, *(column.tolist() for column in columns), strict=True)
     return write_csv(path, PREDICTION_COLUMNS, rows)
@@ -170,7 +177,7 @@ def _label_and_part(values: dict[str, str], where: str, parts: tuple[str, ...]) 
 def _share(values: dict[str, str], name: str, where: str) -> float:
     share = float(values[name]) if _NUMBER.fullmatch(values[name]) else math.nan
     if not 0 <= share <= 1:
-        raise UserError(f"{where}: the {name} {values[name]!r} is not a number in [0, 1].")
+        raise UserError(f"{where}: the {name} {values[name]!r} of {values['id']!r} is not a number in [0, 1].")
     return share
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cache.files import point_link
 from cache.keras_start import start_keras
 from cache.schema import UserError
 from train.data.training_set import TrainingSet
@@ -71,7 +72,4 @@ def _find(runs: Path, winner: Winner) -> Path | None:
 def _point(link: Path, folder: Path) -> None:
     if link.exists() and not link.is_symlink():
         raise UserError(f"{link} is not a link, so it cannot point to the best run, {folder}; rename it.")
-    temporary = link.with_name(f".{link.name}-new")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(folder.name)
-    temporary.replace(link)
+    point_link(link, folder.name)

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cache.files import write_csv
+from cache.files import write_csv, write_json
 from cache.progress import say
-from train.runs.folder import write_json
 
 LEADERBOARD, SUMMARY = "leaderboard.csv", "sweep.json"
 COLUMNS = (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cache.commands import flag
+from cache.files import make_folder
 from cache.keras_start import start_keras
 from cache.progress import say
 from cache.schema import UserError
@@ -37,7 +38,7 @@ def sweep(config: SweepConfig) -> Path:
     require_sensible(config)
     training_set = _training_set(config)
     _require_validation(training_set)
-    config.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(config.folder)
     start = time.perf_counter()
     say(str(training_set.baseline))
     with alone(config.folder):

@@ -1,6 +1,7 @@
 """The detector as others call it: on a file and on decoded frames, silent, with the same verdict."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +9,9 @@ from PIL import Image
 
 from cache.profile import CropProfile
 from cache.schema import FRAMES, UserError
-from detect.detector.networks import CropScorer
+from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer
 from detect.detector.verdict import Detector, JudgeOptions
-from extract.clips.decode import play, read_times
+from extract.video.decode import play, read_times
 from tests.clips import counting_images, read_number, write_clip
 
 
@@ -50,6 +51,26 @@ def test_the_threshold_is_what_the_caller_says(detector, tmp_path):
     assert verdict.verdict == "Fake"
 
 
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_features_that_are_not_finite_are_no_verdict(broken):
+    """An infinite feature may come out of a head as a probability of 1."""
+
+    class Engine:
+        batch = FRAMES
+
+        def features(self, crops, regions):
+            return np.full((len(crops), 4), broken, np.float32)
+
+    scorer: Any = FeatureScorer(Engine(), lambda inputs: np.ones((1, 1)), "features")  # pyright: ignore
+    crops = CropProfile(detector="none", detector_file="")
+    frames = np.full((12, 64, 64, 3), 200, np.uint8)
+    verdict = Detector(crops, scorer, None, None).judge_frames(frames)
+    assert (verdict.verdict, verdict.outcome, verdict.probability) == ("Failed", "non_finite", None)
+    joined = EnsembleScorer([scorer, scorer], lambda all: all.mean(axis=0))
+    with pytest.raises(UserError, match="backbone gave a clip features that are not finite"):
+        Detector(crops, joined, None, None).judge_frames(frames)
+
+
 def test_a_file_that_cannot_be_read_has_its_outcome_apart_from_its_reason(detector, tmp_path):
     (tmp_path / "text.mp4").write_text("no video")
     verdict = detector.judge_clip(tmp_path / "text.mp4")
@@ -80,7 +101,7 @@ def test_what_are_no_frames_is_one_sentence(detector, frames, seconds, message):
 def test_frames_are_chosen_by_their_times(detector):
     images = counting_images(40)
     seconds = np.concatenate([np.arange(20) * 0.01, 10 + np.arange(20)])
-    from extract.clips.decoded import sample_images
+    from extract.video.decoded import sample_images
 
     chosen = [read_number(image) for image in sample_images(images, seconds, "uniform").images]
     assert chosen[0] == 19

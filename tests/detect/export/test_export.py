@@ -203,6 +203,29 @@ def test_an_export_that_is_off_is_not_written(run, exported, tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(np.nan, np.nan), (np.inf, np.inf), (np.nan, 0.5), (0.5, np.nan), (0.5, -np.inf)]
+)
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_what_is_no_number_is_within_no_tolerance(monkeypatch, ours, theirs, precision):
+    monkeypatch.setattr(parity, "read_network", lambda *_: lambda inputs: np.array([[inputs["theirs"]]]))
+    pairs = [({"theirs": 0.5}, np.array([[0.5]])), ({"theirs": theirs}, np.array([[ours]]))]
+    differences = {"head": parity.difference(Path(), "litert", pairs)}
+    with pytest.raises(UserError, match=r"gives other numbers than the run \(head by nan; "):
+        stage._require_parity(ExportConfig(format="litert", precision=precision), differences)
+    stage._require_parity(ExportConfig(format="litert"), {"head": parity.difference(Path(), "litert", pairs[:1])})
+
+
+def test_a_weight_that_is_not_finite_is_named_though_the_probability_is(run, tmp_path, monkeypatch):
+    head = build_head(HeadConfig("mean", 4, 0.0, 4), SIZE)
+    bias = head.weights[-1]
+    bias.assign(np.full(bias.shape, np.inf))
+    monkeypatch.setattr(stage, "build_networks", lambda *_: {"head": head})
+    with pytest.raises(UserError, match=f"the weight {bias.path} of the head of .*source has numbers that are not fin"):
+        export(ExportConfig(run=run, out=tmp_path / "out"))
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def copied(exported, tmp_path) -> Path:
     return Path(shutil.copytree(exported, tmp_path / "copied"))

@@ -29,10 +29,10 @@ from detect.stream.overlay import WAITING, Overlay
 from detect.stream.recent_frames import RecentFrames
 from detect.stream.stage import StreamConfig, watch
 from extract.backbones.engines import Engine
-from extract.clips.decode import sample_frames
 from extract.clips.face_detectors import HaarDetector, face_detector_hash
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.look import make_look
+from extract.video.decode import sample_frames
 from tests import ROOT
 from tests.clips import counting_images, read_number, write_clip
 

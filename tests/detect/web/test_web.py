@@ -28,13 +28,13 @@ from detect.web.stage import main, private_folder
 from detect.web.uploads import Uploads, copy_examples, draw_examples, refusal_of
 from evaluate.stats.calibration import Temperature
 from extract.backbones.engines import Engine
-from extract.clips.containers import ClipError
-from extract.clips.decode import play_seconds, sample_frames
 from extract.config import ExtractConfig
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.dataset import DrawnConfig, draw_dataset
 from extract.drawn.look import make_look
 from extract.pipeline import extract
+from extract.video.containers import ClipError
+from extract.video.decode import play_seconds, sample_frames
 from tests import ROOT
 from tests.clips import counting_images, write_clip, write_sound
 from train.fit import FitConfig, fit

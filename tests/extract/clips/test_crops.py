@@ -7,12 +7,12 @@ import pytest
 from cache.profile import CropProfile
 from cache.schema import FRAMES
 from extract.clips import crops as clip_module
-from extract.clips.containers import ClipError
 from extract.clips.crops import crop_clip, crop_in_pieces
-from extract.clips.decode import sample_windows
 from extract.clips.face_detectors import face_detector_hash
 from extract.drawn.clip import FRAME_HEIGHT, FRAME_WIDTH, Capture, Scene, draw_clip, draw_empty_clip, draw_frames
 from extract.drawn.look import make_look
+from extract.video.containers import ClipError
+from extract.video.decode import sample_windows
 from tests.clips import counting_images, read_number, write_clip
 
 PROFILE = CropProfile(detector_file=face_detector_hash("yunet"))
@@ -110,7 +110,7 @@ def test_windows_hold_no_more_frames_than_one_needs(tmp_path, monkeypatch):
         most = max(most, len(held))
         return image
 
-    monkeypatch.setattr("extract.clips.decode.upright", counted)
+    monkeypatch.setattr("extract.video.decode.upright", counted)
     path = write_clip(tmp_path / "long.mp4", counting_images(250))
     for _ in sample_windows(path, 1.0):
         pass

@@ -11,7 +11,6 @@ import onnx
 import pytest
 
 from cache.schema import LEAST_COVERAGE, UserError
-from extract.clips.decode import sample_frames
 from extract.clips.face_detectors import (
     YUNET_FILE,
     HaarDetector,
@@ -24,6 +23,7 @@ from extract.clips.face_detectors import (
 from extract.clips.tracks import find_tracks
 from extract.drawn.clip import Capture, Scene, draw_frames
 from extract.drawn.look import make_look
+from extract.video.decode import sample_frames
 from tests.clips import CELEB_DF_MINI
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)

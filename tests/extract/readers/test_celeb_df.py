@@ -87,6 +87,14 @@ def test_a_wrong_list_is_refused_by_line(tmp_path, tested, message):
         read_celeb_df(plant(tmp_path, tested=tested))
 
 
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16"])
+def test_a_list_may_have_any_coding_and_line_ends(tmp_path, coding):
+    plant(tmp_path)
+    text = "1 Celeb-real/id0_0000.mp4\r\n0 Celeb-synthesis/id0_id1_0000.mp4\r\n"
+    (tmp_path / TEST_LIST).write_bytes(text.encode(coding))
+    assert sum(record.part == "test" for record in read_celeb_df(tmp_path).records) == 2
+
+
 def test_a_binary_list_is_refused(tmp_path):
     plant(tmp_path)
     (tmp_path / TEST_LIST).write_bytes(b"\xff\xfe\x00")

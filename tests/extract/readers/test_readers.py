@@ -354,12 +354,34 @@ def test_a_folder_may_hold_its_own_list(tmp_path):
         ("path,label,target\na.mp4,0,a\tb\n", "line 2 has a control character"),
         ("path,label\na.mp4,0,1\n", "line 2 has more values"),
         ('path,label\n"a.mp4,0\n', "cannot be read as CSV"),
-        ("path;label\na.mp4;0\n", "no column path"),
+        ("path|label\na.mp4|0\n", "no column path"),
     ],
 )
 def test_a_wrong_csv_file_is_refused_by_line(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         read_dataset(plant_csv(tmp_path / "mine.csv", text))
+
+
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_csv_file_is_read_as_spreadsheets_and_pandas_save_it(tmp_path, separator, coding):
+    lines = [",path,label,target", "0,a.mp4,0.0,ann", "1,deep/b.mp4,1.0,"]
+    path = plant_csv(tmp_path / "mine.csv", "")
+    path.write_bytes("\r\n".join(lines).replace(",", separator).encode(coding))
+    found = read_dataset(path)
+    assert [(one.id, one.label, one.target) for one in found.records] == [("a.mp4", 0, "ann"), ("deep/b.mp4", 1, "")]
+    assert found.notes == []
+
+
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16"])
+def test_lists_in_json_are_read_in_any_coding(tmp_path, coding):
+    for path in [*plant_lists(plant_ff(tmp_path / "ff")).glob("*.json"), *plant_dfdc(tmp_path / "d").rglob("*.json")]:
+        path.write_bytes(path.read_text().encode(coding))
+    assert {record.part for record in read_dataset(tmp_path / "ff").records} >= {"train", "val", "test"}
+    assert read_dataset(tmp_path / "d").records
+    next((tmp_path / "d").rglob("*.json")).write_bytes(b'{"\xe9": 1}')
+    with pytest.raises(UserError, match=r"cannot be read as JSON \(byte 0xe9 in line 1 is not UTF-8"):
+        read_dataset(tmp_path / "d")
 
 
 def test_a_csv_file_that_is_no_text_is_refused(tmp_path):

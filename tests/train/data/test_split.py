@@ -85,6 +85,15 @@ def test_csv_is_taken_as_it_is(tmp_path):
     assert "1 of 8 videos are dropped: mine.csv gives them no part." in found.notes
 
 
+def test_csv_is_read_as_spreadsheets_and_pandas_save_it(tmp_path):
+    records = pairs(4, 1)
+    parts = ["train", "train", "train", "train", "val", "val", "test", "test"]
+    lines = [f"{i};{record.id};{part}" for i, (record, part) in enumerate(zip(records, parts, strict=True))]
+    path = tmp_path / "mine.csv"
+    path.write_bytes("\r\n".join([";id;part", *lines]).encode("utf-16"))
+    assert split(records, SplitConfig("csv", csv=path)).parts == parts
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -63,6 +63,25 @@ def test_a_run_that_cannot_be_written_whole_is_not_there(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+@pytest.mark.parametrize("of", ["predictions", "baseline"])
+def test_a_probability_that_is_no_number_names_its_clip_and_is_not_written(tmp_path, broken, of):
+    run = contents()
+    getattr(run, of).probabilities[3] = broken
+    with pytest.raises(UserError, match=rf"gives {IDS[3]} the probability {broken}, .*with a lower --learning-rate"):
+        write_run(tmp_path / "run", lambda _: run)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_probability_in_a_file_that_is_no_number_names_its_clip(tmp_path):
+    folder = write_run(tmp_path / "run", lambda _: contents())
+    text = (folder / "predictions.csv").read_text().splitlines()
+    text[4] = f"{IDS[3]},1,val,nan,0.8"
+    (folder / "predictions.csv").write_text("\n".join(text))
+    with pytest.raises(UserError, match=rf"line 5: the probability 'nan' of '{IDS[3]}' is not a number in \[0, 1\]"):
+        read_contents(folder)
+
+
 def test_predictions_that_the_split_does_not_have_are_refused(tmp_path):
     run = contents()
     split = {name: row for name, row in run.split.items() if name != IDS[3]}

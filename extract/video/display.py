@@ -1,8 +1,6 @@
 """Frames as a player shows them: whole, in the colours of a plain screen, turned, mirrored, square pixels, one size."""
 
-import functools
 import struct
-import threading
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -11,14 +9,14 @@ import av
 import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
-from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, VideoReformatter
+from av.video.reformatter import Colorspace
+
+from extract.video.wide_colours import HIGH_RANGE, TO_BT709, on_plain_screen
 
 STRANGEST_ASPECT = 4.0
 """Pixels more stretched than this are a mistake of the file, and taken for square."""
 HD_HEIGHT = 720
 """Frames of this height and more are in BT.709 unless they say otherwise, smaller ones in BT.601, as in browsers."""
-HIGH_RANGE = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
-WIDE_GAMUT = (ColorPrimaries.BT2020, ColorPrimaries.SMPTE431, ColorPrimaries.SMPTE432)
 UNSPECIFIED = 2
 """The colour space of a frame that does not say which it has."""
 
@@ -60,21 +58,12 @@ def _rgb(frame: av.VideoFrame) -> np.ndarray:
     settings: dict[str, Any] = {"format": "rgb24" if opaque else "rgba"}
     if frame.colorspace == UNSPECIFIED and frame.height >= HD_HEIGHT and not frame.format.is_rgb:
         settings["src_colorspace"] = Colorspace.ITU709
-    if frame.color_trc in HIGH_RANGE or frame.color_primaries in WIDE_GAMUT:
-        settings |= {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
-        image = _reformatter(threading.get_ident()).reformat(frame, threads=1, **settings).to_ndarray()
-    else:
-        image = frame.to_ndarray(**settings)
+    if frame.color_trc in HIGH_RANGE or frame.color_primaries in TO_BT709:
+        return on_plain_screen(frame)
+    image = frame.to_ndarray(**settings)
     if opaque:
         return image
     return (image[..., :3] * (image[..., 3:] / np.float32(255)) + np.float32(0.5)).astype(np.uint8)
-
-
-@functools.lru_cache(maxsize=4)
-def _reformatter(thread: int) -> VideoReformatter:
-    """Returns the converter of a thread for wide colours: it needs seconds for its table, once."""
-    del thread
-    return VideoReformatter()
 
 
 def _turned(image: np.ndarray, frame: av.VideoFrame) -> np.ndarray:

@@ -11,11 +11,11 @@ from PIL import Image
 
 from cache.profile import CropProfile
 from cache.schema import FrameStatus
-from extract.clips.containers import ClipError
 from extract.clips.crops import crop_frames, crop_in_pieces
-from extract.clips.decode import Frames
 from extract.clips.face_detectors import NoDetector
-from extract.clips.pictures import has_picture_name, is_picture, read_picture
+from extract.video.containers import ClipError
+from extract.video.decode import Frames
+from extract.video.pictures import has_picture_name, is_picture, read_picture
 
 SUFFIXES = ("png", "jpg", "webp")
 BLIND = CropProfile(detector="none", detector_file="")

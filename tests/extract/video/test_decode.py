@@ -9,11 +9,11 @@ import pytest
 
 from cache.profile import CropProfile
 from cache.schema import coverage_of
-from extract.clips.containers import ClipError, Limits
 from extract.clips.crops import crop_clip, crop_frames
-from extract.clips.decode import Frames, choose, play, sample_frames
-from extract.clips.display import one_size
 from extract.clips.face_detectors import NoDetector
+from extract.video.containers import ClipError, Limits
+from extract.video.decode import Frames, choose, play, sample_frames
+from extract.video.display import one_size
 from tests.clips import HARD_CLIPS, counting_images, read_number, turn_display, write_clip, write_sound
 
 GOPS = {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cache.schema import UserError
-from extract.clips.decode import Frames, Sampling, choose
+from extract.video.decode import Frames, Sampling, choose
 
 TICKS = 1_000_000
 """Ticks a second in which times are compared: whole numbers, so that no rounding decides."""

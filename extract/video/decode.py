@@ -18,9 +18,9 @@ import numpy as np
 from av.video.frame import PictureType
 
 from cache.schema import FRAMES, printable
-from extract.clips.clock import Clock, Packet, Timeline, timeline_of
-from extract.clips.containers import ClipError, Limits, naming_failures, open_video
-from extract.clips.display import pixel_aspect, upright
+from extract.video.clock import Clock, Packet, Timeline, timeline_of
+from extract.video.containers import ClipError, Limits, naming_failures, open_video
+from extract.video.display import pixel_aspect, upright
 
 Sampling = Literal["uniform", "first"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from cache.schema import printable
-from extract.clips.containers import ClipError, Limits
-from extract.clips.decode import Frames
+from extract.video.containers import ClipError, Limits
+from extract.video.decode import Frames
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 FORMATS = ("PNG", "JPEG", "WEBP")
