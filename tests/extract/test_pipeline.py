@@ -120,6 +120,7 @@ def test_a_second_backbone_reads_no_video(config, engine, monkeypatch):
 @pytest.mark.parametrize("backend", ["local", "units"])
 def test_crops_that_were_not_kept_are_made_when_asked_for_later(config, engine, monkeypatch, capsys, backend):
     """Also of some videos, while others have them, and with all features there: the backbone has nothing to do then."""
+    config = replace(config, workers=1)
     whole = load(open_store(pipeline.extract(replace(config, out=config.out / "whole"))))
     if backend == "units":
         monkeypatch.setattr(many_processes, "_run_all", lambda units, _: map(many_processes.run_unit, units))
@@ -148,7 +149,7 @@ def test_features_and_crops_that_are_missing_are_made_in_one_run(config, engine,
     data = shutil.copytree(clips, tmp_path / "few" / clips.name)
     later = data / "Celeb-real/id1_0000.mp4"
     later.rename(tmp_path / "later.mp4")
-    config = replace(config, data=data)
+    config = replace(config, data=data, workers=1)
     pipeline.extract(replace(config, keep_crops=False))
     (tmp_path / "later.mp4").rename(later)
     seen = engine.crops
@@ -159,6 +160,7 @@ def test_features_and_crops_that_are_missing_are_made_in_one_run(config, engine,
 
 
 def test_a_damaged_crops_shard_is_made_again_with_all_features_there(config, engine):
+    config = replace(config, workers=1)
     features = pipeline.extract(config)
     crops = open_store(next(features.parent.glob("crops-*")))
     before = load(crops).checksums

@@ -138,12 +138,12 @@ def test_trainings_started_at_the_same_moment_both_survive(store, tmp_path, monk
 
     def train_beside_another(configs, training_set):
         monkeypatch.setattr(fit_stage, "train_all", train_all)
-        second.append(fit(quick(store, tmp_path, epochs=1)))
+        second.append(fit(quick(store, tmp_path, epochs=1, head="mean")))
         return train_all(configs, training_set)
 
     monkeypatch.setattr(fit_stage, "train_all", train_beside_another)
-    first = fit(quick(store, tmp_path, epochs=2))
-    assert [second[0].name, first.name] == ["lstm-mobilenetv2-official", "lstm-mobilenetv2-official-2"]
+    first = fit(quick(store, tmp_path, epochs=2, head="mean"))
+    assert [second[0].name, first.name] == ["mean-mobilenetv2-official", "mean-mobilenetv2-official-2"]
     assert [len(rows_of(folder / "history.csv")) for folder in (second[0], first)] == [2, 3]
     assert {path.name for path in tmp_path.iterdir()} == {first.name, second[0].name}
 
@@ -157,7 +157,7 @@ def test_everything_in_a_run_folder_is_on_the_disk(store, tmp_path, monkeypatch)
         last[status.st_ino] = status.st_mtime_ns
 
     monkeypatch.setattr(os, "fsync", fsync)
-    folder = fit(quick(store, tmp_path / "new" / "runs", epochs=1))
+    folder = fit(quick(store, tmp_path / "new" / "runs", epochs=1, head="mean"))
     write_report(ReportConfig(folder, resamples=5))
     below = list((tmp_path / "new").rglob("*"))
     assert {"head.weights.h5", "model.keras", "model.h5", "report.html", "roc.svg", "tables.tex"} <= {
