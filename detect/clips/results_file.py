@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cache.commands import flag
-from cache.files import writing
+from cache.files import make_folder, sync, writing
 from cache.schema import UserError, printable
 from detect.detector.verdict import Verdict
 
@@ -176,8 +176,9 @@ class ResultFile:
         self.path, self.by = path, by
         self.style: Style = "csv" if path.suffix == ".csv" else "jsonl"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             self._file = path.open("a+b")
+            sync(path.parent)
         except OSError as error:
             raise UserError(f"{path} cannot be written ({error.strerror}); choose another {flag('out')}.") from None
         try:

@@ -28,11 +28,10 @@ GAMMA = 2.4
 
 def on_plain_screen(frame: av.VideoFrame) -> np.ndarray:
     """Returns the frame as uint8 RGB (H, W, 3) in BT.709."""
-    signal = frame.to_ndarray(format="rgb48le")
-    light = np.take(_light_of_signal(frame.color_trc), signal)
+    light = _light_of_signal(frame.color_trc)[np.asarray(frame.to_ndarray(format="rgb48le"), np.uint16)]
     if frame.color_trc == ColorTrc.ARIB_STD_B67:
         light *= (light @ LUMA)[..., None] ** np.float32(HLG_GAMMA) * np.float32(HLG_PEAK / WHITE)
-    primaries = ColorPrimaries.BT2020 if frame.color_trc in HIGH_RANGE else frame.color_primaries
+    primaries = ColorPrimaries.BT2020 if frame.color_trc in HIGH_RANGE else ColorPrimaries(frame.color_primaries)
     light = np.maximum(cv2.transform(light, np.array(TO_BT709[primaries], np.float32)), 0)
     if (peak := float(light.max())) > 1:
         light = _pressed(light, peak) if frame.color_trc in HIGH_RANGE else np.minimum(light, 1)

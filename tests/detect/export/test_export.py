@@ -304,6 +304,7 @@ def test_an_ensemble_is_exported_as_one_detector(run, tmp_path):
         own, exported = (open_detector(joined, engine=engine) for engine in ("keras", "onnx"))
         crops = np.random.default_rng(0).integers(0, 256, (1, FRAMES, 160, 160, 3), np.uint8)
         regions, mask = np.full((1, FRAMES, 4), [30, 30, 130, 130], np.uint8), np.ones((1, FRAMES), bool)
+        assert exported.engine
         found = features_of(crops, regions, mask, exported.engine)
         assert exported.probabilities(found, regions, mask) == pytest.approx(
             own.probabilities(crops, regions, mask), abs=TOLERANCE
