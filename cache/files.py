@@ -1,16 +1,22 @@
 """Files that are complete or absent: written under a temporary name, synced, then renamed."""
 
 import csv
+import errno
+import fcntl
 import io
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cache.progress import say
 from cache.schema import UserError
 
 TEMPORARY = ".tmp-"
 """Prefix of a file that is being written. A leftover one belongs to a process that died."""
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What file systems answer that have no locks, such as NFS and Lustre in many places."""
 
 
 @contextmanager
@@ -23,6 +29,36 @@ def writing(folder: Path) -> Iterator[None]:
             f"{folder} cannot be written ({error.strerror or error}); "
             "free some space or make it writable, and run again: finished work is kept."
         ) from None
+
+
+def require_writable(folder: Path, remedy: str) -> None:
+    """Raises a UserError that ends with `remedy` if nothing can be written into `folder`, or if it cannot be made.
+
+    For the start of work that ends there. It leaves nothing behind, not even `folder`.
+    """
+    try:
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=existing) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror or error}); {remedy}.") from None
+
+
+def lock(descriptor: int, path: Path, tell: Callable[[str], object] = say) -> bool:
+    """Locks `path`, which is open as `descriptor`, until that is closed or the process ends; returns whether it did.
+
+    Raises BlockingIOError if another process holds the lock. Where the file system has no locks, it tells that in a
+    sentence and returns False: the caller goes on, but must not take what it finds for left behind.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        tell(f"{path} is on a file system without locks ({error.strerror}): two that write there at once are not "
+             "kept apart, so start no second one.")  # fmt: skip
+        return False
+    return True
 
 
 def replace_with(path: Path, write: Callable[[Path], object]) -> Path:

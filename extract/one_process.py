@@ -6,12 +6,12 @@ of the work so far, and no more than 20 seconds of it.
 """
 
 import itertools
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from cache.keras_start import start_keras
+from cache.machine.processors import usable_processors
 from cache.schema import OK, Row, VideoRecord
 from cache.store import StoredRow, Writer, find_rows, read_indexes
 from extract.backbones.engines import Engine, make_engine
@@ -42,7 +42,7 @@ def extract_videos(
     todo = not_done(features.store, [*records, *blend_records(records, config.blends)], config.retry_failed)
     stored = rows_from_store([kept[record.key] for record, _ in videos if record.key in kept])
     files = [(record, path) for record, path in videos if record.key not in kept]
-    workers = config.workers or os.cpu_count() or 1
+    workers = config.workers or usable_processors()
     decoded = rows_from_videos(files, config.crop_profile, config.limits, workers, clock, config.detector_file)
     # Asking for the first clip starts the workers, which then decode while Keras starts.
     decoded = itertools.chain(list(itertools.islice(decoded, 1)), decoded)

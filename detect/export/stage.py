@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.cli import option, parse_flags
 from cache.commands import flag
+from cache.files import require_writable
 from cache.keras_start import start_keras
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError
@@ -61,12 +62,12 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
     """
     _check(config)
     folder = config.run or newest()
-    start_keras()
+    out = _out_folder(config, folder)
+    start_keras(("tensorflow",))
     from evaluate.results.read import read_results
     from train.runs.folder import write_folder, write_json
 
     results = read_results(folder)
-    out = _out_folder(config, folder)
     networks = build_networks(folder, config.weights)
     own = {name: as_network(network) for name, network in networks.items()}
     if config.format == "h5" and "head" in networks:
@@ -108,6 +109,7 @@ def _out_folder(config: ExportConfig, run: Path) -> Path:
     is_ours = out.is_dir() and (not any(out.iterdir()) or (out / CONTRACT).is_file())
     if not out.name or (out.exists() and not is_ours):
         raise UserError(f"{out} holds something that is not an export; choose another {flag('out')}.")
+    require_writable(out, f"choose another {flag('out')}")
     return out
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cache.commands import flag
+from cache.machine.processors import processor_limit
 from cache.schema import CROP_SIZE, FRAMES, UserError
 from extract.backbones.networks import build_backbone
 
@@ -114,11 +115,18 @@ def _openvino_run(backbone: str, weights: str, batch: int, precision: str) -> Ru
     settings = {
         "INFERENCE_PRECISION_HINT": "f32" if precision == "float32" else "bf16",
         "PERFORMANCE_HINT": "LATENCY",  # all cores on one batch, because batches come one after another
+        **openvino_threads(),
     }
     request = core.compile_model(network, "CPU", settings).create_infer_request()
     if not has_regions:
         return lambda crops, _: request.infer([crops])[0]
     return lambda crops, regions: request.infer({"crops": crops, "regions": regions})[0]
+
+
+def openvino_threads() -> dict[str, int]:
+    """Returns OpenVINO's setting for its threads, where this process may use fewer processors than there are."""
+    limit = processor_limit()
+    return {"INFERENCE_NUM_THREADS": limit} if limit else {}
 
 
 def _converted(model: "keras.Model", core: Any) -> Any:
