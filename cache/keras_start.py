@@ -59,6 +59,16 @@ def start_keras(supported: tuple[str, ...] = BACKENDS) -> None:
         keras.ops.zeros(())
 
 
+def sees_gpu() -> bool:
+    """Returns whether Keras, which must be started, computes on a GPU. With torch it cannot tell and says no."""
+    import keras
+
+    try:
+        return bool(keras.distribution.list_devices("gpu"))
+    except (RuntimeError, ValueError, AttributeError):  # JAX raises without such a platform, torch lists nothing
+        return False
+
+
 def _limit_threads() -> None:
     """Tells TensorFlow of a quota; it sees by itself which processors it may run on, and the variables are its own."""
     if limit := processor_limit():

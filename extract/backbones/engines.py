@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cache.commands import flag
+from cache.keras_start import sees_gpu
 from cache.machine.processors import processor_limit
 from cache.schema import CROP_SIZE, FRAMES, UserError
 from extract.backbones.networks import build_backbone
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 EngineName = Literal["auto", "keras", "openvino"]
 Precision = Literal["float32", "bfloat16"]
+OPENVINO_BACKENDS = ("tensorflow",)
+"""Keras' backends whose networks OpenVINO can read: those of jax have operations that it does not know."""
 CPU_BATCH, GPU_BATCH = 2 * FRAMES, 21 * FRAMES
 """Default batches, in crops."""
 
@@ -72,22 +75,16 @@ def make_engine(
     """Returns an engine for `backbone` with `weights` (see `build_backbone`).
 
     `batch` is rounded down to whole clips; 0 is the default of the machine. `auto` is OpenVINO if it is installed and
-    Keras sees no GPU, else Keras.
+    can take networks from Keras' backend, and Keras sees no GPU; else Keras.
     """
-    gpu = _sees_gpu()
-    batch = max(FRAMES, batch // FRAMES * FRAMES) if batch else GPU_BATCH if gpu else CPU_BATCH
-    if name == "openvino" or (name == "auto" and not gpu and importlib.util.find_spec("openvino")):
-        return Engine(_openvino_run(backbone, weights, batch, precision), batch, "openvino")
-    return Engine(_keras_run(backbone, weights, precision), batch, "keras")
-
-
-def _sees_gpu() -> bool:
     import keras
 
-    try:
-        return bool(keras.distribution.list_devices("gpu"))
-    except (RuntimeError, ValueError):  # JAX raises if there is no such platform
-        return False
+    converts = keras.config.backend() in OPENVINO_BACKENDS
+    gpu = sees_gpu()
+    batch = max(FRAMES, batch // FRAMES * FRAMES) if batch else GPU_BATCH if gpu else CPU_BATCH
+    if name == "openvino" or (name == "auto" and converts and not gpu and importlib.util.find_spec("openvino")):
+        return Engine(_openvino_run(backbone, weights, batch, precision), batch, "openvino")
+    return Engine(_keras_run(backbone, weights, precision), batch, "keras")
 
 
 def _keras_run(backbone: str, weights: str, precision: str) -> Run:

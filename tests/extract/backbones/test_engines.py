@@ -85,6 +85,17 @@ def test_auto_takes_openvino_on_a_cpu_where_it_is_installed(monkeypatch):
     assert make_engine("mobilenetv2", "random").batch == CPU_BATCH
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "openvino" else found(name))
     assert make_engine("mobilenetv2", "random").name == "keras"
+    monkeypatch.setattr("keras.distribution", None)  # as with torch
+    assert make_engine("mobilenetv2", "random").batch == CPU_BATCH
+    monkeypatch.undo()
+
+
+def test_auto_takes_keras_on_a_gpu_and_on_another_backend_than_tensorflow(monkeypatch):
+    monkeypatch.setattr("extract.backbones.engines._openvino_run", lambda *arguments: None)
+    monkeypatch.setattr("extract.backbones.engines._keras_run", lambda *arguments: None)
+    with monkeypatch.context() as on_jax:
+        on_jax.setattr("keras.config.backend", lambda: "jax")
+        assert make_engine("mobilenetv2", "random").name == "keras"
     monkeypatch.setattr("keras.distribution.list_devices", lambda kind: ["gpu:0"])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     assert make_engine("mobilenetv2", "random").name == "keras"
