@@ -76,6 +76,23 @@ def test_a_backend_that_cannot_be_used_is_refused_before_the_work(verb, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "stage",
+    [
+        lambda to: extract(ExtractConfig(ABSENT, to, engine="openvino")),
+        lambda to: export(ExportConfig(run=ABSENT, out=to)),
+    ],
+    ids=["features by openvino", "export"],
+)
+def test_what_takes_networks_of_tensorflow_alone_says_so_before_the_work(stage, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(
+        UserError, match=r"the Keras backend jax cannot be used here; set KERAS_BACKEND to tensorflow, or"
+    ):
+        stage(tmp_path / "out")
+
+
 # The whole of it as a user runs it, in environments that users have.
 
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from cache import keras_start
 from cache.keras_start import choose_backend, start_keras
 from cache.schema import UserError
 from tests import ROOT
@@ -56,6 +57,20 @@ def test_a_backend_that_is_running_stays(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "theano")
     choose_backend()
     assert os.environ["KERAS_BACKEND"] == "tensorflow"
+
+
+def test_tensorflow_is_told_of_a_limit_on_processors_unless_it_was_told_before(monkeypatch):
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    for name in names:
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(keras_start, "processor_limit", lambda: None)
+    start_keras()
+    assert not set(names) & set(os.environ)
+    monkeypatch.setenv(names[1], "5")
+    monkeypatch.setattr(keras_start, "processor_limit", lambda: 3)
+    start_keras()
+    assert [os.environ[name] for name in names] == ["3", "5"]
 
 
 def settings() -> list[object]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cache.schema import UserError
-from extract.backbones.engines import CPU_BATCH, EngineName, make_engine
+from extract.backbones.engines import CPU_BATCH, EngineName, make_engine, openvino_threads
 
 has_openvino = pytest.mark.skipif(not importlib.util.find_spec("openvino"), reason="OpenVINO is not installed")
 
@@ -112,3 +112,9 @@ def test_an_engine_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
     with pytest.raises(UserError, match="openvino is not installed; pip install openvino, or use --engine keras"):
         make_engine("mobilenetv2", "random", name="openvino")
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(None, {}), (3, {"INFERENCE_NUM_THREADS": 3})])
+def test_openvino_is_told_of_a_limit_on_processors(monkeypatch, limit, expected):
+    monkeypatch.setattr("extract.backbones.engines.processor_limit", lambda: limit)
+    assert openvino_threads() == expected
