@@ -19,7 +19,7 @@ from cache.store import Contents, load, open_store, verify
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one of the three commands; returns the exit status, 1 if `verify` finds damage."""
+    """Runs one of the three commands; returns the exit status, 2 if `verify` finds damage."""
     parser = Parser(prog="reelcheck cache", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
@@ -61,7 +61,7 @@ def _size(paths: list[Path]) -> int:
 
 
 def report_damage(folder: Path) -> int:
-    """Prints the damaged shards of the store in `folder`; returns 1 if there are any, else 0."""
+    """Prints the damaged shards of the store in `folder`; returns 2 if there are any, else 0."""
     store = open_store(folder)
     damage = verify(store)
     for path, reason in damage:
@@ -69,7 +69,7 @@ def report_damage(folder: Path) -> int:
     if damage:
         remedy = f"{command('features', data='...')} sets them aside and extracts their videos again"
         print(f"{len(damage)} of {len(store.shards)} shards are damaged; {remedy}.")
-        return 1
+        return 2
     print(f"{len(store.shards)} shards; every byte is as it was written.")
     return 0
 

@@ -1,17 +1,22 @@
 """Command lines made from config dataclasses, so that each default and help text is written once, beside its stage."""
 
 import argparse
+import contextlib
 import dataclasses
-import io
 import os
 import sys
+import traceback
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cache.machine.streams import OutputLost, prepare_streams
 from cache.schema import UserError
+
+BUG = 70
+"""The exit status of an error that nobody foresaw (EX_SOFTWARE of sysexits.h); 1 says that a clip is fake."""
 
 
 def option(default: Any, text: str, **kind: Any) -> Any:
@@ -93,26 +98,47 @@ def run_command(program: str, commands: Mapping[str, Command], argv: Sequence[st
 
 
 def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoReturn:
-    """Runs a command and exits: with its status, `error_status` and one line on a UserError, 130 on Ctrl-C."""
+    """Runs a command and exits with its status.
+
+    A UserError is printed as one line and gives `error_status`, Ctrl-C gives 130, a reader of the output that went away
+    141, and any other error its traceback and `BUG`.
+    """
+    prepare_streams()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # File names may hold any bytes, and a terminal may lack letters.
-    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=errors)
+    # No command opens a window, and a backend meant for one, or for a notebook, need not be installed here.
+    os.environ["MPLBACKEND"] = "agg"
+    try:
+        status = _status(main)
+    except UserError as error:
+        status = _ended(error_status, f"error: {error}")
+    except OutputLost as lost:
+        # A reader (head, less) that has closed the pipe knows.
+        broken, reason = isinstance(lost.error, BrokenPipeError), lost.error.strerror
+        text = f"error: the output cannot be written ({reason}); free its disk, or send it elsewhere."
+        status = 141 if broken else _ended(error_status, text)
+    except KeyboardInterrupt:
+        status = _ended(130, "interrupted; finished work is kept.")
+    except Exception:  # noqa: BLE001 - a bug
+        status = _ended(BUG, traceback.format_exc().rstrip())
+    sys.exit(status)
+
+
+def _status(main: Callable[[], int | None]) -> int:
     try:
         status = main() or 0
-        sys.stdout.flush()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        status = error_status
-    except KeyboardInterrupt:
-        print("interrupted; finished work is kept.", file=sys.stderr)
-        status = 130
-    except BrokenPipeError:
-        # The reader of our output (head, less) has closed it; flush nothing more into it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 141
-    sys.exit(status)
+    except SystemExit as ended:  # argparse's --help
+        status = int(ended.code or 0)
+    sys.stdout.flush()
+    return status
+
+
+def _ended(status: int, text: str) -> int:
+    """Returns `status` after printing `text`, and what stdout still holds, as far as they can be written."""
+    for stream, line in ((sys.stdout, ""), (sys.stderr, f"{text}\n")):
+        with contextlib.suppress(OutputLost):
+            stream.write(line)
+            stream.flush()
+    return status
 
 
 def _as_typed(value: Any) -> str:

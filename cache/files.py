@@ -6,18 +6,21 @@ What has its final name is on the disk, and so is the name, when the call return
 import contextlib
 import csv
 import errno
+import fcntl
 import io
 import json
 import os
 import platform
 import re
 import shutil
+import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cache.progress import say
 from cache.schema import UserError
 
 TEMPORARY = ".tmp-"
@@ -26,6 +29,8 @@ ABANDONED = 86_400.0
 """Seconds after which what another machine was writing counts as left behind: its processes cannot be asked."""
 _OWNER = re.compile(re.escape(TEMPORARY) + r"(\d{1,9})(?:@([0-9a-f]{8}))?-")
 _HERE = f"{zlib.crc32(platform.node().encode()):08x}"
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What file systems answer that have no locks, such as NFS and Lustre in many places."""
 
 
 @contextmanager
@@ -38,6 +43,36 @@ def writing(folder: Path) -> Iterator[None]:
             f"{folder} cannot be written ({error.strerror or error}); "
             "free some space or make it writable, and run again: finished work is kept."
         ) from None
+
+
+def require_writable(folder: Path, remedy: str) -> None:
+    """Raises a UserError that ends with `remedy` if nothing can be written into `folder`, or if it cannot be made.
+
+    For the start of work that ends there. It leaves nothing behind, not even `folder`.
+    """
+    try:
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=existing) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror or error}); {remedy}.") from None
+
+
+def lock(descriptor: int, path: Path, tell: Callable[[str], object] = say) -> bool:
+    """Locks `path`, which is open as `descriptor`, until that is closed or the process ends; returns whether it did.
+
+    Raises BlockingIOError if another process holds the lock. Where the file system has no locks, it tells that in a
+    sentence and returns False: the caller goes on, but must not take what it finds for left behind.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        tell(f"{path} is on a file system without locks ({error.strerror}): two that write there at once are not "
+             "kept apart, so start no second one.")  # fmt: skip
+        return False
+    return True
 
 
 def replace_with(path: Path, write: Callable[[Path], object]) -> Path:

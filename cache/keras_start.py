@@ -1,18 +1,82 @@
-"""Starting Keras, and keeping off the terminal what its C code prints."""
+"""Starting Keras, the same on every machine, and keeping off the terminal what its C code prints."""
 
 import contextlib
+import importlib.util
+import logging
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 
+from cache.machine.processors import processor_limit
+from cache.schema import UserError
 
-def start_keras() -> None:
-    """Imports Keras and starts its backend without showing its remarks about the processor."""
+BACKENDS = ("tensorflow", "jax", "torch")
+"""What Keras may compute with; the first is the default. Its others, numpy and openvino, cannot train."""
+VARIABLE = "KERAS_BACKEND"
+"""The environment variable that names the backend, for Keras too."""
+
+
+def choose_backend(supported: tuple[str, ...] = BACKENDS) -> None:
+    """Settles what Keras will compute with, in this process and those that it starts, without importing it.
+
+    That is what KERAS_BACKEND names, else tensorflow. keras.json does not count: Keras itself writes that file at its
+    first start, so that a backend in it is nobody's choice, and files of Keras 2 name backends that are gone. A
+    UserError says why the backend cannot be used; a stage asks before it does any work.
+    """
+    loaded = sys.modules.get("keras")
+    name = loaded.config.backend() if loaded else os.environ.get(VARIABLE) or BACKENDS[0]
+    if name not in supported:
+        those = supported[0] if len(supported) == 1 else f"{', '.join(supported[:-1])} or {supported[-1]}"
+        raise UserError(f"the Keras backend {name} cannot be used here; set {VARIABLE} to {those}, or unset it.")
+    if not loaded and importlib.util.find_spec(name) is None:
+        raise UserError(f"the Keras backend {name} is not installed; pip install {name}, or unset {VARIABLE}.")
+    os.environ[VARIABLE] = name
+
+
+def start_keras(supported: tuple[str, ...] = BACKENDS) -> None:
+    """Imports Keras and starts its backend, one of `supported`, without showing its remarks about the processor.
+
+    Whatever keras.json and the environment say, networks compute as they did where they were trained: in float32, with
+    channels last. A UserError says why Keras cannot be started.
+    """
+    choose_backend(supported)
+    _limit_threads()
     with quiet_stderr():
-        import keras
-
+        try:
+            import keras
+        except (ImportError, ValueError, AttributeError, OSError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise UserError(
+                f"Keras cannot start with {os.environ[VARIABLE]} ({reason}); mend the installation, or its keras.json."
+            ) from None
+        keras.config.set_floatx("float32")
+        keras.config.set_epsilon(1e-7)
+        keras.config.set_image_data_format("channels_last")
+        keras.config.set_dtype_policy("float32")
+        # The environment may cap the epochs of every training, for debugging.
+        keras.config.set_max_epochs(None)
+        keras.config.set_max_steps_per_epoch(None)
         keras.ops.zeros(())
+    # It counts how often it had to compile anew, which is right where several networks are used.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def sees_gpu() -> bool:
+    """Returns whether Keras, which must be started, computes on a GPU. With torch it cannot tell and says no."""
+    import keras
+
+    try:
+        return bool(keras.distribution.list_devices("gpu"))
+    except (RuntimeError, ValueError, AttributeError):  # JAX raises without such a platform, torch lists nothing
+        return False
+
+
+def _limit_threads() -> None:
+    """Tells TensorFlow of a quota; it sees by itself which processors it may run on, and the variables are its own."""
+    if limit := processor_limit():
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(limit))
+        os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(limit))
 
 
 @contextlib.contextmanager

@@ -2,12 +2,12 @@
 
 Invariants. A file with a final name is complete (cache.files). A row belongs to a video while id, size and mtime match
 the manifest. So the order of shards means nothing, resuming is a set difference, and a changed video simply has no row.
-One process writes at a time; it holds a lock on the folder, which the system releases when the process ends. Bad input
-is never deleted: a damaged shard is renamed to `*.damaged`, and its videos count as not extracted.
+One process writes at a time; it holds a lock on the folder, which the system releases when the process ends. Where a
+file system has no locks, two writers would do the same videos twice and harm nothing: shards are never changed. Bad
+input is never deleted: a damaged shard is renamed to `*.damaged`, and its videos count as not extracted.
 """
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from cache.commands import command, flag
-from cache.files import make_folder, remove_temporaries, sync, write_text, writing
+from cache.files import lock, make_folder, remove_temporaries, sync, write_text, writing
 from cache.manifest import read_manifest
 from cache.profile import FeatureProfile, Profile, canonical_json, differences, fingerprint, parse_profile
 from cache.schema import OK, Row, UserError, VideoRecord, mask_of
@@ -152,11 +152,12 @@ def open_writer(store: Store) -> Iterator[Writer]:
     descriptor = os.open(store.folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked = lock(descriptor, store.folder)
         except BlockingIOError:
             raise UserError(f"{store.folder} is being written by another process; wait until that has ended.") from None
         with writing(store.folder):
-            remove_temporaries(store.folder)
+            if locked:  # else they may be those of another writer
+                remove_temporaries(store.folder)
             set_aside = [_set_aside(path) for path, _ in verify(store)]
         yield Writer(store, set_aside)
     finally:

@@ -10,8 +10,8 @@ import numpy as np
 
 from cache.cli import option
 from cache.commands import flag
-from cache.files import make_folder, write_text
-from cache.keras_start import start_keras
+from cache.files import make_folder, require_writable, write_text
+from cache.keras_start import choose_backend, start_keras
 from cache.manifest import read_manifest
 from cache.schema import TEST, TRAIN, UserError
 from cache.store import Contents, load, open_store, require_profile
@@ -80,6 +80,8 @@ def protocols(config: ProtocolsConfig) -> Path:
     Raises a UserError if nothing can be trained, or if another data set was extracted with another profile.
     """
     require_resamples(config.resamples, config.seed)
+    choose_backend()
+    require_writable(config.out, f"choose another {flag('out')}")
     features = config.features or newest_features(Path("data"))
     for split in SPLITS:
         check(_fit_config(config, features, split))

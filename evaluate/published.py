@@ -17,7 +17,9 @@ import cv2
 import numpy as np
 
 from cache.cli import option, required
-from cache.keras_start import start_keras
+from cache.commands import flag
+from cache.files import require_writable
+from cache.keras_start import choose_backend, start_keras
 from cache.manifest import read_manifest
 from cache.profile import CropProfile, FeatureProfile, fingerprint
 from cache.schema import CROP_SIZE, FRAMES, TEST, TRAIN, VAL, VideoRecord
@@ -60,6 +62,8 @@ def published(config: PublishedConfig) -> Path:
 
     Raises a UserError that says what cannot be read or trained on.
     """
+    choose_backend()
+    require_writable(config.out, f"choose another {flag('out')}")
     folders: list[Path] = []
     for backbone, weights in zip(config.backbones, config.weights, strict=True):
         features = extract(

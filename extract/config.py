@@ -50,7 +50,8 @@ class ExtractConfig:
     engine: EngineName = option("auto", "what runs the backbone; auto: OpenVINO if installed and there is no GPU")
     batch: int = option(0, "crops in a batch of the backbone; 0: chosen for the engine")
     workers: int = option(
-        0, "processes that decode and find faces; 0: one per core, or one per unit of videos on a cluster"
+        0,
+        "processes that decode and find faces; 0: one per usable core, or one per unit of videos on a cluster",
     )
     backend: BackendName = option("local", "where the work runs: in this process, or by joblib over units of videos")
     address: str = option("", "address of a running Ray or Dask cluster; empty: start one here")

@@ -8,7 +8,6 @@ that hands out the work holds the store's lock.
 import contextlib
 import logging
 import multiprocessing
-import os
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from pathlib import Path
 import joblib
 
 from cache.commands import flag
+from cache.machine.processors import usable_processors
 from cache.progress import say
 from cache.schema import UserError, VideoRecord
 from cache.store import Store, Writer, open_store
@@ -173,7 +173,10 @@ def _ray(address: str) -> Iterator[None]:
     from ray.util.joblib import register_ray
 
     code = {"env_vars": {"PYTHONPATH": str(Path(__file__).parents[1])}}
-    ray.init(address or "local", runtime_env=code, log_to_driver=False, logging_level=logging.ERROR)
+    processors = None if address else usable_processors()
+    ray.init(
+        address or "local", num_cpus=processors, runtime_env=code, log_to_driver=False, logging_level=logging.ERROR
+    )
     register_ray()
     try:
         yield
@@ -188,6 +191,6 @@ def _dask(address: str) -> Iterator[None]:
 
     # By default, Dask's workers are daemons, which may not start our decoding processes.
     with dask.config.set({"distributed.worker.daemon": False}):
-        here = {"n_workers": os.cpu_count(), "threads_per_worker": 1, "dashboard_address": None}
+        here = {"n_workers": usable_processors(), "threads_per_worker": 1, "dashboard_address": None}
         with contextlib.nullcontext(address) if address else LocalCluster(**here) as cluster, Client(cluster):
             yield

@@ -6,12 +6,12 @@ of the work so far, and no more than 20 seconds of it.
 """
 
 import itertools
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from cache.keras_start import start_keras
+from cache.machine.processors import usable_processors
 from cache.schema import OK, Row, VideoRecord
 from cache.store import StoredRow, Writer, find_rows, read_indexes
 from extract.backbones.engines import Engine, make_engine
@@ -60,7 +60,7 @@ def extract_videos(
 
 
 def _decoded(videos: Sequence[tuple[VideoRecord, Path]], config: ExtractConfig, clock: Clock) -> Iterator[Row]:
-    workers = config.workers or os.cpu_count() or 1
+    workers = config.workers or usable_processors()
     return rows_from_videos(videos, config.crop_profile, config.limits, workers, clock, config.detector_file)
 
 

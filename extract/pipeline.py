@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from cache.files import write_text, writing
+from cache.commands import flag
+from cache.files import require_writable, write_text, writing
+from cache.keras_start import BACKENDS, choose_backend
 from cache.manifest import write_manifest
 from cache.progress import progress_bar, say
 from cache.schema import CROP_SIZE, FRAMES, OK, UserError, VideoRecord
@@ -21,6 +23,7 @@ from cache.store import (
     read_indexes,
     store_folder,
 )
+from extract.backbones.engines import OPENVINO_BACKENDS
 from extract.blend_sheet import write_blend_sheet
 from extract.blended_rows import blend_records
 from extract.config import ExtractConfig
@@ -38,6 +41,9 @@ CROP_BYTES = FRAMES * CROP_SIZE * CROP_SIZE * 3
 def extract(config: ExtractConfig) -> Path:
     """Extracts every video of the data set that is not in its store yet; returns the store's folder."""
     config.check()
+    choose_backend(OPENVINO_BACKENDS if config.engine == "openvino" else BACKENDS)
+    if config.show:
+        require_writable(config.show.parent, f"choose another {flag('show')}")
     start = time.perf_counter()
     data = read_dataset(config.data, config.layout, config.compression)
     root = config.out / data.name

@@ -89,8 +89,12 @@ VERBS = {
 
 def main() -> NoReturn:
     """Runs the verb that the command line names, and exits with its status."""
-    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    run(lambda: dispatch(sys.argv[1:]), error_status=VERBS[name].error_status if name in VERBS else USAGE)
+    run(lambda: dispatch(sys.argv[1:]), error_status=error_status(sys.argv[1] if len(sys.argv) > 1 else ""))
+
+
+def error_status(verb: str) -> int:
+    """Returns the exit status of `verb` where it ends with a UserError; that of a verb there is not is `USAGE`."""
+    return VERBS[verb].error_status if verb in VERBS else USAGE
 
 
 def dispatch(words: Sequence[str]) -> int | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cache.cli import option, parse_flags
+from cache.keras_start import choose_backend
 from cache.schema import UserError
 
 CLIPS = ("Celeb-real/id0_0000.mp4", "Celeb-synthesis/id0_id1_0000.mp4")
@@ -34,6 +35,7 @@ def demo(config: DemoConfig) -> Path:
     from extract.pipeline import extract
     from train.fit import FitConfig, fit
 
+    choose_backend()
     for folder in ("data", "runs"):
         shutil.rmtree(config.out / folder, ignore_errors=True)
     print("== drawing the data set")

@@ -15,7 +15,7 @@ from pathlib import Path
 from cache.cli import run
 from cache.commands import POSITIONAL, UNDER_MAKE
 from cache.schema import UserError
-from reelcheck.cli import dispatch, require_verb
+from reelcheck.cli import dispatch, error_status
 
 OWN = ("ARGS", "PYTHON", "VENV")
 """Variables of the Makefile itself; ARGS are further words."""
@@ -37,7 +37,7 @@ def main() -> None:
     os.environ[UNDER_MAKE] = "1"
     verb = sys.argv[1]
     run(lambda: _status(verb, dispatch(words(verb, variables(os.environ.get("MAKEFLAGS", ""))))),
-        error_status=require_verb(verb).error_status)  # fmt: skip
+        error_status=error_status(verb))  # fmt: skip
 
 
 def _status(verb: str, status: int | None) -> int | None:

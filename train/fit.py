@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cache.cli import option
-from cache.keras_start import start_keras
+from cache.commands import flag
+from cache.files import require_writable
+from cache.keras_start import choose_backend, start_keras
 from cache.progress import say
 from cache.schema import UserError
 from train.data.split import SplitConfig, SplitKind
@@ -83,6 +85,8 @@ def fit(config: FitConfig) -> Path:
     Raises a UserError if the features or the settings cannot be trained on.
     """
     check(config)
+    choose_backend()
+    require_writable(config.runs, f"choose another {flag('runs')}")
     training_set = gather(config.features, config.split_config)
     name = free_name(config.runs, config.name, f"{config.head}-{training_set.profile.backbone}-{config.split}")
     seeds = [

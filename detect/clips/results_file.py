@@ -2,17 +2,17 @@
 
 import contextlib
 import csv
-import fcntl
 import io
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from cache.commands import flag
-from cache.files import make_folder, sync, writing
+from cache.files import lock, make_folder, sync, writing
 from cache.schema import UserError, printable
 from detect.detector.verdict import Verdict
 
@@ -164,6 +164,11 @@ def require_suffix(path: Path) -> None:
         raise UserError(f"{flag('out', path)} is neither .csv nor .jsonl; give a name that ends in one of them.")
 
 
+def _to_stderr(text: str) -> None:
+    """Prints `text` beside the verdicts, which go to stdout."""
+    print(text, file=sys.stderr)
+
+
 class ResultFile:
     """A file of verdicts that grows clip by clip; the next call continues it, so that each clip is in it once.
 
@@ -182,7 +187,7 @@ class ResultFile:
         except OSError as error:
             raise UserError(f"{path} cannot be written ({error.strerror}); choose another {flag('out')}.") from None
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the file is closed, or this process ends
+            lock(self._file.fileno(), path, tell=_to_stderr)
             self.verdicts = self._read()
         except BlockingIOError:
             self.close()

@@ -1,20 +1,19 @@
 """Runs exported networks by ONNX Runtime, LiteRT or OpenVINO. Nothing that is imported here loads TensorFlow."""
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cache.commands import command
 from cache.keras_start import quiet_stderr
+from cache.machine.processors import processor_limit, usable_processors
 from cache.profile import fingerprint, uses_regions
 from cache.schema import FRAMES, UserError
 from detect.detector.contract import PORTABLE, read_contract
 from detect.detector.networks import CropScorer, FeatureScorer, Network
 from detect.detector.verdict import Detector
-from extract.backbones.engines import Engine, Run
+from extract.backbones.engines import Engine, Run, openvino_threads
 
 
 def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
@@ -66,6 +65,7 @@ def _onnx(path: Path) -> Network:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = processor_limit() or 0  # 0: what it finds best
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -78,7 +78,7 @@ def _litert(path: Path) -> Network:
     from ai_edge_litert.interpreter import Interpreter
 
     with quiet_stderr():  # it prints there that all is well
-        interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+        interpreter = Interpreter(str(path), num_threads=usable_processors())
         interpreter.allocate_tensors()
         network = interpreter.get_signature_runner()
 
@@ -95,7 +95,7 @@ def _openvino(path: Path) -> Network:
     import openvino
 
     core = openvino.Core()
-    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", **openvino_threads()}
     request = core.compile_model(core.read_model(path), "CPU", settings).create_infer_request()
 
     def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cache.cli import option, parse_flags
 from cache.commands import flag
-from cache.files import write_folder, write_json
+from cache.files import require_writable, write_folder, write_json
 from cache.keras_start import start_keras
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError
@@ -73,7 +73,8 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
     """
     _check(config)
     folder = config.run or newest()
-    start_keras()
+    out = _out_folder(config, folder)
+    start_keras(("tensorflow",))
     from evaluate.results.read import read_results
 
     results = read_results(folder)
@@ -82,7 +83,6 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
         raise UserError(
             f"{folder} is stacked on logits, for which .h5 has no layer; take {flag('format', 'keras')}, or another."
         )
-    out = _out_folder(config, folder)
     networks = build_networks(folder, config.weights)
     require_finite_weights(folder, networks)
     own = {name: as_network(network) for name, network in networks.items()}
@@ -129,6 +129,7 @@ def _out_folder(config: ExportConfig, run: Path) -> Path:
     is_ours = out.is_dir() and (not any(out.iterdir()) or (out / CONTRACT).is_file())
     if not out.name or (out.exists() and not is_ours):
         raise UserError(f"{out} holds something that is not an export; choose another {flag('out')}.")
+    require_writable(out, f"choose another {flag('out')}")
     return out
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from cache.cli import option, required
 from cache.commands import flag
-from cache.files import make_folder, write_text
+from cache.files import make_folder, require_writable, write_text
 from cache.schema import UserError
 from cache.store import MANIFEST
 from evaluate.compare.comparison_page import comparison_page, comparison_tables
@@ -28,6 +28,7 @@ from train.fit import FitConfig, fit
 from train.heads.architectures import HeadConfig
 
 MOST_CURVES = 4
+COMPARISONS = Path("comparisons")
 PAGE, NUMBERS = "compare.html", "comparison.json"
 
 
@@ -54,9 +55,10 @@ def compare(config: CompareConfig) -> Path:
     Raises a UserError that says why the runs cannot be compared.
     """
     require_resamples(config.resamples, config.seed)
+    require_writable(config.out or COMPARISONS, f"choose another {flag('out')}")
     folders = [_trained(folder, config) for folder in config.runs]
     comparison = compare_results(list(map(read_results, folders)), config.chosen, config.resamples, config.seed)
-    folder = config.out or Path("comparisons") / _name([model.name for model in comparison.models])
+    folder = config.out or COMPARISONS / _name([model.name for model in comparison.models])
     try:
         make_folder(folder / "figures")
         numbers = as_json(comparison) | {

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from cache.cli import option
 from cache.commands import flag
-from cache.files import make_folder, replace_with, write_text
+from cache.files import make_folder, replace_with, require_writable, write_text
 from cache.schema import TEST, UserError, printable
 from evaluate.page.figures import (
     Scores,
@@ -57,8 +57,10 @@ def write_report(config: ReportConfig) -> Path:
     Raises a UserError that says what the run folder lacks, or which line of a file is wrong.
     """
     require_resamples(config.resamples, config.seed)
-    evaluation = evaluate_results(read_results(config.run or latest(Path("runs"))), config.resamples, config.seed)
-    folder = evaluation.results.folder / "report"
+    run = config.run or latest(Path("runs"))
+    results, folder = read_results(run), run / "report"
+    require_writable(folder, "make it writable, or report on a copy of the run")
+    evaluation = evaluate_results(results, config.resamples, config.seed)
     try:
         make_folder(folder / "figures")
         texts = {"summary": list(summary(evaluation)), "notes": list(notes(evaluation))}

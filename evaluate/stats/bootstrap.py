@@ -7,12 +7,12 @@ JRSS B 69(3), 2007). A resample that leaves a measure undefined (it drew one cla
 measure's interval; if more than `MOST_UNDEFINED` of them do so, there is no interval.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+import joblib
 import numpy as np
 
 CONFIDENCE = 0.95
@@ -61,15 +61,16 @@ def in_stacks(
 ) -> dict[Name, np.ndarray]:
     """Returns values float64 (`resamples`,) by name; `draw` makes as many of them as it is asked for.
 
-    They are drawn in stacks, on one thread per core. A stack is small enough for arrays of `clips` numbers per value
-    to stay in the processor's cache. Each stack has its own generator, so the values depend on `seed` alone.
+    They are drawn in stacks, on one thread for each processor that this process may use. A stack is small enough for
+    arrays of `clips` numbers per value to stay in the processor's cache. Each stack has its own generator, so the
+    values depend on `seed` alone.
     """
     size = max(1, _CELLS // clips)
 
     def draw_stack(start: int) -> Mapping[Name, np.ndarray]:
         return draw(np.random.default_rng((seed, start)), min(size, resamples - start))
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(joblib.cpu_count()) as threads:
         stacks = list(threads.map(draw_stack, range(0, resamples, size)))
     return {name: np.concatenate([values[name] for values in stacks]) for name in (stacks[0] if stacks else ())}
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cache.commands import flag
+from cache.keras_start import sees_gpu
+from cache.machine.processors import processor_limit
 from cache.schema import CROP_SIZE, FRAMES, UserError
 from extract.backbones.networks import build_backbone
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 EngineName = Literal["auto", "keras", "openvino"]
 Precision = Literal["float32", "bfloat16"]
+OPENVINO_BACKENDS = ("tensorflow",)
+"""Keras' backends whose networks OpenVINO can read: those of jax have operations that it does not know."""
 CPU_BATCH, GPU_BATCH = 2 * FRAMES, 21 * FRAMES
 """Default batches, in crops."""
 
@@ -71,22 +75,16 @@ def make_engine(
     """Returns an engine for `backbone` with `weights` (see `build_backbone`).
 
     `batch` is rounded down to whole clips; 0 is the default of the machine. `auto` is OpenVINO if it is installed and
-    Keras sees no GPU, else Keras.
+    can take networks from Keras' backend, and Keras sees no GPU; else Keras.
     """
-    gpu = _sees_gpu()
-    batch = max(FRAMES, batch // FRAMES * FRAMES) if batch else GPU_BATCH if gpu else CPU_BATCH
-    if name == "openvino" or (name == "auto" and not gpu and importlib.util.find_spec("openvino")):
-        return Engine(_openvino_run(backbone, weights, batch, precision), batch, "openvino")
-    return Engine(_keras_run(backbone, weights, precision), batch, "keras")
-
-
-def _sees_gpu() -> bool:
     import keras
 
-    try:
-        return bool(keras.distribution.list_devices("gpu"))
-    except (RuntimeError, ValueError):  # JAX raises if there is no such platform
-        return False
+    converts = keras.config.backend() in OPENVINO_BACKENDS
+    gpu = sees_gpu()
+    batch = max(FRAMES, batch // FRAMES * FRAMES) if batch else GPU_BATCH if gpu else CPU_BATCH
+    if name == "openvino" or (name == "auto" and converts and not gpu and importlib.util.find_spec("openvino")):
+        return Engine(_openvino_run(backbone, weights, batch, precision), batch, "openvino")
+    return Engine(_keras_run(backbone, weights, precision), batch, "keras")
 
 
 def _keras_run(backbone: str, weights: str, precision: str) -> Run:
@@ -114,11 +112,18 @@ def _openvino_run(backbone: str, weights: str, batch: int, precision: str) -> Ru
     settings = {
         "INFERENCE_PRECISION_HINT": "f32" if precision == "float32" else "bf16",
         "PERFORMANCE_HINT": "LATENCY",  # all cores on one batch, because batches come one after another
+        **openvino_threads(),
     }
     request = core.compile_model(network, "CPU", settings).create_infer_request()
     if not has_regions:
         return lambda crops, _: request.infer([crops])[0]
     return lambda crops, regions: request.infer({"crops": crops, "regions": regions})[0]
+
+
+def openvino_threads() -> dict[str, int]:
+    """Returns OpenVINO's setting for its threads, where this process may use fewer processors than there are."""
+    limit = processor_limit()
+    return {"INFERENCE_NUM_THREADS": limit} if limit else {}
 
 
 def _converted(model: "keras.Model", core: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ def test_verify_finds_one_changed_byte(store, capsys):
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
-    assert main(["verify", str(store.folder)]) == 1
+    assert main(["verify", str(store.folder)]) == 2
     said = capsys.readouterr().out
     assert f"damaged: {shard}" in said
     assert "1 of 1 shards are damaged; reelcheck features --data ... sets them aside" in said
@@ -129,9 +130,83 @@ def test_how_commands_end(capsys, error, status, said):
     assert capsys.readouterr().err.startswith(said)
 
 
-def test_a_bug_keeps_its_traceback():
-    with pytest.raises(ZeroDivisionError):
-        run(lambda: 1 // 0)
+def test_a_bug_has_its_traceback_and_a_status_of_its_own(capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(lambda: 1 // 0, error_status=64)
+    assert ended.value.code == 70
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback (most recent call last):")
+    assert said.endswith("ZeroDivisionError: integer division or modulo by zero\n")
+
+
+def test_an_error_of_the_system_is_no_fault_of_the_output(capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(lambda: len(Path("/absent/file").read_bytes()))
+    assert ended.value.code == 70
+    assert "FileNotFoundError" in capsys.readouterr().err
+
+
+def shell(program: str, redirected: str, unbuffered: str = "") -> subprocess.CompletedProcess[bytes]:
+    """The result of `program` as the function of a command, its streams `redirected` as a shell writes it."""
+    command = f"import sys\nfrom cache.cli import run\ndef f():\n exec({program!r})\n return 3\nrun(f)"
+    words = ["sh", "-c", f'"$0" -c "$1" {redirected}', sys.executable, command]
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    return subprocess.run(words, check=False, cwd=ROOT, env=environment, capture_output=True)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_command_works_with_its_streams_closed(closed, tmp_path):
+    file = tmp_path / "file"
+    done = shell(
+        f"import os; file = open({str(file)!r}, 'w'); print('out', list(sys.stdin)); print('err', file=sys.stderr)\n"
+        "os.system('echo C code')\nfile.write('content')",
+        f"{closed} {'' if '<' in closed else '</dev/null'}",
+    )
+    assert done.returncode == 3
+    assert file.read_text() == "content"
+    expected = [b"out []", b"C code"]
+    assert sorted(done.stdout.splitlines()) == ([] if " >" in f" {closed}" else sorted(expected))
+    assert done.stderr == (b"" if "2>" in closed else b"err\n")
+
+
+@pytest.mark.parametrize("program", ["print('x')", "print('x' * 99999)", "print('x', flush=True)"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_under_the_output_is_one_sentence(program, unbuffered):
+    done = shell(program, ">/dev/full", unbuffered)
+    assert done.returncode == 2
+    assert done.stderr == (
+        b"error: the output cannot be written (No space left on device); free its disk, or send it elsewhere.\n"
+    )
+
+
+def test_help_and_errors_on_a_full_disk_have_their_status():
+    help_text = "import cache.__main__ as m; m.main(['--help'])"
+    assert shell(help_text, ">/dev/full").returncode == 2
+    wrong = "print('x'); import cache.schema as s; raise s.UserError('x is wrong.')"
+    done = shell(wrong, ">/dev/full")
+    assert (done.returncode, done.stderr) == (2, b"error: x is wrong.\n")
+    assert shell(wrong, "2>/dev/full").returncode == 2
+    assert shell("1 // 0", "2>/dev/full").returncode == 70
+
+
+@pytest.mark.parametrize("package", ["cache", "extract", "train", "evaluate", "detect", "reelcheck"])
+def test_each_package_ends_a_bug_with_the_status_of_bugs(package, tmp_path):
+    """A module of the standard library that the packages need while they run, not to start, is broken."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import argparse\ndef broken(*args): raise RuntimeError('a bug')\nargparse.ArgumentParser.parse_args = broken\n"
+    )
+    words = {
+        "cache": ["info", "x"],
+        "train": ["fit", "--x"],
+        "evaluate": ["report", "--x"],
+        "reelcheck": ["detect", "x"],
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", package, *words.get(package, ["x"])],
+        check=False, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 70, done.stderr
+    assert done.stderr.startswith("Traceback")
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly(store):

@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import errno
+import fcntl
 import os
 import random
 from pathlib import Path
@@ -234,6 +236,22 @@ def test_a_failed_write_leaves_nothing_and_a_dead_writers_leftovers_go(store):
     (store.folder / f"{TEMPORARY}99-shard-x.h5").write_bytes(b"half")
     with open_writer(store):
         assert sorted(store.folder.iterdir()) == before
+
+
+def test_without_locks_a_store_is_written_and_another_writers_files_stay(store, monkeypatch, capsys):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    unfinished = store.folder / f"{TEMPORARY}99-shard-x.h5"
+    unfinished.write_bytes(b"half")
+    with open_writer(store) as writer:
+        assert f"{store.folder} is on a file system without locks" in capsys.readouterr().out
+        before = store.shards
+        writer.append([row(read_manifest(store.manifest)[0], 0)])
+    assert set(store.shards) >= set(before)
+    assert unfinished.exists()
+    assert len(load(store).records) == 4
 
 
 def test_a_shard_of_another_profile_is_refused(store, tmp_path):

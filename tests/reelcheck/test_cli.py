@@ -10,7 +10,7 @@ import pytest
 
 from cache.schema import UserError
 from reelcheck.cli import VERBS, dispatch, require_verb
-from reelcheck.under_make import variables, words
+from reelcheck.under_make import _status, variables, words
 from tests import ROOT
 
 
@@ -120,3 +120,20 @@ def test_what_a_verb_needs_is_named():
 def test_make_ends_with_the_status_of_the_program():
     assert make("train", "HAED=gru").returncode == 2
     assert "--haed" in make("train", "HAED=gru").stderr
+
+
+def test_a_bug_has_its_own_status_under_make(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import argparse\ndef broken(*args): raise RuntimeError('a bug')\nargparse.ArgumentParser.parse_args = broken\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for verb in (["detect", "VIDEO=x.mp4"], ["train"]):
+        ended = make(*verb)
+        assert "RuntimeError: a bug" in ended.stderr
+        assert f"{verb[0]}] Error 70" in ended.stderr
+
+
+def test_make_takes_no_verdict_for_an_error():
+    assert _status("detect", 1) == 0
+    assert [_status("detect", status) for status in (0, 2, 64, 70)] == [0, 2, 64, 70]
+    assert _status("eval", 1) == 1

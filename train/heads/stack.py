@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from cache.keras_start import sees_gpu
 from train.data.inputs import Inputs
 from train.heads.architectures import BRANCH, HeadConfig, build_head, is_fixed
 from train.heads.stacked_layers import forward
@@ -29,7 +30,7 @@ class Stack:
         self._adam = _StackedAdam(slots)
         self._losses = _Losses(slots)
         # On a CPU, XLA takes longer to compile than most sweeps take to run.
-        compiled: Any = "auto" if keras.backend.backend() != "tensorflow" or _sees_gpu() else False
+        compiled: Any = "auto" if keras.backend.backend() != "tensorflow" or sees_gpu() else False
         self._network.compile(self._adam, metrics=[], jit_compile=compiled)
         self._network.losses_by_slot = self._losses
         self._adam.build(self._network.trainable_variables)
@@ -83,7 +84,7 @@ class _Network(keras.Model):
         self.stacked = {}
         for weight in plain.weights:
             if not is_fixed(weight.path):
-                options = {"name": weight.path.replace("/", "."), "trainable": weight.trainable}
+                options = {"name": weight.path.replace("/", "-"), "trainable": weight.trainable}
                 self.stacked[weight.path] = self.add_weight((slots, *weight.shape), "zeros", **options)
         resident_values = {
             "frames": inputs.frames,
@@ -112,7 +113,7 @@ class _Network(keras.Model):
         """Returns the sum over heads of the mean weighted binary cross-entropy; `y` holds the weights (K, B)."""
         del sample_weight, training
         labels = ops.take(self.resident_labels, x["rows"], axis=0)  # pyright: ignore[reportOptionalSubscript]
-        losses = ops.mean(y * (ops.softplus(y_pred) - labels * y_pred), axis=1)
+        losses = ops.mean(ops.convert_to_tensor(y) * (ops.softplus(y_pred) - labels * y_pred), axis=1)
         self.losses_by_slot.update_state(losses)
         return ops.sum(losses)
 
@@ -221,7 +222,3 @@ def _set(variable: Any, slot: int, value: Any) -> None:
     values = np.array(ops.convert_to_numpy(variable))
     values[slot] = value
     variable.assign(values)
-
-
-def _sees_gpu() -> bool:
-    return bool(keras.distribution.list_devices("gpu"))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cache.commands import flag
-from cache.files import make_folder
-from cache.keras_start import start_keras
+from cache.files import make_folder, require_writable
+from cache.keras_start import choose_backend, start_keras
 from cache.progress import say
 from cache.schema import UserError
 from train.data.training_set import TrainingSet, gather
@@ -36,6 +36,9 @@ def sweep(config: SweepConfig) -> Path:
     from train.sweep.study import alone, as_values, importances, open_study, results
 
     require_sensible(config)
+    choose_backend()
+    require_writable(config.folder, f"choose another {flag('sweeps')}")
+    require_writable(config.runs, f"choose another {flag('runs')}")
     training_set = _training_set(config)
     _require_validation(training_set)
     make_folder(config.folder)

@@ -5,7 +5,6 @@ Akiba et al., "Optuna: A Next-generation Hyperparameter Optimization Framework",
 
 import contextlib
 import dataclasses
-import fcntl
 import itertools
 import json
 import os
@@ -20,6 +19,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cache.commands import flag
+from cache.files import lock
 from cache.schema import UserError
 
 SamplerName = Literal["tpe", "random", "grid"]
@@ -123,7 +123,7 @@ def alone(folder: Path) -> Iterator[None]:
     """Locks the sweep's folder, so unfinished trials belong to no live process; raises a UserError if it is in use."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(descriptor, folder)
         yield
     except BlockingIOError:
         raise UserError(

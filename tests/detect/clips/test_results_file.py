@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import fcntl
 import json
 import os
 from dataclasses import replace
@@ -40,6 +41,20 @@ def test_what_is_written_is_gone_on_with(tmp_path, name):
     assert all(clip in file for clip in NAMES)
     assert file.of("a.mp4") == ["Real", "Fake", "Real"]
     assert "b.mp4" not in file
+
+
+def test_without_locks_a_file_grows_and_stderr_says_so(tmp_path, monkeypatch, capsys):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    file = ResultFile(tmp_path / "out.csv", JUDGE)
+    file.add([verdict("a.mp4")])
+    file.close()
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"{tmp_path / 'out.csv'} is on a file system without locks (Function not implemented):")
+    assert (tmp_path / "out.csv").read_text().count("\n") == 2
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cache.schema import UserError
-from extract.backbones.engines import CPU_BATCH, EngineName, make_engine
+from extract.backbones.engines import CPU_BATCH, EngineName, make_engine, openvino_threads
 
 has_openvino = pytest.mark.skipif(not importlib.util.find_spec("openvino"), reason="OpenVINO is not installed")
 
@@ -85,6 +85,17 @@ def test_auto_takes_openvino_on_a_cpu_where_it_is_installed(monkeypatch):
     assert make_engine("mobilenetv2", "random").batch == CPU_BATCH
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "openvino" else found(name))
     assert make_engine("mobilenetv2", "random").name == "keras"
+    monkeypatch.setattr("keras.distribution", None)  # as with torch
+    assert make_engine("mobilenetv2", "random").batch == CPU_BATCH
+    monkeypatch.undo()
+
+
+def test_auto_takes_keras_on_a_gpu_and_on_another_backend_than_tensorflow(monkeypatch):
+    monkeypatch.setattr("extract.backbones.engines._openvino_run", lambda *arguments: None)
+    monkeypatch.setattr("extract.backbones.engines._keras_run", lambda *arguments: None)
+    with monkeypatch.context() as on_jax:
+        on_jax.setattr("keras.config.backend", lambda: "jax")
+        assert make_engine("mobilenetv2", "random").name == "keras"
     monkeypatch.setattr("keras.distribution.list_devices", lambda kind: ["gpu:0"])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     assert make_engine("mobilenetv2", "random").name == "keras"
@@ -101,3 +112,9 @@ def test_an_engine_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
     with pytest.raises(UserError, match="openvino is not installed; pip install openvino, or use --engine keras"):
         make_engine("mobilenetv2", "random", name="openvino")
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(None, {}), (3, {"INFERENCE_NUM_THREADS": 3})])
+def test_openvino_is_told_of_a_limit_on_processors(monkeypatch, limit, expected):
+    monkeypatch.setattr("extract.backbones.engines.processor_limit", lambda: limit)
+    assert openvino_threads() == expected

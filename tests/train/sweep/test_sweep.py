@@ -2,6 +2,8 @@
 
 import contextlib
 import csv
+import errno
+import fcntl
 import os
 import re
 import shutil
@@ -25,6 +27,7 @@ from tests.stores import pairs, write_features
 from train.heads.memory import bytes_each, out_of_memory, slots_that_fit
 from train.heads.stack import Stack
 from train.runs.folder import latest
+from train.sweep import stage
 from train.sweep.leaderboard import auc_error
 from train.sweep.stage import SweepConfig, _training_set, sweep
 
@@ -163,6 +166,26 @@ def test_two_sweeps_of_one_name_do_not_run_at_once(store, tmp_path):
     config.folder.mkdir(parents=True)
     with alone(config.folder), pytest.raises(UserError, match="in use by another sweep"):
         sweep(config)
+
+
+def test_a_sweep_goes_on_without_locks(tmp_path, monkeypatch, capsys):
+    from train.sweep.study import alone
+
+    def refuse(*_):
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with alone(tmp_path):
+        assert f"{tmp_path} is on a file system without locks (Operation not supported)" in capsys.readouterr().out
+
+
+def test_a_sweep_asks_first_where_it_can_write(store, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(stage, "gather", lambda *_: pytest.fail("it worked first"))
+    with pytest.raises(UserError, match=r"file/sweep cannot be written \(Not a directory\); choose another --sweeps"):
+        sweep(replace(quick(store, tmp_path), sweeps=tmp_path / "file"))
+    with pytest.raises(UserError, match=r"file cannot be written \(Not a directory\); choose another --runs"):
+        sweep(replace(quick(store, tmp_path), runs=tmp_path / "file"))
 
 
 def test_a_study_of_other_features_or_another_space_is_refused(store, swept, tmp_path):

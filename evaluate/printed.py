@@ -1,0 +1,51 @@
+"""What the terminal shows of a report and of a comparison, above the path of the page."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from cache.schema import TEST
+from evaluate.compare.stage import NUMBERS, CompareConfig, compare
+from evaluate.page.tables import measure_text
+from evaluate.report.stage import METRICS, ReportConfig, write_report
+from evaluate.results.measures import DECISION_NAMES, HALF, SCORE_NAMES
+from evaluate.stats.bootstrap import Measure
+
+
+def headline(path: Path) -> str:
+    """Returns what the terminal shows of metrics.json at `path`: the main measures on test, the summary, the notes."""
+    values = json.loads(path.read_text(encoding="utf-8"))
+    counts, models = values["counts"][TEST], values["parts"][TEST]
+    title = f"test: {counts['real']} real, {counts['fake']} fake"
+    lines = [f"{title:<28}" + "".join(f"{name:<24}" for name in models)]
+    for name in ("roc_auc", "pr_auc", "eer"):
+        lines.append(_line(SCORE_NAMES[name], [model["scores"][name] for model in models.values()]))
+    for name in ("accuracy", "balanced_accuracy", "f1_fake"):
+        calls = [model["decisions"][HALF]["measures"][name] for model in models.values()]
+        lines.append(_line(f"{DECISION_NAMES[name]} at {HALF}", calls))
+    if any(pairs["fakes"] for pairs in values["paired_share"].values()):
+        lines.append(_line("paired share", [pairs["share"] for pairs in values["paired_share"].values()]))
+    return "\n".join([*lines, *values["summary"], *(f"note: {note}" for note in values["notes"])])
+
+
+def report(config: ReportConfig) -> Path:
+    """Writes the report of a run and prints its main numbers; returns the path of its page."""
+    path = write_report(config)
+    print(headline(path.with_name(METRICS)))
+    return path
+
+
+def comparison(config: CompareConfig) -> Path:
+    """Compares runs and prints what follows in sentences; returns the path of the page."""
+    path = compare(config)
+    numbers = json.loads(path.with_name(NUMBERS).read_text(encoding="utf-8"))
+    print(
+        "\n".join(
+            [*numbers["sentences"], *numbers["baselines"], *(f"note: {warning}" for warning in numbers["warnings"])]
+        )
+    )
+    return path
+
+
+def _line(name: str, measures: Sequence[dict[str, float | None]]) -> str:
+    return f"{name:<28}" + "".join(f"{measure_text(Measure(**measure)):<24}" for measure in measures).rstrip()
