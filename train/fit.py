@@ -35,7 +35,7 @@ class FitConfig:
     name: str | None = option(None, "name of the run folder (default: head, backbone and split)")
     split: SplitKind = option(
         SplitConfig.kind,
-        "by the data set's test list, by person, at random, or by a file",
+        "by the data set's test list, by person, at random, or by a file; auto: the first of these that there is",
     )
     split_csv: Path | None = option(None, "for the split csv: file with the columns id and part")
     split_seed: int = option(SplitConfig.seed, "seed of the split")
@@ -88,6 +88,7 @@ def fit(config: FitConfig) -> Path:
     choose_backend()
     require_writable(config.runs, f"choose another {flag('runs')}")
     training_set = gather(config.features, config.split_config)
+    config = dataclasses.replace(config, split=training_set.split.kind)
     name = free_name(config.runs, config.name, f"{config.head}-{training_set.profile.backbone}-{config.split}")
     seeds = [
         dataclasses.replace(config, seed=config.seed + number, seeds=1, name=config.name if config.seeds == 1 else None)

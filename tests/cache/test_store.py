@@ -243,7 +243,7 @@ def test_without_locks_a_store_is_written_and_another_writers_files_stay(store, 
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    unfinished = store.folder / f"{TEMPORARY}99-shard-x.h5"
+    unfinished = store.folder / f"{TEMPORARY}99@00000000-shard-x.h5"
     unfinished.write_bytes(b"half")
     with open_writer(store) as writer:
         assert f"{store.folder} is on a file system without locks" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError, VideoRe
 from train.data.blended_parts import DROPPED, dropped_blends, place_blends
 from train.data.people import assign_people
 
-SplitKind = Literal["official", "identity", "random", "csv"]
+SplitKind = Literal["auto", "official", "identity", "random", "csv"]
 
 RANDOM_TEST = 0.2
 """Share of the videos that the random split puts into test, as published."""
@@ -22,10 +22,11 @@ RANDOM_TEST = 0.2
 class SplitConfig:
     """How to split. `val` is the desired share of validation: of all videos for `identity`, else of train.
 
-    `test` is the desired share of test for `identity`; the other kinds know theirs.
+    `test` is the desired share of test for `identity`; the other kinds know theirs. `auto` is the best that the data
+    set allows: see `split`.
     """
 
-    kind: SplitKind = "official"
+    kind: SplitKind = "auto"
     seed: int = 42
     val: float = 0.15
     csv: Path | None = None
@@ -34,7 +35,10 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class Split:
-    """`parts` holds train, val, test or dropped for each video; `notes` are sentences for readers of the results."""
+    """`parts` holds train, val, test or dropped for each video; `notes` are sentences for readers of the results.
+
+    `kind` is never auto.
+    """
 
     kind: SplitKind
     parts: list[str]
@@ -45,8 +49,10 @@ def split(records: Sequence[VideoRecord], config: SplitConfig) -> Split:
     """Returns the part of each of `records`; raises a UserError if train would lack one of the classes.
 
     `official` takes the data set's own parts; `identity` keeps every person, target or donor, within one part;
-    `random` is stratified 80/20; `csv` takes the user's parts. If that gives no validation part, whole targets move
-    from train to val. Blended clips change nothing about the videos: they train with their real clip or not at all.
+    `random` is stratified 80/20; `csv` takes the user's parts; `auto` is csv if there is a file, else official if the
+    data set has a test part, else identity if it says who is shown, else random. If that gives no validation part,
+    whole targets move from train to val. Blended clips change nothing about the videos: they train with their real clip
+    or not at all.
     """
     if not 0 <= config.val <= 0.5:
         raise UserError(f"{flag('val', config.val)} is not a share from 0 to 0.5; give one, such as {SplitConfig.val}.")
@@ -57,7 +63,9 @@ def split(records: Sequence[VideoRecord], config: SplitConfig) -> Split:
     if len({video.label for video in videos}) < 2:
         # Validation without fakes would call everything real.
         config = replace(config, val=0.0)
+    config, chosen = _chosen(videos, config)
     parts, notes = _SPLITS[config.kind](videos, config)
+    notes = [*chosen, *notes]
     if VAL not in parts and config.kind != "identity":
         parts, more = _carve_validation(videos, parts, config)
         notes += more
@@ -70,6 +78,28 @@ def split(records: Sequence[VideoRecord], config: SplitConfig) -> Split:
     train_labels = [record.label for record, part in zip(records, parts, strict=True) if part == TRAIN]
     require_both_classes(train_labels, f"the train part of the {config.kind} split holds")
     return Split(config.kind, parts, notes)
+
+
+def _chosen(videos: Sequence[VideoRecord], config: SplitConfig) -> tuple[SplitConfig, list[str]]:
+    """Returns `config` with the kind that auto stands for, and the sentence that says which and what it means."""
+    if config.kind != "auto":
+        return config, []
+    if config.csv:
+        return replace(config, kind="csv"), []
+    if any(video.part == TEST for video in videos):
+        meaning = "the data set's own test part; it may show people who are in train too"
+        return replace(config, kind="official"), [f"The split is official: {meaning}."]
+    if any(video.target for video in videos):
+        try:
+            _identity(videos, config)
+            meaning = "by person, since the data set has no test part: nobody is in two of train, validation and test"
+            return replace(config, kind="identity"), [f"The split is identity: {meaning}."]
+        except UserError:
+            why = "there are too few people to divide"
+    else:
+        why = "nothing says who is shown"
+    meaning = f"since the data set has no test part and {why}; people may be in both train and test"
+    return replace(config, kind="random"), [f"The split is random, {meaning}."]
 
 
 def require_both_classes(labels: Sequence[int], where: str) -> None:
