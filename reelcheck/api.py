@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from cache.progress import quiet
-from cache.schema import UserError
+from cache.schema import UserError as UserError
 from detect.detector.contract import EngineName
 from detect.detector.load import open_detector
 from detect.detector.verdict import Detector, Verdict
@@ -27,20 +27,6 @@ from evaluate.stats.bootstrap import Measure
 from extract.config import ExtractConfig
 from extract.drawn.dataset import DrawnConfig
 from train.fit import FitConfig
-
-__all__ = [
-    "Detector",
-    "Evaluation",
-    "UserError",
-    "Verdict",
-    "draw",
-    "evaluate",
-    "extract",
-    "judge",
-    "load_detector",
-    "show_progress",
-    "train",
-]
 
 Settings = ParamSpec("Settings")
 Config = TypeVar("Config")

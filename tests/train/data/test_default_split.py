@@ -17,9 +17,13 @@ def without_people(records):
     ("records", "kind", "sentence"),
     [
         (pairs(people=8, tested=3), "official", "The split is official: the data set's own test part"),
-        (pairs(people=8, tested=0), "identity", "The split is identity: by person, since the data set has no test part"),
-        (pairs(people=1, clips=20, tested=0), "random", "and there are too few people to divide; people may be in both"),
-        (without_people(pairs(people=8, tested=0)), "random", "and nothing says who is shown; people may be in both"),
+        (
+            pairs(people=8, tested=0),
+            "identity",
+            "The split is identity: by person, since the data set has no test part",
+        ),
+        (pairs(people=1, clips=20, tested=0), "random", "and there are too few people to divide"),
+        (without_people(pairs(people=8, tested=0)), "random", "and nothing says who is shown"),
     ],
     ids=["official parts", "people", "one person", "unknown people"],
 )
