@@ -3,7 +3,9 @@
 import argparse
 import contextlib
 import dataclasses
+import difflib
 import os
+import re
 import sys
 import traceback
 import types
@@ -12,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cache.commands import flag
 from cache.machine.streams import OutputLost, prepare_streams
 from cache.schema import UserError
 
@@ -63,8 +66,14 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**options, allow_abbrev=False)
 
     def error(self, message: str) -> typing.NoReturn:
-        """Raises a UserError instead of printing the usage."""
-        raise UserError(f"{message}; {self.prog} --help lists the flags.")
+        """Raises a UserError instead of printing the usage; of an unknown flag, it names the nearest one there is."""
+        unknown = re.match(r"unrecognized arguments: --([\w-]+)", message)
+        if not unknown:
+            raise UserError(f"{message}; {self.prog} --help lists the flags.")
+        known = [name.removeprefix("--") for name in self._option_string_actions]
+        near = difflib.get_close_matches(unknown[1], known, 1)
+        hint = f"did you mean {flag(near[0])}? " if near else ""
+        raise UserError(f"{flag(unknown[1])} is no flag of {self.prog}; {hint}{self.prog} --help lists them.")
 
 
 def parse_flags(program: str, about: str, config: type, argv: Sequence[str] | None = None) -> Any:

@@ -219,3 +219,20 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(store):
         process.stdout.close()
         assert process.wait(timeout=60) == 141
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--nmae", "x"], "--nmae is no flag of p; did you mean --name? p --help lists them."),
+        (["--qqq=1"], "--qqq is no flag of p; p --help lists them."),
+    ],
+)
+def test_an_unknown_flag_is_refused_with_the_nearest_name(words, sentence):
+    @dataclasses.dataclass(frozen=True)
+    class Named:
+        name: str = option("", "a name")
+
+    with pytest.raises(UserError) as caught:
+        parse_flags("p", "", Named, words)
+    assert str(caught.value) == sentence
