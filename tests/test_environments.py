@@ -222,6 +222,7 @@ def plain(drawn, tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_in_any_environment_the_numbers_are_the_same_or_a_sentence_says_why_not(name, drawn, plain, tmp_path):
     environment, (expected, verdict_status) = ENVIRONMENTS[name], plain
