@@ -62,7 +62,7 @@ def test_an_unknown_verb_is_refused_with_the_nearest():
 
 def test_an_unknown_flag_is_refused(capsys):
     with pytest.raises(UserError, match=r"--haed.*reelcheck train --help"):
-        dispatch(["train", "--haed", "gru"])
+        dispatch(["train", "HAED is no flag of reelcheck train; did you mean HEAD?", "gru"])
 
 
 def test_each_verb_is_a_target_of_make():
@@ -119,7 +119,7 @@ def test_what_a_verb_needs_is_named():
 
 def test_make_ends_with_the_status_of_the_program():
     assert make("train", "HAED=gru").returncode == 2
-    assert "--haed" in make("train", "HAED=gru").stderr
+    assert "HAED is no flag of reelcheck train; did you mean HEAD?" in make("train", "HAED=gru").stderr
 
 
 def test_a_bug_has_its_own_status_under_make(tmp_path, monkeypatch):
