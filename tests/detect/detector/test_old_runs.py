@@ -34,6 +34,7 @@ def test_they_are_trained_evaluated_and_detect(run):
         assert detector.probability(row) == pytest.approx(stored[row.id], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_they_are_fine_tuned_and_exported_without_regions(run, tmp_path):
     assert set(build_networks(run)["detector"].input) == {"crops", "mask"}
     tuned = finetune(FinetuneConfig(run=run, runs=tmp_path, layers=2, warmup_epochs=0, epochs=1))

@@ -80,6 +80,7 @@ def pair_of(record) -> str:
     return f"pair {int(record.target[2:]) // 2}" if record.target.startswith("id") else record.target
 
 
+@pytest.mark.slow
 def test_the_reader_takes_it_for_celeb_df(root):
     records = {record.id: record for record in read_celeb_df(root).records}
     real = [record for record in records.values() if record.label == REAL]
@@ -92,6 +93,7 @@ def test_the_reader_takes_it_for_celeb_df(root):
         assert fake.donor in people
 
 
+@pytest.mark.slow
 def test_the_list_ends_without_a_newline_and_holds_both_classes(root):
     text = (root / TEST_LIST).read_text()
     assert not text.endswith("\n")
@@ -100,6 +102,7 @@ def test_the_list_ends_without_a_newline_and_holds_both_classes(root):
     assert len(text.splitlines()) == 20
 
 
+@pytest.mark.slow
 def test_pairs_of_people_keep_almost_every_fake_apart_from_the_others(root):
     fakes = [record for record in read_celeb_df(root).records if record.label == FAKE]
     inside = [pair_of(fake) for fake in fakes if int(fake.target[2:]) // 2 == int(fake.donor[2:]) // 2]
@@ -108,6 +111,7 @@ def test_pairs_of_people_keep_almost_every_fake_apart_from_the_others(root):
     assert len(set(inside)) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_file_does_not_give_the_class_away(clips, name):
     features = np.array([given for _, given, _ in clips])
@@ -115,6 +119,7 @@ def test_the_file_does_not_give_the_class_away(clips, name):
     assert auc_of(CLASSIFIERS[name], features, labels_of(clips), StratifiedKFold) < 0.65
 
 
+@pytest.mark.slow
 def test_the_face_does(clips):
     features = np.array([face_statistics(grey) for _, _, grey in clips])
     groups = [pair_of(record) for record, _, _ in clips]
@@ -138,12 +143,14 @@ def detect(grey: np.ndarray) -> list[list[int]]:
     return np.reshape(cascade.detectMultiScale(grey, scaleFactor=1.2, minNeighbors=5), (-1, 4)).tolist()
 
 
+@pytest.mark.slow
 def test_the_cascade_finds_the_face_and_little_else(clips):
     found = [len(detect(image)) for _, _, grey in clips for image in grey[5::20]]
     assert np.mean([count > 0 for count in found]) >= 0.9
     assert np.mean([max(0, count - 1) for count in found]) < 0.05
 
 
+@pytest.mark.slow
 def test_clips_are_small_h264_with_b_frames(root):
     for path in (root / "Celeb-real/id0_0000.mp4", root / "Celeb-synthesis/id0_id1_0000.mp4"):
         with av.open(str(path)) as container:
