@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from cache.schema import UserError
+from cache.schema import REAL, UserError
 from evaluate.__main__ import main
 from evaluate.protocols import ProtocolsConfig, protocols
 from evaluate.report.stage import ReportConfig, write_report
@@ -91,6 +91,21 @@ def test_features_of_another_profile_are_refused_before_anything_is_trained(tmp_
     with pytest.raises(UserError, match="backbone"):
         protocols(ProtocolsConfig(home, (other,), out=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("flags", "what"), [({"head": "gur"}, "gur"), ({"seeds": 0}, "seeds"), ({"seed": -1}, "seed")])
+def test_flags_are_checked_before_anything_is_trained(tmp_path, flags, what):
+    features = write_features(tmp_path, pairs()).folder
+    with pytest.raises(UserError, match=what):
+        protocols(ProtocolsConfig(features, out=tmp_path / "out", **flags))
+    assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_where_nothing_can_be_trained_it_fails_with_each_reason(tmp_path):
+    features = write_features(tmp_path, [record for record in pairs(tested=0) if record.label == REAL]).folder
+    with pytest.raises(UserError, match=r"no protocol could be trained on .*official: .*identity: .*random: "):
+        protocols(ProtocolsConfig(features, out=tmp_path / "out"))
+    assert not (tmp_path / "out" / "protocols.html").exists()
 
 
 def test_a_split_that_cannot_be_has_its_reason_in_the_table(tmp_path, capsys):

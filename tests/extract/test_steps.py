@@ -1,5 +1,7 @@
 """The steps of stage 1 alone: rows of crops become rows of features, or failures that say why."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -50,3 +52,10 @@ def test_the_largest_number_of_float16_is_none_too_large():
     masks = np.ones((1, FRAMES), bool)
     found = features_of(row.array[None], row.regions[None], masks, BrokenEngine(65_504.0))  # pyright: ignore
     assert found.max() == 65_504
+
+
+def test_core_seconds_are_those_of_a_processor():
+    clock = Clock()
+    with clock.timed("waiting"):
+        time.sleep(0.3)
+    assert clock.seconds["waiting"] < 0.2

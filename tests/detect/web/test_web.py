@@ -417,6 +417,23 @@ def served(app, **values):
         yield address.rstrip("/"), folder
 
 
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as tried:
+            tried.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_an_ipv6_address_is_served_and_answers_to_its_own_name_alone(app):
+    with served(app, host="::1") as (address, _):
+        assert address.startswith("http://[::1]:")
+        assert ask(address)[0] == 200
+        assert ask(address, Host="elsewhere.example")[0] == 400
+
+
 @pytest.fixture(scope="module")
 def site(app):
     with served(app) as found:

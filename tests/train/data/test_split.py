@@ -173,3 +173,17 @@ def test_the_identity_split_tests_on_the_share_that_is_asked_for():
         assert parts.count("test") / len(parts) == pytest.approx(share, abs=0.06)
     with pytest.raises(UserError, match="--test 0 is no share"):
         split(records, SplitConfig("identity", test=0))
+
+
+def test_the_audit_names_equal_videos():
+    records = pairs(people=4, clips=1, tested=0)
+    parts = ["train", "train", "test", "train", "test", "test", "train", "train"]
+    checksums = ["a", "b", "a", "b", "c", "d", "e", "f"]
+    told = summary(audit(records, parts, checksums))
+    assert f"identical videos: 1 ({records[0].id} = {records[2].id})" in told
+    assert f"identical videos within one part: 1 ({records[1].id} = {records[3].id})" in told
+
+
+def test_a_list_without_parts_is_told_which_column_to_add():
+    with pytest.raises(UserError, match="a CSV file needs the column part"):
+        split(pairs(tested=0), SplitConfig("official"))
