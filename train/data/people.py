@@ -14,6 +14,10 @@ LEAST_STARTS, MOST_STARTS = 4, 200
 IMBALANCE = 2.0
 """Cost of a share of the videos in the wrong part, relative to the same share dropped. At 1 or below, when many people
 are all swapped with each other, the best assignment puts nearly everyone into train."""
+ROUNDS = 30
+"""Most rounds through all people of one start; it ends earlier where nobody moves."""
+MANY = 400
+"""From so many people on, the search takes any move that helps: to look for the best one costs the square of them."""
 ABSENT = 10.0
 """Cost of a class missing from a part: more than any other term can gain."""
 
@@ -44,7 +48,12 @@ def assign_people(
     ties = _gather(ends, np.asarray(labels), len(names))
     random = np.random.default_rng(seed)
     starts = min(max(BUDGET // len(names), LEAST_STARTS), MOST_STARTS)
-    climbs = [_climb(ties, random.choice(len(shares), len(names), p=shares), np.asarray(shares)) for _ in range(starts)]
+    if len(names) < MANY:
+        begun = [random.choice(len(shares), len(names), p=shares) for _ in range(starts)]
+        climbs = [_climb(ties, parts, np.asarray(shares)) for parts in begun]
+    else:
+        begun = [_neighbours_together(ties, np.asarray(shares), random) for _ in range(starts)]
+        climbs = [_sweep(ties, parts, np.asarray(shares), random) for parts in begun]
     score, parts = max(climbs, key=lambda climb: climb[0])
     if score < -ABSENT / 2:
         return None  # one missing class costs more than this, imbalance alone less
@@ -70,11 +79,83 @@ def _climb(ties: _Ties, parts: np.ndarray, shares: np.ndarray) -> tuple[float, n
         score, parts[person] = float(scores[person, part]), part
 
 
+def _neighbours_together(ties: _Ties, shares: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Returns parts, int64 (P,), that cut few ties: people in the order of their ties, divided by their videos.
+
+    The order is Cuthill and McKee's, "Reducing the bandwidth of sparse symmetric matrices", ACM 1969.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+    shuffled = random.permutation(ties.people)  # another beginning for each start
+    one, other = shuffled[ties.ends].T
+    tied = coo_array((np.ones(2 * len(one)), (np.r_[one, other], np.r_[other, one])), shape=(ties.people, ties.people))
+    order = np.argsort(shuffled)[reverse_cuthill_mckee(tied.tocsr(), symmetric_mode=True)]
+    videos = np.bincount(ties.ends[:, 0], ties.counts, ties.people)[order]
+    middle = (np.cumsum(videos) - videos / 2) / videos.sum()
+    parts = np.empty(ties.people, np.int64)
+    parts[order] = np.minimum(np.searchsorted(np.cumsum(shares), middle), len(shares) - 1)
+    return parts
+
+
+def _sweep(ties: _Ties, parts: np.ndarray, shares: np.ndarray, random: np.random.Generator) -> tuple[float, np.ndarray]:
+    """Goes through all people in random order, moving each to where it helps most, until a round moves nobody.
+
+    Returns the score and the parts, int64 (P,). A round costs as much as there are people and ties.
+    """
+    near, kept = _near(ties, parts, len(shares)), _kept(ties, parts, len(shares))
+    first, others = _neighbours(ties)
+    every = np.arange(len(shares))
+    score = float(_score(kept, ties, shares))
+    for _ in range(ROUNDS):
+        before = score
+        for person in random.permutation(ties.people):
+            here, own = parts[person], near[person]
+            tried = np.repeat(kept[None], len(shares), axis=0)
+            tried[:, here] -= own[here]
+            tried[every, every] += own
+            scores = _score(tried, ties, shares)
+            there = int(np.argmax(scores))
+            if scores[there] <= score + 1e-9:
+                continue
+            score, kept, parts[person] = float(scores[there]), tried[there], there
+            tie = others[first[person] : first[person + 1]]
+            np.add.at(near, (tie["other"], here, tie["label"]), -tie["count"])
+            np.add.at(near, (tie["other"], there, tie["label"]), tie["count"])
+        if score <= before:
+            break
+    return score, parts
+
+
+def _neighbours(ties: _Ties) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the ties of each person to others, person after person, and where those of each begin, (P + 1,)."""
+    apart = ties.ends[:, 0] != ties.ends[:, 1]
+    both = [
+        (ties.ends[apart, one], ties.ends[apart, 1 - one], ties.labels[apart], ties.counts[apart]) for one in (0, 1)
+    ]
+    person, other, label, count = (np.concatenate(pair) for pair in zip(*both, strict=True))
+    order = np.argsort(person, kind="stable")
+    others = np.zeros(len(person), [("other", np.int64), ("label", np.int64), ("count", np.float64)])
+    others["other"], others["label"], others["count"] = other[order], label[order], count[order]
+    return np.searchsorted(person[order], np.arange(ties.people + 1)), others
+
+
 def _moves(ties: _Ties, parts: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the kept videos (K, 2) by part and class, and how each move changes them, (P, K, K, 2).
 
     The second array is indexed by person, the part they move to, then part and class of the videos.
     """
+    near = _near(ties, parts, count)
+    everyone, here = np.arange(ties.people), near[np.arange(ties.people), parts]
+    moved = np.zeros((ties.people, count, count, 2))
+    for part in range(count):
+        moved[everyone, part, parts] -= here
+        moved[:, part, part] += near[:, part]
+    return _kept(ties, parts, count), moved
+
+
+def _near(ties: _Ties, parts: np.ndarray, count: int) -> np.ndarray:
+    """Returns the videos that each person would have in each part by class, if they were in it, (P, K, 2)."""
     alone = ties.ends[:, 0] == ties.ends[:, 1]
     near = np.zeros((ties.people, count, 2))
     for one, other in ((0, 1), (1, 0)):
@@ -82,15 +163,15 @@ def _moves(ties: _Ties, parts: np.ndarray, count: int) -> tuple[np.ndarray, np.n
         np.add.at(near, (person, parts[ties.ends[tie, other]], ties.labels[tie]), ties.counts[tie])
     for part in range(count):  # a video of one person moves with them
         np.add.at(near[:, part], (ties.ends[alone, 0], ties.labels[alone]), ties.counts[alone])
+    return near
+
+
+def _kept(ties: _Ties, parts: np.ndarray, count: int) -> np.ndarray:
+    """Returns the kept videos by part and class, (K, 2)."""
     left, right = parts[ties.ends].T
     kept = np.zeros((count, 2))
     np.add.at(kept, (left[left == right], ties.labels[left == right]), ties.counts[left == right])
-    everyone, here = np.arange(ties.people), near[np.arange(ties.people), parts]
-    moved = np.zeros((ties.people, count, count, 2))
-    for part in range(count):
-        moved[everyone, part, parts] -= here
-        moved[:, part, part] += near[:, part]
-    return kept, moved
+    return kept
 
 
 def _score(kept: np.ndarray, ties: _Ties, shares: np.ndarray) -> np.ndarray:
