@@ -120,8 +120,8 @@ def _sweep(ties: _Ties, parts: np.ndarray, shares: np.ndarray, random: np.random
                 continue
             score, kept, parts[person] = float(scores[there]), tried[there], there
             tie = others[first[person] : first[person + 1]]
-            np.add.at(near, (tie["other"], here, tie["label"]), -tie["count"])
-            np.add.at(near, (tie["other"], there, tie["label"]), tie["count"])
+            np.add.at(near, (tie["other"], np.int64(here), tie["label"]), -tie["count"])
+            np.add.at(near, (tie["other"], np.int64(there), tie["label"]), tie["count"])
         if score <= before:
             break
     return score, parts
