@@ -15,9 +15,11 @@ CHUNK = 256
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """The clips, and their frames as heads see them: float32 (N, 12, P), normalised by `mean` and `variance` (D,).
+    """The clips, and the `frames` (N, 12, P) that heads learn from.
 
-    `basis` float32 (D, P) projects D normalised features to P components; None without projection, where P = D.
+    Heads see features normalised by `mean` and `variance` (D,). With a `basis`, float32 (D, P), `frames` are float32,
+    normalised and projected to P components. Without, they are the features as they are stored, float16, and are
+    normalised batch by batch: thirty thousand clips are two gigabytes that way, and six in float32.
     `baseline` is where heads start from, if they do.
     """
 
@@ -28,6 +30,19 @@ class Inputs:
     basis: np.ndarray | None
     baseline: Baseline | None = None
 
+    @property
+    def shift_and_scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """What has to be taken off `frames`, and what they are then divided by, float32 (P,), for heads to see them."""
+        if self.basis is None:
+            return self.mean, np.sqrt(self.variance)
+        width = self.frames.shape[2]
+        return np.zeros(width, np.float32), np.ones(width, np.float32)
+
+    def seen(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the frames of the clips `rows` as heads see them, float32 (R, 12, P)."""
+        shift, scale = self.shift_and_scale
+        return (self.frames[rows].astype(np.float32) - shift) / scale
+
 
 def prepare(clips: Clips, train: np.ndarray, components: int, baseline: Baseline | None = None) -> Inputs:
     """Returns the inputs of `clips`; normalisation and projection are fitted on the rows `train`.
@@ -35,15 +50,13 @@ def prepare(clips: Clips, train: np.ndarray, components: int, baseline: Baseline
     `components` is the number of principal components; 0 keeps all features.
     """
     mean, variance = frame_statistics(clips.features, clips.mask, train)
-    basis = None
-    if 0 < components < clips.features.shape[2]:
-        basis = principal_components(clips, train, mean, variance, components)
-    width = clips.features.shape[2] if basis is None else components
-    frames = np.zeros((*clips.features.shape[:2], width), np.float32)
+    if not 0 < components < clips.features.shape[2]:
+        return Inputs(clips, clips.features, mean, variance, None, baseline)
+    basis = principal_components(clips, train, mean, variance, components)
+    frames = np.zeros((*clips.features.shape[:2], components), np.float32)
     for start in range(0, len(frames), CHUNK):
         chunk = slice(start, start + CHUNK)
-        normalised = (clips.features[chunk].astype(np.float32) - mean) / np.sqrt(variance)
-        frames[chunk] = normalised if basis is None else normalised @ basis
+        frames[chunk] = (clips.features[chunk].astype(np.float32) - mean) / np.sqrt(variance) @ basis
     return Inputs(clips, frames, mean, variance, basis, baseline)
 
 

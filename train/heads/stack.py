@@ -4,6 +4,7 @@ Each slot has its own batches, dropout, learning rate and weight decay. Slots sh
 compiled step, so a head learns what it would learn alone. When a head is done, another takes its slot.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -86,22 +87,29 @@ class _Network(keras.Model):
             if not is_fixed(weight.path):
                 options = {"name": weight.path.replace("/", "-"), "trainable": weight.trainable}
                 self.stacked[weight.path] = self.add_weight((slots, *weight.shape), "zeros", **options)
+        shift, scale = inputs.shift_and_scale
         resident_values = {
             "frames": inputs.frames,
+            "shift": shift,
+            "scale": scale,
             "mask": inputs.clips.mask,
             "labels": inputs.clips.labels.astype(np.float32),
             "offsets": offsets_of(config, inputs).astype(np.float32),
         }
         for name, values in resident_values.items():
-            resident = self.add_weight(values.shape, "zeros", values.dtype.name, trainable=False, name=name)
-            resident.assign(values)
-            setattr(self, f"resident_{name}", resident)
+            # Begun with its values, for zeros and an assignment would need as much memory again. Cast to float32, as
+            # Keras would do by itself, all frames would be copied in each step.
+            options = {"trainable": False, "autocast": False, "name": name}
+            begin = functools.partial(_as_it_is, values)
+            setattr(self, f"resident_{name}", self.add_weight(values.shape, begin, values.dtype.name, **options))
         self.built = True
 
     def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
         """Returns logits (K, B)."""
         rows, keep = inputs["rows"], inputs["keep"]
-        frames, mask = ops.take(self.resident_frames, rows, axis=0), ops.take(self.resident_mask, rows, axis=0)
+        frames = ops.cast(ops.take(self.resident_frames, rows, axis=0), "float32")
+        frames = (frames - self.resident_shift) / self.resident_scale
+        mask = ops.take(self.resident_mask, rows, axis=0)
         logits, moved = forward(self._config, self.stacked, frames, mask, keep, training=training)
         for name, value in moved.items():
             self.stacked[name].assign(value)
@@ -116,6 +124,12 @@ class _Network(keras.Model):
         losses = ops.mean(ops.convert_to_tensor(y) * (ops.softplus(y_pred) - labels * y_pred), axis=1)
         self.losses_by_slot.update_state(losses)
         return ops.sum(losses)
+
+
+def _as_it_is(values: np.ndarray, shape: tuple[int, ...], dtype: str) -> Any:
+    """Begins a weight with `values`, as `keras.initializers` have it."""
+    del shape
+    return ops.convert_to_tensor(values, dtype=dtype)
 
 
 class _Losses(keras.metrics.Metric):

@@ -145,7 +145,7 @@ def test_components_are_those_of_train_and_carry_most_of_what_varies():
     other.features[60:] = 9
     np.testing.assert_array_equal(prepare(other, TRAIN, 5).basis, inputs.basis)
     everything = prepare(clips, TRAIN, 0)
-    frames = everything.frames[TRAIN][clips.mask[TRAIN]].astype(np.float64)
+    frames = everything.seen(TRAIN)[clips.mask[TRAIN]].astype(np.float64)
     reference = np.linalg.svd(frames, full_matrices=False)[2][:5]
     np.testing.assert_allclose(np.abs(reference @ inputs.basis), np.eye(5), atol=1e-3)
 
