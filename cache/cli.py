@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cache.schema import UserError
+from cache.schema import UserError, printable
 
 
 def option(default: Any, text: str, **kind: Any) -> Any:
@@ -103,7 +103,7 @@ def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoRetur
         status = main() or 0
         sys.stdout.flush()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_on_terminal(str(error))}", file=sys.stderr)
         status = error_status
     except KeyboardInterrupt:
         print("interrupted; finished work is kept.", file=sys.stderr)
@@ -113,6 +113,11 @@ def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoRetur
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
     sys.exit(status)
+
+
+def _on_terminal(text: str) -> str:
+    """Returns `text` without what a terminal takes for a command; a name in it may hold any character."""
+    return "\n".join(map(printable, text.splitlines()))
 
 
 def _as_typed(value: Any) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from cache.commands import flag
 from cache.files import write_csv, writing
 from cache.manifest import read_manifest
+from cache.outside.cells import original
 from cache.outside.content import checksum
 from cache.progress import progress_bar, say
 from cache.schema import OK, UserError, VideoRecord
@@ -137,4 +138,4 @@ def _read_copies(path: Path) -> dict[Key, int]:
 
 
 def _copy(values: Mapping[str, str]) -> tuple[Key, int]:
-    return (values["id"], int(values["size"]), int(values["mtime_ns"])), int(values["extracted_ns"])
+    return (original(values["id"]), int(values["size"]), int(values["mtime_ns"])), int(values["extracted_ns"])

@@ -59,7 +59,7 @@ def parse(kind: Any, value: Any, name: str = "", *, extra: bool = False) -> Any:
     if origin in (Union, types.UnionType):
         return _one_of(inner, value, name, extra)
     if origin in (list, tuple, dict):
-        return _collection(origin, inner, value, name)
+        return _collection(origin, inner, value, name, extra)
     return _named(kind, value, name) if issubclass(kind, tuple) else _scalar(kind, value, name)
 
 
@@ -106,14 +106,14 @@ def _one_of(kinds: tuple[Any, ...], value: Any, name: str, extra: bool) -> Any:
     return parse(others[-1], value, name, extra=extra)
 
 
-def _collection(origin: Any, inner: tuple[Any, ...], value: Any, name: str) -> Any:
+def _collection(origin: Any, inner: tuple[Any, ...], value: Any, name: str, extra: bool) -> Any:
     if origin is dict:
         if not isinstance(value, dict):
             raise _no(dict, value, name)
-        return {key: parse(inner[1], each, f"{name}.{_shown(key)}") for key, each in value.items()}
+        return {key: parse(inner[1], each, f"{name}.{key}"[:MOST_SHOWN], extra=extra) for key, each in value.items()}
     if not isinstance(value, list | tuple):
         raise _no(list, value, name)
-    return origin(parse(inner[0], each, name) for each in value)
+    return origin(parse(inner[0], each, name, extra=extra) for each in value)
 
 
 def _named(kind: Any, value: Any, name: str) -> Any:
