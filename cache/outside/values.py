@@ -78,9 +78,8 @@ def _object(kind: Any, value: Any, name: str, extra: bool) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
     hints = get_type_hints(kind, include_extras=True)
     if not isinstance(value, dict):
-        if name:
-            raise _no(dict, value, name)
-        value = {}  # whose first field is missing
+        first = next(iter(fields))
+        raise _no(dict, value, name) if name else _no(hints[first], None, first)
     unknown = sorted(value.keys() - fields.keys())
     if unknown and not extra:
         raise WrongValue(f"has {_shown(unknown[0])} in {name or 'it'}, which this version does not know")
