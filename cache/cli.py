@@ -16,7 +16,7 @@ from typing import Any
 
 from cache.commands import flag
 from cache.machine.streams import OutputLost, prepare_streams
-from cache.schema import UserError
+from cache.schema import UserError, printable
 
 BUG = 70
 """The exit status of an error that nobody foresaw (EX_SOFTWARE of sysexits.h); 1 says that a clip is fake."""
@@ -119,7 +119,7 @@ def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoRetur
     try:
         status = _status(main)
     except UserError as error:
-        status = _ended(error_status, f"error: {error}")
+        status = _ended(error_status, f"error: {_on_terminal(str(error))}")
     except OutputLost as lost:
         # A reader (head, less) that has closed the pipe knows.
         broken, reason = isinstance(lost.error, BrokenPipeError), lost.error.strerror
@@ -148,6 +148,11 @@ def _ended(status: int, text: str) -> int:
             stream.write(line)
             stream.flush()
     return status
+
+
+def _on_terminal(text: str) -> str:
+    """Returns `text` without what a terminal takes for a command; a name in it may hold any character."""
+    return "\n".join(map(printable, text.splitlines()))
 
 
 def _as_typed(value: Any) -> str:

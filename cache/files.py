@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cache.outside.cells import harmless
 from cache.progress import say
 from cache.schema import UserError
 
@@ -99,11 +100,14 @@ def write_bytes(path: Path, content: bytes | memoryview) -> Path:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
-    """Writes a CSV file, its header `columns` and then `rows`, completely or not at all; returns `path`."""
+    """Writes a CSV file, its header `columns` and then `rows`, completely or not at all; returns `path`.
+
+    No text in it is a formula to a spreadsheet; `cache.outside.cells` gives the texts back.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerow(map(harmless, columns))
+    writer.writerows(map(harmless, row) for row in rows)
     return write_text(path, text.getvalue())
 
 

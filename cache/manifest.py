@@ -2,15 +2,20 @@
 
 import csv
 import dataclasses
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
 from cache.commands import command
 from cache.files import write_csv
-from cache.schema import FAKE, REAL, UserError, VideoRecord
+from cache.outside.cells import original_values
+from cache.outside.content import WrongContent, read_text
+from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, safe_relative_path
 
 COLUMNS = [field.name for field in dataclasses.fields(VideoRecord)]
 _INTEGERS = ("label", "size", "mtime_ns")
+MOST = 2**63
+"""Sizes and times are below: an int64 holds them."""
 
 
 def write_manifest(path: Path, records: Iterable[VideoRecord]) -> Path:
@@ -21,22 +26,32 @@ def write_manifest(path: Path, records: Iterable[VideoRecord]) -> Path:
 def read_manifest(path: Path) -> list[VideoRecord]:
     """Returns the records in the manifest `path`; a UserError names a malformed line."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            if reader.fieldnames != COLUMNS:
-                raise UserError(f"{path} does not have the columns {', '.join(COLUMNS)}; extract again to rewrite it.")
-            return [_record(values, path, reader.line_num) for values in reader]
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        if reader.fieldnames != COLUMNS:
+            raise UserError(f"{path} does not have the columns {', '.join(COLUMNS)}; extract again to rewrite it.")
+        return [_record(values, path, reader.line_num) for values in reader]
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run {command('features', data='...')} to write it.") from None
+    except (OSError, WrongContent, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as CSV ({error}); extract again to rewrite it.") from None
 
 
 def _record(values: dict[str, str], path: Path, line: int) -> VideoRecord:
+    if None in values or None in values.values():
+        raise UserError(f"{path}, line {line}: it has not as many values as there are columns; extract again.")
     try:
         numbers = {name: int(values[name]) for name in _INTEGERS}
-    except (ValueError, TypeError):
+    except ValueError:
         raise UserError(
             f"{path}, line {line}: label, size and mtime_ns have to be whole numbers; extract again to rewrite it."
         ) from None
     if numbers["label"] not in (REAL, FAKE):
         raise UserError(f"{path}, line {line}: label {numbers['label']} is neither 0 (real) nor 1 (fake).")
-    return VideoRecord(**{**values, **numbers})  # pyright: ignore[reportArgumentType]
+    record = VideoRecord(**{**original_values(values), **numbers})  # pyright: ignore[reportArgumentType]
+    try:
+        safe_relative_path(record.path)
+        if record.part not in (*PARTS, "") or not 0 <= record.size < MOST or not -MOST <= record.mtime_ns < MOST:
+            raise ValueError(f"part {record.part!r}, size {record.size} or time {record.mtime_ns} is out of range")
+    except ValueError as error:
+        raise UserError(f"{path}, line {line}: {error}; extract again to rewrite it.") from None
+    return record

@@ -10,8 +10,9 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
+from cache.outside.values import Between, Like, WrongValue, parse
 from cache.schema import CROP_SIZE, FRAMES, UserError
 
 
@@ -19,14 +20,14 @@ from cache.schema import CROP_SIZE, FRAMES, UserError
 class CropProfile:
     """How twelve crops are made from a video. `margin` is added on each edge of the face box, in sides of the box."""
 
-    sampling: str = "uniform"
-    detector: str = "yunet"
-    detector_file: str = ""
-    margin: float = 0.3
-    frames: int = FRAMES
-    size: int = CROP_SIZE
-    no_face: str = "full_frame"
-    version: int = 4
+    sampling: Literal["uniform", "first"] = "uniform"
+    detector: Literal["yunet", "haar", "none"] = "yunet"
+    detector_file: Annotated[str, Like("[0-9a-f]{0,64}")] = ""
+    margin: Annotated[float, Between(0, 2)] = 0.3
+    frames: Annotated[int, Between(FRAMES, FRAMES)] = FRAMES
+    size: Annotated[int, Between(CROP_SIZE, CROP_SIZE)] = CROP_SIZE
+    no_face: Literal["full_frame"] = "full_frame"
+    version: Annotated[int, Between(1, 4)] = 4
 
 
 class Tap(NamedTuple):
@@ -50,14 +51,16 @@ class FeatureProfile:
     """
 
     crops: CropProfile
-    backbone: str = "resnet50"
-    weights: str = "imagenet"
-    precision: str = "float32"
+    backbone: Annotated[str, Like("[a-z0-9-]{1,40}")] = "resnet50"
+    weights: Annotated[str, Like("[a-z0-9:-]{1,80}")] = "imagenet"
+    precision: Literal["float32", "bfloat16"] = "float32"
     taps: tuple[Tap, ...] = ()
-    version: int = 2
+    version: Annotated[int, Between(1, 2)] = 2
 
 
 Profile = CropProfile | FeatureProfile
+
+MOST_TAPS = 64
 
 
 def needs_regions(taps: Iterable[Tap]) -> bool:
@@ -91,13 +94,22 @@ def fingerprint(profile: Profile) -> str:
 def parse_profile(text: str, where: str) -> Profile:
     """Returns the profile in the JSON `text`; a UserError says that `where` holds none."""
     try:
-        values = json.loads(text)
-        if "crops" in values:
-            taps = tuple(Tap(*map(str, tap)) for tap in values.get("taps", ()))
-            return FeatureProfile(**{**values, "crops": CropProfile(**values["crops"]), "taps": taps})
-        return CropProfile(**values)
-    except (ValueError, TypeError) as error:
+        return profile_of(json.loads(text))
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{where} holds no profile of this version ({error}); extract into a new folder.") from None
+
+
+def profile_of(values: Any, *, extra: bool = False) -> Profile:
+    """Returns the profile with the JSON `values`, whose types and ranges are checked; raises WrongValue.
+
+    `extra` settings, of a later version, are left out; else they are refused.
+    """
+    if not isinstance(values, dict):
+        raise WrongValue("is no object with the settings of a profile")
+    profile = parse(FeatureProfile if "crops" in values else CropProfile, values, extra=extra)
+    if isinstance(profile, FeatureProfile) and len(profile.taps) > MOST_TAPS:
+        raise WrongValue(f"has {len(profile.taps)} 'taps', and at most {MOST_TAPS} are known")
+    return profile
 
 
 def differences(actual: Profile, wanted: Profile) -> str:

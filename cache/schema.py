@@ -95,10 +95,37 @@ def safe_relative_path(text: str) -> PurePosixPath:
     return path
 
 
+_BREAKS = ("Cc", "Cs", "Zl", "Zp")
+"""Categories of Unicode: controls, halves of pairs, and the ends of lines and paragraphs."""
+_JOINERS = "\u200c\u200d"
+"""They shape letters and emoji, and are harmless."""
+
+
 def printable(text: str) -> str:
-    """Returns `text` on one line, with control characters and bytes outside Unicode written as escapes."""
-    unsafe = ("Cc", "Cs", "Zl", "Zp")
-    return "".join(ascii(sign)[1:-1] if unicodedata.category(sign) in unsafe else sign for sign in text)
+    """Returns `text` on one line, with what cannot be seen or turns the order of letters written as escapes.
+
+    >>> printable("a\u202egpj.mp4")
+    'a\\u202egpj.mp4'
+    """
+    return "".join(_escape(sign) if is_break(sign) else sign for sign in visible(text))
+
+
+def visible(text: str) -> str:
+    """Returns `text` with what cannot be seen, such as marks of the direction of writing, written as escapes."""
+    return "".join(_escape(sign) if _is_hidden(sign) else sign for sign in text)
+
+
+def is_break(sign: str) -> bool:
+    """Returns whether `sign` is a control character, ends a line, or is no Unicode: no name of a video has one."""
+    return unicodedata.category(sign) in _BREAKS
+
+
+def _is_hidden(sign: str) -> bool:
+    return unicodedata.category(sign) == "Cf" and sign not in _JOINERS
+
+
+def _escape(sign: str) -> str:
+    return ascii(sign)[1:-1]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ input is never deleted: a damaged shard is renamed to `*.damaged`, and its video
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +18,37 @@ import numpy as np
 from cache.commands import command, flag
 from cache.files import lock, make_folder, remove_temporaries, sync, write_text, writing
 from cache.manifest import read_manifest
+from cache.outside.content import WrongContent, read_json, read_text
+from cache.outside.values import parse
 from cache.profile import FeatureProfile, Profile, canonical_json, differences, fingerprint, parse_profile
 from cache.schema import OK, Row, UserError, VideoRecord, mask_of
 from cache.shard import DamagedShard, ShardIndex, array_shape, check, read_arrays, read_index, write_shard
 
 MANIFEST = "manifest.csv"
 PROFILE = "profile.json"
+MOST_PROFILE = 2**16
+"""Bytes that are read of a profile."""
 ORIGIN = "origin.json"
 """Where videos and weights lay when the store was made: a hint, no part of the profile."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What `ORIGIN` says. `weights` are "imagenet", "random", or the path of a file."""
+
+    data: str = ""
+    weights: str = "imagenet"
+    detector_file: str | None = None
+
+
+def read_origin(folder: Path) -> dict[str, str]:
+    """Returns the origin of the store in `folder`; nothing if it came without, or with something else in its place."""
+    try:
+        values = read_json(folder / ORIGIN)
+        parse(Origin, values, extra=True)
+    except (OSError, ValueError):
+        return {}
+    return {field.name: values[field.name] for field in fields(Origin) if values.get(field.name) is not None}
 
 
 @dataclass(frozen=True)
@@ -108,8 +131,8 @@ def open_store(folder: Path) -> Store:
     """Returns the store in `folder`; a UserError says what is missing or contradictory."""
     path = folder / PROFILE
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = read_text(path, MOST_PROFILE)
+    except (OSError, WrongContent):
         raise UserError(
             f"{folder} holds no features or crops; make them with {command('features', data='...')}."
         ) from None

@@ -4,8 +4,16 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import h5py
+import numpy as np
+
+from cache.outside.content import WrongContent, require_regular
+
 if TYPE_CHECKING:
     import keras
+
+MOST_UNPACKED = 4
+"""Bytes of weights for each byte of their file: weights hardly compress, so a file that claims more fills memory."""
 
 
 class WrongWeights(Exception):
@@ -13,7 +21,8 @@ class WrongWeights(Exception):
 
 
 def load_weights(network: "keras.Model", path: Path) -> None:
-    """Loads the weights in `path` into `network`; raises WrongWeights unless every layer got its own."""
+    """Loads the weights in `path` into `network`; raises WrongWeights unless every layer got its own, all finite."""
+    require_weights_file(path)
     try:
         with warnings.catch_warnings():
             # Keras only warns about a layer that the file lacks, and keeps its initial weights.
@@ -21,3 +30,32 @@ def load_weights(network: "keras.Model", path: Path) -> None:
             network.load_weights(path)
     except (ValueError, OSError, KeyError, TypeError, AttributeError, RuntimeError, UserWarning) as error:
         raise WrongWeights(str(error).strip().split("\n")[0]) from None
+    for weight in network.weights:
+        if not np.isfinite(np.asarray(weight)).all():
+            raise WrongWeights(f"its {weight.path} has numbers that are not finite")
+
+
+def require_weights_file(path: Path, least: int = 0) -> None:
+    """Raises WrongWeights unless `path` is an HDF5 file of `least` bytes or more, with everything inside it."""
+    try:
+        size = require_regular(path)
+        if size < least:
+            raise WrongWeights(f"it has {size:,} bytes, and the network of its config.json needs {least:,} or more")
+        with h5py.File(path, "r", locking=False) as file:
+            arrays: list[int] = []
+            file.visititems_links(lambda name, link: _require_inside(file, name, link, arrays))
+    except (WrongContent, OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # what h5py raises
+        raise WrongWeights(" ".join(str(error).split())) from None
+    if sum(arrays) > MOST_UNPACKED * size:
+        raise WrongWeights(f"it claims {sum(arrays):,} bytes of weights in a file of {size:,}")
+
+
+def _require_inside(file: h5py.File, name: str, link: object, arrays: list[int]) -> None:
+    """Adds to `arrays` how many bytes a dataset has; raises WrongWeights if it is not in the file."""
+    if not isinstance(link, h5py.HardLink):
+        raise WrongWeights(f"its {name} is a link; only data inside the file is read")
+    item = file[name]
+    if isinstance(item, h5py.Dataset):
+        if item.is_virtual or item.external:
+            raise WrongWeights(f"its {name} lies outside the file; only data inside it is read")
+        arrays.append(item.nbytes)

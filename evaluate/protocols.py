@@ -30,7 +30,7 @@ from train.data.split import SplitConfig, SplitKind, owner
 from train.data.training_set import newest_features, require_finite
 from train.fit import FitConfig, check, fit
 from train.heads.architectures import HeadConfig
-from train.runs.folder import CONFIG, ENSEMBLE
+from train.runs.folder import ENSEMBLE
 from train.runs.load import load_head, read_config, read_run
 from train.runs.predictions import predictions_of, write_predictions
 
@@ -191,11 +191,10 @@ def _predict(run: Path, contents: Contents) -> np.ndarray:
     """Returns each clip's probability of fake, float64 (N,), by a run on features or an ensemble of such runs."""
     from train.data.batches import Clips
     from train.heads.training import predict
-    from train.runs.ensemble import read_mixture
+    from train.runs.ensemble import read_members
 
-    config, _ = read_config(run)
-    if config.get("kind") == ENSEMBLE:
-        members, mixture = read_mixture(config.get("ensemble"), run / CONFIG)
+    if read_config(run)[0].get("kind") == ENSEMBLE:
+        members, mixture = read_members(run)
         return mixture(np.array([_predict(member, contents) for member in members]))
     head = load_head(read_run(run), contents.store.profile)  # pyright: ignore[reportArgumentType]
     clips = Clips(contents.arrays, contents.mask, contents.labels)

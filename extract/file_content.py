@@ -1,20 +1,12 @@
 """What a video's file holds, as a checksum: it tells a copy with a new time from a file that was changed."""
 
 import contextlib
-import hashlib
 from pathlib import Path
 
-import xxhash
-
+from cache.outside.content import checksum
 from cache.profile import CropProfile
 from extract.clips.crops import CroppedClip, crop_clip
 from extract.video.containers import Limits
-
-
-def file_checksum(path: Path) -> str:
-    """Returns the XXH3-128 of all bytes of the file, 32 hex digits."""
-    with path.open("rb", buffering=0) as file:
-        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()  # pyright: ignore[reportArgumentType]
 
 
 def crop_and_checksum(
@@ -27,5 +19,5 @@ def crop_and_checksum(
     """
     clip = crop_clip(path, profile, limits, detector_file)
     with contextlib.suppress(OSError):
-        return clip, file_checksum(path)
+        return clip, checksum(path)
     return clip, ""

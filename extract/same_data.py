@@ -6,7 +6,6 @@ like a changed one.
 
 import contextlib
 import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +13,12 @@ from pathlib import Path
 from cache.commands import flag
 from cache.files import write_csv, writing
 from cache.manifest import read_manifest
+from cache.outside.cells import original
+from cache.outside.content import checksum
 from cache.progress import progress_bar, say
 from cache.schema import OK, UserError, VideoRecord
 from cache.shard import DamagedShard, ShardIndex, read_index
-from cache.store import MANIFEST, ORIGIN, open_store
-from extract.file_content import file_checksum
+from cache.store import MANIFEST, ORIGIN, open_store, read_origin
 
 COPIES = "copies.csv"
 """Beside the stores: files whose content was found to be that of an earlier time, so that they are not read again."""
@@ -52,7 +52,7 @@ def _data_of_stores(root: Path) -> Iterator[tuple[Path, set[tuple[str, int]]]]:
     """Yields where the data set of each store below `root` lay, and the ids and sizes of its videos."""
     for file in sorted(root.glob(f"*/{ORIGIN}")):
         try:
-            path = Path(json.loads(file.read_text(encoding="utf-8"))["data"])
+            path = Path(read_origin(file.parent)["data"])
             videos = read_manifest(file.with_name(MANIFEST))
         except (OSError, ValueError, KeyError, TypeError, UserError):
             continue  # of an earlier version, or cut off: it says nothing
@@ -84,8 +84,8 @@ def _compared(folder: Path, videos: Sequence[VideoRecord], known: Known) -> Iter
         return
     for video in progress_bar(iterable=videos, unit="video", desc="compare"):
         with contextlib.suppress(OSError):  # extraction will name it
-            checksum = file_checksum(folder / video.path)
-            times = [time for time, other in known[_file(video)].items() if other == checksum]
+            found = checksum(folder / video.path)
+            times = [time for time, other in known[_file(video)].items() if other == found]
             yield from ((video.key, time) for time in times[:1])
 
 
@@ -107,10 +107,10 @@ def _known_content(root: Path) -> Known:
     """Returns what was extracted into the stores below `root`."""
     known: Known = {}
     for index in _indexes(root):
-        for (name, size, time), outcome, checksum in zip(index.keys, index.outcome, index.file_checksum, strict=True):
+        for (name, size, time), outcome, content in zip(index.keys, index.outcome, index.file_checksum, strict=True):
             if outcome == OK:
                 times = known.setdefault((name, size), {})
-                times[time] = times.get(time) or checksum
+                times[time] = times.get(time) or content
     return known
 
 
@@ -138,4 +138,4 @@ def _read_copies(path: Path) -> dict[Key, int]:
 
 
 def _copy(values: Mapping[str, str]) -> tuple[Key, int]:
-    return (values["id"], int(values["size"]), int(values["mtime_ns"])), int(values["extracted_ns"])
+    return (original(values["id"]), int(values["size"]), int(values["mtime_ns"])), int(values["extracted_ns"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.lists.text import UnreadableText, read_text
+from cache.outside.cells import originals
 from cache.schema import UserError, printable
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -74,6 +75,6 @@ def _rows(path: Path, text: str, separator: str, columns: Sequence[str]) -> list
                 f"with a {SEPARATORS[separator]}."
             )
         if values:
-            values += [""] * (len(columns) - len(values))
+            values = [*originals(values), *[""] * (len(columns) - len(values))]
             rows.append((reader.line_num, {name: value for name, value in zip(columns, values, strict=True) if name}))
     return rows

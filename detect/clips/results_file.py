@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from cache.commands import flag
 from cache.files import lock, make_folder, sync, writing
+from cache.outside.cells import harmless, originals
 from cache.schema import UserError, printable
 from detect.detector.verdict import Verdict
 
@@ -130,7 +131,7 @@ def _json_values(verdict: Verdict, faces: int, by: JudgedBy) -> dict[str, Any]:
 
 
 def _csv_row(verdict: Verdict, faces: int, by: JudgedBy) -> list[Any]:
-    return [
+    cells = [
         printable(verdict.clip),
         verdict.face,
         faces,
@@ -147,10 +148,11 @@ def _csv_row(verdict: Verdict, faces: int, by: JudgedBy) -> list[Any]:
         by.faces,
         "" if by.window is None else repr(by.window),
     ]
+    return list(map(harmless, cells))
 
 
 def _csv_values(line: str) -> dict[str, Any]:
-    values: dict[str, Any] = dict(zip(COLUMNS, next(csv.reader([line], strict=True)), strict=True))
+    values: dict[str, Any] = dict(zip(COLUMNS, originals(next(csv.reader([line], strict=True))), strict=True))
     return values | {"runs": values["runs"].split(RUNS_JOIN)}
 
 

@@ -1,15 +1,18 @@
 """`contract.json`, which describes an exported detector: its files, and the preprocessing its networks expect."""
 
-import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from cache.commands import command, flag
-from cache.profile import CropProfile, Profile, crops_of, fingerprint, parse_profile
+from cache.outside.content import read_json
+from cache.outside.values import WrongValue, parse
+from cache.profile import CropProfile, Profile, crops_of, fingerprint, profile_of
 from cache.schema import UserError, central_region
 from evaluate.stats.calibration import Temperature
+from train.runs.replay import Replay
 
 CONTRACT = "contract.json"
 EXPORTS = "export"
@@ -31,8 +34,31 @@ PORTABLE = ("onnx", "litert", "openvino")
 
 
 @dataclass(frozen=True)
+class _Network:
+    file: str
+
+
+@dataclass(frozen=True)
+class _Contract:
+    """The entries that are used; others are for readers. Exports made before have neither checksums nor replays."""
+
+    run: str
+    format: Format
+    profile: dict[str, Any]
+    fingerprint: str
+    networks: dict[str, _Network]
+    temperature: dict[str, Any] | None
+    detector_file: str | None
+    checksums: dict[str, str] = field(default_factory=dict)
+    replay: dict[str, Replay] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Contract:
-    """What `detect` reads in `contract.json`. `files` are those of the networks: detector, backbone, head, or some."""
+    """What `detect` reads in `contract.json`. `files` are those of the networks: detector, backbone, head, or some.
+
+    `checksums` are those of files by name; `replay` has the clip of a network that has to come out again, by name.
+    """
 
     folder: Path
     run: str
@@ -40,7 +66,9 @@ class Contract:
     profile: Profile
     files: dict[str, Path]
     temperature: Temperature | None
-    detector_file: Path | None
+    detector_file: str | None
+    checksums: dict[str, str]
+    replay: dict[str, Replay]
 
     @property
     def crops(self) -> CropProfile:
@@ -66,36 +94,21 @@ def read_contract(folder: Path) -> Contract:
     """Returns the contract in `folder`; a UserError says what is wrong with it."""
     path = folder / CONTRACT
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        profile = parse_profile(json.dumps(values["profile"]), "its profile")
-        if fingerprint(profile) != values["fingerprint"]:
-            raise ValueError(f"its profile is not that of its fingerprint, {values['fingerprint']}")
-        names = {network: str(entry["file"]) for network, entry in values["networks"].items()}
-        fitted = values["temperature"]
-        temperature = None if fitted is None else Temperature(float(fitted["value"]), int(fitted["clips"]))
-        if temperature and not 0 < temperature.value < math.inf:
-            raise ValueError(f"its temperature is {temperature.value:g}")
-        file = values["detector_file"]
+        values: _Contract = parse(_Contract, read_json(path), extra=True)
+        names = {network: entry.file for network, entry in values.networks.items()}
         contract = Contract(
             folder,
-            str(values["run"]),
-            str(values["format"]),
-            profile,
+            values.run,
+            values.format,
+            _profile(values),
             {network: folder / name for network, name in names.items()},
-            temperature,
-            None if file is None else Path(file),
+            None if values.temperature is None else _temperature(values.temperature),
+            values.detector_file,
+            values.checksums,
+            values.replay,
         )
         present = {file.name for file in folder.iterdir()}
-    except (
-        OSError,
-        ArithmeticError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        UserError,
-        RecursionError,
-    ) as error:
+    except (OSError, ArithmeticError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"{path} does not describe an exported detector ({error}); export it again.") from None
     for name in names.values():
         if name not in present:
@@ -103,6 +116,23 @@ def read_contract(folder: Path) -> Contract:
     if not ("detector" in names or {"backbone", "head"} <= names.keys()):
         raise UserError(f"{path} names neither a detector nor a backbone and a head; export it again.")
     return contract
+
+
+def _profile(values: _Contract) -> Profile:
+    try:
+        profile = profile_of(values.profile)
+    except WrongValue as error:
+        raise ValueError(f"its profile is not that of its fingerprint, {values.fingerprint}: it {error}") from None
+    if fingerprint(profile) != values.fingerprint:
+        raise ValueError(f"its profile is not that of its fingerprint, {values.fingerprint}")
+    return profile
+
+
+def _temperature(fitted: Mapping[str, Any]) -> Temperature:
+    temperature = Temperature(float(fitted["value"]), int(fitted["clips"]))
+    if not 0 < temperature.value < math.inf:
+        raise ValueError(f"its temperature is {temperature.value:g}")
+    return temperature
 
 
 def describe(profile: CropProfile) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from cache.keras_start import start_keras
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint
 from cache.schema import UserError
 from detect.detector.contract import CONTRACT, EngineName, exported_folder
-from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, Network, Scorer
+from detect.detector.face_file import needed_file
+from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, Scorer
 from detect.detector.portable import read_exported
 from detect.detector.verdict import Detector
 from extract.backbones.engines import Engine, make_engine
+from train.runs.replay import Network
 
 if TYPE_CHECKING:
     import keras
@@ -36,12 +38,11 @@ def open_detector(
         if weights:
             raise UserError(f"an export has its weights inside; leave out {flag('weights')}.")
         return read_exported(exported_folder(folder, engine), detector_file)
-    start_keras()
     from evaluate.results.read import read_temperature
     from train.runs.load import read_config
 
-    crops, scorer = crops_of(read_config(folder)[1]), load_scorer(folder, weights)
-    return Detector(crops, scorer, read_temperature(folder), detector_file or _detector_file(folder))
+    crops, temperature = crops_of(read_config(folder)[1]), read_temperature(folder)
+    return Detector(crops, load_scorer(folder, weights), temperature, detector_file or _detector_file(folder))
 
 
 def newest() -> Path:
@@ -53,7 +54,6 @@ def newest() -> Path:
 
 def open_ensemble(folders: Sequence[Path], weights: str | None = None, detector_file: Path | None = None) -> Detector:
     """Returns the detector that judges by the mean probability of the runs in `folders`, which share their crops."""
-    start_keras()
     from train.runs.ensemble import crops_of_all
 
     if len(folders) < 2:
@@ -64,25 +64,28 @@ def open_ensemble(folders: Sequence[Path], weights: str | None = None, detector_
 
 
 def _detector_file(folder: Path) -> Path | None:
-    """Returns the face detector's file that the run in `folder` was trained with, if it had one."""
+    """Returns the face detector's file that the run in `folder` was trained with, if it is not the one here."""
     from train.runs.load import read_config
 
-    origin = read_config(folder)[0].get("origin", {})
-    return Path(origin["detector_file"]) if "detector_file" in origin else None
+    config, profile = read_config(folder)
+    return needed_file(crops_of(profile), config.get("origin", {}).get("detector_file"))
 
 
 def load_scorer(folder: Path, weights: str | None = None) -> Scorer:
-    """Returns the scorer of the run in `folder`; `weights` are its backbone's, if they have moved."""
+    """Returns the scorer of the run in `folder`; `weights` are its backbone's, if they have moved.
+
+    What can be checked without Keras is checked before Keras starts, which takes seconds.
+    """
     from train.end_to_end.cnn3d import load_cnn3d
-    from train.runs.ensemble import read_mixture
-    from train.runs.folder import CONFIG, ENSEMBLE
+    from train.runs.ensemble import read_members
+    from train.runs.folder import ENSEMBLE
     from train.runs.load import read_config, read_run
 
     config, profile = read_config(folder)
     if isinstance(profile, FeatureProfile):
         return _feature_scorer(read_run(folder), weights)
     if config.get("kind") == ENSEMBLE:
-        members, mixture = read_mixture(config.get("ensemble"), folder / CONFIG)
+        members, mixture = read_members(folder)
         return EnsembleScorer([load_scorer(member, weights) for member in members], mixture)
     if weights:
         raise UserError(f"{folder} judges crops without a backbone; leave out {flag('weights')}.")
@@ -116,14 +119,14 @@ def judged(folder: Path) -> tuple[Profile, list[Path], "Mixture | None"]:
 
     A UserError for an ensemble whose members take different features: these have no one network.
     """
-    from train.runs.ensemble import read_mixture
-    from train.runs.folder import CONFIG, ENSEMBLE
+    from train.runs.ensemble import read_members
+    from train.runs.folder import ENSEMBLE
     from train.runs.load import read_config
 
     config, profile = read_config(folder)
     if config.get("kind") != ENSEMBLE:
         return profile, [folder], None
-    members, mixture = read_mixture(config.get("ensemble"), folder / CONFIG)
+    members, mixture = read_members(folder)
     profiles = [read_config(member)[1] for member in members]
     if not isinstance(profiles[0], FeatureProfile) or any(other != profiles[0] for other in profiles[1:]):
         raise UserError(
@@ -141,11 +144,19 @@ def _weights(run: "Run", moved_to: str | None) -> str:
 
 
 def _feature_scorer(run: "Run", weights: str | None) -> FeatureScorer:
-    from extract.backbones.networks import backbone_of
-    from train.runs.load import load_head
+    from extract.backbones.networks import BACKBONES, backbone_of
+    from train.runs.load import load_head, require_head
 
+    name, file = backbone_of(run.profile), _weights(run, weights)
+    if run.size != BACKBONES[name].features:
+        raise UserError(
+            f"{run.folder} has a head for {run.size} features, and {name} gives {BACKBONES[name].features}; train the "
+            "run again."
+        )
+    require_head(run)
+    start_keras()
     # Keras, which the head needs anyway: converting to a faster engine takes longer than judging a few clips.
-    engine = _engine(backbone_of(run.profile), _weights(run, weights), run.profile.precision)
+    engine = _engine(name, file, run.profile.precision)
     return FeatureScorer(engine, as_network(load_head(run, run.profile)), fingerprint(run.profile))
 
 

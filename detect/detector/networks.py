@@ -9,9 +9,7 @@ from cache.commands import command, flag
 from cache.schema import UserError
 from extract.backbones.engines import Engine
 from extract.steps import features_of
-
-Network = Callable[[Mapping[str, np.ndarray]], np.ndarray]
-"""A network: takes its inputs by name, for N clips, and returns the probability of fake, float (N, 1)."""
+from train.runs.replay import Network
 
 CROPS = "crops"
 """The input of a scorer without an engine."""
@@ -86,16 +84,31 @@ class EnsembleScorer:
             if member.input_kind not in inputs:
                 made = features_of(arrays, regions, masks, member.engine) if member.engine else arrays
                 inputs[member.input_kind] = made
-        return self._mixture(
-            np.array([member.probabilities(inputs[member.input_kind], regions, masks) for member in self._members])
-        )
+        every = [member.probabilities(inputs[member.input_kind], regions, masks) for member in self._members]
+        return _probabilities(self._mixture(np.array(every)), len(masks))
+
+
+SLACK = 1e-4
+"""How far rounding may take a probability out of [0, 1]: the weights of a mixture need not sum to 1 to the last bit."""
 
 
 def _run(network: Network, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    probabilities = np.asarray(network(inputs), np.float64)[:, 0]
-    if not np.isfinite(probabilities).all():
-        raise UserError(
-            "the run's network gave a clip no number, so its weights are damaged; train it again with "
-            f"{command('train')}, or export it again."
-        )
-    return probabilities
+    output = np.asarray(network(inputs), np.float64)
+    return _probabilities(output[:, 0] if output.ndim == 2 and output.shape[1] == 1 else output, len(inputs["mask"]))
+
+
+def _probabilities(values: np.ndarray, count: int) -> np.ndarray:
+    """Returns `values` as the probabilities (N,) of `count` clips; a UserError if they are none."""
+    if values.shape != (count,):
+        raise _damaged(f"values of the shape {values.shape}")
+    outside = ~((values >= -SLACK) & (values <= 1 + SLACK))  # where NaN is too
+    if outside.any():
+        raise _damaged(f"{values[outside][0]:g}")
+    return np.clip(values, 0, 1)
+
+
+def _damaged(found: str) -> UserError:
+    return UserError(
+        f"the run's network gave {found} where a clip's probability, 0 to 1, is due, so its weights are damaged; train "
+        f"it again with {command('train')}, or export it again."
+    )

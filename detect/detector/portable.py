@@ -8,12 +8,15 @@ import numpy as np
 from cache.commands import command
 from cache.keras_start import quiet_stderr
 from cache.machine.processors import processor_limit, usable_processors
+from cache.outside.content import WrongContent, checksum, require_regular
 from cache.profile import fingerprint, uses_regions
 from cache.schema import FRAMES, UserError
-from detect.detector.contract import PORTABLE, read_contract
-from detect.detector.networks import CropScorer, FeatureScorer, Network
+from detect.detector.contract import PORTABLE, Contract, read_contract
+from detect.detector.face_file import needed_file
+from detect.detector.networks import CropScorer, FeatureScorer
 from detect.detector.verdict import Detector
 from extract.backbones.engines import Engine, Run, openvino_threads
+from train.runs.replay import Network, Replay
 
 
 def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
@@ -24,20 +27,53 @@ def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
             f"{folder} is in the format {contract.format}, which detect does not run; "
             f"{command('export', format='onnx')} writes one that it does."
         )
-    loaded = {name: load_network(path, contract.format) for name, path in contract.files.items() if name != "detector"}
     with_regions = uses_regions(contract.profile)
-    if "backbone" in loaded and "head" in loaded:
-        engine = Engine(_on_frames(loaded["backbone"], with_regions), FRAMES, contract.format)
-        scorer = FeatureScorer(engine, loaded["head"], fingerprint(contract.profile))
+    if {"backbone", "head"} <= contract.files.keys():
+        engine = Engine(_on_frames(_intact(contract, "backbone"), with_regions), FRAMES, contract.format)
+        scorer = FeatureScorer(engine, _intact(contract, "head"), fingerprint(contract.profile))
     else:
-        scorer = CropScorer(load_network(contract.files["detector"], contract.format), with_regions)
-    return Detector(contract.crops, scorer, contract.temperature, detector_file or contract.detector_file)
+        scorer = CropScorer(_intact(contract, "detector"), with_regions)
+    hint = needed_file(contract.crops, contract.detector_file)
+    return Detector(contract.crops, scorer, contract.temperature, detector_file or hint)
+
+
+def _intact(contract: Contract, name: str) -> Network:
+    """Returns the network called `name`; a UserError if it is not the one that was written, as far as that is known."""
+    path = contract.files[name]
+    try:
+        require_regular(path)
+        # OpenVINO keeps its weights in a second file.
+        for file, written in contract.checksums.items():
+            if Path(file).stem == path.stem and Path(file).name == file and checksum(contract.folder / file) != written:
+                raise WrongContent(f"the bytes of {file} are not those that were written")
+    except (OSError, WrongContent) as error:
+        raise UserError(f"{path} is not the {name} of the export ({error}); export it again.") from None
+    network = load_network(path, contract.format)
+    if replay := contract.replay.get(name):
+        _require_same(network, replay, path, uses_regions(contract.profile))
+    return network
+
+
+def _require_same(network: Network, replay: Replay, path: Path, with_regions: bool) -> None:
+    try:
+        damage = replay.damage(network, replay.clip(regions=with_regions))
+    except ValueError as error:
+        damage = f"the clip to try it on is damaged: {error}"
+    if damage:
+        raise UserError(f"{path} is not the network that was exported ({damage}); export it again.")
 
 
 def _on_frames(backbone: Network, with_regions: bool) -> Run:
-    if not with_regions:
-        return lambda crops, _: backbone({"crops": crops})
-    return lambda crops, regions: backbone({"crops": crops, "regions": regions})
+    def run(crops: np.ndarray, regions: np.ndarray) -> np.ndarray:
+        features = backbone({"crops": crops} | ({"regions": regions} if with_regions else {}))
+        if features.ndim != 2 or len(features) != len(crops):
+            raise UserError(
+                f"the backbone of the export gave {len(crops)} frames features of the shape {features.shape}, so it is "
+                "damaged; export it again."
+            )
+        return features
+
+    return run
 
 
 def load_network(path: Path, format: str) -> Network:

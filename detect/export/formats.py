@@ -14,8 +14,8 @@ from cache.keras_start import quiet_stderr
 from cache.schema import CROP_SIZE, FRAMES
 from detect.detector.contract import PORTABLE, SUFFIXES
 from detect.detector.load import as_network
-from detect.detector.networks import Network
 from detect.detector.portable import load_network
+from train.runs.replay import Network
 
 if TYPE_CHECKING:
     import keras

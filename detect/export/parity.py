@@ -10,9 +10,9 @@ from cache.commands import flag
 from cache.profile import uses_regions
 from cache.schema import CROP_SIZE, FRAMES, UserError, mask_of
 from detect.detector.load import judged
-from detect.detector.networks import Network
 from detect.detector.portable import load_network
 from detect.export.formats import Clips, backbone_inputs, each_clip, read_network
+from train.runs.replay import Network
 
 if TYPE_CHECKING:
     import keras

@@ -13,23 +13,27 @@ from cache.cli import option, parse_flags
 from cache.commands import flag
 from cache.files import require_writable, write_folder, write_json
 from cache.keras_start import start_keras
+from cache.outside.content import checksum
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError
 from detect.detector.contract import CONTRACT, EXPORTS, Format, describe
 from detect.detector.load import as_network, build_networks, judged, newest
-from detect.export.formats import Precision, detector_of_layers, write_network
+from detect.export.formats import Precision, detector_of_layers, read_network, write_network
 from detect.export.parity import (
     CHECKED,
     TOLERANCE,
+    InputsAndOutput,
     cost_of,
     difference,
     kept_clips,
     noise,
     own_outputs,
     require_finite_weights,
+    with_regions,
 )
 from evaluate.report.features_text import features_sentences
 from evaluate.stats.metrics import THRESHOLD
+from train.runs.replay import crops_replay, head_replay
 
 if TYPE_CHECKING:
     from evaluate.results.read import Results
@@ -104,6 +108,8 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
         differences = {name: difference(files[name], config.format, expected[name]) for name in files}
         _require_parity(config, differences)
         contract.update(_contract(config, results, size, files, differences, kept is not None))
+        contract["checksums"] = {path.name: checksum(path) for path in sorted(into.iterdir()) if path.is_file()}
+        contract["replay"] = _replays(config, files, expected, with_regions(results))
         if config.precision != "float32":
             contract["cost"] = cost_of(results, own["detector"], files, config.format)
         write_json(into / CONTRACT, contract)
@@ -187,6 +193,19 @@ def _contract(
         "detector_file": results.config.get("origin", {}).get("detector_file"),
         "versions": results.config["versions"],
     }
+
+
+def _replays(
+    config: ExportConfig, files: Mapping[str, Path], expected: Mapping[str, Sequence[InputsAndOutput]], regions: bool
+) -> dict[str, Any]:
+    """Returns the clip by which damage to an export shows, for the network whose output is the verdict."""
+    name = "head" if "head" in files else "detector"
+    network = read_network(files[name], config.format)
+    if name == "detector":
+        return {name: dataclasses.asdict(crops_replay(network, regions=regions))}
+    inputs, _ = min(expected[name], key=lambda pair: abs(float(pair[1][0, 0]) - 0.5))
+    frame = inputs["features"][0][inputs["mask"][0]].mean(axis=0)
+    return {name: dataclasses.asdict(head_replay(network, frame))}
 
 
 def _describe_features(profile: Profile, size: int | None) -> dict[str, Any] | None:

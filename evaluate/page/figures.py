@@ -205,7 +205,7 @@ def clips_figure(clips: Sequence[tuple[str, np.ndarray]]) -> Figure:
     figure = Figure(figsize=(10, 1.15 * len(clips)), layout="constrained")
     for axes, (caption, crops) in zip(np.atleast_1d(figure.subplots(len(clips), 1)), clips, strict=True):
         axes.imshow(strip(crops, columns=len(crops)))
-        axes.set_title(caption, fontsize=8)
+        axes.set_title(caption, fontsize=8, parse_math=False)
         axes.set_axis_off()
     return figure
 

@@ -4,6 +4,7 @@ import html
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cache.schema import visible
 from evaluate.page.tables import Table, interval_text, measure_text, value_text
 from evaluate.stats.bootstrap import Measure
 
@@ -16,12 +17,12 @@ class Html(str):
 
 def safe(value: object) -> Html:
     """Returns `value` as HTML, escaped unless it is HTML already."""
-    return value if isinstance(value, Html) else Html(html.escape(str(value)))
+    return value if isinstance(value, Html) else Html(html.escape(visible(str(value))))
 
 
 def element(name: str, *children: object, **attributes: str) -> Html:
     """Returns the element `name` around `children`; the attribute `class` is passed as `class_`."""
-    pairs = "".join(f' {key.rstrip("_")}="{html.escape(value)}"' for key, value in attributes.items())
+    pairs = "".join(f' {key.rstrip("_")}="{html.escape(visible(value))}"' for key, value in attributes.items())
     return Html(f"<{name}{pairs}>{''.join(map(safe, children))}</{name}>")
 
 

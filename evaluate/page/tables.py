@@ -1,10 +1,12 @@
 """Tables as Markdown, LaTeX and CSV: for papers and for programs. `evaluate.page.markup` shows them in a page."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cache.files import make_folder, write_csv, write_text
+from cache.schema import visible
 from evaluate.stats.bootstrap import Measure
 
 Cell = str | Measure
@@ -23,6 +25,8 @@ _LATEX = {
     "±": r"$\pm$",
     "…": r"\ldots{}",
 }
+_MARKDOWN = re.compile(r"[\\|`*~]|\](?=[(\[:])|(?<=:)//|(?<=www)\.", re.IGNORECASE)
+"""What a backslash goes before. A bracket is left alone where it begins no link: intervals are full of them."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,12 @@ def markdown(table: Table) -> str:
     """Returns `table` in GitHub's Markdown."""
     lines = [table.columns, ["---"] * len(table.columns), *_texts(table)]
     body = "\n".join("| " + " | ".join(markdown_text(cell) for cell in line) + " |" for line in lines)
-    return f"{table.caption}\n\n{body}\n"
+    return f"{markdown_text(table.caption)}\n\n{body}\n"
 
 
 def latex(table: Table) -> str:
     """Returns `table` as LaTeX for the package booktabs."""
-    header, *rows = (" & ".join(map(_latex_cell, line)) + r" \\" for line in (table.columns, *_texts(table)))
+    header, *rows = map(_latex_row, (table.columns, *_texts(table)))
     lines = [
         r"\begin{table}",
         r"\caption{" + _latex_cell(table.caption) + "}",
@@ -105,7 +109,9 @@ def write_tables(folder: Path, tables: dict[str, Table]) -> None:
     """Writes each of `tables` as `folder`/name.csv, and all of them into tables.md and tables.tex."""
     make_folder(folder)
     for name, table in tables.items():
-        write_csv(folder / f"{name}.csv", table.columns, [list(map(readable, row)) for row in _texts(table)])
+        write_csv(
+            folder / f"{name}.csv", table.columns, [[readable(visible(cell)) for cell in row] for row in _texts(table)]
+        )
     write_text(folder / "tables.md", readable("\n".join(map(markdown, tables.values()))))
     source = "% needs \\usepackage{booktabs}\n" + "\n".join(map(latex, tables.values()))
     write_text(folder / "tables.tex", readable(source))
@@ -117,13 +123,19 @@ def readable(text: str) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Returns `text` escaped, as one line of Markdown."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    """Returns `text` escaped, as one line of Markdown without a link, picture, address, code or HTML."""
+    return _MARKDOWN.sub(r"\\\g<0>", visible(text)).replace("\n", " ").replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _texts(table: Table) -> list[list[str]]:
     return [list(map(cell_text, row)) for row in table.rows]
 
 
+def _latex_row(cells: Sequence[str]) -> str:
+    row = " & ".join(map(_latex_cell, cells)) + r" \\"
+    # The end of the row before takes what comes in brackets, or a star, for its argument.
+    return f"{{}}{row}" if row.startswith(("[", "*")) else row
+
+
 def _latex_cell(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in text).replace("\n", " ")
+    return "".join(_LATEX.get(sign, sign) for sign in visible(text)).replace("\n", " ")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import keras
 
 RANDOM_SEED = 0
+SUFFIXES = (".h5", ".hdf5")
 DOWNLOAD_TIMEOUT = 20.0
 """Seconds without an answer until a download of weights is given up."""
 
@@ -28,7 +29,7 @@ def identify_weights(weights: str) -> str:
     if weights == "random":
         return f"random:{RANDOM_SEED}"
     path = Path(weights)
-    if not path.is_file():
+    if path.suffix not in SUFFIXES or not path.is_file():
         raise UserError(
             f"{weights} is not a weights file; give {flag('weights', 'imagenet')}, random, or the path of an .h5 file."
         )
@@ -38,7 +39,9 @@ def identify_weights(weights: str) -> str:
 
 def require_weights(weights: str, known: str, run: Path) -> None:
     """Raises a UserError unless `weights` are those of `run`, whose profile calls them `known`."""
-    if identify_weights(weights) != known:
+    # A file is only read where the run was trained with one.
+    is_file = weights not in ("imagenet", "random")
+    if is_file != known.startswith("sha256:") or identify_weights(weights) != known:
         remedy = f"give that file with {flag('weights', '...')}"
         raise UserError(f"{weights} is not the weights file that {run} was trained with; {remedy}.")
 

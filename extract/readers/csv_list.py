@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from cache.lists.table import Table, read_table
-from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, printable, safe_relative_path
+from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, is_break, safe_relative_path
 from extract.readers.dataset import Dataset, make_dataset, make_record
 
 LIST = "videos.csv"
@@ -84,7 +84,7 @@ def _label(where: str, texts: dict[str, str]) -> int:
         raise UserError(f"{where}: the part {texts['part']!r} is none of train, val, test; correct the line.")
     if label == REAL and (texts["donor"] or texts["source"]):
         raise UserError(f"{where}: a real video has no donor and no source; clear them, or correct the label.")
-    if any(printable(text) != text for text in texts.values()):
+    if any(is_break(sign) for text in texts.values() for sign in text):
         raise UserError(f"{where} has a control character in one of its values; remove it.")
     return label
 

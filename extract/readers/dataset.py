@@ -9,7 +9,7 @@ from typing import Any
 
 from cache.commands import flag
 from cache.lists.text import read_text
-from cache.schema import UserError, VideoRecord, printable
+from cache.schema import UserError, VideoRecord, is_break, printable
 from extract.readers.found import Found, find_clips
 
 
@@ -40,7 +40,7 @@ def make_dataset(root: Path, records: Iterable[VideoRecord], name: str = "", not
 
 def make_record(root: Path, path: Path, label: int, name: str, **details: str) -> VideoRecord:
     """Returns the record of the file `path` below `root` called `name`; `details` are target, donor, source, part."""
-    if printable(name) != name:
+    if any(map(is_break, name)):
         raise UserError(
             f"{printable(str(path))} has a control character, or one that is not Unicode, in its name; rename it."
         )

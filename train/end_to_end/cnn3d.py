@@ -8,18 +8,20 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from cache.cli import option
 from cache.keras_start import start_keras
+from cache.outside.values import Between, WrongValue, parse
 from cache.profile import crops_of
 from cache.schema import CROP_SIZE, FRAMES, UserError
-from cache.weights import WrongWeights, load_weights
 from train.end_to_end.config import EndToEndConfig, require_sensible
 from train.end_to_end.stage import Outcome, StartingRun, profile_entries, read_starting_run, train_and_write
 from train.runs.folder import CONFIG, CROPS, free_name
+from train.runs.replay import crops_replay
+from train.runs.saved_weights import load_saved, once, require_intact
 from train.runs.trained import save_head
 
 if TYPE_CHECKING:
@@ -34,8 +36,8 @@ MOST_WIDTH = 256
 class Cnn3dShape:
     """The shape of the network: `width` channels in the first stage, up to four times as many in the last."""
 
-    width: int = 16
-    dropout: float = 0.3
+    width: Annotated[int, Between(1, MOST_WIDTH)] = 16
+    dropout: Annotated[float, Between(0, 1)] = 0.3
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def _write(trained: "keras.Model", config: Cnn3dConfig, start: StartingRun, fold
         "about": "R(2+1)D on crops",
         "config": dataclasses.asdict(config),
         "network": dataclasses.asdict(config.shape),
+        "replay": dataclasses.asdict(crops_replay(once(network), regions=False)),
         **profile_entries(crops_of(start.profile)),
     }
     return Outcome(config_entries, probabilities, [])
@@ -97,16 +100,20 @@ def _write(trained: "keras.Model", config: Cnn3dConfig, start: StartingRun, fold
 def load_cnn3d(folder: Path, config: Mapping[str, Any]) -> "keras.Model":
     """Returns the network of the run in `folder`, given its config.json; a UserError if the folder holds none."""
     try:
-        shape = Cnn3dShape(**config["network"])
+        shape = parse(Cnn3dShape, config.get("network"), "network")
         _require_buildable(shape)
-    except (KeyError, TypeError, UserError) as error:
+    except (WrongValue, UserError) as error:
         raise UserError(f"{folder / CONFIG} describes no network over crops ({error}); train it again.") from None
+    require_intact(folder / WEIGHTS, least_bytes(shape))
+    start_keras()
     network = build_cnn3d(shape)
-    try:
-        load_weights(network, folder / WEIGHTS)
-    except WrongWeights as error:
-        raise UserError(f"{folder / WEIGHTS} does not hold the run's weights ({error}); train it again.") from None
+    load_saved(network, folder / WEIGHTS, config.get("replay"))
     return network
+
+
+def least_bytes(shape: Cnn3dShape) -> int:
+    """Returns a number of bytes that the weights of the network are not below, known without building it."""
+    return 4 * 400 * shape.width**2
 
 
 def _require_buildable(shape: Cnn3dShape) -> None:

@@ -17,7 +17,7 @@ from train.end_to_end.config import EndToEndConfig, require_sensible
 from train.end_to_end.stage import Outcome, StartingRun, profile_entries, read_starting_run, train_and_write
 from train.runs.folder import BACKBONE_WEIGHTS, free_name
 from train.runs.load import Run, load_head, read_run
-from train.runs.trained import save_head
+from train.runs.trained import most_telling, replay_entry, save_head
 
 if TYPE_CHECKING:
     import keras
@@ -53,6 +53,9 @@ def finetune(config: FinetuneConfig) -> Path:
     if not 0 <= config.blend <= 1:
         raise UserError(f"{flag('blend', config.blend)} is no share; give 0 to 1.")
     start_keras()
+    from train.data.batches import Clips
+    from train.heads.training import predict
+
     start = read_starting_run(config)
     run = read_run(start.folder)
     labels = start.clips.labels[start.clips.rows(TRAIN)]
@@ -66,7 +69,11 @@ def finetune(config: FinetuneConfig) -> Path:
         profile = _save_backbone(backbone, run.profile, folder)
         save_head(head, folder)
         notes = [RANDOM_NOTE] if run.profile.weights.startswith("random") else []
-        return Outcome(_config_entries(config, run, profile), _probabilities(head, profile, start, folder), notes)
+        arrays, masks = _features(profile, start, folder), mask_of(start.clips.status)
+        probabilities = predict(head, Clips(arrays, masks, start.clips.labels), np.arange(len(arrays)))
+        row = most_telling(probabilities)
+        replay = {"replay": replay_entry(head, arrays[row], masks[row])}
+        return Outcome(_config_entries(config, run, profile) | replay, probabilities, notes)
 
     return train_and_write(config, start, name, join(backbone, head), save, _blending(config))
 
@@ -141,13 +148,11 @@ def _save_backbone(backbone: "keras.Model", profile: FeatureProfile, folder: Pat
     return replace(profile, weights=identify_weights(str(path)))
 
 
-def _probabilities(head: "keras.Model", profile: FeatureProfile, start: StartingRun, folder: Path) -> np.ndarray:
-    """Returns the probability of fake of each clip, float32 (N,), from the stored weights, as detection computes it."""
+def _features(profile: FeatureProfile, start: StartingRun, folder: Path) -> np.ndarray:
+    """Returns the features of each clip, float16 (N, 12, D), by the stored weights, as detection computes them."""
     from extract.backbones.engines import make_engine
     from extract.backbones.networks import backbone_of
     from extract.steps import Clock, rows_from_store, rows_with_features
-    from train.data.batches import Clips
-    from train.heads.training import predict
 
     clips = start.clips
     engine = make_engine(backbone_of(profile), str(folder / BACKBONE_WEIGHTS), 0, profile.precision, "keras")
@@ -158,8 +163,7 @@ def _probabilities(head: "keras.Model", profile: FeatureProfile, start: Starting
             f"the tuned backbone gives features that are not finite of {len(broken)} of {len(clips.records)} clips, "
             f"{broken[0]} first; train it again with a lower {flag('learning_rate')}."
         )
-    arrays = np.stack([features[record.id] for record in clips.records])
-    return predict(head, Clips(arrays, mask_of(clips.status), clips.labels), np.arange(len(arrays)))
+    return np.stack([features[record.id] for record in clips.records])
 
 
 def _config_entries(config: FinetuneConfig, run: Run, profile: FeatureProfile) -> dict[str, Any]:

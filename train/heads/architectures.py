@@ -5,10 +5,11 @@ To add a head, write a builder and add it to `HEADS`. Builders take normalised f
 output nor gradient. Only plain Keras layers are used, so the saved files load without this code.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
+from cache.outside.values import Between, WrongValue, parse
 from cache.schema import FRAMES, UserError
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ class HeadConfig:
     """
 
     head: str = "lstm"
-    units: int = 64
-    dropout: float = 0.3
-    dense: int = 64
+    units: Annotated[int, Between(1, MOST_UNITS)] = 64
+    dropout: Annotated[float, Between(0, 1)] = 0.3
+    dense: Annotated[int, Between(1, MOST_UNITS)] = 64
     differences: bool = False
     start: Start = "nothing"
 
@@ -141,6 +142,13 @@ def build_head(config: HeadConfig, size: int) -> "keras.Model":
     return keras.Model({"features": features, "mask": mask}, probability, name=config.head)
 
 
+def least_bytes(config: HeadConfig, size: int) -> int:
+    """Returns a number of bytes that the weights of the head are not below, known without building it."""
+    if config.head == "mean":
+        return 4 * size * config.dense
+    return 4 * config.units * (size + config.units)
+
+
 def is_fixed(weight: str) -> bool:
     """Whether training leaves the weight of this name alone, because it is fitted beforehand."""
     return weight.startswith(("normalise/", "baseline/"))
@@ -156,12 +164,12 @@ def _with_differences(frames: "keras.KerasTensor") -> "keras.KerasTensor":
     return layers.Concatenate(name="differences")([frames, change])
 
 
-def parse_head(values: Mapping[str, Any], where: str) -> HeadConfig:
+def parse_head(values: Any, where: str) -> HeadConfig:
     """Returns the config with the fields `values`; raises a UserError that names `where` if they are not valid."""
     try:
-        config = HeadConfig(**values)
+        config = parse(HeadConfig, values, "head")
         require_buildable(config)
-    except (TypeError, UserError) as error:
+    except (WrongValue, UserError) as error:
         raise UserError(f"{where} describes no head that this version knows ({error}); train the run again.") from None
     return config
 

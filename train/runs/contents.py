@@ -2,17 +2,17 @@
 
 import datetime
 import importlib.metadata
-import json
 import math
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from cache.files import write_csv, write_folder, write_json
+from cache.outside.values import Between
 from cache.schema import UserError
 from train.runs.folder import (
     AUDIT,
@@ -23,7 +23,6 @@ from train.runs.folder import (
     PREDICTIONS,
     SPLIT,
     free_name,
-    require_finished,
 )
 from train.runs.predictions import (
     Predictions,
@@ -35,6 +34,8 @@ from train.runs.predictions import (
     write_predictions,
     write_split,
 )
+from train.runs.recipe import Done, read_object, read_recipe
+from train.runs.saved_weights import checksums
 
 PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "h5py", "opencv-python-headless", "av")
 
@@ -58,6 +59,16 @@ class RunContents:
     seconds: float | None
 
 
+@dataclass(frozen=True)
+class _Audit:
+    """What `AUDIT` holds."""
+
+    split: str
+    dropped: Annotated[int, Between(0, 10**9)]
+    notes: list[str]
+    findings: list[Any]
+
+
 def write_run(folder: Path, save: Callable[[Path], RunContents]) -> Path:
     """Writes a finished run, whole or not at all; returns its folder.
 
@@ -75,20 +86,19 @@ def write_run(folder: Path, save: Callable[[Path], RunContents]) -> Path:
         write_json(into / CONFIG, contents.config | {"versions": versions()})
         created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         seconds = contents.seconds and round(contents.seconds, 3)
-        write_json(into / DONE, {"created": created, "seconds": seconds})
+        write_json(into / DONE, {"created": created, "seconds": seconds, "weights": checksums(into)})
 
     return write_folder(folder, fill, lambda: folder.with_name(free_name(folder.parent, None, folder.name)))
 
 
 def read_contents(folder: Path) -> RunContents:
     """Returns what the run in `folder` holds; a UserError names what is missing, damaged or does not fit the rest."""
-    require_finished(folder)
+    config, _ = read_recipe(folder)
     split = read_split(folder / SPLIT)
     predictions, baseline = (_predictions(folder / name, split) for name in (PREDICTIONS, BASELINE))
-    config = _read_json(folder / CONFIG, {"config": dict, "profile": dict, "fingerprint": str, "versions": dict})
-    audit = _read_json(folder / AUDIT, {"split": str, "dropped": int, "notes": list, "findings": list})
+    audit = read_object(folder / AUDIT, _Audit)
     _check_findings(audit["findings"], folder / AUDIT)
-    history, seconds = _read_history(folder / HISTORY), _seconds(folder / DONE)
+    history, seconds = _read_history(folder / HISTORY), read_object(folder / DONE, Done).get("seconds")
     return RunContents(config, split, audit, history, predictions, baseline, seconds)
 
 
@@ -133,25 +143,6 @@ def _predictions(path: Path, split: Mapping[str, SplitRow]) -> Predictions:
     predictions = read_predictions(path)
     require_split(predictions, split, path)
     return predictions
-
-
-def _read_json(path: Path, keys: Mapping[str, type]) -> dict[str, Any]:
-    """Returns the JSON object in `path`, which must hold `keys` with values of these types."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; train the run again to write it.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read as JSON ({error}); train the run again to write it.") from None
-    for name, kind in keys.items():
-        if not isinstance(values, dict) or not isinstance(values.get(name), kind):
-            raise UserError(f"{path} has no {name!r} that is a {kind.__name__}; train the run again to write it.")
-    return values
-
-
-def _seconds(path: Path) -> float | None:
-    seconds = _read_json(path, {"created": str}).get("seconds")
-    return float(seconds) if isinstance(seconds, int | float) else None
 
 
 def _check_findings(findings: list[Any], path: Path) -> None:

@@ -15,7 +15,7 @@ from cache.profile import CropProfile, crops_of, differences, fingerprint
 from cache.progress import say
 from cache.schema import VAL, UserError
 from train.runs.contents import read_contents, write_run
-from train.runs.folder import ENSEMBLE, free_name
+from train.runs.folder import CONFIG, ENSEMBLE, free_name
 from train.runs.load import features_folders, read_config
 from train.runs.predictions import Predictions
 
@@ -27,6 +27,7 @@ EnsembleKind = Literal["average", "weighted", "stacked"]
 LEAST_PROBABILITY = 1e-6
 """Probabilities are kept this far from 0 and 1, so that their logits are finite."""
 EM_ROUNDS = 500
+MOST_MEMBERS, MOST_NESTED = 1000, 3
 FITTED_TWICE = (
     "The members' weights were fitted on the validation clips, on which threshold and temperature are chosen too, so "
     "these two are a little too sure of themselves; the test clips took no part."
@@ -143,11 +144,32 @@ def mixture_weights(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray
     return weights
 
 
+def read_members(folder: Path) -> tuple[list[Path], Mixture]:
+    """Returns the members of the ensemble in `folder` and their mixture; a UserError if it does not describe them."""
+    _refuse_circles(folder, ())
+    return read_mixture(read_config(folder)[0].get("ensemble"), folder / CONFIG)
+
+
+def _refuse_circles(folder: Path, above: tuple[Path, ...]) -> None:
+    """Raises a UserError if an ensemble is a member of its own, or of too many others."""
+    config, _ = read_config(folder)
+    if config.get("kind") != ENSEMBLE:
+        return
+    if folder.resolve() in above or len(above) >= MOST_NESTED:
+        raise UserError(f"{above[0]} is an ensemble of ensembles of ensembles, maybe of itself; join its runs again.")
+    members, _ = read_mixture(config.get("ensemble"), folder / CONFIG)
+    for member in dict.fromkeys(members):
+        _refuse_circles(member, (*above, folder.resolve()))
+
+
 def read_mixture(values: Any, where: Path) -> tuple[list[Path], Mixture]:
     """Returns the members and the mixture that `ensemble` wrote into config.json; a UserError if they are absent."""
     try:
         mixture = Mixture(values["kind"], tuple(map(float, values["weights"])), float(values["intercept"]))
-        return [Path(member) for member in values["members"]], mixture
+        members = [Path(member) for member in values["members"]]
+        if not 1 <= len(members) == len(mixture.weights) <= MOST_MEMBERS:
+            raise ValueError(f"{len(members)} members with {len(mixture.weights)} weights")
+        return members, mixture
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{where} does not describe an ensemble ({error}); join the runs again.") from None
 

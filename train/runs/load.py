@@ -3,17 +3,17 @@
 It is rebuilt from `config.json` and only numbers are loaded into it: no pickle, no code out of a file (CVE-2025-9905).
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cache.profile import FeatureProfile, Profile, differences, fingerprint, parse_profile
+from cache.profile import FeatureProfile, Profile, differences, fingerprint
 from cache.schema import UserError
-from cache.weights import WrongWeights, load_weights
-from train.heads.architectures import HeadConfig, build_head, parse_head
-from train.runs.folder import BACKBONE_WEIGHTS, CONFIG, CROPS, ENSEMBLE, WEIGHTS, require_finished
+from train.heads.architectures import HeadConfig, build_head, least_bytes, parse_head
+from train.runs.folder import BACKBONE_WEIGHTS, CONFIG, CROPS, ENSEMBLE, WEIGHTS
+from train.runs.recipe import read_recipe
+from train.runs.saved_weights import load_saved, require_intact
 
 if TYPE_CHECKING:
     import keras
@@ -33,19 +33,18 @@ class Run:
     @property
     def weights(self) -> str:
         """The backbone's: "imagenet", "random", or the path of a file. A tuned backbone lies in the run folder."""
-        named = str(self.config.get("origin", {}).get("weights", "imagenet"))
+        # The profile decides; where a file lay is a hint, followed only to a file that the profile has the hash of.
+        word = self.profile.weights.partition(":")[0]
+        if word in ("imagenet", "random"):
+            return word
+        named = self.config.get("origin", {}).get("weights", "imagenet")
         return str(self.folder / named) if named == BACKBONE_WEIGHTS else named
 
 
 def read_config(folder: Path) -> tuple[dict[str, Any], Profile]:
     """Returns the config of the run in `folder` and the profile of what it judges; a UserError if it has none."""
-    require_finished(folder)
-    path = folder / CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        profile, named = parse_profile(json.dumps(config["profile"]), "its profile"), config["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError, UserError) as error:
-        raise UserError(f"{path} does not describe a run ({error}); train the run again.") from None
+    config, profile = read_recipe(folder)
+    path, named = folder / CONFIG, config["fingerprint"]
     if (
         isinstance(profile, FeatureProfile) == (config.get("kind") in (CROPS, ENSEMBLE))
         or fingerprint(profile) != named
@@ -71,7 +70,7 @@ def read_run(folder: Path) -> Run:
         raise UserError(f"{folder} judges crops and has no head; name a run of train or finetune.")
     path, size = folder / CONFIG, config.get("size")
     head: Any = config.get("head")
-    if not isinstance(size, int) or size < 1:
+    if size is None:
         raise UserError(f"{path} has no feature size ({size!r}); train the run again.")
     return Run(folder, config, profile, parse_head(head, str(path)), size)
 
@@ -83,10 +82,12 @@ def load_head(run: Run, profile: FeatureProfile) -> "keras.Model":
             f"{run.folder} was trained on features made with {differences(run.profile, profile)}; "
             "use a run of these features, or extract the ones that it was trained on."
         )
+    require_head(run)
     head = build_head(run.head, run.size)
-    path = run.folder / WEIGHTS
-    try:
-        load_weights(head, path)
-    except WrongWeights as error:
-        raise UserError(f"{path} does not hold the weights of the run's head ({error}); train it again.") from None
+    load_saved(head, run.folder / WEIGHTS, run.config.get("replay"))
     return head
+
+
+def require_head(run: Run) -> None:
+    """Raises a UserError if the file of the head's weights is not what was written; builds no network."""
+    require_intact(run.folder / WEIGHTS, least_bytes(run.head, run.size))

@@ -1,6 +1,7 @@
 """The tables of a run folder, one CSV row a clip. They are read strictly: a number one row off looks like any other."""
 
 import csv
+import io
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,8 @@ import numpy as np
 
 from cache.commands import flag
 from cache.files import write_csv
+from cache.outside.cells import original_values
+from cache.outside.content import WrongContent, read_text
 from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, coverage_of, is_blend_id
 from train.data.split import DROPPED
 
@@ -147,17 +150,16 @@ def require_split(predictions: Predictions, split: Mapping[str, SplitRow], path:
 def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields line number and values of each row of the CSV file `path`, which must have `columns`."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            if missing := [name for name in columns if name not in (reader.fieldnames or ())]:
-                raise UserError(f"{path} has no column {missing[0]!r}; it needs {', '.join(columns)}.")
-            for values in reader:
-                if None in values or None in values.values():
-                    raise UserError(f"{path}, line {reader.line_num}: it has not as many values as there are columns.")
-                yield reader.line_num, values
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+        if missing := [name for name in columns if name not in (reader.fieldnames or ())]:
+            raise UserError(f"{path} has no column {missing[0]!r}; it needs {', '.join(columns)}.")
+        for values in reader:
+            if None in values or None in values.values():
+                raise UserError(f"{path}, line {reader.line_num}: it has not as many values as there are columns.")
+            yield reader.line_num, original_values(values)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; train the run again to write it.") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, WrongContent, csv.Error) as error:
         raise UserError(f"{path} cannot be read as CSV ({error}); train the run again to write it.") from None
 
 

@@ -1,7 +1,6 @@
 """A head that was just trained, into its run folder."""
 
 import dataclasses
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.store import ORIGIN
+from cache.store import read_origin
 from train.data.split import DROPPED
 from train.data.training_set import TrainingSet
 from train.heads.architectures import HeadConfig
 from train.runs.contents import RunContents, numbered_history, write_run
 from train.runs.folder import MODEL_H5, MODEL_KERAS, WEIGHTS
 from train.runs.predictions import Predictions, predictions_of, split_rows
+from train.runs.replay import head_replay
+from train.runs.saved_weights import once
 
 if TYPE_CHECKING:
     import keras
@@ -53,7 +54,7 @@ def write_trained(
     def save(into: Path) -> RunContents:
         save_head(trained.head, into)
         return RunContents(
-            config={**_recipe(config, training_set, trained.shape), **more},
+            config={**_recipe(config, training_set, trained), **more},
             split=split_rows(training_set.contents.records, training_set.split.parts),
             audit=_audit(training_set),
             history=numbered_history(trained.history, trained.first_epoch),
@@ -96,23 +97,27 @@ def _audit(training_set: TrainingSet) -> dict[str, Any]:
     }
 
 
-def _recipe(config: Any, training_set: TrainingSet, shape: HeadConfig) -> dict[str, Any]:
+def _recipe(config: Any, training_set: TrainingSet, trained: Trained) -> dict[str, Any]:
     """Returns everything needed to repeat the run, and to rebuild its head."""
-    store = training_set.contents.store
+    store, arrays = training_set.contents.store, training_set.contents.arrays
+    row = training_set.used[most_telling(trained.probabilities)]
     return {
         "config": dataclasses.asdict(config),
         "features": store.folder,
-        "head": dataclasses.asdict(shape),
-        "size": training_set.contents.arrays.shape[2],
+        "head": dataclasses.asdict(trained.shape),
+        "size": arrays.shape[2],
         "profile": dataclasses.asdict(store.profile),
         "fingerprint": store.fingerprint,
-        "origin": _origin(store.folder),
+        "origin": read_origin(store.folder),
+        "replay": replay_entry(trained.head, arrays[row], training_set.contents.mask[row]),
     }
 
 
-def _origin(folder: Path) -> dict[str, str]:
-    """Returns where extraction found videos and weights; nothing if the features came without that."""
-    try:
-        return json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+def replay_entry(head: "keras.Model", array: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
+    """Returns the entry of config.json on a clip, (12, D) with its mask (12,), by which damage to the head shows."""
+    return dataclasses.asdict(head_replay(once(head), array[mask].mean(axis=0, dtype=np.float32)))
+
+
+def most_telling(probabilities: np.ndarray) -> int:
+    """Returns which of the clips with these `probabilities` shows damage best: near 0.5 the output moves most."""
+    return int(np.argmin(np.abs(np.nan_to_num(probabilities) - 0.5)))

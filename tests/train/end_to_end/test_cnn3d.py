@@ -150,7 +150,7 @@ def test_what_does_not_fit_is_refused(run_folder, tmp_path):
         train_cnn3d(Cnn3dConfig(run=run_folder, runs=tmp_path, width=0))
     damaged = shutil.copytree(run_folder, tmp_path / "damaged")
     (damaged / WEIGHTS).write_bytes(b"no weights")
-    with pytest.raises(UserError, match="does not hold the run's weights"):
+    with pytest.raises(UserError, match="does not hold the weights of the run"):
         open_detector(damaged)
     (damaged / CONFIG).write_text((run_folder / CONFIG).read_text().replace('"network"', '"net"'))
     with pytest.raises(UserError, match="describes no network over crops"):

@@ -1,0 +1,89 @@
+"""`config.json` of a run: what may stand in it. It is read here and nowhere else."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from cache.outside.content import WrongContent, read_json
+from cache.outside.values import Between, WrongValue, parse
+from cache.profile import Profile, profile_of
+from cache.schema import UserError
+from cache.store import Origin
+from train.runs.folder import CONFIG, require_finished
+from train.runs.replay import Replay
+
+MOST_FEATURES = 16_384
+"""Numbers in the features of one frame; the widest backbone has 2048."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What `run.json` holds. `weights` has the checksum of each weights file; runs made before have none."""
+
+    created: str
+    seconds: Annotated[float, Between(0, 1e12)] | None = None
+    weights: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Members:
+    """An ensemble's members, and how their probabilities become one."""
+
+    kind: str
+    members: list[str] = field(default_factory=list)
+    weights: list[Annotated[float, Between(-1e6, 1e6)]] = field(default_factory=list)
+    intercept: Annotated[float, Between(-1e6, 1e6)] = 0.0
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """The entries that have a meaning; any others are only shown."""
+
+    config: dict[str, Any]
+    profile: dict[str, Any]
+    fingerprint: str
+    versions: dict[str, str]
+    kind: str | None = None
+    command: str | None = None
+    about: str = ""
+    source: str = ""
+    features: list[str] | str | None = None
+    origin: Origin = Origin()
+    head: Any = None
+    size: Annotated[int, Between(1, MOST_FEATURES)] | None = None
+    network: Any = None
+    ensemble: _Members | None = None
+    replay: Replay | None = None
+
+
+def read_recipe(folder: Path) -> tuple[dict[str, Any], Profile]:
+    """Returns the values of the run's `config.json`, of the types of its schema, and the profile of what it judges.
+
+    A UserError says what is missing or wrong.
+    """
+    require_finished(folder)
+    values = read_object(folder / CONFIG, _Recipe)
+    try:
+        return values, profile_of(values["profile"], extra=True)
+    except WrongValue as error:
+        raise UserError(f"{folder / CONFIG}: its profile {error}; train the run again to write it.") from None
+
+
+def read_object(path: Path, schema: type) -> dict[str, Any]:
+    """Returns the object in the JSON file `path`, whose values are those of the dataclass `schema`, and maybe others.
+
+    A UserError says what is missing or wrong.
+    """
+    try:
+        values = read_json(path)
+        parse(schema, values, extra=True)
+        known = {one.name for one in dataclasses.fields(schema)}
+        parse(dict[str, Any], {name: value for name, value in values.items() if name not in known}, "entries")
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; train the run again to write it.") from None
+    except (OSError, WrongContent) as error:
+        raise UserError(f"{path} cannot be read as JSON ({error}); train the run again to write it.") from None
+    except WrongValue as error:
+        raise UserError(f"{path} {error}; train the run again to write it.") from None
+    return values
