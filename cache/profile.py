@@ -99,14 +99,11 @@ def parse_profile(text: str, where: str) -> Profile:
         raise UserError(f"{where} holds no profile of this version ({error}); extract into a new folder.") from None
 
 
-def profile_of(values: Any, *, extra: bool = False) -> Profile:
-    """Returns the profile with the JSON `values`, whose types and ranges are checked; raises WrongValue.
-
-    `extra` settings, of a later version, are left out; else they are refused.
-    """
+def profile_of(values: Any) -> Profile:
+    """Returns the profile with the JSON `values`, whose types and ranges are checked; raises WrongValue."""
     if not isinstance(values, dict):
         raise WrongValue("is no object with the settings of a profile")
-    profile = parse(FeatureProfile if "crops" in values else CropProfile, values, extra=extra)
+    profile = parse(FeatureProfile if "crops" in values else CropProfile, values)
     if isinstance(profile, FeatureProfile) and len(profile.taps) > MOST_TAPS:
         raise WrongValue(f"has {len(profile.taps)} 'taps', and at most {MOST_TAPS} are known")
     return profile

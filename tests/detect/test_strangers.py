@@ -70,7 +70,7 @@ CHANGES: dict[str, tuple[str, Callable[[Any], object], str]] = {
     "margin": (CONFIG, lambda v: put(v, ("profile", "crops", "margin"), "wide"), "'crops.margin' that is a float"),
     "far": (CONFIG, lambda v: put(v, ("profile", "crops", "margin"), 1e30), "not 0 to 2"),
     "backbone": (CONFIG, lambda v: put(v, ("profile", "backbone"), "../../x"), "not of the form"),
-    "taps": (CONFIG, lambda v: put(v, ("profile", "taps"), [[1, 2]]), "no 'taps' that is a Tap"),
+    "taps": (CONFIG, lambda v: put(v, ("profile", "taps"), [[1, 2]]), "no 'profile.taps' that is a Tap"),
     "version": (CONFIG, lambda v: put(v, ("profile", "version"), 99), "not 1 to 2"),
     "origin": (CONFIG, lambda v: v.update(origin=[]), "no 'origin' that is a dict"),
     "nothing": (CONFIG, lambda v: v.update(origin=None), "no 'origin' that is a dict"),

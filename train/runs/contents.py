@@ -93,7 +93,7 @@ def write_run(folder: Path, save: Callable[[Path], RunContents]) -> Path:
 
 def read_contents(folder: Path) -> RunContents:
     """Returns what the run in `folder` holds; a UserError names what is missing, damaged or does not fit the rest."""
-    config, _ = read_recipe(folder)
+    config = read_recipe(folder)
     split = read_split(folder / SPLIT)
     predictions, baseline = (_predictions(folder / name, split) for name in (PREDICTIONS, BASELINE))
     audit = read_object(folder / AUDIT, _Audit)

@@ -1,13 +1,14 @@
 """`config.json` of a run: what may stand in it. It is read here and nowhere else."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from cache.outside.content import WrongContent, read_json
 from cache.outside.values import Between, WrongValue, parse
-from cache.profile import Profile, profile_of
+from cache.profile import Profile, Tap, profile_of
 from cache.schema import UserError
 from cache.store import Origin
 from train.runs.folder import CONFIG, require_finished
@@ -37,11 +38,21 @@ class _Members:
 
 
 @dataclass(frozen=True)
+class _Profile:
+    """What a report shows of a profile. Who judges by it reads the settings strictly, by `cache.profile`."""
+
+    backbone: str = ""
+    weights: str = ""
+    taps: list[Tap] = field(default_factory=list)
+    crops: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class _Recipe:
     """The entries that have a meaning; any others are only shown."""
 
     config: dict[str, Any]
-    profile: dict[str, Any]
+    profile: _Profile
     fingerprint: str
     versions: dict[str, str]
     kind: str | None = None
@@ -57,15 +68,16 @@ class _Recipe:
     replay: Replay | None = None
 
 
-def read_recipe(folder: Path) -> tuple[dict[str, Any], Profile]:
-    """Returns the values of the run's `config.json`, of the types of its schema, and the profile of what it judges.
-
-    A UserError says what is missing or wrong.
-    """
+def read_recipe(folder: Path) -> dict[str, Any]:
+    """Returns the values of the run's `config.json`, of the types of its schema; a UserError says what is wrong."""
     require_finished(folder)
-    values = read_object(folder / CONFIG, _Recipe)
+    return read_object(folder / CONFIG, _Recipe)
+
+
+def read_profile(folder: Path, recipe: Mapping[str, Any]) -> Profile:
+    """Returns the profile in the run's `recipe`; a UserError says what is wrong with it."""
     try:
-        return values, profile_of(values["profile"], extra=True)
+        return profile_of(recipe["profile"])
     except WrongValue as error:
         raise UserError(f"{folder / CONFIG}: its profile {error}; train the run again to write it.") from None
 
