@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import os
 import re
+import signal
 import sys
 import traceback
 import types
@@ -20,6 +21,9 @@ from cache.schema import UserError, printable
 
 BUG = 70
 """The exit status of an error that nobody foresaw (EX_SOFTWARE of sysexits.h); 1 says that a clip is fake."""
+INTERRUPTED, TERMINATED = 130, 143
+"""The exit statuses of Ctrl-C and SIGTERM: 128 and the number of the signal, as shells count."""
+INTERRUPTION = "interrupted; finished work is kept."
 
 
 def option(default: Any, text: str, **kind: Any) -> Any:
@@ -109,15 +113,46 @@ def run_command(program: str, commands: Mapping[str, Command], argv: Sequence[st
 def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoReturn:
     """Runs a command and exits with its status.
 
-    A UserError is printed as one line and gives `error_status`, Ctrl-C gives 130, a reader of the output that went away
-    141, and any other error its traceback and `BUG`.
+    A UserError is printed as one line and gives `error_status`, Ctrl-C gives 130, SIGTERM 143, a reader of the output
+    that went away 141, and any other error its traceback and `BUG`.
     """
     prepare_streams()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # No command opens a window, and a backend meant for one, or for a notebook, need not be installed here.
     os.environ["MPLBACKEND"] = "agg"
+    with _Sigterm() as sigterm:
+        status = _ending(main, error_status, sigterm)
+    sys.exit(status)
+
+
+class _Sigterm:
+    """Interrupts a command like Ctrl-C, while the block lasts, when SIGTERM comes, as from systemd and docker stop.
+
+    What a stage does at Ctrl-C it thus does then too. `came` tells the two apart, and remembers the signal where a
+    library has turned the interruption into an error of its own.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __enter__(self) -> "_Sigterm":
+        self._before = signal.signal(signal.SIGTERM, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._before or signal.SIG_DFL)
+
+    def _interrupt(self, number: int, frame: types.FrameType | None) -> None:
+        self.came = True
+        signal.default_int_handler(number, frame)
+
+
+def _ending(main: Callable[[], int | None], error_status: int, sigterm: _Sigterm) -> int:
+    """Returns the status with which `main` ends, and prints why if that is no regular end."""
     try:
         status = _status(main)
+        if sigterm.came:  # a stage that Ctrl-C ends regularly
+            raise KeyboardInterrupt
     except UserError as error:
         status = _ended(error_status, f"error: {_on_terminal(str(error))}")
     except OutputLost as lost:
@@ -126,10 +161,11 @@ def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoRetur
         text = f"error: the output cannot be written ({reason}); free its disk, or send it elsewhere."
         status = 141 if broken else _ended(error_status, text)
     except KeyboardInterrupt:
-        status = _ended(130, "interrupted; finished work is kept.")
-    except Exception:  # noqa: BLE001 - a bug
-        status = _ended(BUG, traceback.format_exc().rstrip())
-    sys.exit(status)
+        status = _ended(TERMINATED if sigterm.came else INTERRUPTED, INTERRUPTION)
+    except Exception:  # noqa: BLE001 - a bug, or an interruption in other words
+        text = INTERRUPTION if sigterm.came else traceback.format_exc().rstrip()
+        status = _ended(TERMINATED if sigterm.came else BUG, text)
+    return status
 
 
 def _status(main: Callable[[], int | None]) -> int:

@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing import connection, resource_tracker
+from multiprocessing import connection, resource_tracker, util
 from types import GeneratorType
 from typing import Any, TypeVar
 
@@ -115,6 +115,8 @@ class _Processes:
         self._idle: list[_Process] = []
         self._all: list[_Process] = []
         self._lock, self._ended = threading.Lock(), False
+        # At the exit, `multiprocessing` would end those that are left by SIGTERM, which they do not hear, and wait.
+        self._at_exit = util.Finalize(None, self.end, exitpriority=1)
 
     def call(self, function: Callable[..., Any], arguments: tuple) -> Iterator[Any]:
         """Yields what `function(*arguments)` gives, piece by piece; a ClipError at its end if it was given up."""
@@ -164,6 +166,7 @@ class _Processes:
             self._ended = True
             for process in self._all:
                 process.kill()
+        self._at_exit.cancel()
 
 
 class _Process:
@@ -173,7 +176,7 @@ class _Process:
         context = multiprocessing.get_context("spawn")
         self._pipe, its_end = context.Pipe()
         self.process = context.Process(target=_serve, args=(its_end,), daemon=True)
-        with _ignoring_ctrl_c(), _without_main():
+        with _ignoring_interrupts(), _without_main():
             self.process.start()
         its_end.close()  # else the pipe would stay open when the process dies
         self.timed_out = False
@@ -233,10 +236,13 @@ def _without_main() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ignoring_ctrl_c() -> Iterator[None]:
-    """Processes started in the block ignore Ctrl-C, which a terminal sends to all of them: this process ends them."""
+def _ignoring_interrupts() -> Iterator[None]:
+    """Processes started in the block ignore Ctrl-C and SIGTERM: this process ends them.
+
+    A terminal sends the one to all of them, and a service manager the other.
+    """
     resource_tracker.ensure_running()  # else it starts inside the block and unblocks the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:

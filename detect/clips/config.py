@@ -1,12 +1,14 @@
 """The settings of `detect`, and what is refused before any work is done."""
 
 import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from cache.cli import option
 from cache.commands import flag
 from cache.schema import UserError
+from detect.clips.inputs import DOWNLOAD_SECONDS
 from detect.clips.results_file import Style, require_suffix
 from detect.detector.contract import EngineName
 from detect.detector.verdict import DEFAULT_WINDOW, JudgeOptions, require_threshold, require_window
@@ -43,6 +45,7 @@ class DetectConfig:
         None, "the same, with how much each frame and part of a face counts for the verdict", metavar="OUT.png"
     )
     allow_url: bool = option(False, "download clips that are named by an http(s) address")
+    url_seconds: float = option(DOWNLOAD_SECONDS, "longest time that one download takes, in seconds")
     workers: int = option(2, "clips decoded at once")
 
     @property
@@ -70,6 +73,8 @@ def check(config: DetectConfig) -> None:
     for name in ("faces", "workers"):
         if getattr(config, name) < 1:
             raise UserError(f"{flag(name, getattr(config, name))} is not 1 or more; give a number such as 2.")
+    if not 0 < config.url_seconds <= threading.TIMEOUT_MAX:
+        raise UserError(f"{flag('url_seconds', config.url_seconds)} is no time above 0; give seconds such as 600.")
     if config.timeline is not None:
         require_window("timeline", config.timeline)
     if config.out:

@@ -4,23 +4,22 @@ import glob
 import re
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 
 from cache.commands import command
 from cache.schema import UserError
+from detect.addresses import AddressError, open_address
 from extract.readers import found
 from extract.readers.found import is_video
 from extract.video.pictures import has_picture_name
 
-TIMEOUT = 20.0
-"""Seconds without an answer after which a download is given up."""
 LARGEST_DOWNLOAD = 4_000_000_000
 """Bytes."""
+DOWNLOAD_SECONDS = 600.0
+"""Longest time that the download of one clip takes."""
 _CHUNK = 1 << 20
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
@@ -35,14 +34,20 @@ class Clip:
 
 
 @contextmanager
-def open_clips(words: Sequence[str], allow_url: bool = False) -> Iterator[list[Clip]]:
+def open_clips(
+    words: Sequence[str], allow_url: bool = False, url_seconds: float = DOWNLOAD_SECONDS
+) -> Iterator[list[Clip]]:
     """Gives the clips that `words` name, each once, in order; downloads are deleted afterwards.
+
+    A download that has not ended after `url_seconds` is given up.
 
     A word is a file, a folder (all videos and pictures in and below it), a pattern such as `"*.mp4"`, an http(s)
     address, or `-` for a list of these on standard input, one a line. A UserError names a word that is none of these.
     """
     with tempfile.TemporaryDirectory(prefix="reelcheck-") as folder:
-        clips = {clip.name: clip for word in _words(words) for clip in _clips(word, allow_url, Path(folder))}
+        clips = {
+            clip.name: clip for word in _words(words) for clip in _clips(word, allow_url, url_seconds, Path(folder))
+        }
         if not clips:
             raise UserError("there is nothing to judge; name a video, a picture, a folder with them, or - for a list.")
         yield list(clips.values())
@@ -56,7 +61,7 @@ def _words(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def _clips(word: str, allow_url: bool, downloads: Path) -> Iterable[Clip]:
+def _clips(word: str, allow_url: bool, url_seconds: float, downloads: Path) -> Iterable[Clip]:
     if not word:
         raise UserError("an empty name is no clip; for the current folder, give a dot.")
     if address := _ADDRESS.match(word):
@@ -64,7 +69,7 @@ def _clips(word: str, allow_url: bool, downloads: Path) -> Iterable[Clip]:
             raise UserError(f"{word} may never end; judge it with {command('stream', source=word)}.")
         if not allow_url:
             raise UserError(f"{word} would be downloaded; add --allow-url if you trust it, or give a file.")
-        return [_download(word, downloads)]
+        return [_download(word, url_seconds, downloads)]
     return [Clip(str(path), path) for path in find_clips(Path(word))]
 
 
@@ -92,11 +97,11 @@ def _find_clips(path: Path) -> list[Path]:
     return [path]
 
 
-def _download(address: str, folder: Path) -> Clip:
+def _download(address: str, seconds: float, folder: Path) -> Clip:
     """Downloads the file at `address`; a failure becomes the clip's reason, and the other clips are still judged."""
     path = folder / str(len(list(folder.iterdir())))
     try:
-        with urllib.request.urlopen(address, timeout=TIMEOUT) as answer, path.open("wb") as file:
+        with open_address(address, seconds) as answer, path.open("wb") as file:
             remaining = LARGEST_DOWNLOAD
             while remaining > 0 and (chunk := answer.read(_CHUNK)):
                 remaining -= file.write(chunk)
@@ -104,6 +109,6 @@ def _download(address: str, folder: Path) -> Clip:
                 return Clip(address, path, f"its download broke off {answer.length} bytes before the end")
             if remaining <= 0:  # whatever its header says
                 return Clip(address, path, f"it is larger than {LARGEST_DOWNLOAD // 10**9} GB")
-    except (OSError, ValueError, HTTPException) as error:
-        return Clip(address, path, f"it cannot be downloaded ({getattr(error, 'reason', None) or error})")
+    except AddressError as error:
+        return Clip(address, path, f"it cannot be downloaded ({error})")
     return Clip(address, path)

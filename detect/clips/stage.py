@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
 def detect(names: Sequence[str], config: DetectConfig) -> int:
     """Judges the clips that `names` says (see `open_clips`) and prints a line for each; returns the exit status."""
     check(config)
-    with open_clips(names, config.allow_url) as clips, contextlib.ExitStack() as closing:
+    with open_clips(names, config.allow_url, config.url_seconds) as clips, contextlib.ExitStack() as closing:
         detector, by = open_judge(config)
         file = ResultFile(config.out, by) if config.out else None
         if file:

@@ -17,21 +17,30 @@ from detect.stream.frame_sources import Frame
 COLOURS = {"Fake": (213, 94, 0), "Real": (0, 114, 178), "Undecided": (120, 120, 120), "Failed": (120, 120, 120)}
 """RGB. The verdict is also written as text."""
 WAITING = 8
-"""Pictures that wait to be written. If writing is too slow, further pictures are left out."""
+"""Pictures that wait to be written, at most."""
 CLOCK = Fraction(1, 1000)
+FRAGMENTS = {
+    "movflags": "empty_moov+default_base_moof+hybrid_fragmented",
+    "frag_duration": "1000000",
+    "flush_packets": "1",
+}
+"""Each second is playable once it is written, so a kill costs no more; the end makes it an MP4 like any other."""
 
 
 class Overlay:
-    """Writes an MP4 in the background. Pictures written from now on show `verdict`."""
+    """Writes an MP4 in the background, which a kill leaves playable. Pictures written from now on show `verdict`.
 
-    def __init__(self, path: Path) -> None:
+    If writing is too slow, `add` either waits or leaves the picture out, and `left_out` counts it.
+    """
+
+    def __init__(self, path: Path, waits: bool = False) -> None:
         try:
             make_folder(path.parent)
             path.open("wb").close()  # PyAV would fail only at the first picture
-            self._file = av.open(str(path), "w")
+            self._file = av.open(str(path), "w", options=FRAGMENTS)
         except OSError as error:  # PyAV's errors about files are OSErrors too
             raise _write_error(path, error) from None
-        self._path = path
+        self._path, self._waits = path, waits
         self._failure: UserError | None = None
         self.verdict: Verdict | None = None
         self.left_out = 0
@@ -42,11 +51,11 @@ class Overlay:
         self._thread.start()
 
     def add(self, frame: Frame) -> None:
-        """Queues a frame if there is room; raises a UserError if writing has failed."""
+        """Queues a frame; raises a UserError if writing has failed."""
         if self._failure:
             raise self._failure
         try:
-            self._waiting.put_nowait(frame)
+            self._waiting.put(frame, block=self._waits)
         except queue.Full:
             self.left_out += 1
 
@@ -89,7 +98,9 @@ class Overlay:
             self._file.mux(packet)
 
     def _add_stream(self, width: int, height: int) -> av.VideoStream:
-        stream = self._file.add_stream("h264", rate=30, options={"preset": "ultrafast", "crf": "26"})
+        # Without zerolatency, an encoder of many threads holds many pictures, which a kill would cost.
+        options = {"preset": "ultrafast", "tune": "zerolatency", "crf": "26"}
+        stream = self._file.add_stream("h264", rate=30, options=options)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = stream.codec_context.time_base = CLOCK

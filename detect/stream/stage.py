@@ -90,11 +90,15 @@ def watch(
 ) -> Generator[dict[str, Any]]:
     """Yields an event for each verdict on `source` and for each loss of it; the last event is a summary.
 
-    A frame that arrives while another is judged waits. The next one replaces it, and it counts as dropped. `screen`
-    replaces the overlay that `config` names. Setting `stopped` ends the watch.
+    A frame that arrives while another is judged waits. The next one replaces it, and it counts as dropped. The summary
+    also counts the pictures that the overlay leaves out. `screen` replaces the overlay that `config` names. Setting
+    `stopped` ends the watch.
     """
     recent = RecentFrames(detector, source.name, config.threshold)
-    overlay = screen or (Overlay(config.overlay) if config.overlay else None)
+    written = None
+    if config.overlay and not screen:
+        written = Overlay(config.overlay, waits=config.fast and not source.lives)
+    overlay = screen or written
     reader = _Reader(source, config, overlay, stopped or threading.Event())
     verdicts, start = 0, time.monotonic()
     try:
@@ -119,7 +123,8 @@ def watch(
         if overlay:
             overlay.close()
     spent = round(time.monotonic() - start, 3)
-    yield {"event": "ended", "verdicts": verdicts, "dropped": reader.dropped, "seconds": spent}
+    ended = {"event": "ended", "verdicts": verdicts, "dropped": reader.dropped, "seconds": spent}
+    yield ended | ({"overlay_left_out": written.left_out} if written else {})
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,8 +187,7 @@ class _Reader(threading.Thread):
                     self._take(frame, moments is not None and number == len(moments))
                     if self._stopped.is_set():
                         return
-                if not self._source.lives:
-                    return
+                return
             except Lost as lost:
                 failures += 1
                 if self._config.retries is not None and failures > self._config.retries:

@@ -6,7 +6,6 @@ once it is judged.
 
 import contextlib
 import os
-import signal
 import sys
 import tempfile
 import threading
@@ -18,7 +17,7 @@ from detect.web.config import SERVED, WebConfig, check, is_loopback
 
 
 def main(argv: Sequence[str]) -> int:
-    """Serves the page until Ctrl-C; returns the exit status."""
+    """Serves the page until Ctrl-C or SIGTERM; returns the exit status."""
     config = parse_flags("reelcheck web", __doc__ or "", WebConfig, argv)
     check(config)
     from detect.detector.load import newest, open_detector
@@ -32,7 +31,6 @@ def main(argv: Sequence[str]) -> int:
             "password and is not encrypted.",
             file=sys.stderr,
         )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads are deleted then too
     try:
         with private_folder() as folder:
             from detect.web.app import PageDetector, open_page

@@ -70,9 +70,10 @@ def open_video(path: Path) -> Iterator[av.VideoStream]:
 
 
 def _open_container(path: Path) -> av.container.InputContainer:
+    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     try:
         # Without "file:", FFmpeg would take the part of a name before a colon for a protocol.
-        return av.open(f"file:{path}", metadata_errors="ignore", options={"format_whitelist": CONTAINERS})
+        return av.open(f"file:{path}", metadata_errors="ignore", options=options)
     except av.error.ArgumentError:
         raise ClipError("unreadable", f"{printable(path.name)} is not in a video format that is read here") from None
 

@@ -114,6 +114,12 @@ def play(path: Path, limits: Limits = Limits()) -> Iterator[tuple[float, Callabl
         yield time * scale, functools.partial(upright, frame, aspect)
 
 
+def play_stream(stream: av.VideoStream) -> Iterator[tuple[float, av.VideoFrame]]:
+    """Yields each decodable frame of an open stream in display order, with its time in seconds, in one pass."""
+    scale = _scale(stream)
+    return ((time * scale, frame) for time, frame in _decode_stream(stream))
+
+
 def sample_windows(
     path: Path, window: float, limits: Limits = Limits()
 ) -> Iterator[tuple[tuple[float, float], Frames]]:
@@ -295,12 +301,15 @@ def _film_by_frames(path: Path, limits: Limits) -> _Film:
 def _decode_in_order(path: Path, limits: Limits) -> Iterator[tuple[int, av.VideoFrame]]:
     """Yields each decodable frame with the time at which it is shown."""
     with open_video(path) as stream:
-        scale = _scale(stream)
-        clock = Clock(max(1, round(1 / (float(stream.average_rate or 25) * scale))), scale)
-        count = 0
-        for packet in stream.container.demux(stream):
-            for frame in _decode_packet(packet):
-                count += 1
-                limits.check_frames(count, path)
-                limits.check_pixels(frame)
-                yield clock.shown(frame.pts), frame
+        for count, (time, frame) in enumerate(_decode_stream(stream), start=1):
+            limits.check_frames(count, path)
+            limits.check_pixels(frame)
+            yield time, frame
+
+
+def _decode_stream(stream: av.VideoStream) -> Iterator[tuple[int, av.VideoFrame]]:
+    scale = _scale(stream)
+    clock = Clock(max(1, round(1 / (float(stream.average_rate or 25) * scale))), scale)
+    for packet in stream.container.demux(stream):
+        for frame in _decode_packet(packet):
+            yield clock.shown(frame.pts), frame

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -128,6 +129,29 @@ def test_how_commands_end(capsys, error, status, said):
         run(fail)
     assert ended.value.code == status
     assert capsys.readouterr().err.startswith(said)
+
+
+WAITING = "import time\ntry:\n print('ready', flush=True)\n time.sleep(60)\nexcept KeyboardInterrupt:\n "
+ENDS = {"as Ctrl-C": "raise", "regularly": "pass", "with an error of its own": "raise ValueError"}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_sigterm_interrupts_like_ctrl_c_with_a_status_of_its_own(end):
+    words = [sys.executable, "-c", f"from cache.cli import run\ndef f():\n exec({WAITING + end!r})\nrun(f)"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, cwd=ROOT, **pipes) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (143, "interrupted; finished work is kept.\n")
+
+
+def test_a_command_gives_the_signal_back(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        run(lambda: 0)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_bug_has_its_traceback_and_a_status_of_its_own(capsys):

@@ -130,9 +130,11 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("wait", [0.05, 1.0])
-def test_ctrl_c_at_a_terminal_is_one_line_and_ends_all_workers(ctrl_c, tmp_path, wait):
-    """A terminal sends it to the workers as well, which have nothing to say about it."""
+@pytest.mark.parametrize(
+    ("number", "wait", "status"), [(signal.SIGINT, 0.05, 130), (signal.SIGINT, 1.0, 130), (signal.SIGTERM, 1.0, 143)]
+)
+def test_a_signal_to_all_processes_is_one_line_and_ends_all_workers(ctrl_c, tmp_path, number, wait, status):
+    """A terminal and a service manager send theirs to the workers as well, which have nothing to say about it."""
     (tmp_path / "program.py").write_text(PROGRAM)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     command = [sys.executable, str(tmp_path / "program.py")]
@@ -142,9 +144,20 @@ def test_ctrl_c_at_a_terminal_is_one_line_and_ends_all_workers(ctrl_c, tmp_path,
         assert process.stdout.readline() == "(1, 1)\n"
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(wait)
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
         _, errors = process.communicate(timeout=20)
-    assert (process.returncode, errors) == (130, "interrupted; finished work is kept.\n")
+    assert (process.returncode, errors) == (status, "interrupted; finished work is kept.\n")
+
+
+def test_workers_of_an_unfinished_loop_do_not_outlive_the_program():
+    """They do not hear SIGTERM, with which `multiprocessing` ends them at the exit."""
+    program = (
+        "from extract.clip_workers import map_clips\nall = map_clips(len, [(1, ([1],))] * 3, 1, 60.0)\nprint(next(all))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "(1, 1)\n", "")
 
 
 def test_names_go_in_and_out_of_any_terminal(tmp_path):

@@ -1,9 +1,11 @@
 """What is judged: files, folders, patterns, lists, and addresses only where they are allowed."""
 
+import contextlib
 import functools
 import io
 import socketserver
 import threading
+import time
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from cache.schema import UserError
 from detect.clips import inputs as sources
+from detect.clips.config import DetectConfig, check
 from detect.clips.inputs import open_clips
 
 
@@ -123,3 +126,25 @@ def test_an_address_is_downloaded_and_deleted_again(server, monkeypatch):
     monkeypatch.setattr(sources, "LARGEST_DOWNLOAD", 3)
     with open_clips([f"{server}/b.mp4"], allow_url=True) as (large,):
         assert "larger than" in large.reason
+
+
+def test_a_download_takes_no_longer_than_it_may():
+    class Dripping(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            with contextlib.suppress(OSError):  # who asked has gone
+                while not time.sleep(0.05):
+                    self.wfile.write(b"x")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}/x.mp4"
+        with open_clips([address], allow_url=True, url_seconds=0.3) as (late,):
+            assert late.reason == "it cannot be downloaded (it has not ended after 0.3 s)"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_time_for_downloads_that_is_none_is_refused(seconds):
+    with pytest.raises(UserError, match=f"--url-seconds {seconds} is no time above 0"):
+        check(DetectConfig(url_seconds=seconds))

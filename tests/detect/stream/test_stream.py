@@ -381,20 +381,41 @@ run(lambda: stream.main(sys.argv[1:]))
 """
 
 
-def test_ctrl_c_ends_it_cleanly(ctrl_c, tmp_path):
-    path = write_clip(tmp_path / "long.mp4", counting_images(250) * 2)
-    command = [sys.executable, "-c", PROGRAM, str(path), "--window", "1", "--overlay", str(tmp_path / "seen.mp4")]
+def watch_until_signal(folder: Path, number: int) -> tuple[int, str, str, Path]:
+    """Sends a signal to a stream after 15 verdicts; returns its status, the rest of its output, errors, and overlay."""
+    path, overlay = write_clip(folder / "long.mp4", counting_images(250) * 2), folder / "seen.mp4"
+    command = [sys.executable, "-c", PROGRAM, str(path), "--window", "1", "--overlay", str(overlay)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for _ in range(15):
             assert json.loads(process.stdout.readline())["event"] == "verdict"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         rest, errors = process.communicate(timeout=20)
-    assert process.returncode == 0
-    assert errors == ""
+    return process.returncode, rest, errors, overlay
+
+
+def frames_in(path: Path) -> int:
+    with av.open(str(path)) as file:
+        return sum(1 for _ in file.decode(video=0))
+
+
+@pytest.mark.parametrize(
+    ("number", "ending"),
+    [(signal.SIGINT, (0, "")), (signal.SIGTERM, (143, "interrupted; finished work is kept.\n"))],
+)
+def test_a_signal_ends_it_cleanly(ctrl_c, tmp_path, number, ending):
+    status, rest, errors, overlay = watch_until_signal(tmp_path, number)
+    assert (status, errors) == ending
     assert json.loads(rest.splitlines()[-1])["event"] == "ended"
-    with av.open(str(tmp_path / "seen.mp4")) as file:
-        assert sum(1 for _ in file.decode(video=0)) > 20
+    assert frames_in(overlay) > 20
+
+
+@pytest.mark.slow
+def test_a_kill_leaves_an_overlay_that_lacks_no_more_than_its_last_second(tmp_path):
+    status, _, _, overlay = watch_until_signal(tmp_path, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    # The fifteenth verdict is on the frame at 1.2 s.
+    assert frames_in(overlay) >= 20
 
 
 def test_ctrl_c_is_heard_while_an_event_is_printed(tmp_path, monkeypatch, capsys):
