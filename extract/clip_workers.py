@@ -162,6 +162,9 @@ class _Processes:
 
     def end(self) -> None:
         """Kills every process; running calls return at once."""
+        if self._ended:
+            # While the program exits, a thread that stopped for good may hold the lock.
+            return
         with self._lock:
             self._ended = True
             for process in self._all:

@@ -41,6 +41,8 @@ def require_weights(weights: str, known: str, run: Path) -> None:
     """Raises a UserError unless `weights` are those of `run`, whose profile calls them `known`."""
     # A file is only read where the run was trained with one.
     is_file = weights not in ("imagenet", "random")
+    if is_file and not Path(weights).is_file():
+        identify_weights(weights)  # says so
     if is_file != known.startswith("sha256:") or identify_weights(weights) != known:
         remedy = f"give that file with {flag('weights', '...')}"
         raise UserError(f"{weights} is not the weights file that {run} was trained with; {remedy}.")

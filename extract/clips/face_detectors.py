@@ -37,7 +37,7 @@ YUNET_LONG_SIDE, YUNET_HARDER_LONG_SIDES = 320, (640, 1280)
 """Long side of the copy that YuNet searches, and of the copies of its harder search. Chosen by measurement
 (`benchmarks/yunet.json`): at 320 it costs a third of 640 and covers celeb-df-mini as well, with steadier boxes; it
 finds faces from a fifteenth of the long side on, at 640 a thirtieth, at 1280 a sixtieth."""
-YUNET_AROUND, YUNET_EASY_SIDE = 1.5, 64
+YUNET_AROUND, YUNET_EASY_SIDE, YUNET_LARGEST = 1.5, 64, 4096
 """YuNet's harder search near a box: how many sides around it, in a window scaled to give the box this side."""
 NO_BOXES = np.zeros((0, 4), np.int32)
 
@@ -163,7 +163,8 @@ class YuNetDetector:
 
     def _find_around(self, image: np.ndarray, box: Box) -> np.ndarray:
         window, corner = _window(image, box, YUNET_AROUND)
-        size = np.maximum(np.rint(np.array(window.shape[1::-1]) * YUNET_EASY_SIDE / max(box[2:])), 32).astype(int)
+        enlarged = np.rint(np.array(window.shape[1::-1]) * YUNET_EASY_SIDE / max(1, *box[2:]))
+        size = np.clip(enlarged, 32, YUNET_LARGEST).astype(int)
         scales = size / window.shape[1::-1]
         method = cv2.INTER_AREA if scales.min() < 1 else cv2.INTER_LINEAR
         boxes = self._find(cv2.resize(window, size.tolist(), interpolation=method), 2 * max(size))

@@ -97,9 +97,9 @@ def test_workers_that_are_always_lost_end_the_run(config, monkeypatch):
 def test_an_error_in_a_unit_is_told_and_not_tried_again(config, monkeypatch):
     elsewhere = Elsewhere([])
     monkeypatch.setattr(scale, "_run_all", elsewhere)
-    config = replace(
-        config, out=config.out / "wrong", backend="loky", weights=str(config.data / "Celeb-real/id18_0000.mp4")
-    )
+    weights = config.out.parent / "wrong.h5"
+    weights.write_bytes(b"no weights")
+    config = replace(config, out=config.out / "wrong", backend="loky", weights=str(weights))
     with pytest.raises(UserError, match="does not hold weights of MobileNetV2"):
         pipeline.extract(config)
     assert len(elsewhere.handed_out) == 1

@@ -256,7 +256,7 @@ def test_the_baseline_inside_a_head_is_never_trained():
 
 def test_runs_from_before_there_was_a_start_begin_from_nothing():
     assert parse_head({"head": "gru"}, "config.json").start == "nothing"
-    with pytest.raises(UserError, match="cannot start from 'code'"):
+    with pytest.raises(UserError, match=r"'head\.start' 'code', which is none of baseline, nothing"):
         parse_head({"head": "gru", "start": "code"}, "config.json")
 
 
