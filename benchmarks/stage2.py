@@ -16,6 +16,7 @@ from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord, central_region, central_regions
 from cache.store import Store, create_store, open_writer
+from extract.backbones.networks import BACKBONES
 from train.data.batches import Clips, FeatureBatches, balanced_weights
 from train.data.inputs import prepare
 from train.data.training_set import TrainingSet
@@ -37,7 +38,8 @@ def make_features(root: Path, crops: CropProfile) -> Store:
     Its profile names `crops`.
     """
     random, rows = np.random.default_rng(0), []
-    store = create_store(root / "made", FeatureProfile(crops, backbone="resnet50", weights="random:0"))
+    profile = FeatureProfile(crops, "resnet50", "random:0", taps=BACKBONES["resnet50"].taps)
+    store = create_store(root / "made", profile)
     # As in features of photographs, a few directions carry most of the variance.
     mixing = random.normal(0, 1, (64, SIZE)).astype(np.float32)
     direction = random.normal(0, 1, SIZE).astype(np.float32)
