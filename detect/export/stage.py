@@ -51,7 +51,7 @@ class ExportConfig:
     run: Path | None = option(None, "run folder (default: the newest finished one below runs/)")
     format: Format = option("onnx", "keras, h5 and savedmodel for TensorFlow; onnx, litert, openvino for all others")
     precision: Precision = option(
-        "float32", "of litert alone: float16 halves its size, int8 (weights) makes it a third"
+        "float32", "of litert alone: float16 halves its size, int8 (weights alone) makes it smaller still"
     )
     out: Path | None = option(None, "folder to write (default: export/ and the format, in the run folder)")
     weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
