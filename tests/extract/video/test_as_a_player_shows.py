@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from extract.video.decode import play, sample_frames
-from tests.clips import EXACT, HLG, PQ, WHITE, X265, high_range, turn_display, write_clip, write_streams
+from extract.video.display import one_size
+from tests.clips import EXACT, HARD_CLIPS, HLG, PQ, WHITE, X265, high_range, turn_display, write_clip, write_streams
 
 COUNT, HEIGHT, WIDTH = 36, 96, 128
 EVENLY = tuple(range(1, COUNT, 3))
@@ -302,3 +303,29 @@ def test_high_dynamic_range_is_shown_as_on_a_plain_screen(tmp_path, transfer, su
     for number, image in zip(EVENLY, sample_frames(path).images, strict=True):
         assert np.abs(image.astype(int) - displayed_by_hand(every[number])).mean() < 2, number
         assert np.abs(image.astype(int) - originals[number]).mean() < 4, number
+
+
+EVERY_TENTH = tuple(range(5, 120, 10))
+HARD = {
+    "D_hflip.mp4": Kind(lambda _: None, [("hflip", "")], EVERY_TENTH),
+    "f_rot90.mp4": Kind(lambda _: None, [("transpose", "clock")], EVERY_TENTH),
+    "J_sar.mp4": Kind(lambda _: None, [("scale", "320:240:flags=bilinear")], EVERY_TENTH),
+    "F_webrtc_up.webm": Kind(lambda _: None, [("scale", "320:240:flags=bilinear")]),
+    "G_preview_first.mp4": Kind(lambda _: None, stream=1),
+    "E_cat2.ts": Kind(lambda _: None),
+    "L_jump.ts": Kind(lambda _: None),
+}
+
+
+@pytest.mark.skipif(not HARD_CLIPS.is_dir(), reason="the hard clips are not here")
+@pytest.mark.parametrize("name", HARD)
+def test_the_frames_of_clips_that_went_wrong(name):
+    kind, path = HARD[name], HARD_CLIPS / name
+    every = played(path, kind)
+    found = one_size(sample_frames(path).images)
+    # The frames in the middle of twelve equal spans; their rates are constant.
+    wanted = [int((2 * k + 1) * len(every) / 24) for k in range(12)]
+    assert kind.wanted == EVENLY or tuple(wanted) == kind.wanted
+    for number, image in zip(wanted, found, strict=True):
+        near = every[max(0, number - 1) : number + 2]  # what is on display at the border of two frames is either
+        assert min(np.abs(image.astype(int) - shown).mean() for shown in near) < 2, number
