@@ -82,8 +82,10 @@ def judge_clips(detector: Detector, clips: Sequence[Clip], config: DetectConfig)
         if clip.reason:
             yield [(failed(clip.name, "missing", clip.reason), None)]
     names = {str(clip.path): clip.name for clip in clips if not clip.reason}
+    drawn = bool(config.show or config.explain)
     for judged in detector.judge(list(map(Path, names)), config.options, workers=config.workers):
-        yield [(replace(verdict, clip=names[verdict.clip]), row) for verdict, row in judged]
+        # Crops are only kept where they are drawn: verdicts may wait long for those on earlier clips.
+        yield [(replace(verdict, clip=names[verdict.clip]), row if drawn else None) for verdict, row in judged]
 
 
 def in_order(

@@ -1,4 +1,4 @@
-"""When a player shows each frame, whatever the clock in the file does: it may start anew, jump, stand still or lack."""
+"""When a player shows each frame, whatever the file's clock does: start anew, jump, stand still or say nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -305,11 +305,10 @@ def test_high_dynamic_range_is_shown_as_on_a_plain_screen(tmp_path, transfer, su
         assert np.abs(image.astype(int) - originals[number]).mean() < 4, number
 
 
-EVERY_TENTH = tuple(range(5, 120, 10))
 HARD = {
-    "D_hflip.mp4": Kind(lambda _: None, [("hflip", "")], EVERY_TENTH),
-    "f_rot90.mp4": Kind(lambda _: None, [("transpose", "clock")], EVERY_TENTH),
-    "J_sar.mp4": Kind(lambda _: None, [("scale", "320:240:flags=bilinear")], EVERY_TENTH),
+    "D_hflip.mp4": Kind(lambda _: None, [("hflip", "")]),
+    "f_rot90.mp4": Kind(lambda _: None, [("transpose", "clock")]),
+    "J_sar.mp4": Kind(lambda _: None, [("scale", "320:240:flags=bilinear")]),
     "F_webrtc_up.webm": Kind(lambda _: None, [("scale", "320:240:flags=bilinear")]),
     "G_preview_first.mp4": Kind(lambda _: None, stream=1),
     "E_cat2.ts": Kind(lambda _: None),
@@ -324,8 +323,5 @@ def test_the_frames_of_clips_that_went_wrong(name):
     every = played(path, kind)
     found = one_size(sample_frames(path).images)
     # The frames in the middle of twelve equal spans; their rates are constant.
-    wanted = [int((2 * k + 1) * len(every) / 24) for k in range(12)]
-    assert kind.wanted == EVENLY or tuple(wanted) == kind.wanted
-    for number, image in zip(wanted, found, strict=True):
-        near = every[max(0, number - 1) : number + 2]  # what is on display at the border of two frames is either
-        assert min(np.abs(image.astype(int) - shown).mean() for shown in near) < 2, number
+    for number, image in zip([(2 * k + 1) * len(every) // 24 for k in range(12)], found, strict=True):
+        assert np.abs(image.astype(int) - every[number]).mean() < 2, number
