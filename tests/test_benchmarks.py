@@ -70,6 +70,18 @@ def test_a_clip_is_made_once_and_is_what_was_asked_for(tmp_path, monkeypatch):
     assert (video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)) == (12, 30)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", ["head_epoch", "cold_start"])
+def test_a_bench_of_the_present_networks_runs(tmp_path, monkeypatch, name):
+    """They build networks of made features, and broke unseen when the networks got another input."""
+    monkeypatch.setattr(clips, "FRAMES", 30)
+    main(["--only", name, "--repeats", "1", "--clips", str(tmp_path), "--out", str(tmp_path / "results.json")])
+    (row,) = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert row["name"] == name
+    assert row["ratio"] > 1
+
+
 def test_the_command_writes_what_it_measured(tmp_path, monkeypatch, capsys):
     result = Result("some", 2.5, (2.0, 3.0), 2.0, {"videos_a_second": 5.0, "repeats": 5})
     monkeypatch.setattr("benchmarks.__main__._benches", lambda: {"some": lambda folder, repeats: iter([result])})

@@ -8,6 +8,7 @@ wanted. The result is bit for bit the same as decoding everything.
 import bisect
 import functools
 import itertools
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -233,10 +234,10 @@ def _decode_numbers(
     Some files call packets key frames after which the picture only builds up bit by bit: of these, all is decoded.
     """
     needed = _needed(packets, times, wanted)
-    resumed = [i for i in range(1, len(packets)) if needed[i] and not needed[i - 1]]
+    resumed = deque(i for i in range(1, len(packets)) if needed[i] and not needed[i - 1])
     for number, frame in _decode_packets(path, needed, wanted):
         while resumed and times[number] >= times[resumed[0]]:
-            if number != resumed.pop(0) or frame.pict_type not in _COMPLETE:
+            if number != resumed.popleft() or frame.pict_type not in _COMPLETE:
                 yield from _decode_packets(path, [True] * len(packets), wanted)
                 return
         yield number, frame
