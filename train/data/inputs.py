@@ -19,8 +19,8 @@ class Inputs:
 
     Heads see features normalised by `mean` and `variance` (D,). With a `basis`, float32 (D, P), `frames` are float32,
     normalised and projected to P components. Without, they are the features as they are stored, float16, and are
-    normalised batch by batch: thirty thousand clips of 2,048 features are 1.5 GB that way, where a normalised copy would
-    take 2.9 GB more. `baseline` is where heads start from, if they do.
+    normalised batch by batch: thirty thousand clips of 2,048 features are 1.5 GB, and a normalised copy would take
+    2.9 GB more. `baseline` is where heads start from, if they do.
     """
 
     clips: Clips
