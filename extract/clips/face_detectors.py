@@ -37,8 +37,10 @@ YUNET_LONG_SIDE, YUNET_HARDER_LONG_SIDES = 320, (640, 1280)
 """Long side of the copy that YuNet searches, and of the copies of its harder search. Chosen by measurement
 (`benchmarks/yunet.json`): at 320 it costs a third of 640 and covers celeb-df-mini as well, with steadier boxes; it
 finds faces from a fifteenth of the long side on, at 640 a thirtieth, at 1280 a sixtieth."""
-YUNET_AROUND, YUNET_EASY_SIDE, YUNET_LARGEST = 1.5, 64, 4096
+YUNET_AROUND, YUNET_EASY_SIDE = 1.5, 64
 """YuNet's harder search near a box: how many sides around it, in a window scaled to give the box this side."""
+YUNET_LEAST_SIDE = 33
+"""A narrower picture is widened by black pixels: of one up to 32 wide, YuNet gives boxes of leftover memory."""
 NO_BOXES = np.zeros((0, 4), np.int32)
 
 
@@ -146,6 +148,9 @@ class YuNetDetector:
 
     def _find(self, image: np.ndarray, long_side: int) -> np.ndarray:
         small, scale = _small(image, long_side)
+        down, across = (max(YUNET_LEAST_SIDE - side, 0) for side in small.shape[:2])
+        if down or across:
+            small = cv2.copyMakeBorder(small, 0, down, 0, across, cv2.BORDER_CONSTANT)
         self._network.setInputSize(small.shape[1::-1])
         _, faces = self._network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         return _boxes(() if faces is None else faces[:, :4], scale)
@@ -163,8 +168,7 @@ class YuNetDetector:
 
     def _find_around(self, image: np.ndarray, box: Box) -> np.ndarray:
         window, corner = _window(image, box, YUNET_AROUND)
-        enlarged = np.rint(np.array(window.shape[1::-1]) * YUNET_EASY_SIDE / max(1, *box[2:]))
-        size = np.clip(enlarged, 32, YUNET_LARGEST).astype(int)
+        size = np.maximum(np.rint(np.array(window.shape[1::-1]) * YUNET_EASY_SIDE / max(box[2:])), 32).astype(int)
         scales = size / window.shape[1::-1]
         method = cv2.INTER_AREA if scales.min() < 1 else cv2.INTER_LINEAR
         boxes = self._find(cv2.resize(window, size.tolist(), interpolation=method), 2 * max(size))
