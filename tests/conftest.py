@@ -11,6 +11,10 @@ from cache.commands import UNDER_MAKE
 # Messages are quoted as they are outside make, also under `make test`.
 os.environ.pop(UNDER_MAKE, None)
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are shared out among the workers: waiting threads only spin
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")
+
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
