@@ -16,7 +16,7 @@ ORDER = ["cache", "extract", "train", "evaluate", "detect"]
 STATS = "evaluate/stats"
 # Training reaches for videos and backbones only to fine-tune them.
 MAY_IMPORT_EXTRACT = {"train/end_to_end/finetune.py"}
-MAY_IMPORT_TENSORFLOW = {"detect/export/formats.py", "extract/backbones/engine_tensorflow.py"}
+MAY_IMPORT_TENSORFLOW = {"detect/export/formats.py", "extract/backbones/engines.py"}
 MOST_MODULES = 12
 # Folder: why it has more.
 MAY_BE_LARGER: dict[str, str] = {}

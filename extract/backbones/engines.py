@@ -129,10 +129,11 @@ def _converted(model: "keras.Model") -> Any:
 
     `keras.Model.export` gives the same, but it traces each layer by itself as well and takes twice as long.
     """
+    import keras
     import openvino
     import tensorflow as tf
 
-    specs = {given.name: tf.TensorSpec(given.shape, given.dtype, given.name) for given in model.inputs}
+    specs = keras.tree.map_structure(lambda given: tf.TensorSpec(given.shape, given.dtype, given.name), model.input)
     traced: Any = tf.function(lambda given: model(given, training=False)).get_concrete_function(specs)
     network = openvino.convert_model(traced)
     for given in network.inputs:

@@ -104,7 +104,7 @@ def assert_equal(name, found, expected) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if "resnet" in name else ()) for name in BACKBONES]
+    "name", [pytest.param(name, marks=() if name == "mobilenetv2" else pytest.mark.slow) for name in BACKBONES]
 )
 def test_features_are_those_of_keras_applications_pooled_by_the_book(name, engine, crops):
     network = whole_network(name, trunk_of(build_backbone(name, "random"), name))
@@ -165,7 +165,7 @@ def test_a_file_of_weights_is_loaded_and_stands_in_the_profile_by_its_hash(tmp_p
 
 
 @pytest.mark.skipif(not MOBILENET.is_file(), reason="no ImageNet weights beside the project")
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["keras", pytest.param("openvino", marks=[has_openvino, pytest.mark.slow])])
 def test_real_weights_tell_pictures_apart_and_are_pooled_by_the_book(crops, engine):
     network = whole_network("mobilenetv2")
     network.load_weights(MOBILENET)

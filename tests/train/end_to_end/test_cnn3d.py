@@ -32,7 +32,7 @@ def source(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def run_folder(source, tmp_path_factory) -> Path:
     return train_cnn3d(
-        Cnn3dConfig(run=source, runs=tmp_path_factory.mktemp("runs"), width=4, epochs=6, patience=6, batch=3,
+        Cnn3dConfig(run=source, runs=tmp_path_factory.mktemp("runs"), width=4, epochs=4, patience=4, batch=3,
                     learning_rate=1e-2)
     )  # fmt: skip
 
