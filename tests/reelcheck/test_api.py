@@ -14,7 +14,7 @@ from tests.stores import pairs, write_features
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return reelcheck.draw(tmp_path_factory.mktemp("api") / "clips", people=4, clips=1, youtube=0, fakes=4)
+    return reelcheck.draw(tmp_path_factory.mktemp("api") / "clips", people=4, clips=1, youtube=0, fakes=4, workers=1)
 
 
 @pytest.fixture(scope="module")

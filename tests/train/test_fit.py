@@ -118,8 +118,8 @@ def test_a_head_learns_to_tell_unseen_people_apart(store, tmp_path):
 
 
 def test_names_are_free_or_refused(store, tmp_path):
-    folders = [fit(quick(store, tmp_path, epochs=1)).name for _ in range(2)]
-    assert folders == ["lstm-mobilenetv2-official", "lstm-mobilenetv2-official-2"]
+    folders = [fit(quick(store, tmp_path, epochs=1, head="mean")).name for _ in range(2)]
+    assert folders == ["mean-mobilenetv2-official", "mean-mobilenetv2-official-2"]
     for name, message in (
         (folders[0], "is there already"),
         ("../x", "not the name of a folder"),
@@ -266,11 +266,11 @@ def test_settings_out_of_range_are_refused(store, tmp_path, wrong):
 
 def test_both_classes_weigh_the_same_in_training_unless_told_otherwise(tmp_path, step_weights):
     uneven = write_features(tmp_path, [record for record in pairs() if record.label or record.id.endswith("0.mp4")])
-    folder = fit(quick(uneven, tmp_path / "runs", epochs=1, batch=1000))
+    folder = fit(quick(uneven, tmp_path / "runs", epochs=1, batch=1000, head="mean"))
     assert {row["part"] for row in rows_of(folder / "split.csv")} == {"train", "val", "test"}
     real_weight, fake_weight = step_weights()
     assert real_weight == pytest.approx(fake_weight)
-    fit(quick(uneven, tmp_path / "runs", epochs=1, batch=1000, class_weights=False))
+    fit(quick(uneven, tmp_path / "runs", epochs=1, batch=1000, head="mean", class_weights=False))
     real_weight, fake_weight = step_weights()
     assert fake_weight > 2 * real_weight
 

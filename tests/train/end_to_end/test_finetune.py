@@ -51,7 +51,7 @@ def config_of(source: Path, runs: Path, **changes) -> FinetuneConfig:
         layers=LAYERS,
         learning_rate=1e-4,
         warmup_epochs=0,
-        epochs=3,
+        epochs=2,
         batch=3,
         accumulate=1,
         augment=False,
@@ -82,8 +82,8 @@ def test_it_starts_where_the_frozen_model_ended(tuned, source):
 
 def test_training_lowers_the_loss_and_the_kept_weights_are_the_best(tuned):
     history = rows_of(tuned / HISTORY)
-    assert len(history) == 4
-    assert float(history[3]["loss"]) < float(history[1]["loss"])
+    assert len(history) == 3
+    assert float(history[2]["loss"]) < float(history[1]["loss"])
     assert weighted_loss(tuned, "val") == pytest.approx(min(float(row["val_loss"]) for row in history), abs=2e-3)
 
 
@@ -117,6 +117,7 @@ def test_what_is_open_is_what_trains():
         assert not [name for name in names if "bn" in name]
 
 
+@pytest.mark.slow
 def test_a_saved_backbone_gives_the_same_features_and_its_unused_top_the_same_file(tmp_path):
     crops = np.random.default_rng(0).integers(0, 256, (2, 160, 160, 3), np.uint8)
     backbone = build_backbone("resnet50-conv4", "random")

@@ -190,9 +190,9 @@ def test_each_epoch_has_its_own_order_also_after_an_interruption(clips, tmp_path
 
 
 def test_training_lowers_the_loss_and_the_best_epoch_is_kept(clips, tmp_path):
-    network, progress = train(clips, tmp_path, epochs=12, patience=12, accumulate=1)
+    network, progress = train(clips, tmp_path, epochs=8, patience=8, accumulate=1)
     losses = np.array(progress.losses)
-    assert losses.shape == (13, 2)
+    assert losses.shape == (9, 2)
     assert np.isnan(losses[0, 0])
     assert losses[-1, 0] < losses[1, 0]
     assert progress.best == np.argmin(losses[:, 1])
