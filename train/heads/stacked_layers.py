@@ -84,9 +84,9 @@ def _recurrent(
 ) -> Tensor:
     """Returns the first state after the last unpadded frame; `step` gets `inputs` (K, B, 12, G) frame by frame."""
     state = [ops.zeros((*inputs.shape[:2], units), inputs.dtype)] * states
-    for frame in range(inputs.shape[2]):
-        unpadded = mask[:, :, frame, None]
-        after = step(inputs[:, :, frame], state)
+    # Unstacked, not sliced: the gradient of each slice would be as large as all frames.
+    for frame, unpadded in zip(ops.unstack(inputs, axis=2), ops.unstack(mask[..., None], axis=2), strict=True):
+        after = step(frame, state)
         state = [ops.where(unpadded, new, old) for new, old in zip(after, state, strict=True)]
     return state[0]
 
