@@ -72,8 +72,14 @@ def clips_of_features(size: int) -> list[dict]:
     ]
 
 
-@pytest.mark.parametrize("format", ["onnx", pytest.param("litert", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("head", [HeadConfig(name, 8, 0.3, 8) for name in HEADS] + [HeadConfig("gru", 8, 0.3, 8, True)])
+ALL_HEADS = [*(HeadConfig(name, 8, 0.3, 8) for name in HEADS), HeadConfig("gru", 8, 0.3, 8, True)]
+QUICK = ("lstm", "attention")
+
+
+@pytest.mark.parametrize(("head", "format"), [
+    pytest.param(head, format, marks=() if head.head in QUICK and format == "onnx" else pytest.mark.slow)
+    for head in ALL_HEADS for format in ("onnx", "litert")
+])  # fmt: skip
 def test_every_head_is_the_same_in(head, format, tmp_path):
     network = randomised(build_head(head, SIZE))
     inputs = clips_of_features(SIZE)

@@ -30,7 +30,8 @@ def engines():
 
 
 @has_openvino
-@pytest.mark.parametrize("name", [pytest.param("resnet50", marks=pytest.mark.slow), "mobilenetv2"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet50", "mobilenetv2"])
 def test_openvino_agrees_with_keras_to_a_hundred_thousandth(name, crops):
     one, other = (
         make_engine(name, "random", 4, name=kind).features(crops[:4], REGIONS[:4]) for kind in ("keras", "openvino")

@@ -152,7 +152,7 @@ def test_gradients_are_numbers_where_channels_are_constant():
     assert all(np.isfinite(weights).all() for weights in model.get_weights())
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2", "mobilenetv2-top"])
+@pytest.mark.parametrize("name", [pytest.param("mobilenetv2", marks=pytest.mark.slow), "mobilenetv2-top"])
 def test_a_file_of_weights_is_loaded_and_stands_in_the_profile_by_its_hash(tmp_path, crops, name):
     network = whole_network(name)
     path = tmp_path / "some.weights.h5"
