@@ -17,6 +17,7 @@ from typing import Any
 
 from cache.commands import flag
 from cache.machine.streams import OutputLost, prepare_streams
+from cache.memory import out_of_memory, short_of_memory
 from cache.schema import UserError, printable
 
 BUG = 70
@@ -162,9 +163,13 @@ def _ending(main: Callable[[], int | None], error_status: int, sigterm: _Sigterm
         status = 141 if broken else _ended(error_status, text)
     except KeyboardInterrupt:
         status = _ended(TERMINATED if sigterm.came else INTERRUPTED, INTERRUPTION)
-    except Exception:  # noqa: BLE001 - a bug, or an interruption in other words
-        text = INTERRUPTION if sigterm.came else traceback.format_exc().rstrip()
-        status = _ended(TERMINATED if sigterm.came else BUG, text)
+    except Exception as error:  # noqa: BLE001 - a bug, or in other words an interruption or a lack of memory
+        if sigterm.came:
+            status = _ended(TERMINATED, INTERRUPTION)
+        elif out_of_memory(error):
+            status = _ended(error_status, f"error: {_on_terminal(str(short_of_memory(error)))}")
+        else:
+            status = _ended(BUG, traceback.format_exc().rstrip())
     return status
 
 

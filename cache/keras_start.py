@@ -9,12 +9,15 @@ import tempfile
 from collections.abc import Iterator
 
 from cache.machine.processors import processor_limit
+from cache.memory import out_of_memory, require_address_space, short_of_memory
 from cache.schema import UserError
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """What Keras may compute with; the first is the default. Its others, numpy and openvino, cannot train."""
 VARIABLE = "KERAS_BACKEND"
 """The environment variable that names the backend, for Keras too."""
+LEAST_MAPPED = 2.0
+"""GB of address space below which TensorFlow does not start, or aborts (measured)."""
 
 
 def choose_backend(supported: tuple[str, ...] = BACKENDS) -> None:
@@ -41,11 +44,14 @@ def start_keras(supported: tuple[str, ...] = BACKENDS) -> None:
     channels last. A UserError says why Keras cannot be started.
     """
     choose_backend(supported)
+    require_address_space(LEAST_MAPPED, "Keras' backend alone")
     _limit_threads()
     with quiet_stderr():
         try:
             import keras
         except (ImportError, ValueError, AttributeError, OSError) as error:
+            if out_of_memory(error):
+                raise short_of_memory(error) from None
             reason = str(error).strip().split("\n")[0]
             raise UserError(
                 f"Keras cannot start with {os.environ[VARIABLE]} ({reason}); mend the installation, or its keras.json."

@@ -1,7 +1,6 @@
 """How many heads fit into the available memory when trained side by side."""
 
-from pathlib import Path
-
+from cache.memory import free_memory
 from cache.progress import say
 from train.data.inputs import Inputs
 from train.heads.architectures import HeadConfig, build_head
@@ -31,21 +30,3 @@ def bytes_each(config: HeadConfig, inputs: Inputs, batch: int) -> int:
     wide = width * (2 if config.differences else 1)
     weights = build_head(config, width).count_params()
     return 4 * (COPIES * weights + batch * frames * (3 * wide + KEPT * config.units))
-
-
-def free_memory() -> int | None:
-    """Returns the available memory in bytes, None if the system does not report it."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    available = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
-    return available[0] if available else None
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether `error` means that Python or a Keras backend ran out of memory."""
-    text = f"{type(error).__name__} {error}".lower()
-    return isinstance(error, MemoryError) or any(
-        sign in text for sign in ("resource_exhausted", "resourceexhausted", "out of memory")
-    )

@@ -12,6 +12,7 @@ import numpy as np
 from cache.commands import flag
 from cache.files import make_folder, require_writable
 from cache.keras_start import choose_backend, start_keras
+from cache.memory import out_of_memory
 from cache.progress import say
 from cache.schema import UserError
 from train.data.training_set import TrainingSet, gather
@@ -121,7 +122,7 @@ def _try_all(config: SweepConfig, training_set: TrainingSet) -> "dict[int, HeadP
 def try_group(config: SweepConfig, group: "Group", count: int) -> "dict[int, HeadProgress]":
     """Runs trials of one shape until the study has `count`; returns the progress of the best of them, by number."""
     start_keras()
-    from train.heads.memory import out_of_memory, slots_that_fit
+    from train.heads.memory import slots_that_fit
     from train.sweep.study import Trials, open_study
 
     training_set, first = _training_set(config), config.fit_config(group, config.seed)

@@ -24,7 +24,7 @@ from evaluate.results.read import read_results
 from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
 from tests import ROOT
 from tests.stores import pairs, write_features
-from train.heads.memory import bytes_each, out_of_memory, slots_that_fit
+from train.heads.memory import bytes_each, slots_that_fit
 from train.heads.stack import Stack
 from train.runs.folder import latest
 from train.sweep import stage
@@ -232,8 +232,6 @@ def test_slots_are_halved_until_they_fit(store, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("train.heads.memory.free_memory", lambda: 10 * each)
     assert slots_that_fit(16, shape, inputs, 32) == 4
     assert "training 4 at once" in capsys.readouterr().out
-    assert out_of_memory(RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"))
-    assert not out_of_memory(ValueError("shapes differ"))
 
 
 def test_a_grid_holds_every_combination_once(store, tmp_path):

@@ -1,0 +1,69 @@
+"""How much memory is left, and whether an error means that there was too little."""
+
+import resource
+from pathlib import Path
+
+from cache.schema import UserError
+
+SIGNS = (
+    "resource_exhausted",
+    "resourceexhausted",
+    "out of memory",
+    "cannot allocate memory",
+    "unable to allocate",
+    "bad_alloc",
+    "bad allocation",
+    "failed to map segment",
+    "error return without exception set",  # of C code that did not get its memory
+)
+"""What errors say, in lower case, when memory has run out: Keras' backends, OpenVINO, OpenCV, NumPy, and the loader."""
+ENOUGH = 6.0
+"""GB of address space that do for every command on clips of the usual size (measured; TensorFlow maps most of it)."""
+
+
+def free_memory() -> int | None:
+    """Returns the available memory in bytes, None if the system does not report it."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    available = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
+    return available[0] if available else None
+
+
+def address_space() -> int | None:
+    """Returns how many bytes this process may map, None if that is not limited."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def require_address_space(gigabytes: float, what: str) -> None:
+    """Raises a UserError if this process may map less, for `what` would then abort it in the midst of C code."""
+    limit = address_space()
+    if limit is not None and limit < gigabytes * 1e9:
+        raise UserError(
+            f"this process may map {limit / 1e9:.1f} GB (ulimit -v), and {what} maps {gigabytes:g} GB; raise the limit."
+        )
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether `error` means that Python, a library or the loader of one ran out of memory."""
+    return isinstance(error, MemoryError) or _has_sign(f"{type(error).__name__} {error}")
+
+
+def short_of_memory(error: BaseException) -> UserError:
+    """Returns the error for people of an `error` that means so: what ran out, and which limit to raise."""
+    said = str(error).strip().splitlines() or [type(error).__name__]
+    reason = next((line for line in said if _has_sign(line)), said[0]).strip()
+    limit = address_space()
+    if limit is not None:
+        may = f"this process may map {limit / 1e9:.1f} GB (ulimit -v), and {ENOUGH:g} GB do; raise that limit"
+    else:
+        free = free_memory()
+        may = "end other programs" if free is None else f"{free / 1e9:.1f} GB are free; end other programs"
+        may += ", or use fewer workers or smaller batches"
+    return UserError(f"memory ran out ({reason}): {may}.")
+
+
+def _has_sign(text: str) -> bool:
+    return any(sign in text.lower() for sign in SIGNS)

@@ -1,0 +1,59 @@
+"""Memory that runs out: known by what libraries say, and told in one sentence."""
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from cache import memory
+from cache.memory import out_of_memory, short_of_memory
+from tests import ROOT
+
+
+@pytest.mark.parametrize("error", [
+    MemoryError(),
+    RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"),
+    ImportError("libtensorflow_cc.so.2: failed to map segment from shared object"),
+    OSError(12, "Cannot allocate memory"),
+    RuntimeError("Exception from core.cpp:1:\nstd::bad_alloc"),
+    SystemError("error return without exception set"),
+])  # fmt: skip
+def test_it_is_known_by_what_libraries_say(error):
+    assert out_of_memory(error)
+
+
+@pytest.mark.parametrize("error", [ValueError("shapes differ"), OSError(28, "No space left on device")])
+def test_other_errors_are_no_lack_of_memory(error):
+    assert not out_of_memory(error)
+
+
+def test_the_sentence_names_what_ran_out_and_the_limit(monkeypatch):
+    error = RuntimeError("Exception from core.cpp:1:\ncannot load library: failed to map segment\nmore")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1_500_000_000, resource.RLIM_INFINITY))
+    assert str(short_of_memory(error)) == (
+        "memory ran out (cannot load library: failed to map segment): this process may map 1.5 GB (ulimit -v), and "
+        "6 GB do; raise that limit."
+    )
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
+    monkeypatch.setattr(memory, "free_memory", lambda: 2_000_000_000)
+    assert str(short_of_memory(MemoryError())) == (
+        "memory ran out (MemoryError): 2.0 GB are free; end other programs, or use fewer workers or smaller batches."
+    )
+
+
+PROGRAM = """
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (1_200_000_000,) * 2)
+from cache.cli import run
+from cache.keras_start import start_keras
+run(start_keras)
+"""
+
+
+def test_a_backend_that_does_not_fit_is_a_sentence_and_no_abort():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: this process may map 1.2 GB (ulimit -v), and Keras' backend alone maps 2 GB; raise the limit.\n",
+    )
