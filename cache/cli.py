@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from cache.commands import flag
+from cache.machine.memory import out_of_memory, shortage
 from cache.machine.streams import OutputLost, prepare_streams
-from cache.memory import out_of_memory, short_of_memory
 from cache.schema import UserError, printable
 
 BUG = 70
@@ -167,7 +167,7 @@ def _ending(main: Callable[[], int | None], error_status: int, sigterm: _Sigterm
         if sigterm.came:
             status = _ended(TERMINATED, INTERRUPTION)
         elif out_of_memory(error):
-            status = _ended(error_status, f"error: {_on_terminal(str(short_of_memory(error)))}")
+            status = _ended(error_status, f"error: {_on_terminal(shortage(error))}")
         else:
             status = _ended(BUG, traceback.format_exc().rstrip())
     return status

@@ -8,8 +8,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from cache.machine.memory import lack_of_address_space, out_of_memory, shortage
 from cache.machine.processors import processor_limit
-from cache.memory import out_of_memory, require_address_space, short_of_memory
 from cache.schema import UserError
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -44,14 +44,15 @@ def start_keras(supported: tuple[str, ...] = BACKENDS) -> None:
     channels last. A UserError says why Keras cannot be started.
     """
     choose_backend(supported)
-    require_address_space(LEAST_MAPPED, "Keras' backend alone")
+    if lack := lack_of_address_space(LEAST_MAPPED, "Keras' backend alone"):
+        raise UserError(lack)
     _limit_threads()
     with quiet_stderr():
         try:
             import keras
         except (ImportError, ValueError, AttributeError, OSError) as error:
             if out_of_memory(error):
-                raise short_of_memory(error) from None
+                raise UserError(shortage(error)) from None
             reason = str(error).strip().split("\n")[0]
             raise UserError(
                 f"Keras cannot start with {os.environ[VARIABLE]} ({reason}); mend the installation, or its keras.json."

@@ -13,7 +13,7 @@ from cache.cli import option, parse_flags
 from cache.commands import flag
 from cache.files import require_writable, write_folder, write_json
 from cache.keras_start import start_keras
-from cache.memory import require_address_space
+from cache.machine.memory import lack_of_address_space
 from cache.outside.content import checksum
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError
@@ -81,7 +81,8 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
     _check(config)
     folder = config.run or newest()
     out = _out_folder(config, folder)
-    require_address_space(MAPPED, "an export")
+    if lack := lack_of_address_space(MAPPED, "an export"):
+        raise UserError(lack)
     start_keras(("tensorflow",))
     from evaluate.results.read import read_results
 

@@ -12,7 +12,7 @@ import numpy as np
 from cache.commands import flag
 from cache.files import make_folder, require_writable
 from cache.keras_start import choose_backend, start_keras
-from cache.memory import out_of_memory
+from cache.machine.memory import out_of_memory
 from cache.progress import say
 from cache.schema import UserError
 from train.data.training_set import TrainingSet, gather

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from cache import memory
-from cache.memory import out_of_memory, short_of_memory
+from cache.machine import memory
+from cache.machine.memory import out_of_memory, shortage
 from tests import ROOT
 
 
@@ -31,13 +31,13 @@ def test_other_errors_are_no_lack_of_memory(error):
 def test_the_sentence_names_what_ran_out_and_the_limit(monkeypatch):
     error = RuntimeError("Exception from core.cpp:1:\ncannot load library: failed to map segment\nmore")
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1_500_000_000, resource.RLIM_INFINITY))
-    assert str(short_of_memory(error)) == (
+    assert shortage(error) == (
         "memory ran out (cannot load library: failed to map segment): this process may map 1.5 GB (ulimit -v), and "
         "6 GB do; raise that limit."
     )
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
     monkeypatch.setattr(memory, "free_memory", lambda: 2_000_000_000)
-    assert str(short_of_memory(MemoryError())) == (
+    assert shortage(MemoryError()) == (
         "memory ran out (MemoryError): 2.0 GB are free; end other programs, or use fewer workers or smaller batches."
     )
 
@@ -55,5 +55,5 @@ def test_a_backend_that_does_not_fit_is_a_sentence_and_no_abort():
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (
         2,
-        "error: this process may map 1.2 GB (ulimit -v), and Keras' backend alone maps 2 GB; raise the limit.\n",
+        "error: this process may map 1.2 GB (ulimit -v), and Keras' backend alone maps 2 GB; raise that limit.\n",
     )

@@ -3,8 +3,6 @@
 import resource
 from pathlib import Path
 
-from cache.schema import UserError
-
 SIGNS = (
     "resource_exhausted",
     "resourceexhausted",
@@ -37,13 +35,13 @@ def address_space() -> int | None:
     return None if limit == resource.RLIM_INFINITY else limit
 
 
-def require_address_space(gigabytes: float, what: str) -> None:
-    """Raises a UserError if this process may map less, for `what` would then abort it in the midst of C code."""
+def lack_of_address_space(gigabytes: float, what: str) -> str:
+    """Returns the sentence that refuses `what` if this process may map less, for C code would then abort it, else ""."""
     limit = address_space()
-    if limit is not None and limit < gigabytes * 1e9:
-        raise UserError(
-            f"this process may map {limit / 1e9:.1f} GB (ulimit -v), and {what} maps {gigabytes:g} GB; raise the limit."
-        )
+    if limit is None or limit >= gigabytes * 1e9:
+        return ""
+    may = f"this process may map {limit / 1e9:.1f} GB (ulimit -v)"
+    return f"{may}, and {what} maps {gigabytes:g} GB; raise that limit."
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -51,8 +49,8 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or _has_sign(f"{type(error).__name__} {error}")
 
 
-def short_of_memory(error: BaseException) -> UserError:
-    """Returns the error for people of an `error` that means so: what ran out, and which limit to raise."""
+def shortage(error: BaseException) -> str:
+    """Returns the sentence on an `error` that means so: what ran out, and which limit to raise."""
     said = str(error).strip().splitlines() or [type(error).__name__]
     reason = next((line for line in said if _has_sign(line)), said[0]).strip()
     limit = address_space()
@@ -62,7 +60,7 @@ def short_of_memory(error: BaseException) -> UserError:
         free = free_memory()
         may = "end other programs" if free is None else f"{free / 1e9:.1f} GB are free; end other programs"
         may += ", or use fewer workers or smaller batches"
-    return UserError(f"memory ran out ({reason}): {may}.")
+    return f"memory ran out ({reason}): {may}."
 
 
 def _has_sign(text: str) -> bool:
