@@ -36,7 +36,8 @@ def address_space() -> int | None:
 
 
 def lack_of_address_space(gigabytes: float, what: str) -> str:
-    """Returns the sentence that refuses `what` if this process may map less, for C code would then abort it, else ""."""
+    may = f"this process may map {limit / 1e9:.1f} GB (ulimit -v)"
+    return f"{may}, and {what} maps {gigabytes:g} GB; raise that limit."
     limit = address_space()
     if limit is None or limit >= gigabytes * 1e9:
         return ""
