@@ -36,8 +36,7 @@ def address_space() -> int | None:
 
 
 def lack_of_address_space(gigabytes: float, what: str) -> str:
-    may = f"this process may map {limit / 1e9:.1f} GB (ulimit -v)"
-    return f"{may}, and {what} maps {gigabytes:g} GB; raise that limit."
+    """Returns why `what` is refused if this process may map less memory, "" if not: C code would abort in its midst."""
     limit = address_space()
     if limit is None or limit >= gigabytes * 1e9:
         return ""
