@@ -6,17 +6,17 @@ Nothing here contacts another machine, and the page's content policy forbids the
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from fastapi import FastAPI
 from gradio.themes import Base
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Mount
 
 from cache.commands import flag
 from cache.schema import UserError
@@ -24,7 +24,13 @@ from detect.detector.verdict import DEFAULT_WINDOW, Detector, JudgeOptions
 from detect.stream.frame_sources import open_source
 from detect.web import page as web_page
 from detect.web.config import WebConfig, is_loopback
+from detect.web.guards.answers import Policy, UsedPaths
+from detect.web.guards.bodies import SmallBodies
+from detect.web.guards.origins import Forwarded, SameOrigin
+from detect.web.guards.turns import FairTurns
+from detect.web.intake import UPLOAD, upload_route
 from detect.web.live import PICTURES, Latest, Live, shared
+from detect.web.server import serve
 from detect.web.uploads import (
     KEPT,
     MEGABYTE,
@@ -39,14 +45,8 @@ from evaluate.page.markup import Html
 
 NETWORK = "network"
 """The queue of everything that runs the detector, one call at a time."""
-SWEEP_SECONDS = 60
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' blob: data:; "
-    "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
-)
-USED = ("upload", "queue/", "run/", "heartbeat/", "file=/", "startup-events", "reset", "cancel")
-"""The paths of Gradio's interface that the page uses; all others, which fetch addresses or edit videos, are closed."""
+MOST_TABS = 1000
+"""Open tabs whose state is kept; beyond that, the oldest are forgotten."""
 SCRIPT = """() => {
   const note = document.getElementById('too-large');
   document.querySelector('#verdict .html-container').setAttribute('aria-live', 'polite');
@@ -104,7 +104,8 @@ def open_page(judge: PageDetector, config: WebConfig, folder: Path) -> Iterator[
 
     A UserError says why the page cannot be served.
     """
-    uploads = Uploads(folder)
+    most_bytes = config.most_megabytes * MEGABYTE
+    uploads = Uploads(folder, config.most_waiting * most_bytes, config.most_each * most_bytes)
     examples = copy_examples(config.examples, uploads.examples) if config.examples else draw_examples(uploads.examples)
     live = None
     if config.live is not None:
@@ -112,41 +113,54 @@ def open_page(judge: PageDetector, config: WebConfig, folder: Path) -> Iterator[
         source = open_source(config.live, DEFAULT_WINDOW)
         live = Live(source, judge.detector, config.threshold, judge.name)
     page = make_page(judge, config, uploads, examples, live and live.latest)
-    try:
-        _, address, _ = page.launch(
-            server_name=_server_name(config.host),
-            server_port=config.port,
-            max_file_size=config.most_megabytes * MEGABYTE,
-            prevent_thread_lock=True,
-            quiet=True,
-            share=False,
-            show_error=False,
-            ssr_mode=False,
-            enable_monitoring=False,
-            run_history=False,
-            footer_links=[],
-            theme=Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
-            css_paths=Path(__file__).with_name("app.css"),
-            js=SCRIPT % (config.most_megabytes * MEGABYTE),
-            app_kwargs={"middleware": _middleware(config)},
-        )
-    except OSError:
-        raise UserError(
-            f"port {config.port} of {config.host} is taken or closed to you; end the program there, or choose another "
-            f"{flag('port')}."
-        ) from None
-    try:
-        with live or nullcontext():
-            yield address
-    finally:
-        page.close(verbose=False)
+    app = _mounted(page, config, uploads)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(serve(app, config.host, config.port, config.proxy))
+        except OSError:
+            raise UserError(
+                f"port {config.port} of {config.host} is taken or closed to you; end the program there, or choose "
+                f"another {flag('port')}."
+            ) from None
+        stack.callback(page.close, verbose=False)  # before the server, whose open answers would else keep it waiting
+        stack.enter_context(live or nullcontext())
+        name = "localhost" if config.host == "0.0.0.0" else _server_name(config.host)
+        yield f"http://{name}:{config.port}/"
+
+
+def _mounted(page: gr.Blocks, config: WebConfig, uploads: Uploads) -> FastAPI:
+    """Returns the application that is served: the guards, the route of uploads, and Gradio's `page` for all else."""
+    most_bytes = config.most_megabytes * MEGABYTE
+    app = FastAPI(openapi_url=None, middleware=_guards(page, config), routes=[upload_route(uploads, most_bytes)])
+    page.state_session_capacity = MOST_TABS
+    gr.mount_gradio_app(
+        app,
+        page,
+        path="",
+        server_name=config.host,
+        server_port=config.port,
+        show_error=False,
+        max_file_size=most_bytes,
+        ssr_mode=False,
+        enable_monitoring=False,
+        run_history=False,
+        footer_links=[],
+        theme=Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+        css_paths=Path(__file__).with_name("app.css"),
+        js=SCRIPT % most_bytes,
+    )
+    mounted = app.routes[-1]
+    assert isinstance(mounted, Mount)
+    page.app = mounted.app  # as `launch` leaves the page; else it would end another application, and not check paths
+    page.has_launched = True
+    return app
 
 
 def make_page(
     judge: PageDetector, config: WebConfig, uploads: Uploads, examples: list[Example], latest: Latest | None = None
 ) -> gr.Blocks:
     """Returns the page; with `latest`, it has a second tab that shows the live source."""
-    with gr.Blocks(title="Reelcheck", analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEPT)) as page:
+    with gr.Blocks(title="Reelcheck", analytics_enabled=False) as page:
         gr.HTML(web_page.header_html())
         if latest is None:
             _add_clips(judge, config, uploads, examples)
@@ -189,7 +203,7 @@ def _add_clips(judge: PageDetector, config: WebConfig, uploads: Uploads, example
                 with gr.Tab("A picture"):
                     picture = _undecoded(gr.Image(label="Your picture", sources=["upload"], height=340, buttons=[]))
             for component in (video, picture):
-                _refuse_addresses(component)
+                _take_only(uploads, component)
             gr.HTML(web_page.caps_html(config.most_megabytes, config.most_seconds))
             gr.HTML(web_page.too_large_html(config.most_megabytes))
             button = gr.Button("Judge", variant="primary", interactive=False)
@@ -236,60 +250,37 @@ def _undecoded(picture: gr.Image) -> gr.Image:
     def path_of(upload: Any) -> str | None:
         return upload.path if upload is not None else None
 
-    picture.preprocess = path_of  # as in `_refuse_addresses`, not a subclass
+    picture.preprocess = path_of  # as in `_take_only`, not a subclass
     return picture
 
 
-def _refuse_addresses(component: gr.Video | gr.Image) -> None:
-    """Keeps the server from downloading an address that a request names in place of an upload; Gradio would."""
+def _take_only(uploads: Uploads, component: gr.Video | gr.Image) -> None:
+    """Has `component` take nothing but clips of this page; Gradio would fetch any address that a request names."""
     take = component.async_move_resource_to_block_cache
 
     async def checked(path: str | Path | None) -> str | None:
-        if "://" in str(path):
-            raise ValueError("an address in place of an upload")
+        if path is not None and not uploads.has(Path(path)):
+            raise gr.Error("This clip is no longer here; drop it again.", print_exception=False)
         return await take(path)
 
     component.async_move_resource_to_block_cache = checked  # a subclass would have Gradio write a stub beside this file
 
 
-def _middleware(config: WebConfig) -> list[Middleware]:
-    """Returns what every request passes. A page for this machine alone answers to its own names, not to other sites."""
-    guards = [Middleware(_Guard)]
-    if is_loopback(config.host):
-        names = ["localhost", config.host, _server_name(config.host)]
-        guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=names))
-    return guards
+def _guards(page: gr.Blocks, config: WebConfig) -> list[Middleware]:
+    """Returns what every request passes, in that order. A page for this machine alone answers to its own names only."""
+    own_names = ["localhost", config.host, _server_name(config.host)]
+    is_private = is_loopback(config.host) and config.proxy is None
+    return [
+        Middleware(Policy),
+        Middleware(Forwarded, config.proxy),
+        Middleware(TrustedHostMiddleware, allowed_hosts=own_names if is_private else ["*"]),
+        Middleware(SameOrigin),
+        Middleware(UsedPaths, UPLOAD),
+        Middleware(SmallBodies, UPLOAD),
+        Middleware(FairTurns, page, config.most_each),
+    ]
 
 
 def _server_name(host: str) -> str:
     """Returns `host` as addresses have it: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host
-
-
-class _Guard:
-    """Closes the paths that the page does not use, and sends the policy that keeps browsers from contacting others."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on, or refuses it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        _, inside, path = scope["path"].partition("/gradio_api/")
-        if inside and not path.startswith(USED):
-            await PlainTextResponse("closed", 404)(scope, receive, send)
-            return
-
-        async def send_with_policy(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message["headers"],
-                    (b"content-security-policy", POLICY.encode()),
-                    (b"referrer-policy", b"no-referrer"),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
-            await send(message)
-
-        await self._app(scope, receive, send_with_policy)

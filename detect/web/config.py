@@ -31,7 +31,11 @@ class WebConfig:
     live: str | None = option(None, "also show this live: a camera's number on this machine, an address or a file")
     most_megabytes: int = option(100, "largest clip accepted, in MB")
     most_seconds: float = option(120.0, "longest clip accepted, in seconds")
-    most_waiting: int = option(20, "visitors that may wait in the queue; further ones are asked to come back later")
+    most_waiting: int = option(20, "clips that may wait in the queue; further ones are asked to come back later")
+    most_each: int = option(5, "clips that one visitor, who is known by the address, may have waiting")
+    proxy: str | None = option(
+        None, "address or network of the proxy before the page, the only one whose x-forwarded headers are believed"
+    )
 
 
 def check(config: WebConfig) -> None:
@@ -41,13 +45,26 @@ def check(config: WebConfig) -> None:
     require_threshold(config.threshold)
     if not 0 < config.port < 65536:
         raise UserError(f"{flag('port', config.port)} is no port; give a number from 1 to 65535.")
-    for name in ("most_megabytes", "most_seconds", "most_waiting"):
+    for name in ("most_megabytes", "most_seconds", "most_waiting", "most_each"):
         if not getattr(config, name) > 0:
             raise UserError(f"{flag(name, f'{getattr(config, name):g}')} lets nothing in; give more than 0.")
+    if config.proxy is not None:
+        require_network(config.proxy)
     if config.live is not None:
         from detect.stream.frame_sources import open_source
 
         open_source(config.live, DEFAULT_WINDOW)
+
+
+def require_network(proxy: str) -> None:
+    """Raises a UserError unless `proxy` is an address or a network."""
+    try:
+        ipaddress.ip_network(proxy)
+    except ValueError:
+        raise UserError(
+            f"{flag('proxy', proxy)} is no address; give the one from which the proxy connects, such as 127.0.0.1, or "
+            "its network, such as 10.0.0.0/8."
+        ) from None
 
 
 def is_loopback(host: str) -> bool:

@@ -34,8 +34,9 @@ def main(argv: Sequence[str]) -> int:
     try:
         with private_folder() as folder:
             from detect.web.app import PageDetector, open_page
+            from detect.web.guards.logs import short_log
 
-            with open_page(PageDetector(detector, run.resolve().name), config, folder) as address:
+            with short_log(), open_page(PageDetector(detector, run.resolve().name), config, folder) as address:
                 print(f"The page is at {address} until you press Ctrl-C.", flush=True)
                 threading.Event().wait()
     except KeyboardInterrupt:

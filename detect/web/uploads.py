@@ -1,16 +1,21 @@
 """The clips of the page: uploads, kept under random names until they are judged; limits on them; the examples."""
 
 import math
-import os
 import shutil
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from cache.commands import flag
 from cache.schema import UserError, printable
 from detect.web.config import SERVED
+from detect.web.guards.visitors import Refused
 from extract.clip_workers import map_clips
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.look import make_look
@@ -30,64 +35,102 @@ WORK_SECONDS, MEASURE_SECONDS = 300.0, 30.0
 """Seconds that judging a clip may take, and that measuring its length may take."""
 
 
-class Uploads:
-    """Clips on their way through a private `folder`.
+@dataclass(frozen=True)
+class Upload:
+    """A clip that was uploaded: by which visitor, its size in bytes, and when it came."""
 
-    Gradio writes uploads to `served`, from where the browser plays them. It names files by their content, so two
-    visitors with the same clip share a file. Therefore each clip is also held under a random name, out of every
-    browser's reach, and that file is judged.
+    visitor: str
+    size: int
+    since: float
+
+
+class Uploads:
+    """Clips on their way through a private `folder`: at most `most_bytes` in all, `most_bytes_each` of one visitor.
+
+    Each lies in `served`, from where the browser plays it, in a folder with a random name that only its visitor is
+    told; who does not know the name can neither see the clip, nor have it judged or deleted.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.served, self._held = folder / SERVED, folder / "held"
+    def __init__(self, folder: Path, most_bytes: int, most_bytes_each: int) -> None:
+        self.served = folder / SERVED
         self.examples = self.served / "examples"
-        for each in (self._held, self.examples):
-            each.mkdir(parents=True)
-        self._originals: dict[Path, Path] = {}
+        self.examples.mkdir(parents=True)
+        self._most, self._most_each = most_bytes, most_bytes_each
+        self._kept: dict[Path, Upload] = {}  # oldest first
+        self._arriving: Counter[str] = Counter()
+        self._lock = threading.RLock()
 
-    def hold(self, upload: Path) -> Path | None:
-        """Returns the path under which `upload` is now held too; None if the upload is gone."""
-        self._sweep()
-        suffix = upload.suffix.lower()
-        # The visitor's file name is dropped here; its suffix stays, because FFmpeg tells some formats by it.
-        clip = Path(tempfile.mkdtemp(dir=self._held)) / ("clip" + (suffix if suffix in KNOWN_SUFFIXES else ""))
+    @contextmanager
+    def arriving(self, visitor: str) -> Iterator[Callable[[int], None]]:
+        """Gives what counts the bytes of an upload while it arrives; that raises `Refused` when there is no room."""
+        total = 0
+
+        def count(size: int) -> None:
+            nonlocal total
+            with self._lock:
+                self._make_room(visitor, size)
+                self._arriving[visitor] += size
+                total += size
+
         try:
-            _link(upload, clip)
-        except FileNotFoundError:
-            clip.parent.rmdir()
-            return None
-        self._originals[clip] = upload
+            yield count
+        finally:
+            with self._lock:
+                self._arriving -= Counter({visitor: total})
+
+    def keep(self, visitor: str, content: IO[bytes], name: str) -> Path:
+        """Writes an upload that has arrived, and returns its path; of its `name` only the suffix is kept."""
+        self._sweep()
+        suffix = Path(name).suffix.lower()  # FFmpeg tells some formats by it
+        clip = Path(tempfile.mkdtemp(dir=self.served)) / ("clip" + (suffix if suffix in KNOWN_SUFFIXES else ""))
+        try:
+            with clip.open("wb") as file:
+                shutil.copyfileobj(content, file)
+        except BaseException:
+            shutil.rmtree(clip.parent)
+            raise
+        with self._lock:
+            self._kept[clip] = Upload(visitor, clip.stat().st_size, time.monotonic())
         return clip
 
-    def replace(self, clip: Path | None, upload: Path | None) -> Path | None:
-        """Returns where `upload` is held, after `clip`, which was held before, is released unless it is the same."""
-        if clip is not None and self._originals.get(clip) == upload:
-            return clip
-        self.release(clip)
-        return self.hold(upload) if upload else None
+    def has(self, clip: Path) -> bool:
+        """Tells whether `clip` is an upload that is still here, or an example."""
+        return clip in self._kept or (clip.parent == self.examples and clip.is_file())
+
+    def replace(self, clip: Path | None, newer: Path | None) -> Path | None:
+        """Returns `newer` if it is here, after `clip`, whose place it takes, is deleted unless it is the same."""
+        if clip != newer:
+            self.release(clip)
+        return newer if newer is not None and self.has(newer) else None
 
     def release(self, clip: Path | None) -> None:
-        """Deletes a held clip and its upload; examples stay."""
-        if clip is None or (original := self._originals.pop(clip, None)) is None:
-            return
-        shutil.rmtree(clip.parent, ignore_errors=True)
-        if not original.is_relative_to(self.examples):
-            original.unlink(missing_ok=True)
+        """Deletes an upload; examples stay."""
+        with self._lock:
+            if clip is not None and self._kept.pop(clip, None):
+                shutil.rmtree(clip.parent, ignore_errors=True)
+
+    def _make_room(self, visitor: str, size: int) -> None:
+        """Deletes old uploads until `size` more bytes fit in, but none of another who has as little as this visitor."""
+        while size:
+            uses = Counter(self._arriving)
+            for upload in self._kept.values():
+                uses[upload.visitor] += upload.size
+            if uses[visitor] + size > self._most_each:
+                whose = visitor
+            elif uses.total() + size > self._most:
+                whose, _ = uses.most_common(1)[0]
+            else:
+                return
+            clip = next((clip for clip, upload in self._kept.items() if upload.visitor == whose), None)
+            if clip is None or (whose != visitor and uses[whose] <= uses[visitor] + size):
+                raise Refused(503, "There is no room for another clip right now; come back in a few minutes.")
+            self.release(clip)
 
     def _sweep(self) -> None:
-        """Deletes old files of uploads that broke off; Gradio forgets them."""
-        for path in self.served.rglob("*"):
-            if not path.is_relative_to(self.examples) and path.is_file() and time.time() - path.stat().st_ctime > KEPT:
-                path.unlink(missing_ok=True)
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        raise
-    except OSError:  # the file system has no links
-        shutil.copyfile(source, target)
+        """Deletes uploads that nobody asked about; Gradio forgets them."""
+        for clip, upload in list(self._kept.items()):
+            if time.monotonic() - upload.since > KEPT:
+                self.release(clip)
 
 
 def refusal_of(clip: Path, most_bytes: int, most_seconds: float) -> str:

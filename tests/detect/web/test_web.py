@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import io
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from cache.schema import FRAMES, UserError
 from detect.detector.verdict import Detector, SeenFrame, Verdict, WindowScore
 from detect.web import page as web_page
 from detect.web.config import WebConfig, check, is_loopback
+from detect.web.guards.visitors import Refused
 from detect.web.stage import main, private_folder
 from detect.web.uploads import Uploads, copy_examples, draw_examples, refusal_of
 from evaluate.stats.calibration import Temperature
@@ -70,14 +72,13 @@ def detector() -> Detector:
 
 
 def uploads(tmp_path) -> Uploads:
-    return Uploads(tmp_path / "page")
+    return Uploads(tmp_path / "page", 1 << 20, 1 << 20)
 
 
-def upload(where: Uploads, name: str = "clip.mp4", content: bytes = b"clip") -> Path:
-    path = where.served / "0123" / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(content)
-    return path
+def upload(where: Uploads, name: str = "clip.mp4", content: bytes = b"clip", visitor: str = "somebody") -> Path:
+    with where.arriving(visitor) as count:
+        count(len(content))
+    return where.keep(visitor, io.BytesIO(content), name)
 
 
 def files(folder: Path) -> list[str]:
@@ -100,66 +101,82 @@ def said(one: Verdict) -> str:
 # What it keeps
 
 
-def test_each_clip_is_held_under_a_name_of_its_own_and_deleted_with_its_upload(tmp_path):
+def test_an_upload_lies_under_a_name_of_its_own_and_its_folder_goes_with_it(tmp_path):
     where = uploads(tmp_path)
-    first, second = where.hold(upload(where)), where.hold(upload(where))
-    assert first is not None
-    assert second is not None
+    first, second = upload(where), upload(where)
     assert first != second
     where.release(first)
     assert second.read_bytes() == b"clip"
     where.release(second)
     where.release(second)
     where.release(None)
-    assert files(tmp_path) == []
+    assert list(where.served.iterdir()) == [where.examples]
 
 
 def test_what_a_file_is_called_goes_no_further(tmp_path):
     where = uploads(tmp_path)
-    for name in ("..;rm -rf.mp4", "<script>.MP4", "a b.exe"):
-        held = where.hold(upload(where, name))
-        assert held is not None
-        assert held.name == ("clip" if name.endswith("exe") else "clip.mp4")
+    for name in ("..;rm -rf.mp4", "<script>.MP4", "a b.exe", "../../x/.mp4", ""):
+        kept = upload(where, name)
+        assert kept.name == ("clip.mp4" if name[-3:] in ("mp4", "MP4") and name[-5:] != "/.mp4" else "clip")
+        assert kept.parent.parent == where.served
 
 
-def test_an_upload_that_is_gone_is_held_no_more(tmp_path):
-    where = uploads(tmp_path)
-    assert where.hold(where.served / "absent.mp4") is None
-    assert files(tmp_path) == []
+def test_only_clips_of_this_page_are_taken(tmp_path):
+    where, secret = uploads(tmp_path), tmp_path / "secret.mp4"
+    example = where.examples / "1.mp4"
+    for path in (secret, example):
+        path.write_bytes(b"clip")
+    clip = upload(where)
+    assert where.replace(None, clip) == clip
+    assert where.replace(clip, example) == example
+    for path in (secret, clip, where.served, where.examples / "../../../secret.mp4"):
+        assert not where.has(path)
+        assert where.replace(None, path) is None
 
 
 def test_a_newer_upload_takes_the_place_of_an_older_one_and_the_same_is_kept(tmp_path):
     where = uploads(tmp_path)
     clip, picture = upload(where), upload(where, "face.png", b"picture")
-    held = where.replace(None, clip)
-    assert where.replace(held, clip) == held
-    newer = where.replace(held, picture)
-    assert newer is not None
-    assert newer.name == "clip.png"
-    assert files(tmp_path) == ["clip.png", "face.png"]
-    assert where.replace(newer, None) is None
+    assert where.replace(clip, clip) == clip
+    assert where.replace(clip, picture) == picture
+    assert files(tmp_path) == ["clip.png"]
+    assert where.replace(picture, None) is None
     assert files(tmp_path) == []
 
 
-def test_examples_stay_and_what_was_broken_off_goes(tmp_path, monkeypatch):
+def test_examples_stay_and_what_nobody_asked_about_goes(tmp_path, monkeypatch):
     where = uploads(tmp_path)
     example = where.examples / "1.mp4"
     example.write_bytes(b"example")
-    upload(where, "broken-off")
+    upload(where, "forgotten.avi")
     monkeypatch.setattr("detect.web.uploads.KEPT", -1)
-    where.release(where.hold(example))
-    assert files(tmp_path) == ["1.mp4"]
+    where.release(example)
+    upload(where, "newer.mp4")
+    assert files(tmp_path) == ["1.mp4", "clip.mp4"]
 
 
-def test_without_links_a_clip_is_copied(tmp_path, monkeypatch):
-    def no_links(source, target):
-        raise PermissionError
+def test_a_visitor_who_sends_too_much_loses_their_own_oldest_upload_and_nobody_elses(tmp_path):
+    where = Uploads(tmp_path / "page", 10, 4)
+    other = upload(where, visitor="b")
+    own = [upload(where, content=bytes(2), visitor="a") for _ in range(3)]
+    assert [path.exists() for path in (other, *own)] == [True, False, True, True]
+    with where.arriving("a") as count:
+        count(3)  # both others are deleted for these
+        with pytest.raises(Refused, match="no room"):
+            count(2)
+    assert files(tmp_path) == ["clip.mp4"]
+    assert other.exists()
 
-    monkeypatch.setattr(os, "link", no_links)
-    where = uploads(tmp_path)
-    held = where.hold(upload(where))
-    assert held is not None
-    assert held.read_bytes() == b"clip"
+
+def test_when_the_page_is_full_whoever_has_the_most_makes_room_but_not_for_more_than_their_share(tmp_path):
+    where = Uploads(tmp_path / "page", 10, 6)
+    greedy = [upload(where, content=bytes(3), visitor="a") for _ in range(2)]
+    modest = upload(where, content=bytes(3), visitor="b")
+    newest = upload(where, content=bytes(3), visitor="c")
+    assert [path.exists() for path in (*greedy, modest, newest)] == [False, True, True, True]
+    with pytest.raises(Refused, match="come back"):
+        upload(where, content=bytes(3), visitor="d")
+    assert len(files(tmp_path)) == 3
 
 
 def test_examples_are_drawn_or_copied_under_names_of_ours(tmp_path, face):
@@ -208,6 +225,8 @@ def test_what_is_too_large_or_too_long_is_refused_in_a_sentence(tmp_path, face):
         ({"threshold": 2.0}, "is not a probability"),
         ({"port": 0}, "is no port"),
         ({"most_megabytes": 0}, "--most-megabytes 0 lets nothing in"),
+        ({"most_each": 0}, "--most-each 0 lets nothing in"),
+        ({"proxy": "nginx"}, "--proxy nginx is no address; give the one from which the proxy connects"),
         ({"most_seconds": float("nan")}, "lets nothing in"),
     ],
 )
@@ -380,12 +399,15 @@ def test_pictures_are_judged_and_hostile_ones_refused_outside_this_process(app, 
 
 def test_the_server_fetches_nothing_for_a_visitor(app, tmp_path):
     where = uploads(tmp_path)
-    page = app.make_page(judge(app), WebConfig(), where, [("clip", upload(where))])
+    clip = upload(where)
+    page = app.make_page(judge(app), WebConfig(), where, [("clip", clip)])
     components = [part for part in page.blocks.values() if part.get_block_name() in ("video", "image")]
     assert len(components) == 2
     for component in components:
-        with pytest.raises(ValueError, match="an address"):
-            asyncio.run(component.async_move_resource_to_block_cache("https://example.org/clip.mp4"))
+        for path in ("https://example.org/clip.mp4", "/etc/passwd", str(where.served)):
+            with pytest.raises(app.gr.Error, match="no longer here"):
+                asyncio.run(component.async_move_resource_to_block_cache(path))
+        assert Path(asyncio.run(component.async_move_resource_to_block_cache(str(clip)))).read_bytes() == b"clip"
 
 
 def test_who_lets_the_network_in_is_warned(app, monkeypatch, capsys):
@@ -481,7 +503,7 @@ def test_a_name_that_leaves_the_folder_and_a_file_that_is_too_large(site):
     address, folder = site
     status, answer = send(address, "../../../x.mp4", b"clip")
     assert status == 200
-    assert re.fullmatch(rf'\["{re.escape(str(folder))}/served/[0-9a-f]+/x\.mp4"\]', answer)
+    assert re.fullmatch(rf'\["{re.escape(str(folder))}/served/\w+/clip\.mp4"\]', answer)
     assert not (folder / "x.mp4").exists()
     before = files(folder)
     with served_small(site) as small:

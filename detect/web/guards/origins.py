@@ -1,0 +1,70 @@
+"""Where a request comes from: whose word is taken for it, and from which pages it may be sent."""
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from detect.web.guards.visitors import Refused, is_among, without
+
+FORWARDED = (
+    b"forwarded",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-port",
+    b"x-forwarded-prefix",
+    b"x-forwarded-proto",
+    b"x-gradio-server",
+    b"x-real-ip",
+)
+"""The headers in which proxies say what a visitor asked them; anyone can send them."""
+
+
+class Forwarded:
+    """Believes what `proxy` says about a visitor's address and the page's name, and nobody else."""
+
+    def __init__(self, app: ASGIApp, proxy: str | None) -> None:
+        self._app, self._proxy = app, proxy
+        self._behind_proxy = ProxyHeadersMiddleware(app, proxy or [])  # pyright: ignore[reportArgumentType]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on as the visitor sent it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif not is_among((scope["client"] or ("",))[0], self._proxy):
+            await self._app({**scope, "headers": without(scope, FORWARDED)}, receive, send)
+        else:
+            name = Headers(scope=scope).get("x-forwarded-host", "").split(",")[0].strip()
+            headers = [*without(scope, [b"host"]), (b"host", name.encode())] if name else scope["headers"]
+            await self._behind_proxy({**scope, "headers": headers}, receive, send)  # pyright: ignore[reportArgumentType]
+
+
+class SameOrigin:
+    """Refuses what another site's page has its visitor's browser send here."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on if it is from this page, from a link to it, or from no browser."""
+        if scope["type"] == "http" and is_foreign(Headers(scope=scope)):
+            await Refused(403, "This page answers to itself only, not to other sites.")(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def is_foreign(headers: Headers) -> bool:
+    """Tells by the `headers` of a request whether another site's page sent it. Links to this page are welcome.
+
+    >>> is_foreign(Headers({"host": "a.example", "origin": "http://b.example"}))
+    True
+    """
+    if (origin := headers.get("origin")) is not None:
+        return _place(origin) != _place(f"//{headers.get('host', '')}")
+    from_elsewhere = headers.get("sec-fetch-site") in {"cross-site", "same-site"}
+    return from_elsewhere and headers.get("sec-fetch-mode") != "navigate"
+
+
+def _place(address: str) -> str:
+    """Returns the host and port of an `address`; a proxy may have taken off TLS, so the usual ports say nothing."""
+    _, _, place = address.lower().partition("//")
+    return place.removesuffix(":80").removesuffix(":443")

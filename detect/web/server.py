@@ -1,0 +1,52 @@
+"""The web server below the page: what it listens to, and how it starts and ends."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from detect.web.guards.connections import ACCEPTED_AT_ONCE, GuardedConnection
+
+IDLE_SECONDS, LAST_SECONDS = 15, 3
+"""How long a connection may be idle between two requests, and how long answers may take once the page is closed."""
+
+
+@contextlib.contextmanager
+def serve(app: ASGIApp, host: str, port: int, proxy: str | None = None) -> Iterator[None]:
+    """Serves `app` in a thread of its own until the block ends. An OSError says why the port cannot be listened to."""
+    listener = _listen(host, port)
+    config = uvicorn.Config(
+        app,
+        http=type("Connection", (GuardedConnection,), {"proxy": proxy}),
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,  # uvicorn would believe everyone on this machine
+        server_header=False,
+        backlog=ACCEPTED_AT_ONCE,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=LAST_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), name="web server", daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            if not thread.is_alive():
+                raise RuntimeError("the web server did not start")
+            time.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return socket.create_server(address[:2], family=family, backlog=ACCEPTED_AT_ONCE)
