@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from detect.web.guards.bodies import limited
 from detect.web.guards.visitors import Refused, visitor_of
-from detect.web.uploads import Uploads
+from detect.web.uploads import NoRoom, Uploads
 
 UPLOAD = "/gradio_api/upload"
 """Where Gradio's script sends files. Gradio itself would keep parts of broken uploads, and name files by content."""
@@ -30,6 +30,8 @@ def upload_route(uploads: Uploads, most_bytes: int) -> Route:
                     path = await run_in_threadpool(uploads.keep, visitor, content, file.filename or "")
         except Refused as refusal:
             return refusal.response()
+        except NoRoom as full:
+            return Refused(503, str(full)).response()
         except ClientDisconnect:
             return Response(status_code=400)  # which nobody reads
         return JSONResponse([str(path)])

@@ -48,5 +48,6 @@ def serve(app: ASGIApp, host: str, port: int, proxy: str | None = None) -> Itera
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = min(addresses)  # of a name's addresses, that of IPv4
     return socket.create_server(address[:2], family=family, backlog=ACCEPTED_AT_ONCE)

@@ -1,8 +1,8 @@
 """The clips of the page: uploads, kept under random names until they are judged; limits on them; the examples."""
 
 import math
+import secrets
 import shutil
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -15,7 +15,6 @@ from typing import IO
 from cache.commands import flag
 from cache.schema import UserError, printable
 from detect.web.config import SERVED
-from detect.web.guards.visitors import Refused
 from extract.clip_workers import map_clips
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.look import make_look
@@ -33,6 +32,10 @@ FASTEST = 250
 """Frames a second up to which a clip may be as long as the page allows."""
 WORK_SECONDS, MEASURE_SECONDS = 300.0, 30.0
 """Seconds that judging a clip may take, and that measuring its length may take."""
+
+
+class NoRoom(Exception):
+    """An upload that does not fit in; the message is a sentence for its visitor."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Uploads:
 
     @contextmanager
     def arriving(self, visitor: str) -> Iterator[Callable[[int], None]]:
-        """Gives what counts the bytes of an upload while it arrives; that raises `Refused` when there is no room."""
+        """Gives what counts the bytes of an upload while it arrives; that raises `NoRoom` when there is none left."""
         total = 0
 
         def count(size: int) -> None:
@@ -82,7 +85,9 @@ class Uploads:
         """Writes an upload that has arrived, and returns its path; of its `name` only the suffix is kept."""
         self._sweep()
         suffix = Path(name).suffix.lower()  # FFmpeg tells some formats by it
-        clip = Path(tempfile.mkdtemp(dir=self.served)) / ("clip" + (suffix if suffix in KNOWN_SUFFIXES else ""))
+        # Whoever sees many names of `tempfile` can tell the next ones.
+        clip = self.served / secrets.token_hex(16) / ("clip" + (suffix if suffix in KNOWN_SUFFIXES else ""))
+        clip.parent.mkdir()
         try:
             with clip.open("wb") as file:
                 shutil.copyfileobj(content, file)
@@ -123,7 +128,7 @@ class Uploads:
                 return
             clip = next((clip for clip, upload in self._kept.items() if upload.visitor == whose), None)
             if clip is None or (whose != visitor and uses[whose] <= uses[visitor] + size):
-                raise Refused(503, "There is no room for another clip right now; come back in a few minutes.")
+                raise NoRoom("There is no room for another clip right now; come back in a few minutes.")
             self.release(clip)
 
     def _sweep(self) -> None:

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detect.web.guards.visitors import Refused
 
-MOST_BYTES = 1 << 18
+MOST_BYTES = 1 << 16
 """Body of all requests but uploads; those of this page have a few hundred bytes."""
 SILENT_SECONDS = 10.0
 """Longest pause within a body."""
@@ -18,7 +18,7 @@ SLOWEST = 16 << 10
 """Bytes a second below which a body does not arrive in time; the first `SILENT_SECONDS` are free."""
 
 Count = Callable[[int], None]
-"""Is told of each further number of bytes; raises `Refused` to stop them."""
+"""Is told the size of each piece of a body; what it raises ends the request."""
 
 
 def limited(scope: Scope, receive: Receive, most_bytes: int, count: Count | None = None) -> Receive:

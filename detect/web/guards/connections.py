@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
+from typing import Protocol, TypeVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -77,9 +78,22 @@ class GuardedConnection(H11Protocol):
         self._deadline = deadline
 
 
-def surplus(
-    newest: GuardedConnection, connections: Iterable[GuardedConnection], most: int, most_each: int
-) -> GuardedConnection | None:
+class Connected(Protocol):
+    """What is known of a connection: whose it is, when it last sent something, and whether it should."""
+
+    visitor: str
+    heard: float
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether it is the visitor's turn to send something."""
+        ...
+
+
+C = TypeVar("C", bound=Connected)
+
+
+def surplus(newest: C, connections: Iterable[C], most: int, most_each: int) -> C | None:
     """Returns the connection that has to go so that `newest`, one of `connections`, can stay, if any has to.
 
     That is one of the same visitor's where they have more than `most_each`, and otherwise one of whoever has the most.

@@ -41,6 +41,12 @@ class ShortLog(io.TextIOBase):
         """Flushes the terminal."""
         self._terminal.flush()
 
+    def tell_rest(self) -> None:
+        """Prints how many lines were left out since it last did."""
+        if self._lines > MOST_LINES:
+            self._terminal.write(f"... and {self._lines - MOST_LINES} more lines like these\n")
+        self._lines = 0
+
     def _take(self, line: str) -> None:
         if frame := FRAME.match(line):
             self._threads.place = f" ({frame['file']}, line {frame['line']})"
@@ -53,9 +59,8 @@ class ShortLog(io.TextIOBase):
         with self._lock:
             now = time.monotonic()
             if now - self._since > SECONDS:
-                if self._lines > MOST_LINES:
-                    self._terminal.write(f"... and {self._lines - MOST_LINES} more lines like these\n")
-                self._since, self._lines = now, 0
+                self.tell_rest()
+                self._since = now
             self._lines += 1
             if self._lines <= MOST_LINES:
                 self._terminal.write(line + "\n")
@@ -65,5 +70,7 @@ class ShortLog(io.TextIOBase):
 @contextmanager
 def short_log() -> Iterator[None]:
     """Has all errors within the block printed through a `ShortLog`."""
-    with redirect_stderr(ShortLog(sys.stderr)):
+    log = ShortLog(sys.stderr)
+    with redirect_stderr(log):
         yield
+    log.tell_rest()

@@ -25,9 +25,8 @@ from cache.schema import FRAMES, UserError
 from detect.detector.verdict import Detector, SeenFrame, Verdict, WindowScore
 from detect.web import page as web_page
 from detect.web.config import WebConfig, check, is_loopback
-from detect.web.guards.visitors import Refused
 from detect.web.stage import main, private_folder
-from detect.web.uploads import Uploads, copy_examples, draw_examples, refusal_of
+from detect.web.uploads import NoRoom, Uploads, copy_examples, draw_examples, refusal_of
 from evaluate.stats.calibration import Temperature
 from extract.backbones.engines import Engine
 from extract.config import ExtractConfig
@@ -162,7 +161,7 @@ def test_a_visitor_who_sends_too_much_loses_their_own_oldest_upload_and_nobody_e
     assert [path.exists() for path in (other, *own)] == [True, False, True, True]
     with where.arriving("a") as count:
         count(3)  # both others are deleted for these
-        with pytest.raises(Refused, match="no room"):
+        with pytest.raises(NoRoom, match="no room"):
             count(2)
     assert files(tmp_path) == ["clip.mp4"]
     assert other.exists()
@@ -174,7 +173,7 @@ def test_when_the_page_is_full_whoever_has_the_most_makes_room_but_not_for_more_
     modest = upload(where, content=bytes(3), visitor="b")
     newest = upload(where, content=bytes(3), visitor="c")
     assert [path.exists() for path in (*greedy, modest, newest)] == [False, True, True, True]
-    with pytest.raises(Refused, match="come back"):
+    with pytest.raises(NoRoom, match="come back"):
         upload(where, content=bytes(3), visitor="d")
     assert len(files(tmp_path)) == 3
 
