@@ -519,6 +519,19 @@ def served_small(site):
         yield found
 
 
+def test_the_page_ends_at_once_while_visitors_are_on_it(app, face, capfd):
+    with served(app, examples=face.parent) as (address, folder):
+        example = next(folder.rglob("1.mp4"))
+        paths = ["heartbeat/a", f"file={example}", f"file={example}"]
+        open_answers = [urllib.request.urlopen(f"{address}/gradio_api/{path}", timeout=20) for path in paths]
+        end = time.monotonic()
+    assert time.monotonic() - end < 3
+    assert not folder.exists()
+    assert capfd.readouterr().err == ""
+    for answer in open_answers:
+        answer.close()
+
+
 def test_a_port_that_is_taken_is_one_sentence(app, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
