@@ -78,7 +78,7 @@ class PageDetector:
     name: str
 
     def answer(self, clip: Path | None, config: WebConfig, show: ShowProgress) -> Html:
-        """Returns the page's answer on `clip`. After a bug, it says so, and the terminal gets the traceback."""
+        """Returns the page's answer on `clip`. After a bug, it says so, and the terminal what it was."""
         if clip is None:
             return web_page.sentence_html("Nothing yet", "Drop a clip or a picture, or choose an example, first.")
         try:

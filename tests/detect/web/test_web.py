@@ -165,6 +165,7 @@ def test_a_visitor_who_sends_too_much_loses_their_own_oldest_upload_and_nobody_e
             count(2)
     assert files(tmp_path) == ["clip.mp4"]
     assert other.exists()
+    assert upload(where, content=bytes(4), visitor="a").exists()  # what did not arrive takes no room
 
 
 def test_when_the_page_is_full_whoever_has_the_most_makes_room_but_not_for_more_than_their_share(tmp_path):
@@ -509,6 +510,42 @@ def test_a_name_that_leaves_the_folder_and_a_file_that_is_too_large(site):
         assert send(small[0], "x.mp4", bytes(2 << 20))[0] == 413
         assert "x.mp4" not in files(small[1])
     assert files(folder) == before
+
+
+def test_an_upload_is_one_file_of_this_page_and_nothing_else(site):
+    address, folder = site
+    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.mp4"\r\n\r\nclip\r\n'
+    field = b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\nclip\r\n'
+    form, end, before = "multipart/form-data; boundary=b", b"--b--\r\n", files(folder)
+    for body, kind, origin, status in (
+        (part + part + end, form, address, 400),
+        (field + end, form, address, 400),
+        (end, form, address, 400),
+        (b"no parts", form, address, 400),
+        (part + end, "multipart/form-data", address, 400),
+        (part + end, "application/octet-stream", address, 415),
+        (part + end, form, "http://evil.example", 403),
+    ):
+        answer = ask(f"{address}/gradio_api/upload", body, Content_Type=kind, Origin=origin)
+        assert (answer[0], files(folder)) == (status, before), body
+    assert ask(f"{address}/gradio_api/run/predict", bytes(100_000), Content_Type="application/json")[0] == 413
+
+
+def test_an_upload_that_breaks_off_or_finds_no_room_leaves_nothing(site, monkeypatch):
+    address, folder = site
+    before = sorted(folder.rglob("*"))
+    head = "POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n"
+    head += "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))) as connection:
+        connection.sendall(head.encode() + b'--b\r\nContent-Disposition: form-data; name="files"; filename="x"\r\n\r\n')
+        connection.sendall(bytes(2 << 20))
+    monkeypatch.setattr(Uploads, "_make_room", no_room)
+    assert send(address, "x.mp4", b"clip") == (503, "full")
+    assert sorted(folder.rglob("*")) == before
+
+
+def no_room(*arguments) -> None:
+    raise NoRoom("full")
 
 
 @contextmanager
