@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from cache.commands import command
 from cache.files import make_folder, replace_with, write_csv, writing
 from cache.profile import canonical_json
 from cache.schema import UserError, coverage_of
-from cache.store import Contents, load, open_store, verify
+from cache.store import Contents, has_rows, load, open_store, require_rows, verify
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,16 +29,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         ("export", "write FOLDER.npz, FOLDER.h5 and FOLDER.csv that other programs can read"),
     ):
         subparser = commands.add_parser(name, help=text, description=text)
-        subparser.add_argument("folder", type=Path, help="data/<data set>/features-... or crops-...")
+        subparser.add_argument(
+            "folders", nargs="+", type=Path, metavar="FOLDER", help="data/<data set>/features-... or crops-..."
+        )
         if name == "export":
             subparser.add_argument("--out", type=Path, help="where to write, without suffix (default: beside FOLDER)")
     arguments = parser.parse_args(argv)
+    folders = _with_rows(arguments.folders)
     if arguments.command == "info":
-        return info(arguments.folder)
+        return max(map(info, folders))
     if arguments.command == "verify":
-        return report_damage(arguments.folder)
-    print(export(arguments.folder, arguments.out or arguments.folder.with_name(arguments.folder.name + "-export")))
+        return max(map(report_damage, folders))
+    if arguments.out and len(folders) > 1:
+        raise UserError(f"--out is one name, and there are {len(folders)} folders; export one at a time, or without.")
+    for folder in folders:
+        print(export(folder, arguments.out or folder.with_name(folder.name + "-export")))
     return 0
+
+
+def _with_rows(folders: Sequence[Path]) -> list[Path]:
+    """Returns those of `folders` that hold a row, and says which do not; a UserError if none of them does."""
+    stores = [open_store(folder) for folder in folders]
+    full = [store.folder for store in stores if has_rows(store.folder)]
+    if not full:
+        require_rows(stores[0])
+    for store in stores:
+        if store.folder not in full:
+            print(f"{store.folder} holds no extracted video; it is left out.", file=sys.stderr)
+    return full
 
 
 def info(folder: Path) -> int:

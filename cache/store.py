@@ -146,6 +146,24 @@ def open_store(folder: Path) -> Store:
     return Store(folder, profile)
 
 
+def is_store(folder: Path) -> bool:
+    """Returns whether `folder` was made for features or crops; it may hold none yet."""
+    return (folder / PROFILE).is_file()
+
+
+def has_rows(folder: Path) -> bool:
+    """Returns whether the store in `folder` holds a row; one that was begun and failed at once does not."""
+    return any(folder.glob("shard-*.h5"))
+
+
+def require_rows(store: Store) -> None:
+    """Raises a UserError if `store` holds no row."""
+    if not has_rows(store.folder):
+        raise UserError(
+            f"{store.folder} holds no extracted video; run {command('features', data='...')} again, or remove it."
+        )
+
+
 def require_profile(store: Store, wanted: Profile) -> None:
     """Raises a UserError with both values if `store` was not made with the profile `wanted`."""
     if store.profile != wanted:

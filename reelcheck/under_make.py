@@ -15,6 +15,7 @@ from pathlib import Path
 from cache.cli import run
 from cache.commands import POSITIONAL, UNDER_MAKE
 from cache.schema import UserError
+from cache.store import has_rows, is_store
 from reelcheck.cli import dispatch, error_status
 
 OWN = ("ARGS", "PYTHON", "VENV")
@@ -77,7 +78,8 @@ def _only_match(value: str) -> str:
     path = Path(value)
     if "*" not in path.name:
         return value
-    matches = list(path.parent.glob(path.name))
+    # Features without a row are what a call left behind that failed at once.
+    matches = [match for match in path.parent.glob(path.name) if not is_store(match) or has_rows(match)]
     return str(matches[0]) if len(matches) == 1 else value
 
 

@@ -134,7 +134,7 @@ def train_all(configs: Sequence[FitConfig], training_set: TrainingSet) -> list[T
             require_numbers(progress, job.learn)
             number = jobs.index(job)
             trained[number] = finish(configs[number], progress, training_set)
-            say(_outcome(job.learn.seed, progress))
+            say(_outcome(job.learn.seed, job.learn.class_weights, progress))
     return [trained[number] for number in range(len(jobs))]
 
 
@@ -167,7 +167,7 @@ def _show_on(bar):
     return watch
 
 
-def _outcome(seed: int, progress: "HeadProgress") -> str:
+def _outcome(seed: int, class_weights: bool, progress: "HeadProgress") -> str:
     summary = f"seed {seed}: {progress.epochs} epochs in {progress.seconds:.1f} s"
     if progress.best == 0:
         return f"{summary}; none was better than the baseline on validation, so the head is the baseline."
@@ -175,4 +175,6 @@ def _outcome(seed: int, progress: "HeadProgress") -> str:
         return f"{summary}; there is no validation part, so the last weights are kept."
     loss, auc = (progress.best_value(name) for name in ("val_loss", "val_auc"))
     area = "undefined" if np.isnan(auc) else f"{auc:.3f}"
-    return f"{summary}; the weights of epoch {progress.best} are kept (validation loss {loss:.4f}, ROC AUC {area})."
+    # The log-loss of a report counts each clip once, so the two differ where the classes do.
+    weighed = ", both classes weighing the same" if class_weights else ""
+    return f"{summary}; the weights of epoch {progress.best} are kept (validation loss {loss:.4f}{weighed}, ROC AUC {area})."

@@ -11,7 +11,7 @@ from cache.cli import option, required
 from cache.commands import flag
 from cache.files import make_folder, require_writable, write_text
 from cache.schema import UserError
-from cache.store import MANIFEST
+from cache.store import is_store, open_store, require_rows
 from evaluate.compare.comparison_page import comparison_page, comparison_tables
 from evaluate.compare.conclusions import baseline_sentences, sentences, warnings
 from evaluate.compare.numbers import Comparison, as_json, compare_results
@@ -26,6 +26,7 @@ from evaluate.stats.metrics import RESAMPLES, THRESHOLD
 from train.data.split import SplitConfig, SplitKind
 from train.fit import FitConfig, fit
 from train.heads.architectures import HeadConfig
+from train.runs.folder import require_finished
 
 MOST_CURVES = 4
 COMPARISONS = Path("comparisons")
@@ -46,7 +47,9 @@ class CompareConfig:
     seeds: int = option(1, "for features folders: heads to train on each, joined as an ensemble")
     head: str = option(HeadConfig.head, "for features folders: the temporal head")
     split: SplitKind = option(SplitConfig.kind, "for features folders: the split")
-    runs_folder: Path = option(Path("runs"), "for features folders: where the trained runs go")
+    runs_folder: Path | None = option(
+        None, "for features folders: where the trained runs go (default: runs/ in the folder to write)"
+    )
 
 
 def compare(config: CompareConfig) -> Path:
@@ -56,6 +59,8 @@ def compare(config: CompareConfig) -> Path:
     """
     require_resamples(config.resamples, config.seed)
     require_writable(config.out or COMPARISONS, f"choose another {flag('out')}")
+    for folder in config.runs:
+        _require_usable(folder)
     folders = [_trained(folder, config) for folder in config.runs]
     comparison = compare_results(list(map(read_results, folders)), config.chosen, config.resamples, config.seed)
     folder = config.out or COMPARISONS / _name([model.name for model in comparison.models])
@@ -79,14 +84,23 @@ def compare(config: CompareConfig) -> Path:
         ) from None
 
 
+def _require_usable(folder: Path) -> None:
+    """Raises a UserError if `folder` is neither a run nor features, before a head is trained on another one."""
+    if is_store(folder):
+        require_rows(open_store(folder))
+    else:
+        require_finished(folder)
+
+
 def _trained(folder: Path, config: CompareConfig) -> Path:
     """Returns `folder` if it is a run, else the run of a head trained on the features in it."""
-    if not (folder / MANIFEST).is_file():
+    if not is_store(folder):
         return folder
     return fit(
         FitConfig(
             features=folder,
-            runs=config.runs_folder,
+            # Not into runs/, whose newest run is the one that detection takes.
+            runs=config.runs_folder or (config.out or COMPARISONS) / "runs",
             head=config.head,
             split=config.split,
             seed=config.seed,

@@ -36,6 +36,20 @@ def test_info_tells_what_is_in_a_folder(store, capsys):
     assert '"margin":0.3' in said
 
 
+def test_several_folders_are_looked_into_and_those_without_a_row_left_out(store, tmp_path, capsys):
+    empty = create_store(tmp_path / "set", dataclasses.replace(store.profile, backbone="resnet50")).folder
+    folders = [str(empty), str(store.folder), str(store.folder)]
+    for command, line in (("info", "8 ok (4 real, 4 fake)"), ("verify", "every byte is as it was written")):
+        assert main([command, *folders]) == 0
+        said = capsys.readouterr()
+        assert said.out.count(line) == 2
+        assert said.err == f"{empty} holds no extracted video; it is left out.\n"
+    with pytest.raises(UserError, match="there are 2 folders; export one at a time"):
+        main(["export", *folders, "--out", str(tmp_path / "x")])
+    with pytest.raises(UserError, match="holds no extracted video"):
+        main(["info", str(empty)])
+
+
 def test_verify_finds_one_changed_byte(store, capsys):
     assert main(["verify", str(store.folder)]) == 0
     (shard,) = store.shards

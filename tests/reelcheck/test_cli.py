@@ -109,6 +109,9 @@ def test_patterns_of_one_path_are_expanded_and_others_left_alone(tmp_path):
     one = f"{tmp_path}/features-*"
     assert words("compare", {"A": one, "B": "runs/b"}) == ["compare", f"--runs={tmp_path}/features-1,runs/b"]
     (tmp_path / "features-2").mkdir()
+    (tmp_path / "features-2" / "profile.json").touch()  # begun, and without a row
+    assert words("train", {"FEATURES": one}) == ["train", f"--features={tmp_path}/features-1"]
+    (tmp_path / "features-2" / "shard-1.h5").touch()
     assert words("train", {"FEATURES": one}) == ["train", f"--features={one}"]
 
 

@@ -11,7 +11,7 @@ from cache.commands import command, flag
 from cache.profile import FeatureProfile
 from cache.progress import say
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError
-from cache.store import MANIFEST, Contents, load, open_store
+from cache.store import MANIFEST, Contents, has_rows, load, open_store
 from train.data.audit import Finding, audit, summary
 from train.data.split import DROPPED, Split, SplitConfig, owner, split
 
@@ -96,7 +96,7 @@ def gather(features: Path | None, config: SplitConfig) -> TrainingSet:
 
 def newest_features(data: Path) -> Path:
     """Returns the features folder below `data` whose manifest was written last; raises a UserError if there is none."""
-    manifests = list(data.glob(f"*/features-*/{MANIFEST}"))
+    manifests = [path for path in data.glob(f"*/features-*/{MANIFEST}") if has_rows(path.parent)]
     if not manifests:
         make, give = command("features", data="..."), flag("features", "...")
         raise UserError(f"there are no features below {data}/; run {make}, or give their folder with {give}.")

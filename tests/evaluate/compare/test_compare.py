@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cache.schema import UserError
+from cache.store import create_store
 from evaluate.__main__ import main
 from evaluate.compare.comparison_page import comparison_tables
 from evaluate.compare.conclusions import p_text, sentences, warnings
@@ -208,12 +209,21 @@ def test_two_features_folders_are_trained_and_compared_by_one_command(tmp_path):
     folders = [write_features(tmp_path, pairs(), profile=profile).folder for profile in profiles]
     page = compare(
         CompareConfig(
-            runs=tuple(folders), out=tmp_path / "out", resamples=20, head="mean", split="identity",
-            runs_folder=tmp_path / "runs",
+            runs=tuple(folders), out=tmp_path / "out", resamples=20, head="mean", split="identity"
         )
     )  # fmt: skip
     told = json.loads((page.parent / "comparison.json").read_text())
     assert set(told["models"]) == {"mean-resnet50-identity", "mean-mobilenetv2-identity"}
+    assert {run.name for run in (page.parent / "runs").iterdir()} == set(told["models"])  # not where detection looks
+
+
+def test_a_folder_that_cannot_be_compared_is_found_before_a_head_is_trained(tmp_path):
+    features, out = write_features(tmp_path, pairs()).folder, tmp_path / "out"
+    empty = create_store(tmp_path / "set", dataclasses.replace(FEATURES, backbone="resnet50")).folder
+    for folder, reason in ((empty, "holds no extracted video"), (tmp_path / "absent", "holds no finished run")):
+        with pytest.raises(UserError, match=reason):
+            compare(CompareConfig(runs=(features, folder), out=out))
+        assert not out.exists()
 
 
 def test_tables_survive_signs_that_mean_something_to_latex_and_markdown():
