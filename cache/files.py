@@ -59,6 +59,18 @@ def require_writable(folder: Path, remedy: str) -> None:
         raise UserError(f"{folder} cannot be written ({error.strerror or error}); {remedy}.") from None
 
 
+def require_place(path: Path, remedy: str) -> None:
+    """Raises a UserError that ends with `remedy` unless the file `path` can be written into a folder that is there.
+
+    None is made: a folder that is not there is more often a slip than a wish.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder, and a file is to be written; {remedy}.")
+    if not path.parent.exists():
+        raise UserError(f"{path} cannot be written: there is no folder {path.parent}; make it, or {remedy}.")
+    require_writable(path.parent, remedy)
+
+
 def lock(descriptor: int, path: Path, tell: Callable[[str], object] = say) -> bool:
     """Locks `path`, which is open as `descriptor`, until that is closed or the process ends; returns whether it did.
 

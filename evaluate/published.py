@@ -22,7 +22,7 @@ from cache.files import require_writable
 from cache.keras_start import choose_backend, start_keras
 from cache.manifest import read_manifest
 from cache.profile import CropProfile, FeatureProfile, fingerprint
-from cache.schema import CROP_SIZE, FRAMES, TEST, TRAIN, VAL, VideoRecord
+from cache.schema import CROP_SIZE, FRAMES, TEST, TRAIN, VAL, UserError, VideoRecord
 from cache.store import MANIFEST
 from evaluate.compare.stage import CompareConfig, compare
 from evaluate.results.read import PUBLISHED
@@ -64,6 +64,13 @@ def published(config: PublishedConfig) -> Path:
     """
     choose_backend()
     require_writable(config.out, f"choose another {flag('out')}")
+    if len(config.backbones) != len(config.weights):
+        raise UserError(
+            f"there are {len(config.backbones)} {flag('backbones')} and {len(config.weights)} {flag('weights')}; "
+            "give weights for each backbone."
+        )
+    for weights in config.weights:
+        identify_weights(weights)  # says what is wrong with a file
     folders: list[Path] = []
     for backbone, weights in zip(config.backbones, config.weights, strict=True):
         features = extract(

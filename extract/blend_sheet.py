@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from cache.commands import flag
-from cache.files import make_folder, write_bytes, writing
+from cache.files import write_bytes, writing
 from cache.progress import say
 from cache.schema import CROP_SIZE, OK, REAL, UserError, VideoRecord, mask_of
 from cache.store import PROFILE, StoredRow, find_rows, open_store, read_indexes
@@ -42,7 +42,6 @@ def write_blend_sheet(path: Path, crops: Path, videos: Sequence[VideoRecord]) ->
     sheet = np.concatenate([_titles(), *lines])
     _, content = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     with writing(path.parent):
-        make_folder(path.parent)
         write_bytes(path, content.tobytes())
     say(f"blended clips beside their sources: {path}")
     return path

@@ -1,19 +1,23 @@
 """Stage 1 as a whole: a data set's videos -> crops -> features -> store; resumes where an earlier run ended."""
 
+import contextlib
 import json
+import shutil
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from cache.commands import flag
-from cache.files import require_writable, write_text, writing
+from cache.files import require_place, require_writable, write_text, writing
 from cache.keras_start import BACKENDS, choose_backend
 from cache.manifest import write_manifest
 from cache.progress import progress_bar, say
 from cache.schema import CROP_SIZE, FRAMES, OK, UserError, VideoRecord
 from cache.store import (
+    MANIFEST,
     ORIGIN,
+    PROFILE,
     Store,
     Writer,
     create_store,
@@ -43,7 +47,9 @@ def extract(config: ExtractConfig) -> Path:
     config.check()
     choose_backend(OPENVINO_BACKENDS if config.engine == "openvino" else BACKENDS)
     if config.show:
-        require_writable(config.show.parent, f"choose another {flag('show')}")
+        require_place(config.show, f"choose another {flag('show')}")
+    require_writable(config.out, f"choose another {flag('out')}")
+    profile = config.profile
     start = time.perf_counter()
     data = read_dataset(config.data, config.layout, config.compression)
     root = config.out / data.name
@@ -51,10 +57,11 @@ def extract(config: ExtractConfig) -> Path:
         say(note)
     require_same_data(root, config.data, data.records)
     records = recognise(root, data.root, data.records)
-    features = create_store(root, config.profile)
+    features = create_store(root, profile)
     clock = Clock()
     with ExitStack() as stack:
         writer = stack.enter_context(open_writer(features))
+        stack.callback(_remove_if_empty, features)
         _say_set_aside(writer)
         _describe(features, [*records, *blend_records(records, config.blends)], config)
         crops = None
@@ -90,6 +97,14 @@ def _describe(store: Store, records: Sequence[VideoRecord], config: ExtractConfi
         write_text(store.folder / ORIGIN, json.dumps(origin, indent=1) + "\n")
 
 
+def _remove_if_empty(store: Store) -> None:
+    """Removes `store` if work ended before its first row, as with weights of another network: nothing is lost."""
+    if {path.name for path in store.folder.iterdir()} <= {PROFILE, MANIFEST, ORIGIN}:
+        shutil.rmtree(store.folder)
+        with contextlib.suppress(OSError):  # it holds other stores
+            store.folder.parent.rmdir()
+
+
 def _say_set_aside(writer: Writer) -> None:
     for path in writer.set_aside:
         say(f"{path.name} was a damaged shard; it is set aside and its videos are extracted again.")
@@ -109,6 +124,7 @@ def _open_crops(stack: ExitStack, root: Path, records: Sequence[VideoRecord], co
     if not config.keep_crops:
         return None
     writer = stack.enter_context(open_writer(create_store(root, config.crop_profile)))
+    stack.callback(_remove_if_empty, writer.store)
     _say_set_aside(writer)
     _describe(writer.store, records, config)
     videos = not_done(writer.store, records, config.retry_failed)

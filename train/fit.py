@@ -177,4 +177,5 @@ def _outcome(seed: int, class_weights: bool, progress: "HeadProgress") -> str:
     area = "undefined" if np.isnan(auc) else f"{auc:.3f}"
     # The log-loss of a report counts each clip once, so the two differ where the classes do.
     weighed = ", both classes weighing the same" if class_weights else ""
-    return f"{summary}; the weights of epoch {progress.best} are kept (validation loss {loss:.4f}{weighed}, ROC AUC {area})."
+    reached = f"validation loss {loss:.4f}{weighed}, ROC AUC {area}"
+    return f"{summary}; the weights of epoch {progress.best} are kept ({reached})."

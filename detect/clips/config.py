@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cache.cli import option
 from cache.commands import flag
+from cache.files import require_place
 from cache.schema import UserError
 from detect.clips.inputs import DOWNLOAD_SECONDS
 from detect.clips.results_file import Style, require_suffix
@@ -68,7 +69,7 @@ class DetectConfig:
 
 
 def check(config: DetectConfig) -> None:
-    """Raises a UserError for settings that cannot work, and makes the folders of the sheets."""
+    """Raises a UserError for settings that cannot work."""
     require_threshold(config.threshold)
     for name in ("faces", "workers"):
         if getattr(config, name) < 1:
@@ -89,9 +90,4 @@ def check(config: DetectConfig) -> None:
 def _require_png(name: str, path: Path) -> None:
     if path.suffix != ".png":
         raise UserError(f"{flag(name, path)} is not a PNG; give a name that ends in .png.")
-    if path.is_dir():
-        raise UserError(f"{flag(name, path)} is a folder; give the name of a file.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path.parent} cannot be written ({error.strerror}); choose another {flag(name)}.") from None
+    require_place(path, f"choose another {flag(name)}")

@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 
-from cache.files import make_folder, sync
+from cache.files import sync
 from cache.schema import UserError
 from detect.detector.verdict import Verdict
 from detect.stream.frame_sources import Frame
@@ -35,7 +35,6 @@ class Overlay:
 
     def __init__(self, path: Path, waits: bool = False) -> None:
         try:
-            make_folder(path.parent)
             path.open("wb").close()  # PyAV would fail only at the first picture
             self._file = av.open(str(path), "w", options=FRAGMENTS)
         except OSError as error:  # PyAV's errors about files are OSErrors too

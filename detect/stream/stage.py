@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from cache.cli import Parser, add_flags, option, read_flags
+from cache.commands import flag
+from cache.files import require_place
 from cache.schema import UserError, printable
 from detect.detector.contract import EngineName
 from detect.detector.load import newest, open_detector
@@ -276,6 +278,8 @@ def _check(config: StreamConfig, source: str) -> None:
         raise UserError(f"--retries {config.retries} is below 0; give 0 or above, or leave it out.")
     if config.overlay and config.overlay.suffix != ".mp4":
         raise UserError(f"--overlay {config.overlay} is not an MP4 file; give a name that ends in .mp4.")
+    if config.overlay:
+        require_place(config.overlay, f"choose another {flag('overlay')}")
     if config.overlay and _is_same(config.overlay, source):
         raise UserError(
             f"--overlay {config.overlay} is the source itself, which would be overwritten; give another name."

@@ -8,7 +8,7 @@ import numpy as np
 
 from cache.commands import flag
 from cache.schema import CROP_SIZE, UserError
-from cache.weights import WrongWeights, load_weights
+from cache.weights import WrongWeights, load_weights, require_weights_file
 
 if TYPE_CHECKING:
     import keras
@@ -33,6 +33,10 @@ def identify_weights(weights: str) -> str:
         raise UserError(
             f"{weights} is not a weights file; give {flag('weights', 'imagenet')}, random, or the path of an .h5 file."
         )
+    try:
+        require_weights_file(path)
+    except WrongWeights as error:
+        raise UserError(f"{weights} is not a weights file ({error}); give the path of another .h5 file.") from None
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 

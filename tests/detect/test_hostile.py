@@ -111,6 +111,10 @@ def test_a_sheet_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(UserError, match="is a folder"):
         main(["x.mp4", "--show", str(tmp_path / "folder.png")])
+    for flag in ("--show", "--explain"):
+        with pytest.raises(UserError, match=f"there is no folder .*absent; make it, or choose another {flag}"):
+            main(["x.mp4", flag, str(tmp_path / "absent" / "x.png")])
+    assert not (tmp_path / "absent").exists()
     with pytest.raises(UserError, match="a name of its own"):
         main(["x.mp4", "--show", "a.png", "--explain", "a.png"])
 

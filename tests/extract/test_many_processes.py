@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import psutil
 import pytest
 
@@ -98,7 +99,7 @@ def test_an_error_in_a_unit_is_told_and_not_tried_again(config, monkeypatch):
     elsewhere = Elsewhere([])
     monkeypatch.setattr(scale, "_run_all", elsewhere)
     weights = config.out.parent / "wrong.h5"
-    weights.write_bytes(b"no weights")
+    h5py.File(weights, "w").close()
     config = replace(config, out=config.out / "wrong", backend="loky", weights=str(weights))
     with pytest.raises(UserError, match="does not hold weights of MobileNetV2"):
         pipeline.extract(config)

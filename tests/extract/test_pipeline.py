@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,6 +69,27 @@ def test_every_video_ends_as_a_row(config, engine, capsys):
     assert (contents.status[short] == FrameStatus.PAD).tolist() == [False] * 4 + [True] * 8
     assert not contents.arrays[short, 4:].any()
     assert contents.arrays[short, :4].any()
+
+
+def test_work_that_ends_before_its_first_row_leaves_no_folder(config, engine, monkeypatch, tmp_path):
+    """Of weights that do not fit, for example; an empty store would be in the way of `features-*`."""
+
+    def wrong(*_):
+        raise UserError("these are the weights of another network")
+
+    monkeypatch.setattr(unit, "make_engine", wrong)
+    with pytest.raises(UserError, match="another network"):
+        pipeline.extract(config)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("change", [{"weights": "w.h5"}, {"show": Path("absent/x.png")}])
+def test_what_cannot_be_read_or_written_is_found_before_anything_is_made(config, change, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("w.h5").write_text("no weights")
+    with pytest.raises(UserError, match=r"w\.h5 is not a weights file|there is no folder absent"):
+        pipeline.extract(replace(config, out=tmp_path / "data", **change))
+    assert [path.name for path in tmp_path.iterdir()] == ["w.h5"]
 
 
 def test_a_second_call_extracts_nothing_and_a_changed_clip_itself_only(config, engine, clips, tmp_path):

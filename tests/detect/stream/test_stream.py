@@ -319,6 +319,10 @@ def test_an_overlay_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         list(watch(source([]), detector(), StreamConfig(overlay=tmp_path / "file" / "x.mp4")))
+    (tmp_path / "clip.mp4").touch()
+    with pytest.raises(UserError, match=r"there is no folder .*absent; make it, or choose another --overlay"):
+        stream.main([str(tmp_path / "clip.mp4"), "--overlay", str(tmp_path / "absent" / "x.mp4")])
+    assert not (tmp_path / "absent").exists()
 
 
 @pytest.mark.parametrize("size", [(64, 1), (1, 64)])
