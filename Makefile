@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-VERBS := features train sweep ensemble finetune cnn3d eval compare protocols published detect stream export web demo
+VERBS := features train sweep ensemble finetune cnn3d eval compare protocols published runs detect stream export web demo
 
 .DEFAULT_GOAL := help
 .PHONY: help setup $(VERBS) test test-slow bench lint format lock wheel clean
@@ -41,6 +41,7 @@ eval: ## [RUN=runs/x]: run folder -> metrics.json, figures, report.html
 compare: ## A=runs/x B=runs/y [C=runs/z]: which is better, and how sure that is; features folders are trained on first
 protocols: ## [FEATURES=folder OTHERS=folder,folder HEAD=lstm SEEDS=5]: one head by each split, and on other data sets
 published: ## DATA=folder [BACKBONES=resnet50,mobilenetv2 EPOCHS=20]: the published recipe beside ours on the same clips
+runs: ## [RUNS=runs]: which runs there are, how well they do -> runs/index.html
 detect: ## VIDEO=clip.mp4 [RUN=runs/x SHOW=out.png EXPLAIN=out.png OUT=results.csv]: a verdict on a clip or a folder of clips
 stream: ## SOURCE=rtsp://... [RUN=runs/x WINDOW=6 OVERLAY=out.mp4]: verdicts on a camera, an address or a file while it plays
 export: ## [RUN=runs/x FORMAT=onnx PRECISION=int8 OUT=folder]: run folder -> a detector that other programs run

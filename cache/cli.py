@@ -98,17 +98,22 @@ class Command:
     verb: str
 
 
-def run_command(program: str, commands: Mapping[str, Command], argv: Sequence[str] | None = None) -> None:
-    """Runs the command that `argv` begins with on the flags that follow, and prints the path it wrote."""
+def run_command(program: str, commands: Mapping[str, Command], argv: Sequence[str] | None = None) -> object:
+    """Runs the command that `argv` begins with on the flags that follow; prints and returns the path it wrote.
+
+    Returns None where it was only asked which commands there are.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     name = words[0] if words else "--help"
     if name in ("-h", "--help"):
         print("\n".join([f"usage: {program} COMMAND [--flags]", *(f"  {n:<12} {c.text}" for n, c in commands.items())]))
-    elif name not in commands:
+        return None
+    if name not in commands:
         raise UserError(f"{name!r} is no command of {program}; take one of {', '.join(commands)}.")
-    else:
-        command = commands[name]
-        print(command.stage(parse_flags(f"reelcheck {command.verb}", command.text, command.config, words[1:])))
+    command = commands[name]
+    written = command.stage(parse_flags(f"reelcheck {command.verb}", command.text, command.config, words[1:]))
+    print(written)
+    return written
 
 
 def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoReturn:

@@ -1,5 +1,5 @@
 """python -m evaluate: what trained runs are worth. `report` one run, `compare` several, `protocols` one head by each
-split, `published` the notebook's recipe beside ours, `leaderboard` the trials of a sweep."""
+split, `published` the notebook's recipe beside ours, `leaderboard` the trials of a sweep, `runs` all of a folder."""
 
 from collections.abc import Sequence
 
@@ -13,6 +13,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from evaluate.protocols import ProtocolsConfig, protocols
     from evaluate.published import PublishedConfig, published
     from evaluate.report.stage import ReportConfig
+    from evaluate.runs_index import RunsConfig, list_runs
     from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
 
     commands = {
@@ -21,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "protocols": Command(protocols, ProtocolsConfig, "Train and test one head by every split.", "protocols"),
         "published": Command(published, PublishedConfig, "Train by the published recipe and by ours.", "published"),
         "leaderboard": Command(write_leaderboard_page, LeaderboardConfig, "Write the page of a sweep.", "leaderboard"),
+        "runs": Command(list_runs, RunsConfig, "List the runs of a folder, and write its index.html.", "runs"),
     }
     run_command("python -m evaluate", commands, argv)
     return 0

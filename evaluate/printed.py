@@ -9,6 +9,8 @@ from evaluate.compare.stage import NUMBERS, CompareConfig, compare
 from evaluate.page.tables import measure_text
 from evaluate.report.stage import METRICS, ReportConfig, write_report
 from evaluate.results.measures import DECISION_NAMES, HALF, SCORE_NAMES
+from evaluate.runs_index import PAGE as INDEX
+from evaluate.runs_index import refresh
 from evaluate.stats.bootstrap import Measure
 
 
@@ -32,6 +34,9 @@ def report(config: ReportConfig) -> Path:
     """Writes the report of a run and prints its main numbers; returns the path of its page."""
     path = write_report(config)
     print(headline(path.with_name(METRICS)))
+    runs = path.parents[2]
+    if (runs / INDEX).exists():
+        refresh(runs)
     return path
 
 

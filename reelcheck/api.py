@@ -90,9 +90,12 @@ def _train(config: FitConfig) -> Path:
 
     >>> run = reelcheck.train(features=features, split="identity", head="gru")  # doctest: +SKIP
     """
+    from evaluate.runs_index import refresh
     from train import fit
 
-    return fit.fit(config)
+    folder = fit.fit(config)
+    refresh(folder.parent)
+    return folder
 
 
 def _evaluate(config: ReportConfig) -> Evaluation:

@@ -20,16 +20,21 @@ def _extract(words: Sequence[str]) -> int | None:
 
 
 def _train(words: Sequence[str]) -> int | None:
-    from train.__main__ import main
+    from evaluate.runs_index import refresh
+    from train.__main__ import train
 
-    return main(words)
+    if folder := train(words):
+        refresh(folder.parent)
 
 
 def _sweep(words: Sequence[str]) -> int | None:
+    from evaluate.runs_index import refresh
     from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
     from train.sweep.stage import SweepConfig, sweep
 
-    folder = sweep(parse_flags("reelcheck sweep", VERBS["sweep"].text, SweepConfig, words))
+    config = parse_flags("reelcheck sweep", VERBS["sweep"].text, SweepConfig, words)
+    folder = sweep(config)
+    refresh(config.runs)
     print(write_leaderboard_page(LeaderboardConfig(sweep=folder)))
 
 
@@ -78,6 +83,7 @@ VERBS = {
     "compare": Verb(_evaluate, ("compare",), "which of several runs is better, and how sure that is"),
     "protocols": Verb(_evaluate, ("protocols",), "one head by each way to split, and on other data sets"),
     "published": Verb(_evaluate, ("published",), "the published recipe beside ours on the same clips"),
+    "runs": Verb(_evaluate, ("runs",), "which runs there are, how well they do, and where their reports are"),
     "detect": Verb(_detect, (), "a verdict on a clip, a picture or a folder of them", USAGE),
     "stream": Verb(_detect, ("stream",), "verdicts on a camera, an address or a file while it plays", USAGE),
     "export": Verb(_detect, ("export",), "run folder -> a detector that other programs run", USAGE),

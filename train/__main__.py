@@ -1,12 +1,18 @@
 """python -m train: train heads on features, sweep over many, join runs, or train networks end to end on crops."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from cache.cli import Command, run, run_command
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; the last line of its output is the path that it wrote."""
+    train(argv)
+
+
+def train(argv: Sequence[str] | None = None) -> Path | None:
+    """Runs the command like `main`; returns the path that it wrote, None if it was only asked what there is."""
     from train.end_to_end.cnn3d import Cnn3dConfig, train_cnn3d
     from train.end_to_end.finetune import FinetuneConfig, finetune
     from train.fit import FitConfig, fit
@@ -22,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         ),
         "cnn3d": Command(train_cnn3d, Cnn3dConfig, "Train a small 3D network on the crops of a run.", "cnn3d"),
     }
-    run_command("python -m train", commands, argv)
+    written = run_command("python -m train", commands, argv)
+    return written if isinstance(written, Path) else None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """HTML that is safe by default: all text is escaped, except what these functions returned."""
 
+import base64
+import hashlib
 import html
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -21,8 +24,10 @@ def safe(value: object) -> Html:
 
 
 def element(name: str, *children: object, **attributes: str) -> Html:
-    """Returns the element `name` around `children`; the attribute `class` is passed as `class_`."""
-    pairs = "".join(f' {key.rstrip("_")}="{html.escape(visible(value))}"' for key, value in attributes.items())
+    """Returns the element `name` around `children`; attributes have `_` for `-`, and `class` is `class_`."""
+    pairs = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(visible(value))}"' for key, value in attributes.items()
+    )
     return Html(f"<{name}{pairs}>{''.join(map(safe, children))}</{name}>")
 
 
@@ -31,8 +36,18 @@ PROSE = 80
 
 
 def section(title: str, *children: object) -> Html:
-    """Returns a section under its heading."""
-    return element("section", element("h2", title), *children)
+    """Returns a section under its heading, which `contents` can link to."""
+    return element("section", element("h2", title), *children, id=_anchor(title))
+
+
+def contents(titles: Iterable[str]) -> Html:
+    """Returns a line of links to the sections with these `titles`."""
+    links = (element("a", title, href=f"#{_anchor(title)}") for title in titles)
+    return element("nav", *links, class_="contents", aria_label="Contents")
+
+
+def _anchor(title: str) -> str:
+    return "to-" + re.sub(r"\W+", "-", title.lower()).strip("-")
 
 
 def details(summary: object, *children: object) -> Html:
@@ -45,23 +60,37 @@ def items(values: Iterable[object]) -> Html:
     return element("ul", *(element("li", value) for value in values))
 
 
-def table(caption: str, columns: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
-    """Returns a table that scrolls by itself if it is wider than the page; each row's first cell is its heading."""
+def table(
+    caption: str,
+    columns: Sequence[object],
+    rows: Iterable[Sequence[object]],
+    *,
+    wide: bool = False,
+    sortable: bool = False,
+) -> Html:
+    """Returns a table that scrolls by itself if it is wider than its place; each row's first cell is its heading.
+
+    That cell stays in sight. A `wide` table may be as wide as the window; a `sortable` one is sorted by a press on a
+    heading, in browsers that run scripts.
+    """
     head = element("thead", element("tr", *(element("th", column, scope="col") for column in columns)))
     body = element(
         "tbody",
         *(element("tr", element("th", first, scope="row"), *map(_cell, rest)) for first, *rest in rows),
     )
-    return element("div", element("table", element("caption", caption), head, body), class_="scroll", tabindex="0")
+    whole = element("table", element("caption", caption), head, body, class_="sortable" if sortable else "plain")
+    return element("div", whole, class_="scroll wide" if wide else "scroll", tabindex="0")
 
 
-def page_table(contents: Table) -> Html:
-    """Returns `contents` as a table of a page."""
-    return table(contents.caption, contents.columns, contents.rows)
+def page_table(contents: Table, *, wide: bool = False) -> Html:
+    """Returns `contents` as a table of a page, see `table`."""
+    return table(contents.caption, contents.columns, contents.rows, wide=wide)
 
 
 def _cell(value: object) -> Html:
     """A cell. One that holds a sentence gets room for it, so that a phone does not show a word per line."""
+    if isinstance(value, Html):
+        return element("td", value)
     if isinstance(value, Measure):
         return element("td", _measure(value))
     return element("td", value, class_="prose") if len(str(value)) > PROSE else element("td", value)
@@ -75,13 +104,23 @@ def _measure(measure: Measure) -> Html:
 
 
 def page(title: str, *children: object) -> str:
-    """Returns a whole HTML document that loads nothing from outside; its content policy forbids it."""
+    """Returns a whole HTML document that loads nothing from outside; its content policy forbids it.
+
+    The only script that the policy lets run is the one that sorts tables, in pages that have one to sort.
+    """
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    body = "".join(map(safe, children))
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    script = ""
+    if '<table class="sortable"' in body:
+        code = Path(__file__).with_name("sort.js").read_text(encoding="utf-8")
+        digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+        policy += f"; script-src 'sha256-{digest}'"
+        script = f"<script>{code}</script>"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{safe(title)}</title><style>\n{style}</style></head>\n"
-        f"<body><main>{''.join(map(safe, children))}</main></body></html>\n"
+        f"<body><main>{body}</main>{script}</body></html>\n"
     )

@@ -1,0 +1,223 @@
+"""The stage: a folder of runs -> its index.html, which run is which, how well it does, and where its report is.
+
+Folders may come from elsewhere: each value is read by its type, and a run that is damaged is a line that says so.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from cache.cli import option
+from cache.commands import command
+from cache.files import TEMPORARY, write_text
+from cache.outside.content import WrongContent, read_json, read_text
+from cache.outside.values import Between, WrongValue, parse
+from cache.schema import UserError, printable
+from evaluate.page.markup import element, page, table
+from evaluate.page.tables import NOTHING, Cell, measure_text, readable
+from evaluate.stats.bootstrap import Measure
+from train.runs.folder import AUDIT, DONE, ENSEMBLE
+from train.runs.load import features_folders
+from train.runs.recipe import Done, read_object, read_recipe
+
+PAGE = "index.html"
+TITLE = "Reelcheck runs"
+REPORT, METRICS = Path("report/report.html"), Path("report/metrics.json")
+MOST_RUNS = 500
+"""Runs that are listed, the newest."""
+COLUMNS = ("run", "head", "backbone", "data set", "split", "ROC AUC on test", "finished (UTC)", "report")
+
+Share = Annotated[float, Between(0, 1)]
+
+
+@dataclass(frozen=True)
+class RunsConfig:
+    """Which runs to list."""
+
+    runs: Path = option(Path("runs"), "folder of the run folders")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A run of the index; `problem` says what is damaged, else it is empty. `area` is known of runs with a report."""
+
+    name: str
+    created: str
+    head: str = NOTHING
+    backbone: str = NOTHING
+    data: str = NOTHING
+    split: str = NOTHING
+    area: Measure | None = None
+    reported: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class _Area:
+    value: Share | None
+    low: Share | None = None
+    high: Share | None = None
+
+
+@dataclass(frozen=True)
+class _Scores:
+    roc_auc: _Area
+
+
+@dataclass(frozen=True)
+class _Model:
+    scores: _Scores
+
+
+@dataclass(frozen=True)
+class _Part:
+    head: _Model
+
+
+@dataclass(frozen=True)
+class _Parts:
+    test: _Part
+
+
+@dataclass(frozen=True)
+class _Metrics:
+    """What the index reads of a report's numbers."""
+
+    parts: _Parts
+
+
+def list_runs(config: RunsConfig) -> Path:
+    """Prints the runs below a folder, writes their index, and returns the path of its page."""
+    if not config.runs.is_dir():
+        raise UserError(f"there is no folder {config.runs}; run {command('train')} first, or name one.")
+    path, lines = config.runs / PAGE, find_lines(config.runs)
+    rows = [list(COLUMNS), *([printable(_text(cell)) for cell in _cells(one)] for one in lines[:MOST_RUNS])]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    if not _is_ours(path):
+        raise UserError(f"{path} is there and no index of runs; move it away.")
+    return _write(path, lines)
+
+
+def refresh(runs: Path) -> None:
+    """Writes the index of the folder `runs` anew; what cannot be written, or is something else, is left alone."""
+    path = runs / PAGE
+    if _is_ours(path):
+        try:
+            _write(path, find_lines(runs))
+        except OSError:
+            return  # the run that was just made is what counts
+
+
+def _is_ours(path: Path) -> bool:
+    """Returns whether `path` may be written: there is nothing, or an earlier index."""
+    try:
+        return f"<title>{TITLE}</title>" in read_text(path)
+    except FileNotFoundError:
+        return True
+    except (OSError, WrongContent):
+        return False
+
+
+def find_lines(runs: Path) -> list[Line]:
+    """Returns a line for each finished run below `runs`, the newest first; links to runs and unfinished ones have none.
+
+    Of more than `MOST_RUNS` the older ones are only names.
+    """
+    folders = [path.parent for path in runs.glob(f"*/{DONE}") if not path.parent.name.startswith(TEMPORARY)]
+    dated = sorted(((_created(one), one) for one in folders if not one.is_symlink()), reverse=True)
+    return [
+        _line(folder, created) if number < MOST_RUNS else Line(folder.name, created)
+        for number, (created, folder) in enumerate(dated)
+    ]
+
+
+def _created(folder: Path) -> str:
+    """Returns when the run was finished, "" if that cannot be read."""
+    try:
+        return read_object(folder / DONE, Done)["created"][:16].replace("T", " ")
+    except UserError:
+        return ""
+
+
+def _line(folder: Path, created: str) -> Line:
+    try:
+        read_object(folder / DONE, Done)
+        recipe = read_recipe(folder)
+        split = recipe["config"].get("split") or read_object(folder / AUDIT, _Split)["split"]
+    except UserError as error:
+        return Line(folder.name, created, problem=str(error))
+    features = features_folders(recipe)
+    return Line(
+        folder.name,
+        created,
+        _head(recipe),
+        str(recipe["profile"].get("backbone") or NOTHING),
+        features[0].parent.name if features else Path(recipe.get("origin", {}).get("data", "")).name or NOTHING,
+        str(split),
+        _area(folder / METRICS),
+        (folder / REPORT).is_file(),
+    )
+
+
+@dataclass(frozen=True)
+class _Split:
+    split: str
+
+
+def _head(recipe: dict[str, Any]) -> str:
+    kind, config = recipe.get("kind"), recipe["config"]
+    if kind == ENSEMBLE:
+        return f"ensemble of {len(recipe.get('ensemble', {}).get('members', ()))}"
+    return str(config.get("head") or recipe.get("command") or kind or NOTHING)
+
+
+def _area(path: Path) -> Measure | None:
+    """Returns the ROC AUC on test that the report's numbers say, None if there are none that can be read."""
+    try:
+        area = parse(_Metrics, read_json(path), extra=True).parts.test.head.scores.roc_auc
+    except (OSError, WrongContent, WrongValue):
+        return None
+    return Measure(area.value, area.low, area.high)
+
+
+def _cells(one: Line) -> Iterator[Cell]:
+    if one.problem:
+        yield from (one.name, *[NOTHING] * (len(COLUMNS) - 3), one.created or NOTHING, one.problem)
+        return
+    yield from (one.name, one.head, one.backbone, one.data, one.split)
+    yield one.area or NOTHING
+    yield one.created
+    yield str(REPORT) if one.reported else "none yet"
+
+
+def _text(cell: Cell) -> str:
+    return measure_text(cell) if isinstance(cell, Measure) else cell
+
+
+def _write(path: Path, lines: Sequence[Line]) -> Path:
+    cut = f" The newest {MOST_RUNS:,} of {len(lines):,} are listed." if len(lines) > MOST_RUNS else ""
+    caption = f"{len(lines):,} runs, the newest first.{cut} A number is there once a run has a report."
+    rows = [_row(one) for one in lines[:MOST_RUNS]]
+    hint = f"{command('eval', run='...')} writes a run's report. Training, sweeps and reports write this page anew."
+    return write_text(
+        path,
+        readable(
+            page(
+                TITLE,
+                element("h1", "Runs"),
+                table(caption, COLUMNS, rows, wide=True, sortable=True),
+                element("p", hint, class_="lead"),
+            )
+        ),
+    )
+
+
+def _row(one: Line) -> list[object]:
+    *cells, report = _cells(one)
+    if one.reported and not one.problem:
+        return [*cells, element("a", "report", href=quote(str(Path(one.name) / REPORT)))]
+    return [*cells, report]

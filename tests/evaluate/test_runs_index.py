@@ -1,0 +1,95 @@
+"""The index of runs: every finished run is on it, whatever its folder holds, and nothing of somebody else's is lost."""
+
+import json
+
+import pytest
+
+from cache.schema import UserError
+from evaluate import runs_index
+from evaluate.printed import report
+from evaluate.report.stage import ReportConfig
+from evaluate.runs_index import PAGE, RunsConfig, find_lines, list_runs, refresh
+from reelcheck.cli import dispatch
+from tests.evaluate.report.test_report import HOSTILE, Reader, write_run
+from tests.stores import pairs, write_features
+
+
+@pytest.fixture
+def runs(tmp_path):
+    folder = tmp_path / "runs"
+    for number, name in enumerate(("one", "two & three")):
+        run = write_run(folder / name)
+        (run / "run.json").write_text(json.dumps({"created": f"2026-01-0{number + 1}T10:20:30+00:00"}))
+    return folder
+
+
+def test_a_line_says_what_a_run_is_and_links_to_its_report(runs, capsys):
+    refresh(runs)
+    page = report(ReportConfig(run=runs / "two & three", resamples=20))
+    area = json.loads(page.with_name("metrics.json").read_text())["parts"]["test"]["head"]["scores"]["roc_auc"]
+    shown = Reader((runs / PAGE).read_text())
+    interval = "{value:.3f} [{low:.3f}, {high:.3f}]".format(**area)
+    assert f"two & three lstm resnet50 my set official {interval} 2026-01-02 10:20 report" in shown.text
+    assert "one lstm resnet50 my set official – 2026-01-01 10:20 none yet" in shown.text
+    assert ("href", "two%20%26%20three/report/report.html") in shown.values
+    capsys.readouterr()
+    assert list_runs(RunsConfig(runs)) == runs / PAGE
+    header, first, second = capsys.readouterr().out.splitlines()
+    assert header.split()[:2] == ["run", "head"]
+    assert [interval in first, "2026-01-01" in second] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("run.json", "["),
+        ("run.json", '{"created": 3}'),
+        ("config.json", '{"config": []}'),
+        ("config.json", "[" * 100_000),
+        ("report/metrics.json", '{"parts": {"test": {"head": {"scores": {"roc_auc": {"value": 7}}}}}}'),
+    ],
+)
+def test_a_damaged_run_is_a_line_and_no_number(runs, file, text):
+    (runs / "one" / "report").mkdir()
+    (runs / "one" / file).write_text(text)
+    (runs / "begun").mkdir()
+    two, one = find_lines(runs)
+    assert (two.name, two.problem) == ("two & three", "")
+    assert (one.name, one.area) == ("one", None)
+    assert (str(runs / "one" / file) in one.problem) == ("report" not in file)
+    refresh(runs)
+    assert "one" in Reader((runs / PAGE).read_text()).text
+
+
+def test_hostile_names_do_nothing(tmp_path):
+    write_run(tmp_path / "<script>x", settings={"head": HOSTILE, "split": HOSTILE})
+    refresh(tmp_path)
+    text = (tmp_path / PAGE).read_text()
+    assert text.count("<script>") == 1  # the one that sorts
+    assert HOSTILE in Reader(text.partition("<script>")[0] + "</body></html>").words
+
+
+def test_a_page_of_somebody_else_is_left_alone(runs):
+    (runs / PAGE).write_text("my site")
+    refresh(runs)
+    assert (runs / PAGE).read_text() == "my site"
+    with pytest.raises(UserError, match=r"index\.html is there and no index of runs"):
+        list_runs(RunsConfig(runs))
+    with pytest.raises(UserError, match="there is no folder"):
+        list_runs(RunsConfig(runs / "absent"))
+
+
+def test_of_many_runs_the_newest_are_listed_and_the_others_counted(runs, monkeypatch):
+    monkeypatch.setattr(runs_index, "MOST_RUNS", 1)
+    refresh(runs)
+    shown = Reader((runs / PAGE).read_text()).text
+    assert "2 runs, the newest first. The newest 1 of 2 are listed." in shown
+    assert "2026-01-01" not in shown
+
+
+def test_training_writes_the_index(tmp_path, capsys):
+    features = write_features(tmp_path, pairs()).folder
+    runs = tmp_path / "runs"
+    dispatch(["train", "--features", str(features), "--runs", str(runs), "--head", "mean", "--epochs", "1"])
+    assert "mean mobilenetv2 set official" in Reader((runs / PAGE).read_text()).text
+    assert capsys.readouterr().out.splitlines()[-1] == str(runs / "mean-mobilenetv2-official")
