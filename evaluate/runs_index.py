@@ -19,7 +19,7 @@ from evaluate.page.markup import element, page, table
 from evaluate.page.tables import NOTHING, Cell, measure_text, readable
 from evaluate.stats.bootstrap import Measure
 from train.runs.folder import AUDIT, DONE, ENSEMBLE
-from train.runs.load import features_folders
+from train.runs.load import data_set_name
 from train.runs.recipe import Done, read_object, read_recipe
 
 PAGE = "index.html"
@@ -150,13 +150,12 @@ def _line(folder: Path, created: str) -> Line:
         split = recipe["config"].get("split") or read_object(folder / AUDIT, _Split)["split"]
     except UserError as error:
         return Line(folder.name, created, problem=str(error))
-    features = features_folders(recipe)
     return Line(
         folder.name,
         created,
         _head(recipe),
         str(recipe["profile"].get("backbone") or NOTHING),
-        features[0].parent.name if features else Path(recipe.get("origin", {}).get("data", "")).name or NOTHING,
+        data_set_name(recipe) or NOTHING,
         str(split),
         _area(folder / METRICS),
         (folder / REPORT).is_file(),

@@ -23,7 +23,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cache.files import replace_with
 from evaluate.stats.calibration import Bin
-from evaluate.stats.metrics import Confusion, pr_points, roc_points
+from evaluate.stats.metrics import Confusion, pr_points, roc_band, roc_points
 
 COLOURS = {
     "ink": "#24292f",
@@ -52,6 +52,8 @@ STYLE: dict[Any, Any] = {
 }
 _SIZE = (4.6, 3.6)
 _HEADROOM = 1.3
+MOST_POINTS = 2000
+"""Points of a curve that are drawn; those of a hundred thousand clips would fill megabytes of SVG."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +67,13 @@ class Scores:
 
 @mpl.rc_context(STYLE)
 def roc_figure(models: Sequence[Scores]) -> Figure:
-    """Returns the ROC curves of the first four `models`; each needs real and fake clips."""
+    """Returns the ROC curves of the first four `models`, the first with its band; each needs real and fake clips."""
     figure, axes = _square("ROC curve")
+    rates, low, high = roc_band(models[0].labels, models[0].probabilities)
+    axes.fill_between(rates, low, high, color=COLOURS["one"], alpha=0.15, linewidth=0)
     axes.plot([0, 1], [0, 1], ":", color=COLOURS["ink"], linewidth=1, label="chance")
     for model, style in zip(models, _line_styles(), strict=False):
-        axes.plot(*roc_points(model.labels, model.probabilities), **style, label=model.name)
+        axes.plot(*_thinned(*roc_points(model.labels, model.probabilities)), **style, label=model.name)
     axes.set(xlabel="share of real called fake (false positive rate)", ylabel="share of fake called fake (recall)")
     axes.legend(loc="lower right")
     return figure
@@ -83,9 +87,8 @@ def pr_figure(models: Sequence[Scores]) -> Figure:
     axes.axhline(share, linestyle=":", color=COLOURS["ink"], linewidth=1, label=f"chance: {share:.2f} of the clips")
     for model, style in zip(models, _line_styles(), strict=False):
         recall, precision = pr_points(model.labels, model.probabilities)
-        axes.plot(
-            np.append(0, recall), np.append(precision[0], precision), drawstyle="steps-pre", **style, label=model.name
-        )
+        points = _thinned(np.append(0, recall), np.append(precision[0], precision))
+        axes.plot(*points, drawstyle="steps-pre", **style, label=model.name)
     axes.set(xlabel="share of fake called fake (recall)", ylabel="share of fake calls that are right (precision)")
     axes.legend(loc="lower left")
     return figure
@@ -169,20 +172,30 @@ def reliability_figure(models: Mapping[str, Sequence[Bin]]) -> Figure:
 
 @dataclass(frozen=True)
 class Interval:
-    """A row of `intervals_figure`: a value, and its intervals over clips and over people, None where undefined."""
+    """A row of `intervals_figure`: a value, and its intervals over clips and over people, None where undefined.
+
+    `baseline` is what the value is compared with, without an interval.
+    """
 
     name: str
     value: float
     over_clips: tuple[float, float] | None
-    over_people: tuple[float, float] | None
+    over_people: tuple[float, float] | None = None
+    baseline: float | None = None
 
 
 @mpl.rc_context(STYLE)
-def intervals_figure(title: str, rows: Sequence[Interval], line: float, label: str) -> Figure:
-    """Returns values with their intervals and a dotted vertical `line`, the first row on top; `label` is the axis's."""
-    figure = Figure(figsize=(_SIZE[0] * 1.15, 1.3 + 0.55 * len(rows)), layout="constrained")
+def intervals_figure(
+    title: str, rows: Sequence[Interval], line: float | None, label: str, inches: float = 0.55
+) -> Figure:
+    """Returns values with their intervals and a dotted vertical `line`, the first row on top; `label` is the axis's.
+
+    A row is `inches` high.
+    """
+    figure = Figure(figsize=(_SIZE[0] * 1.15, 1.3 + inches * len(rows)), layout="constrained")
     axes = figure.add_subplot(title=title)
-    axes.axvline(line, color=COLOURS["ink"], linewidth=1, linestyle=":")
+    if line is not None:
+        axes.axvline(line, color=COLOURS["ink"], linewidth=1, linestyle=":")
     for height, row in enumerate(rows):
         for interval, shift, role, style in (
             (row.over_clips, -0.1, "one", "-"),
@@ -191,10 +204,18 @@ def intervals_figure(title: str, rows: Sequence[Interval], line: float, label: s
             if interval:
                 axes.plot(interval, [height + shift] * 2, style, color=COLOURS[role], linewidth=2, marker="|")
         axes.plot(row.value, height, "o", color=COLOURS["ink"], markersize=5)
-    for role, style, name in (("one", "-", "over clips"), ("two", "--", "over people")):
+        if row.baseline is not None:
+            axes.plot(row.baseline, height + 0.3, "D", color=COLOURS["three"], markersize=4)
+    kinds = [("one", "-", "over clips")]
+    if any(row.over_people for row in rows):
+        kinds.append(("two", "--", "over people"))
+    for role, style, name in kinds:
         axes.plot([], [], style, color=COLOURS[role], linewidth=2, label=f"95 % interval {name}")
+    if any(row.baseline is not None for row in rows):
+        axes.plot([], [], "D", color=COLOURS["three"], markersize=4, label="baseline")
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel=label)
+    axes.grid(visible=False, axis="y")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
@@ -218,10 +239,10 @@ def strip(crops: np.ndarray, columns: int) -> np.ndarray:
     return np.concatenate(rows, axis=0)
 
 
-def inline_jpeg(picture: np.ndarray) -> str:
-    """Returns a picture uint8 (H, W, 3) as a data URL for an HTML page."""
+def inline_jpeg(picture: np.ndarray, quality: int = 75) -> str:
+    """Returns a picture uint8 (H, W, 3) as a data URL for an HTML page; `quality` is that of JPEG, 1 to 95."""
     buffer = io.BytesIO()
-    imsave(buffer, picture, format="jpg")
+    imsave(buffer, picture, format="jpg", pil_kwargs={"quality": quality})
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
@@ -251,6 +272,13 @@ def inline_svg(figure: Figure, name: str, text: str) -> str:
     for role, colour in COLOURS.items():
         svg = svg.replace(colour, f"var(--{role})")
     return svg
+
+
+def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns at most about `MOST_POINTS` of a curve's points, its ends among them: more cannot be seen."""
+    step = -(-len(x) // MOST_POINTS)
+    rows = np.unique(np.append(np.arange(0, len(x), step), len(x) - 1))
+    return x[rows], y[rows]
 
 
 def _line_styles() -> tuple[dict[str, Any], ...]:

@@ -32,6 +32,12 @@ def model_card(evaluation: Evaluation) -> Card:
     }
 
 
+def short_card(evaluation: Evaluation) -> Card:
+    """Returns what a report does not say elsewhere on its page."""
+    whole = model_card(evaluation)
+    return {name: whole[name] for name in ("What it is", "What it is for")} | {"Limits": list(_limits())}
+
+
 def as_markdown(name: str, card: Card) -> str:
     """Returns `card` as a Markdown page."""
     lines = [f"# Model card: {markdown_text(name)}"]

@@ -1,17 +1,17 @@
 """The sections of a run's report as HTML."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cache.schema import LEAST_COVERAGE, TEST, VAL
-from evaluate.page.figures import inline_jpeg, strip
-from evaluate.page.markup import Html, details, element, items, page, page_table, section, table
+from evaluate.page.markup import Html, contents, details, element, items, page, page_table, section, table
 from evaluate.page.repeat import repeat_command
 from evaluate.page.tables import NOTHING, value_text
 from evaluate.report.caveats import notes
+from evaluate.report.clips_table import clips_table
 from evaluate.report.first_screen import summary
-from evaluate.report.model_card import model_card
-from evaluate.report.report_tables import failure_tables, uncertainty_tables, wrong_caption
+from evaluate.report.model_card import short_card
+from evaluate.report.report_tables import failure_tables, uncertainty_tables
 from evaluate.results.measures import (
     BASELINE,
     CHOSEN,
@@ -27,52 +27,75 @@ from evaluate.results.measures import (
 from evaluate.results.slices import Failures
 from evaluate.stats.bootstrap import Measure
 from evaluate.stats.calibration import BINS, HOTTEST
+from train.runs.load import data_set_name
 
 MANY = 12
 """If there are more findings of a kind, they are folded away."""
+MOST_FINDINGS, MOST_NAMES = 100, 20
+"""Findings of a kind that are listed, and clips of a finding in each part; the rest is counted."""
 _HEADLINES = ("roc_auc", "accuracy", "balanced_accuracy")
 _KINDS = {
     "identity": "People in more than one part",
     "source": "Source videos in more than one part",
     "duplicate": "Clips with equal content",
 }
+Figures = Mapping[str, tuple[str, Html]]
+"""Caption and SVG element of each figure by name."""
 
 
-def report_page(evaluation: Evaluation, failures: Failures, figures: Mapping[str, tuple[str, Html]]) -> str:
-    """Returns the report as one HTML document; `figures` holds caption and SVG element by name."""
+def report_page(evaluation: Evaluation, failures: Failures, figures: Figures) -> str:
+    """Returns the report as one HTML document."""
     name, caveats = evaluation.results.name, list(notes(evaluation))
     tested, *findings = summary(evaluation)
-    drawings = (element("figure", svg, element("figcaption", caption)) for caption, svg in figures.values())
+    sections = {
+        "How well it tells them apart": list(_quality(evaluation, figures)),
+        "Test clips": [clips_table(failures)],
+        "Where it fails": list(_failures(failures, figures)),
+        "Calibration": list(_calibration(evaluation, figures)),
+        "Training": list(_training(evaluation, figures)),
+        "Data": list(_data(evaluation)),
+        "Leak audit": list(_audit(evaluation)),
+        "Model card": list(_card(evaluation)),
+        "How to repeat this": list(_recipe(evaluation)),
+    }
     return page(
         f"Reelcheck report: {name}",
         element("h1", name),
+        element("p", _about(evaluation), class_="lead"),
         element("p", tested),
         element("div", *_cards(evaluation), class_="cards"),
         element("div", items(findings), class_="findings"),
-        element("p", _about(evaluation), class_="lead"),
         element("div", items(caveats), class_="notes", role="note") if caveats else "",
-        section("Head beside baseline", _tables(evaluation, TEST)),
-        section("How sure this is", *map(page_table, uncertainty_tables(evaluation).values())),
-        section("Where it fails", *_failures(failures)),
-        section("Calibration", *_calibration(evaluation)),
-        section("Figures", element("div", *drawings, class_="figures")),
-        section("Leak audit", *_audit(evaluation)),
-        section("Data", *_data(evaluation)),
-        *([section("Validation", *_validation(evaluation))] if VAL in evaluation.evaluated else []),
-        section("Model card", *_card(evaluation)),
-        section("How to repeat this", *_recipe(evaluation)),
+        contents(sections),
+        *(section(title, *children) for title, children in sections.items()),
     )
 
 
 def _about(evaluation: Evaluation) -> str:
-    config = evaluation.results.config
+    results = evaluation.results
+    config = results.config
     head = (
         f"A run of {config['config'].get('head', 'a head')} on {config['profile'].get('backbone', 'unknown')} features"
     )
+    data = data_set_name(config)
     return (
-        f"{config.get('about', head)}, {evaluation.results.audit['split']} split. Brackets are 95 % bootstrap "
-        "intervals; fake is the positive class."
+        f"{f'Data set {data}, ' if data else ''}{results.audit['split']} split, finished {results.created}. "
+        f"{config.get('about', head)}. Brackets are 95 % bootstrap intervals; fake is the positive class."
     )
+
+
+def _drawn(figures: Figures, *names: str) -> Html:
+    """Returns those figures of `names` that there are, side by side where there is room."""
+    found = (figures[name] for name in names if name in figures)
+    drawings = [element("figure", svg, element("figcaption", caption)) for caption, svg in found]
+    return element("div", *drawings, class_="figures") if drawings else Html()
+
+
+def _quality(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
+    yield _drawn(figures, "measures", "roc", "histogram", "pr", "confusion", "confusion-chosen")
+    yield details("All measures, head beside baseline", _tables(evaluation, TEST))
+    tables = uncertainty_tables(evaluation).values()
+    yield details("Intervals over people, and the head minus its baseline", *map(page_table, tables))
 
 
 def _cards(evaluation: Evaluation) -> Iterator[Html]:
@@ -91,26 +114,16 @@ def _cards(evaluation: Evaluation) -> Iterator[Html]:
         yield element("div", "paired share", element("b", value_text(head)), *lines, class_="card")
 
 
-def _failures(failures: Failures) -> Iterator[Html]:
+def _failures(failures: Failures, figures: Figures) -> Iterator[Html]:
     if not failures.footage.rows:
         yield element("p", "The features are no longer where they were, so face sizes and clip lengths are unknown.")
+    yield _drawn(figures, "slices")
     for one in failure_tables(failures).values():
-        yield page_table(one) if len(one.rows) <= MANY else details(one.caption, page_table(one))
-    if not failures.wrong:
-        return
-    yield element("p", f"The {len(failures.wrong)} most confident mistakes, the worst first:")
-    yield element("div", *(_wrong(failures, row) for row in failures.wrong), class_="figures")
+        yield details(one.caption, page_table(one))
 
 
-def _wrong(failures: Failures, row: int) -> Html:
-    name, crops = failures.clips.ids[row], failures.footage.pictures(failures.clips.ids[row])
-    image = Html()
-    if crops is not None:
-        image = Html(f'<img src="{inline_jpeg(strip(crops, 6))}" alt="twelve crops of this clip">')
-    return element("figure", image, element("figcaption", wrong_caption(failures, row), " ", element("small", name)))
-
-
-def _calibration(evaluation: Evaluation) -> Iterator[Html]:
+def _calibration(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
+    yield _drawn(figures, "reliability")
     temperature = evaluation.temperature
     if temperature is None:
         yield element("p", "There is no validation part with both classes, so the probabilities are not calibrated.")
@@ -133,7 +146,7 @@ def _calibration(evaluation: Evaluation) -> Iterator[Html]:
 
 
 def _card(evaluation: Evaluation) -> Iterator[Html]:
-    for heading, sentences in model_card(evaluation).items():
+    for heading, sentences in short_card(evaluation).items():
         yield element("h3", heading)
         yield items(sentences)
 
@@ -175,10 +188,15 @@ def _measure_rows(names: Mapping[str, str], models: list[dict[str, Measure]]) ->
         yield [label, *(model[name] for model in models)]
 
 
-def _validation(evaluation: Evaluation) -> Iterator[Html]:
-    chosen = ", and the threshold was chosen," if CHOSEN in evaluation.evaluated[TEST][HEAD].decisions else ""
-    yield element("p", f"Training stopped{chosen} on these clips, so the head looks better on them than it is.")
-    yield details("Measures on the validation part", _tables(evaluation, VAL))
+def _training(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
+    yield _drawn(figures, "training")
+    if evaluation.results.config["config"].get("class_weights"):
+        yield element("p", "The loss weighs both classes the same; the log-loss of this report counts each clip once.")
+    if VAL in evaluation.evaluated:
+        chosen = ", and the threshold was chosen," if CHOSEN in evaluation.evaluated[TEST][HEAD].decisions else ""
+        text = f"Training stopped{chosen} on the validation clips, so the head looks better on them than it is."
+        yield element("p", text)
+        yield details("Measures on the validation part", _tables(evaluation, VAL))
 
 
 def _audit(evaluation: Evaluation) -> Iterator[Html]:
@@ -189,7 +207,9 @@ def _audit(evaluation: Evaluation) -> Iterator[Html]:
         findings = [finding for finding in audit["findings"] if finding["kind"] == kind]
         if findings:
             title = f"{_KINDS.get(kind, kind)} ({len(findings):,})"
-            block = element("div", *map(_finding, findings), class_="finding")
+            more = len(findings) - MOST_FINDINGS
+            rest = element("p", f"and {more:,} more; audit.json of the run lists them") if more > 0 else ""
+            block = element("div", *map(_finding, findings[:MOST_FINDINGS]), rest, class_="finding")
             yield details(title, block) if len(findings) > MANY else element("div", element("p", title), block)
     if audit["dropped"]:
         yield element("p", f"Clips in no part: {audit['dropped']:,}.")
@@ -198,8 +218,13 @@ def _audit(evaluation: Evaluation) -> Iterator[Html]:
 def _finding(finding: dict[str, Any]) -> Html:
     videos = finding["videos"].items()
     counts = ", ".join(f"{len(names):,} in {part}" for part, names in videos)
-    clips = (element("li", part, ": ", ", ".join(map(str, names))) for part, names in videos)
+    clips = (element("li", part, ": ", _names(names)) for part, names in videos)
     return details(element("span", element("b", finding["name"]), f": {counts}"), element("ul", *clips))
+
+
+def _names(names: Sequence[object]) -> str:
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(map(str, names[:MOST_NAMES])) + more
 
 
 def _data(evaluation: Evaluation) -> Iterator[Html]:
@@ -228,8 +253,9 @@ def _recipe(evaluation: Evaluation) -> Iterator[Html]:
 
 def _commands(evaluation: Evaluation) -> Iterator[str]:
     results = evaluation.results
-    # The name is left out: the run of that name is there already.
-    config = {**results.config["config"], "name": None}
+    config = dict(results.config["config"])
+    if "name" in config:
+        config["name"] = results.name
     if "features" in config:
         config["features"] = results.config.get("features")
     yield repeat_command(results.verb, config)

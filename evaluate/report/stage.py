@@ -13,11 +13,13 @@ from cache.commands import flag
 from cache.files import make_folder, replace_with, require_writable, write_text
 from cache.schema import TEST, UserError, printable
 from evaluate.page.figures import (
+    Interval,
     Scores,
     clips_figure,
     confusion_figure,
     histogram_figure,
     inline_svg,
+    intervals_figure,
     pr_figure,
     reliability_figure,
     roc_figure,
@@ -32,14 +34,29 @@ from evaluate.report.model_card import as_markdown, model_card
 from evaluate.report.report_tables import report_tables, wrong_caption
 from evaluate.report.sections import report_page
 from evaluate.results.footage import find_footage
-from evaluate.results.measures import BASELINE, CHOSEN, HALF, HEAD, Evaluation, as_json, evaluate_results
+from evaluate.results.measures import (
+    BASELINE,
+    CHOSEN,
+    DECISION_NAMES,
+    HALF,
+    HEAD,
+    SCORE_NAMES,
+    Evaluation,
+    as_json,
+    evaluate_results,
+)
 from evaluate.results.read import read_results
 from evaluate.results.slices import Failures, find_failures
+from evaluate.stats.bootstrap import ends
 from evaluate.stats.metrics import RESAMPLES
 from train.runs.folder import latest
 from train.runs.predictions import Predictions
 
 METRICS = "metrics.json"
+NAMES = SCORE_NAMES | DECISION_NAMES
+DRAWN = ("roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "f1_fake", "f1_real", "kappa")
+MOST_ROWS = 6
+"""Slices of a kind that are drawn."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +86,7 @@ def write_report(config: ReportConfig) -> Path:
             json.dumps(as_json(evaluation) | texts, indent=1, allow_nan=False) + "\n",
         )
         failures = find_failures(evaluation.results, find_footage(evaluation.results), config.seed)
-        figures = dict(_draw(evaluation, folder / "figures"))
+        figures = dict(_draw(evaluation, failures, folder / "figures"))
         _save_sheet(failures, folder / "figures")
         write_tables(folder / "tables", report_tables(evaluation, failures))
         card = as_markdown(evaluation.results.name, model_card(evaluation))
@@ -98,9 +115,9 @@ def _save_sheet(failures: Failures, folder: Path) -> None:
         replace_with(folder / "most-wrong.png", lambda file: clips_figure(kept).savefig(file, dpi=100, format="png"))
 
 
-def _draw(evaluation: Evaluation, folder: Path) -> Iterator[tuple[str, tuple[str, Html]]]:
+def _draw(evaluation: Evaluation, failures: Failures, folder: Path) -> Iterator[tuple[str, tuple[str, Html]]]:
     """Saves each figure and yields its name with its caption and SVG element."""
-    for name, caption, figure in _figures(evaluation):
+    for name, caption, figure in (*_figures(evaluation), *_intervals(evaluation, failures)):
         save(figure, folder / name)
         yield name, (caption, Html(inline_svg(figure, name, caption)))
 
@@ -110,7 +127,8 @@ def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str, Figure]]:
     results, head, counts = evaluation.results, evaluation.evaluated[TEST][HEAD], evaluation.counts[TEST]
     models = [_scores(HEAD, results.head.of(TEST)), _scores(BASELINE, results.baseline.of(TEST))]
     if counts.real and counts.fake:
-        yield "roc", "ROC curves of head and baseline on the test part.", roc_figure(models)
+        caption = "ROC curves of head and baseline on the test part, the head's with its 95 % band over clips."
+        yield "roc", caption, roc_figure(models)
         yield "pr", "Precision and recall of head and baseline on the test part.", pr_figure(models)
     for kind, name in ((HALF, "confusion"), (CHOSEN, "confusion-chosen")):
         if calls := head.decisions.get(kind):
@@ -126,6 +144,29 @@ def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str, Figure]]:
     if any(np.isfinite(results.history.get(loss, ())).any() for loss in ("loss", "val_loss")):
         caption = "Loss by epoch, and the epoch of the lowest validation loss where there is one."
         yield "training", caption, training_figure(results.history)
+
+
+def _intervals(evaluation: Evaluation, failures: Failures) -> Iterator[tuple[str, str, Figure]]:
+    """Yields the forest plots: of the measures between 0 and 1, and of the accuracy by slice."""
+    models = [one.scores | one.decisions[HALF].measures for one in evaluation.evaluated[TEST].values()]
+    rows = [
+        Interval(NAMES[name], head.value, ends(head), ends(evaluation.over_people[name]), models[1][name].value)
+        for name in DRAWN
+        if (head := models[0][name]).value is not None
+    ]
+    caption = (
+        f"The head's main measures, calls at {HALF}, and its baseline's. Clips of one person are not independent: "
+        "trust the wider interval."
+    )
+    yield "measures", caption, intervals_figure("Measures on the test part", rows, None, "value")
+    rows = [
+        Interval(f"{slicing.key}: {printable(one.name)} ({one.real + one.fake:,})"[:48], accuracy.value, ends(accuracy))
+        for slicing in failures.slicings
+        for one in slicing.slices[:MOST_ROWS]
+        if (accuracy := one.measures["accuracy"]).value is not None
+    ]
+    caption = f"Accuracy at {HALF} on parts of the test clips, with the number of clips; the tables below have more."
+    yield "slices", caption, intervals_figure("Accuracy by slice", rows, None, "accuracy", inches=0.24)
 
 
 def _scores(name: str, clips: Predictions) -> Scores:

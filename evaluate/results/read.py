@@ -10,8 +10,9 @@ from cache.schema import TEST, VAL, UserError
 from evaluate.stats.calibration import Temperature, fit_temperature
 from evaluate.stats.pairs import PairedShare, paired_share, source_rows
 from train.runs.contents import read_contents
-from train.runs.folder import ENSEMBLE, PREDICTIONS, require_finished
+from train.runs.folder import DONE, ENSEMBLE, PREDICTIONS, require_finished
 from train.runs.predictions import Predictions, SplitRow, read_predictions
+from train.runs.recipe import Done, read_object
 
 PUBLISHED = "published"
 """The `kind` in the config of a run by the published recipe."""
@@ -21,12 +22,14 @@ PUBLISHED = "published"
 class Results:
     """Everything a report needs of one run.
 
+    `created` is the day on which it was finished, such as 2026-11-26.
     `split` gives label, part and owner of each clip by id. `seconds` is how long training took, None if unknown.
     `history` has a float64 (E,) column by name, one value per epoch, NaN where the run wrote nothing. `baseline` has
     the predictions of the logistic regression for the same clips as `head`.
     """
 
     folder: Path
+    created: str
     config: dict[str, Any]
     seconds: float | None
     audit: dict[str, Any]
@@ -59,8 +62,17 @@ class Results:
 def read_results(folder: Path) -> Results:
     """Returns the run in `folder`; a UserError names what is missing, damaged or does not fit the rest."""
     run = read_contents(folder)
+    created = read_object(folder / DONE, Done)["created"][:10]
     return Results(
-        folder, run.config, run.seconds, run.audit, run.split, run.history, head=run.predictions, baseline=run.baseline
+        folder,
+        created,
+        run.config,
+        run.seconds,
+        run.audit,
+        run.split,
+        run.history,
+        head=run.predictions,
+        baseline=run.baseline,
     )
 
 

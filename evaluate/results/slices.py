@@ -1,6 +1,6 @@
 """Where a run fails: its measures on slices of the test clips, and its most confident mistakes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,8 @@ COLUMNS = ("roc_auc", "accuracy", "recall_real", "recall_fake")
 """The measures of a slice."""
 RESAMPLES = 1000
 MOST_WRONG = 20
-PEOPLE = 20
-"""People listed at most, those with the most errors first."""
+MOST_SLICES = 20
+"""People, and folders, that are listed: those with the most errors."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,11 @@ def find_failures(results: Results, footage: Footage, seed: int) -> Failures:
     slicings = [
         Slicing(key, title, list(_slices(clips, names, seed))) for key, title, names in _divisions(clips, footage)
     ]
-    if people := _people(results, clips, seed):
-        title = "Person whose footage it is, those with two clips or more, most errors first"
-        slicings.append(Slicing("person", title, people))
+    folders = [name.rpartition("/")[0] or "top folder" for name in clips.ids]
+    slicings.append(_worst(clips, "folder", "Folder of the data set", folders, 1, seed))
+    owners = [results.split[name].owner for name in clips.ids]
+    slicings.append(_worst(clips, "person", "Person whose footage it is, with two clips or more", owners, 2, seed))
+    slicings = [slicing for slicing in slicings if slicing.slices]
     return Failures(clips, slicings, _most_wrong(clips), footage)
 
 
@@ -73,7 +75,6 @@ def _divisions(clips: Predictions, footage: Footage) -> Iterator[tuple[str, str,
         seconds = [footage.seconds(name) if there else np.nan for name, there in zip(clips.ids, known, strict=True)]
         yield "size", "Size of the face, side of its box in pixels", _named(np.array(faces), _FACES)
         yield "length", "Length of the clip, in seconds", _named(np.array(seconds), _SECONDS)
-    yield "folder", "Folder of the data set", [_folder(name) for name in clips.ids]
 
 
 _Band = tuple[str, Callable[[np.ndarray], np.ndarray]]
@@ -101,14 +102,10 @@ def _named(values: np.ndarray, bands: list[_Band]) -> list[str]:
     return [next(name for name, holds in bands if holds(value)) for value in values]
 
 
-def _folder(name: str) -> str:
-    return name.rpartition("/")[0] or "top folder"
-
-
 def _slices(clips: Predictions, names: list[str], seed: int) -> Iterator[Slice]:
-    """Yields the slice of each name; bands in their own order, other names in alphabetical order."""
+    """Yields the slice of each name, in the order of the bands."""
     order = [name for bands in (_COVERAGE, _FACES, _SECONDS) for name, _ in bands]
-    for name in sorted(set(names), key=lambda name: (order.index(name) if name in order else 0, name)):
+    for name in sorted(set(names), key=order.index):
         yield _slice(clips, name, np.array([own == name for own in names]), seed)
 
 
@@ -119,12 +116,17 @@ def _slice(clips: Predictions, name: str, inside: np.ndarray, seed: int) -> Slic
     return Slice(name, len(labels) - fakes, fakes, {column: measures[column] for column in COLUMNS})
 
 
-def _people(results: Results, clips: Predictions, seed: int) -> list[Slice]:
-    owners = [results.split[name].owner for name in clips.ids]
-    names, person, counts = np.unique(owners, return_inverse=True, return_counts=True)
-    errors = np.bincount(person, _is_wrong(clips), len(names))
-    worst = [number for number in np.argsort(-errors, kind="stable") if counts[number] > 1][:PEOPLE]
-    return [_slice(clips, str(names[number]), person == number, seed) for number in worst]
+def _worst(clips: Predictions, key: str, title: str, names: Sequence[str], least: int, seed: int) -> Slicing:
+    """Returns the clips divided by `names`, those of `least` clips with the most errors first.
+
+    There may be thousands, each with a bootstrap of its own, so they are cut, and the title says at how many.
+    """
+    kinds, kind, counts = np.unique(names, return_inverse=True, return_counts=True)
+    errors = np.bincount(kind, _is_wrong(clips), len(kinds))
+    large = [number for number in np.argsort(-errors, kind="stable") if counts[number] >= least]
+    cut = f" ({MOST_SLICES} of {len(large):,})" if len(large) > MOST_SLICES else ""
+    slices = [_slice(clips, str(kinds[number]), kind == number, seed) for number in large[:MOST_SLICES]]
+    return Slicing(key, f"{title}, most errors first{cut}", slices)
 
 
 def _is_wrong(clips: Predictions) -> np.ndarray:

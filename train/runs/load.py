@@ -64,6 +64,12 @@ def features_folders(config: Mapping[str, Any]) -> list[Path]:
     return [Path(str(folder)) for folder in named if folder] if isinstance(named, list) else []
 
 
+def data_set_name(config: Mapping[str, Any]) -> str:
+    """Returns the name of the data set that a run's `config` was trained on, "" if it does not say."""
+    features = features_folders(config)
+    return features[0].parent.name if features else Path(config.get("origin", {}).get("data", "")).name
+
+
 def read_run(folder: Path) -> Run:
     """Returns the run of a head in `folder`; a UserError says why it is none."""
     config, profile = read_config(folder)

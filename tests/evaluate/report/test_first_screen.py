@@ -52,7 +52,7 @@ def test_it_says_on_how_many_clips_of_how_many_people(run_folder):
     # The real clip of the first two fakes is in validation.
     assert "40 fakes score above their real counterpart (the source of 38, the person's clips for the rest)" in pairs
     text = read(page(run_folder))
-    assert text.index(tested) < text.index(difference[:40]) < text.index("Head beside baseline")
+    assert text.index(tested) < text.index(difference[:40]) < text.index("How well it tells them apart")
 
 
 def test_people_who_were_trained_on_are_counted(tmp_path):

@@ -33,7 +33,7 @@ def test_text_that_is_no_unicode_is_shown_replaced(tmp_path):
 def test_a_threshold_is_only_said_to_be_chosen_where_one_was(tmp_path):
     rows = [row for row in clips() if row[2] != "val" or row[1] == 1]
     text = page(write_run(tmp_path / "one", rows))
-    assert "Training stopped on these clips" in text
+    assert "Training stopped on the validation clips" in text
     assert "the threshold was chosen" not in text
     assert "the threshold was chosen" in page(write_run(tmp_path / "both"))
 

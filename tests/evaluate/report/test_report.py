@@ -1,7 +1,9 @@
 """The report: everything in the run folder is in it, and a folder that does not fit together is refused by name."""
 
+import base64
 import csv
 import dataclasses
+import hashlib
 import html
 import json
 import os
@@ -18,7 +20,8 @@ from cache.cli import parse_flags
 from cache.schema import UserError
 from evaluate.__main__ import main
 from evaluate.page.figures import COLOURS
-from evaluate.report.sections import MANY, report_page
+from evaluate.report import clips_table
+from evaluate.report.sections import MANY, MOST_FINDINGS, MOST_NAMES, report_page
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.footage import find_footage
 from evaluate.results.measures import evaluate_results
@@ -169,7 +172,7 @@ CALLS = {
     "recall_real": "recall, real",
     "f1_real": "F1, real",
 }
-FIGURES = ["confusion", "confusion-chosen", "histogram", "pr", "reliability", "roc", "training"]
+FIGURES = ["confusion", "confusion-chosen", "histogram", "measures", "pr", "reliability", "roc", "slices", "training"]
 
 
 def test_a_report_is_numbers_figures_and_a_page(written):
@@ -199,9 +202,11 @@ def test_a_report_is_numbers_figures_and_a_page(written):
 def test_the_page_needs_nothing_but_itself(written):
     _, text = written
     found = Reader(text)
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    (script,) = re.findall("<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
     assert f'<meta http-equiv="Content-Security-Policy" content="{policy}">' in text
-    assert not found.tags & {"script", "link", "iframe", "object", "embed", "img", "image", "base", "form"}
+    assert not found.tags & {"link", "iframe", "object", "embed", "img", "image", "base", "form"}
     assert {name for name, _ in found.values if name.startswith("on") or name in ("src", "srcset", "data")} == set()
     assert all(value.startswith("#") for name, value in found.values if name.endswith("href"))
     assert "://" not in text
@@ -319,11 +324,10 @@ def test_hostile_names_are_shown_and_do_nothing(tmp_path):
     folder = tmp_path / "<i>&\"'\\1"
     text = report(write_run(folder, rows, findings, [HOSTILE], profile, settings=settings))
     found = Reader(text)
-    assert not found.tags & {"script", "i"}
+    assert "i" not in found.tags
+    assert text.count("<script>") == 1  # the one that sorts, see above
     assert not any(HOSTILE in (value or "") for _, value in found.values)
-    assert (
-        found.words.count(HOSTILE) == 8
-    )  # a note, and it in the model card, two names of findings, four cells of the settings
+    assert found.words.count(HOSTILE) == 8  # a note, a clip, two names of findings, four cells of the settings
     assert found.words.count(folder.name) == 1
     assert "1 of 61 test clips show a person who is also in train" in found.text
 
@@ -356,6 +360,23 @@ def test_many_findings_are_folded(tmp_path, count):
     text = page(write_run(tmp_path / "run", findings=findings))
     assert (f"<details><summary>People in more than one part ({count})</summary>" in text) == (count > MANY)
     assert f"id{count - 1}" in read(text)
+
+
+def test_what_is_listed_is_cut_and_its_count_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(clips_table, "MOST_CLIPS", 5)
+    many = [f"clip{number:05}.mp4" for number in range(70, 70 + MOST_NAMES + 2)]
+    findings = [finding("identity", f"id{number}", ["a"], many) for number in range(MOST_FINDINGS + 3)]
+    folder = write_run(tmp_path / "run", findings=findings)
+    shown = read(page(folder))
+    assert f"People in more than one part ({MOST_FINDINGS + 3})" in shown
+    assert "and 3 more; audit.json of the run lists them" in shown
+    assert f"{many[MOST_NAMES - 1]} and 2 more" in shown
+    assert f"id{MOST_FINDINGS} :" not in shown
+    assert "60 test clips, the worst mistake first; calls at the threshold 0.5. The worst 5 are listed." in shown
+    labels, probabilities = stored(folder, "predictions.csv", "test")
+    table = shown.partition("The worst 5 are listed.")[2].partition("Where it fails")[0]
+    errors = re.findall(r"(?:real|fake) (?:real|fake) [\d.]+ ([\d.]+)", table)
+    assert errors == [f"{error:.3f}" for error in sorted(np.abs(probabilities - labels), reverse=True)[:5]]
 
 
 NOTES = {
@@ -445,7 +466,8 @@ def test_the_recipe_asks_for_the_run_and_the_report_again(tmp_path):
     recipe = re.findall(r"<pre>(.*?)</pre>", page(folder, resamples=7), re.DOTALL)
     fit, again = (shlex.split(line) for line in html.unescape(recipe[0]).splitlines())
     assert fit[:2] == ["reelcheck", "train"]
-    assert parse_flags("", "", FitConfig, fit[2:]) == dataclasses.replace(asked, features=Path("data/my set/f-1a2b"))
+    expected = dataclasses.replace(asked, features=Path("data/my set/f-1a2b"), name="x")
+    assert parse_flags("", "", FitConfig, fit[2:]) == expected
     assert again[:2] == ["reelcheck", "eval"]
     assert parse_flags("", "", ReportConfig, again[2:]) == ReportConfig(run=folder, resamples=7, seed=0)
 

@@ -17,6 +17,7 @@ from evaluate.stats.metrics import (
     evaluate_at,
     evaluate_pair,
     pr_points,
+    roc_band,
     roc_points,
 )
 
@@ -270,3 +271,21 @@ def test_a_pair_has_the_measures_of_each_and_their_difference():
     assert auc.value is not None
     assert auc.high is not None
     assert auc.low < auc.value < auc.high
+
+
+def test_the_band_of_a_roc_curve_holds_it_and_narrows_with_more_clips():
+    random = np.random.default_rng(0)
+    widths = []
+    for count in (60, 6000):
+        labels = np.arange(count) % 2
+        probabilities = 1 / (1 + np.exp(-random.normal(labels, 1)))
+        rates, low, high = roc_band(labels, probabilities, resamples=400)
+        recall = np.interp(rates, *roc_points(labels, probabilities))
+        assert ((low <= recall + 0.02) & (recall <= high + 0.02)).all()
+        assert (low[-1], high[-1]) == (1, 1)
+        # Binomial: at a recall of r, plus or minus 1.96 sqrt(r (1 - r) / n), and the wider for the drawn real clips.
+        middle = len(rates) // 5
+        fakes, share = count / 2, recall[middle]
+        assert high[middle] - low[middle] > 2 * 1.96 * np.sqrt(share * (1 - share) / fakes) * 0.8
+        widths.append(high[middle] - low[middle])
+    assert widths[1] < widths[0] / 5
