@@ -9,9 +9,9 @@ from cache.cli import Command, run, run_command
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; its last line is the path of what it wrote."""
     from evaluate.compare.stage import CompareConfig
-    from evaluate.printed import comparison, report
-    from evaluate.protocols import ProtocolsConfig, protocols
-    from evaluate.published import PublishedConfig, published
+    from evaluate.printed import all_protocols, both_recipes, comparison, report
+    from evaluate.protocols import ProtocolsConfig
+    from evaluate.published import PublishedConfig
     from evaluate.report.stage import ReportConfig
     from evaluate.runs_index import RunsConfig, list_runs
     from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
@@ -19,8 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = {
         "report": Command(report, ReportConfig, "Write a run's metrics.json, figures and report.html.", "eval"),
         "compare": Command(comparison, CompareConfig, "Compare runs with the same test clips.", "compare"),
-        "protocols": Command(protocols, ProtocolsConfig, "Train and test one head by every split.", "protocols"),
-        "published": Command(published, PublishedConfig, "Train by the published recipe and by ours.", "published"),
+        "protocols": Command(all_protocols, ProtocolsConfig, "Train and test one head by every split.", "protocols"),
+        "published": Command(both_recipes, PublishedConfig, "Train by the published recipe and by ours.", "published"),
         "leaderboard": Command(write_leaderboard_page, LeaderboardConfig, "Write the page of a sweep.", "leaderboard"),
         "runs": Command(list_runs, RunsConfig, "List the runs of a folder, and write its index.html.", "runs"),
     }

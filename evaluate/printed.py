@@ -1,4 +1,4 @@
-"""What the terminal shows of a report and of a comparison, above the path of the page."""
+"""What the terminal shows of a report, a comparison and the like, above the path of the page."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,10 @@ from pathlib import Path
 
 from cache.schema import TEST
 from evaluate.compare.stage import NUMBERS, CompareConfig, compare
-from evaluate.page.tables import measure_text
+from evaluate.page.tables import NOTHING, aligned, measure_text
+from evaluate.protocols import NUMBERS as PROTOCOLS
+from evaluate.protocols import ProtocolsConfig, protocols
+from evaluate.published import PublishedConfig, published
 from evaluate.report.stage import METRICS, ReportConfig, write_report
 from evaluate.results.measures import DECISION_NAMES, HALF, SCORE_NAMES
 from evaluate.runs_index import PAGE as INDEX
@@ -50,6 +53,45 @@ def comparison(config: CompareConfig) -> Path:
         )
     )
     return path
+
+
+def all_protocols(config: ProtocolsConfig) -> Path:
+    """Trains and tests by every protocol and prints a row for each; returns the path of the page."""
+    path = protocols(config)
+    rows = []
+    for one in json.loads(path.with_name(PROTOCOLS).read_text(encoding="utf-8"))["protocols"]:
+        if one["reason"]:
+            rows.append([one["name"], f"not trained: {one['reason']}"])
+            continue
+        clips = f"{one['real']:,} real, {one['fake']:,} fake"
+        numbers = [one["over_people"]["roc_auc"], one["over_clips"]["accuracy"], one["baseline"]]
+        shared = " ".join(one["findings"]) or "nothing, as far as the audit knows"
+        rows.append([one["name"], clips, *map(_cell, numbers), shared])
+    columns = ["protocol", "test clips", "ROC AUC over people", "accuracy", "baseline's ROC AUC", "shared with train"]
+    print(aligned(columns, rows))
+    return path
+
+
+def both_recipes(config: PublishedConfig) -> Path:
+    """Trains by the published recipe and ours and prints a row for each run; returns the path of the comparison."""
+    path = published(config)
+    models = json.loads(path.with_name(NUMBERS).read_text(encoding="utf-8"))["models"]
+    names = ("accuracy", "roc_auc", "f1_fake", "f1_real", "kappa")
+    rows = [
+        [
+            run,
+            *(_cell(model["over_clips"][name]) for name in names),
+            NOTHING if model["epoch_seconds"] is None else f"{model['epoch_seconds']:.2f}",
+        ]
+        for run, model in models.items()
+    ]
+    columns = ["run", *((SCORE_NAMES | DECISION_NAMES)[name] for name in names), "seconds an epoch"]
+    print(aligned(columns, rows))
+    return path
+
+
+def _cell(measure: dict[str, float | None] | None) -> str:
+    return NOTHING if measure is None else measure_text(Measure(**measure))
 
 
 def _line(name: str, measures: Sequence[dict[str, float | None]]) -> str:

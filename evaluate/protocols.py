@@ -16,7 +16,7 @@ from cache.manifest import read_manifest
 from cache.schema import TEST, TRAIN, UserError
 from cache.store import Contents, load, open_store, require_profile
 from evaluate.page.figures import Interval, inline_svg, intervals_figure, save
-from evaluate.page.markup import Html, element, items, page, page_table, section
+from evaluate.page.markup import Html, element, page, page_table, section
 from evaluate.page.repeat import repeat_command
 from evaluate.page.tables import NOTHING, Cell, Table, readable, write_tables
 from evaluate.report.caveats import leaks
@@ -226,8 +226,9 @@ def protocols_table(outcomes: Sequence[Protocol]) -> Table:
     names = SCORE_NAMES | DECISION_NAMES
     return Table(
         f"One head by each protocol; calls at {HALF}; 95 % intervals over clips, for ROC AUC also over people.",
-        ["protocol", "trained on", "real", "fake", "people", *(names[name] for name in COLUMNS),
-         "ROC AUC over people", "baseline's ROC AUC", "head minus baseline, ROC AUC over people",
+        ["protocol", "clips trained on", "real clips", "fake clips", "people tested on",
+         *(names[name] for name in COLUMNS), "ROC AUC over people", "ROC AUC of the baseline",
+         "ROC AUC over people, head minus baseline",
          "what the test clips share with train"],
         [list(_row(one)) for one in outcomes],
     )  # fmt: skip
@@ -257,11 +258,7 @@ def _page(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol],
             "train, the number is about known people. The identity split and other data sets are closer to real use.",
             class_="lead",
         ),
-        section("Side by side", page_table(protocols_table(outcomes))),
-        section(
-            "What leaks", items(f"{one.name}: {text}" for one in outcomes for text in one.findings or ["nothing."])
-        ),
-        section("Figure", figure),
+        section("Side by side", figure, page_table(protocols_table(outcomes), wide=True)),
         section("How to repeat this", element("pre", repeat_command("protocols", _settings(config, features)))),
     )
 

@@ -14,9 +14,9 @@ from cache.commands import command
 from cache.files import TEMPORARY, write_text
 from cache.outside.content import WrongContent, read_json, read_text
 from cache.outside.values import Between, WrongValue, parse
-from cache.schema import UserError, printable
+from cache.schema import UserError
 from evaluate.page.markup import element, page, table
-from evaluate.page.tables import NOTHING, Cell, measure_text, readable
+from evaluate.page.tables import NOTHING, Cell, aligned, measure_text, readable
 from evaluate.stats.bootstrap import Measure
 from train.runs.folder import AUDIT, DONE, ENSEMBLE
 from train.runs.load import data_set_name
@@ -93,10 +93,7 @@ def list_runs(config: RunsConfig) -> Path:
     if not config.runs.is_dir():
         raise UserError(f"there is no folder {config.runs}; run {command('train')} first, or name one.")
     path, lines = config.runs / PAGE, find_lines(config.runs)
-    rows = [list(COLUMNS), *([printable(_text(cell)) for cell in _cells(one)] for one in lines[:MOST_RUNS])]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(aligned(COLUMNS, [list(map(_text, _cells(one))) for one in lines[:MOST_RUNS]]))
     if not _is_ours(path):
         raise UserError(f"{path} is there and no index of runs; move it away.")
     return _write(path, lines)

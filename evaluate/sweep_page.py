@@ -1,10 +1,12 @@
 """A sweep's folder -> leaderboard.html and figures: which trials were best, and which values mattered."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import matplotlib as mpl
 import numpy as np
@@ -17,10 +19,20 @@ from cache.files import write_text
 from cache.schema import UserError
 from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, page, safe, section, table
+from evaluate.page.tables import readable
 from train.runs.predictions import read_rows
 from train.sweep.leaderboard import COLUMNS, LEADERBOARD, SUMMARY
 
 PAGE = "leaderboard.html"
+HEADINGS = {
+    "rank": "rank", "trial": "trial", "state": "ended as", "val_auc": "ROC AUC on validation",
+    "val_auc_error": "standard error", "val_loss": "loss on validation", "head": "head", "units": "units",
+    "differences": "frame differences", "learning_rate": "learning rate", "dropout": "dropout",
+    "weight_decay": "weight decay", "epochs": "epochs", "best_epoch": "best epoch", "seed": "seed", "reason": "reason",
+}  # fmt: skip
+"""What the columns of the leaderboard are called on the page."""
+MOST_TRIALS = 1000
+"""Trials that the page lists."""
 NUMBERS = ("learning_rate", "dropout", "weight_decay")
 LOGARITHMIC = ("learning_rate", "weight_decay")
 
@@ -46,7 +58,7 @@ def write_leaderboard_page(config: LeaderboardConfig) -> Path:
     for name, (figure, _) in figures.items():
         save(figure, config.sweep / name)
     svgs = [Html(inline_svg(figure, name, safe(text))) for name, (figure, text) in figures.items()]
-    return write_text(config.sweep / PAGE, _page(config.sweep.resolve().name, rows, summary, svgs))
+    return write_text(config.sweep / PAGE, readable(_page(config.sweep, rows, summary, svgs)))
 
 
 def _summary(path: Path) -> dict[str, Any]:
@@ -59,27 +71,49 @@ def _summary(path: Path) -> dict[str, Any]:
         ) from None
 
 
-def _page(name: str, rows: Sequence[Mapping[str, str]], summary: Mapping[str, Any], svgs: Sequence[Html]) -> str:
+def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Mapping[str, Any], svgs: Sequence[Html]) -> str:
+    name = sweep.resolve().name
+    title = name if "sweep" in name.lower() else f"Sweep {name}"
     states = [row["state"] for row in rows]
     states_text = ", ".join(f"{states.count(state)} {state}" for state in ("complete", "pruned", "fail"))
     hint = (
         "Trials are ranked on validation, where the best of many looks better than it is. Only the test part of its "
         "run says how good it is. Differences within two standard errors mean little."
     )
-    cells = [[_rounded(row[column]) for column in COLUMNS] for row in rows]
-    runs = ", ".join(summary.get("runs", []))
+    links = _links(sweep, rows, summary)
+    first, second, *others = (name for name in HEADINGS if any(row[name] for row in rows))
+    cells = [
+        [row[first], row[second], links.get(row["trial"], ""), *(_rounded(row[name]) for name in others)]
+        for row in rows[:MOST_TRIALS]
+    ]
+    columns = [HEADINGS[first], HEADINGS[second], "run", *(HEADINGS[name] for name in others)]
+    cut = f" The best {MOST_TRIALS:,} are listed; {LEADERBOARD} has all." if len(rows) > MOST_TRIALS else ""
+    caption = f"ROC AUC on validation, with its standard error.{cut}"
     return page(
-        f"Sweep {name}",
-        element("h1", f"Sweep {name}"),
-        element("p", f"{len(rows)} trials ({states_text}). Runs of the best: {runs}."),
+        f"Reelcheck: {title}",
+        element("h1", title),
+        element("p", f"{len(rows):,} trials ({states_text}). The best are runs of their own."),
         element("p", hint),
-        section("Which values mattered", *(element("figure", figure) for figure in svgs)),
-        section("Trials, best first", table("ROC AUC on validation with its standard error", COLUMNS, cells)),
+        section("Which values mattered", *(element("figure", figure, class_="full") for figure in svgs)),
+        section("Trials, best first", table(caption, columns, cells, wide=True, sortable=True)),
     )
 
 
+def _links(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Mapping[str, Any]) -> dict[str, Html]:
+    """Returns a link to each run of the best trials, to its report where it has one, by the trial's number."""
+    complete = [row["trial"] for row in rows if row["state"] == "complete"]
+    links = {}
+    for trial, run in zip(complete, map(Path, summary.get("runs", [])), strict=False):
+        shown = run / "report" / "report.html"
+        target = os.path.relpath(shown if shown.is_file() else run, sweep)
+        links[trial] = element("a", run.name, href=quote(target))
+    return links
+
+
 def _rounded(text: str) -> str:
-    """Returns a number with four digits, other text as it is."""
+    """Returns a number with four digits, a switch as a word, other text as it is."""
+    if text in ("True", "False"):
+        return "yes" if text == "True" else "no"
     try:
         return text if text.lstrip("-").isdigit() else f"{float(text):.4g}"
     except ValueError:
@@ -89,12 +123,12 @@ def _rounded(text: str) -> str:
 @mpl.rc_context(STYLE)
 def importance_figure(importances: Mapping[str, float]) -> Figure:
     """Returns a bar per value: the share of the differences between trials that it explains."""
-    figure = Figure(figsize=(4.6, 2.6), layout="constrained")
+    figure = Figure(figsize=(9.6, 2.4), layout="constrained")
     axes = figure.add_subplot(title="Importance of each value")
     names = sorted(importances, key=lambda name: importances[name])
     if names:
         axes.barh(
-            [name.replace("_", " ") for name in names], [importances[name] for name in names], color=COLOURS["one"]
+            [HEADINGS.get(name, name) for name in names], [importances[name] for name in names], color=COLOURS["one"]
         )
     else:
         axes.text(0.5, 0.5, "too few complete trials", ha="center", va="center", transform=axes.transAxes)
@@ -108,7 +142,7 @@ def parallel_figure(rows: Sequence[Mapping[str, str]]) -> Figure:
     """Returns one line per trial across its values, darker for a higher ROC AUC; axes span lowest to highest."""
     columns = [name for name in ("head", "units", "differences", *NUMBERS) if len({row[name] for row in rows}) > 1]
     columns.append("val_auc")
-    figure = Figure(figsize=(7.6, 3.6), layout="constrained")
+    figure = Figure(figsize=(9.6, 5.2), layout="constrained")
     axes = figure.add_subplot(title="Complete trials")
     heights = np.array([_heights([row[name] for row in rows], name) for name in columns]).T
     order = np.argsort(heights[:, -1])
@@ -117,7 +151,7 @@ def parallel_figure(rows: Sequence[Mapping[str, str]]) -> Figure:
         axes.plot(heights[line], color=COLOURS["one"], alpha=0.1 + 0.8 * strength**2, linewidth=0.8 + 1.4 * strength**4)
     for column, name in enumerate(columns):
         _label_axis(axes, column, [row[name] for row in rows])
-    axes.set_xticks(range(len(columns)), [name.replace("_", " ") for name in columns])
+    axes.set_xticks(range(len(columns)), [HEADINGS[name] for name in columns])
     axes.set(ylim=(-0.12, 1.12), yticks=[], xlim=(-0.5, len(columns) - 0.5))
     axes.spines["left"].set_visible(False)
     return figure

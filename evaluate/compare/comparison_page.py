@@ -26,11 +26,15 @@ def comparison_page(comparison: Comparison, figures: Mapping[str, tuple[str, Htm
         element("p", _about(comparison), class_="lead"),
         *(element("div", _heading(pair), items(sentences(pair, comparison))) for pair in comparison.pairs),
         element("div", items(caveats), class_="notes", role="note") if caveats else "",
-        section("Runs", *map(page_table, (tables["runs"], tables["runs-over-people"]))),
+        section("Runs", *(page_table(tables[name], wide=True) for name in ("runs", "runs-over-people"))),
         section(
-            "Head minus baseline", items(baseline_sentences(comparison)), page_table(tables["head-minus-baseline"])
+            "Head minus baseline",
+            items(baseline_sentences(comparison)),
+            page_table(tables["head-minus-baseline"], wide=True),
         ),
-        section("Differences", *map(page_table, (tables["differences"], tables["tests"], tables["disagreements"]))),
+        section(
+            "Differences", *(page_table(tables[name], wide=True) for name in ("differences", "tests", "disagreements"))
+        ),
         section("Figures", element("div", *drawings, class_="figures")),
         section("What was tested, and how", items(_methods(comparison))),
         section("How to repeat this", *_recipe(comparison, repeat)),

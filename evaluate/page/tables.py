@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cache.files import make_folder, write_csv, write_text
-from cache.schema import visible
+from cache.schema import printable, visible
 from evaluate.stats.bootstrap import Measure
 
 Cell = str | Measure
@@ -78,6 +78,17 @@ def signed_interval(measure: Measure) -> str:
 def cell_text(cell: Cell) -> str:
     """Returns the text of a cell."""
     return measure_text(cell) if isinstance(cell, Measure) else cell
+
+
+def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a table for the terminal, a line each, its last cell as long as it is. A row may have fewer cells."""
+    texts = [list(columns), *([printable(cell) for cell in row] for row in rows)]
+    widths = [
+        max((len(row[number]) for row in texts if number < len(row) - 1), default=0) for number in range(len(columns))
+    ]
+    return "\n".join(
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)).rstrip() for row in texts
+    )
 
 
 def markdown(table: Table) -> str:

@@ -113,8 +113,13 @@ def test_a_split_that_cannot_be_has_its_reason_in_the_table(tmp_path, capsys):
     home = write_features(tmp_path / "home", records).folder
     words = ["--features", str(home), "--out", str(tmp_path / "out"), "--head", "mean", "--resamples", "20"]
     assert main(["protocols", *words]) == 0
-    assert capsys.readouterr().out.rstrip().endswith("protocols.html")
-    official = told(tmp_path / "out")[0]
+    *_, header, first, second, _, last = capsys.readouterr().out.splitlines()
+    assert last.endswith("protocols.html")
+    official, identity, _ = told(tmp_path / "out")
+    assert header.split()[:3] == ["protocol", "test", "clips"]
+    assert first.startswith("official  not trained: ")
+    area = "{value:.3f} [{low:.3f}, {high:.3f}]".format(**identity["over_people"]["roc_auc"])
+    assert second.startswith(f"identity  {identity['real']} real, {identity['fake']} fake  {area}")
     assert "no official test video" in official["reason"]
     assert "no official test video" in (tmp_path / "out" / "protocols.html").read_text()
 

@@ -81,11 +81,13 @@ def test_the_leaks_of_our_split_are_those_of_the_published_one():
 
 
 @pytest.mark.slow
-def test_both_recipes_are_trained_and_compared_by_one_command(tmp_path, monkeypatch):
+def test_both_recipes_are_trained_and_compared_by_one_command(tmp_path, monkeypatch, capsys):
     data = draw_dataset(DrawnConfig(tmp_path / "drawn", people=4, clips=2, youtube=2, fakes=8, workers=1))
     monkeypatch.chdir(tmp_path)
     words = ["published", "--data", str(data), "--backbones", "mobilenetv2", "--weights", "random", "--epochs", "1"]
     main(words)
+    *_, header, ours, theirs, _ = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in (header, ours, theirs)] == ["run", "ours-mobilenetv2", "published-mobilenetv2"]
     told = json.loads((tmp_path / "published/comparison/comparison.json").read_text())
     assert set(told["models"]) == {"ours-mobilenetv2", "published-mobilenetv2"}
     for model in told["models"].values():

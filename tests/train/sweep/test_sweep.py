@@ -4,6 +4,7 @@ import contextlib
 import csv
 import errno
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -88,6 +89,12 @@ def test_the_page_shows_every_trial_and_what_made_the_difference(swept):
     assert text.count("<tr>") == 11
     assert text.count("<svg") == 2
     assert not re.findall(r"https?://(?!www\.w3\.org)|src=", text), "the page asks for something outside itself"
+    assert "val_auc" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
+    runs = json.loads((swept / "sweep.json").read_text())["runs"]
+    links = re.findall(r'<a href="([^"]+)">([^<]+)</a>', text)
+    assert [(swept / target).resolve() for target, _ in links] == [Path(run).resolve() for run in runs]
+    trials = re.findall(r'<th scope="row">\d+</th><td>(\d+)</td><td><a ', text)
+    assert [name.rpartition("trial")[2] for _, name in links] == trials
     for name in ("importance", "parallel"):
         assert (swept / f"{name}.png").stat().st_size > 4000
     (swept.parent / "other").mkdir()
