@@ -8,7 +8,7 @@ split, which has the same test part. Both become run folders, and the last step 
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,8 @@ from cache.files import require_writable
 from cache.keras_start import choose_backend, start_keras
 from cache.manifest import read_manifest
 from cache.profile import CropProfile, FeatureProfile, fingerprint
-from cache.schema import CROP_SIZE, FRAMES, TEST, TRAIN, VAL, UserError, VideoRecord
-from cache.store import MANIFEST
+from cache.schema import CROP_SIZE, FRAMES, TEST, TRAIN, UserError, VideoRecord
+from cache.store import MANIFEST, load, open_store
 from evaluate.compare.stage import CompareConfig, compare
 from evaluate.results.read import PUBLISHED
 from extract.backbones.networks import BACKBONES
@@ -31,6 +31,7 @@ from extract.backbones.weights import identify_weights
 from extract.config import ExtractConfig
 from extract.pipeline import extract
 from extract.readers.layouts import read_dataset
+from train.data.audit import audit, entry_of
 from train.fit import FitConfig, fit
 from train.runs.contents import RunContents, numbered_history, read_contents, write_run
 from train.runs.folder import free_name
@@ -92,6 +93,8 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
     records = {record.id: record for record in read_manifest(features / MANIFEST)}
     ours_run = read_contents(ours)
     clips = [records[name] for name in ours_run.predictions.ids]
+    contents = load(open_store(features))
+    checksums = dict(zip((record.id for record in contents.records), contents.checksums, strict=True))
     in_test = ours_run.predictions.parts == TEST
     keras.utils.set_random_seed(config.seed)
     network = published_network(backbone, weights)
@@ -114,14 +117,14 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
     # The published recipe has no validation part: those clips train.
     parts = np.where(in_test, TEST, TRAIN)
     notes = ["The published recipe: training stopped at the epoch that is best on the test part, which flatters it."]
-    contents = RunContents(
+    run = RunContents(
         config=published_recipe(config, backbone, weights),
         split=split_rows(clips, parts.tolist()),
         audit={
             "split": "random",
             "dropped": 0,
             "notes": notes,
-            "findings": joined_findings(ours_run.audit["findings"]),
+            **entry_of(audit(clips, parts.tolist(), [checksums[clip.id] for clip in clips])),
         },
         history=numbered_history({name: history[name] for name in ("loss", "val_loss")}),
         predictions=replace(ours_run.predictions, parts=parts, probabilities=probabilities),
@@ -129,7 +132,7 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
         seconds=seconds,
     )
     runs = config.out / "runs"
-    return write_run(runs / free_name(runs, None, f"published-{backbone}"), lambda _: contents)
+    return write_run(runs / free_name(runs, None, f"published-{backbone}"), lambda _: run)
 
 
 def published_network(backbone: str, weights: str) -> "keras.Model":
@@ -207,18 +210,6 @@ def first_crops(path: Path, cascade: cv2.CascadeClassifier) -> np.ndarray:
         crops[number] = cv2.resize(frame, SIZE) / 255.0
     video.release()
     return crops
-
-
-def joined_findings(findings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Returns the findings of a leak audit once validation is part of train; what lies within train is none."""
-    joined = []
-    for finding in findings:
-        videos: dict[str, list[str]] = {}
-        for part, names in finding["videos"].items():
-            videos.setdefault(TRAIN if part == VAL else part, []).extend(names)
-        if len(videos) > 1 or len(finding["parts"]) == 1:
-            joined.append(dict(finding) | {"parts": list(videos), "videos": videos})
-    return joined
 
 
 def published_recipe(config: PublishedConfig, backbone: str, weights: str) -> dict[str, Any]:

@@ -48,14 +48,16 @@ def leaks(results: Results) -> Iterator[str]:
     clips = results.head.of(TEST).ids
     for kind, (what, hence) in _SHARED.items():
         if shared := shared_clips(results, kind):
-            yield f"{len(shared)} of {len(clips)} test clips {what}; the numbers are about {hence} (see Leak audit)."
+            yield f"{shared:,} of {len(clips):,} test clips {what}; the numbers are about {hence} (see Leak audit)."
 
 
-def shared_clips(results: Results, kind: str) -> set[str]:
-    """Returns the test clips that the audit's findings of `kind` connect with train."""
+def shared_clips(results: Results, kind: str) -> int:
+    """Returns how many test clips the audit's findings of `kind` connect with train."""
+    if kind in results.audit.get("shared", {}):
+        return results.audit["shared"][kind]
     findings = [finding for finding in results.audit["findings"] if finding["kind"] == kind]
     crossing = [finding["videos"].get(TEST, []) for finding in findings if TRAIN in finding["parts"]]
-    return {name for names in crossing for name in names} & set(results.head.of(TEST).ids)
+    return len({name for names in crossing for name in names} & set(results.head.of(TEST).ids))
 
 
 def _too_few(evaluation: Evaluation) -> Iterator[str]:

@@ -22,7 +22,7 @@ def _tested_on(evaluation: Evaluation) -> str:
     if evaluation.unnamed == counts.real + counts.fake:
         return f"{clips}; the data set does not say who is in them, so they may show people who were trained on."
     people = "1 person" if evaluation.people == 1 else f"{evaluation.people:,} people"
-    shared = len(shared_clips(evaluation.results, "identity"))
+    shared = shared_clips(evaluation.results, "identity")
     if shared:
         return f"{clips} of {people}; {shared:,} of the clips show people who were trained on."
     named = ", as far as they are named," if evaluation.unnamed else ""

@@ -75,8 +75,10 @@ def _data(evaluation: Evaluation) -> Iterator[str]:
         faces = "" if counts.coverage is None else f", mean coverage {counts.coverage:.2f}"
         yield f"{title}: {counts.real:,} real and {counts.fake:,} fake clips{faces}."
     yield f"Split: {audit['split']}. The test clips show {evaluation.people:,} people."
-    kinds = [finding["kind"] for finding in audit["findings"] if len(finding["parts"]) > 1]
-    yield f"Leak audit: {len(kinds):,} findings between parts." if kinds else "Leak audit: the parts share nothing."
+    crossing = audit.get("crossing")
+    if crossing is None:
+        crossing = sum(len(finding["parts"]) > 1 for finding in audit["findings"])
+    yield f"Leak audit: {crossing:,} findings between parts." if crossing else "Leak audit: the parts share nothing."
 
 
 def _quality(evaluation: Evaluation) -> Iterator[str]:

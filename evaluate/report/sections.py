@@ -27,12 +27,11 @@ from evaluate.results.measures import (
 from evaluate.results.slices import Failures
 from evaluate.stats.bootstrap import Measure
 from evaluate.stats.calibration import BINS, HOTTEST
+from train.data.audit import MOST_FINDINGS, MOST_NAMES
 from train.runs.load import data_set_name
 
 MANY = 12
 """If there are more findings of a kind, they are folded away."""
-MOST_FINDINGS, MOST_NAMES = 100, 20
-"""Findings of a kind that are listed, and clips of a finding in each part; the rest is counted."""
 _HEADLINES = ("roc_auc", "accuracy", "balanced_accuracy")
 _KINDS = {
     "identity": "People in more than one part",
@@ -206,9 +205,10 @@ def _audit(evaluation: Evaluation) -> Iterator[Html]:
     for kind in dict.fromkeys([*_KINDS, *(finding["kind"] for finding in audit["findings"])]):
         findings = [finding for finding in audit["findings"] if finding["kind"] == kind]
         if findings:
-            title = f"{_KINDS.get(kind, kind)} ({len(findings):,})"
-            more = len(findings) - MOST_FINDINGS
-            rest = element("p", f"and {more:,} more; audit.json of the run lists them") if more > 0 else ""
+            count = evaluation.results.findings.get(kind, len(findings))
+            title = f"{_KINDS.get(kind, kind)} ({count:,})"
+            more = count - min(len(findings), MOST_FINDINGS)
+            rest = element("p", f"and {more:,} more") if more > 0 else ""
             block = element("div", *map(_finding, findings[:MOST_FINDINGS]), rest, class_="finding")
             yield details(title, block) if len(findings) > MANY else element("div", element("p", title), block)
     if audit["dropped"]:
@@ -217,14 +217,16 @@ def _audit(evaluation: Evaluation) -> Iterator[Html]:
 
 def _finding(finding: dict[str, Any]) -> Html:
     videos = finding["videos"].items()
-    counts = ", ".join(f"{len(names):,} in {part}" for part, names in videos)
-    clips = (element("li", part, ": ", _names(names)) for part, names in videos)
+    counted = {part: len(names) for part, names in videos} | finding.get("counts", {})
+    counts = ", ".join(f"{count:,} in {part}" for part, count in counted.items())
+    clips = (element("li", part, ": ", _names(names, counted[part])) for part, names in videos)
     return details(element("span", element("b", finding["name"]), f": {counts}"), element("ul", *clips))
 
 
-def _names(names: Sequence[object]) -> str:
-    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(map(str, names[:MOST_NAMES])) + more
+def _names(names: Sequence[object], count: int) -> str:
+    listed = names[:MOST_NAMES]
+    more = f" and {count - len(listed):,} more" if count > len(listed) else ""
+    return ", ".join(map(str, listed)) + more
 
 
 def _data(evaluation: Evaluation) -> Iterator[Html]:

@@ -153,7 +153,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "split": results.audit["split"],
         "interval": {"kind": "bootstrap percentile over clips", "confidence": CONFIDENCE}
         | {"resamples": evaluation.resamples, "seed": evaluation.seed},
-        "findings": Counter(finding["kind"] for finding in results.audit["findings"]),
+        "findings": results.findings,
         "counts": _asdicts(evaluation.counts),
         "parts": {part: _asdicts(models) for part, models in evaluation.evaluated.items()},
         "people": evaluation.people,

@@ -1,5 +1,6 @@
 """A finished run folder as evaluation reads it: its files, without the network."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,12 @@ class Results:
         """The command that makes a run like this one."""
         kind = self.config.get("kind")
         return self.config.get("command") or (kind if kind in (ENSEMBLE, PUBLISHED) else "train")
+
+    @property
+    def findings(self) -> dict[str, int]:
+        """How many findings of each kind the leak audit has; a run lists the first of them only."""
+        counted = self.audit.get("counts") or Counter(finding["kind"] for finding in self.audit["findings"])
+        return {kind: count for kind, count in counted.items() if count}
 
     def people(self, clips: Predictions) -> np.ndarray:
         """Returns whose footage each of `clips` is, int64 (N,): equal numbers stand for the same person."""

@@ -14,7 +14,6 @@ from evaluate.__main__ import main
 from evaluate.published import (
     PublishedConfig,
     first_crops,
-    joined_findings,
     published_batches,
     published_network,
     published_recipe,
@@ -62,22 +61,6 @@ def test_everything_is_trainable():
     network = published_network("mobilenetv2", "random")
     assert len(network.trainable_weights) > 150
     assert network.output.shape == (None, 1)
-
-
-def test_the_leaks_of_our_split_are_those_of_the_published_one():
-    """Validation trains there: what it shares with the test part leaks, what it shares with train does not."""
-
-    def finding(kind, **videos):
-        return {"kind": kind, "name": kind, "parts": list(videos), "videos": videos}
-
-    found = joined_findings([
-        finding("identity", train=["a"], val=["b"], test=["c"]), finding("source", val=["b"], test=["d"]),
-        finding("source", train=["a"], val=["b"]), finding("duplicate", train=["a", "e"]),
-    ])  # fmt: skip
-    assert found == [
-        finding("identity", train=["a", "b"], test=["c"]), finding("source", train=["b"], test=["d"]),
-        finding("duplicate", train=["a", "e"]),
-    ]  # fmt: skip
 
 
 @pytest.mark.slow

@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
-from cache.schema import FAKE, PARTS, VideoRecord
+from cache.schema import FAKE, PARTS, TEST, TRAIN, VideoRecord
 
 FindingKind = Literal["identity", "source", "duplicate"]
+MOST_FINDINGS, MOST_NAMES = 200, 20
+"""Findings of a kind, and clips of a finding in each part, that a run lists. The split file has everybody's clips."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,29 @@ def audit(records: Sequence[VideoRecord], parts: Sequence[str], checksums: Seque
         *_crossing("source", sources, part_of),
         *(_finding("duplicate", name, duplicates[name], part_of) for name in sorted(duplicates)),
     ]
+
+
+def entry_of(findings: Sequence[Finding]) -> dict[str, Any]:
+    """Returns what a run keeps of `findings`: some of each kind with some of their clips, and the counts of all.
+
+    `counts` says how many there are of a kind, `crossing` how many of all are in several parts, and `shared` how many
+    test clips those of a kind connect with train. Each listed finding has the `counts` of its clips by part.
+    """
+    kinds = {kind: [finding for finding in findings if finding.kind == kind] for kind in _TITLES}
+    return {
+        "findings": [_cut(finding) for some in kinds.values() for finding in some[:MOST_FINDINGS]],
+        "counts": {kind: len(some) for kind, some in kinds.items()},
+        "crossing": sum(len(finding.parts) > 1 for finding in findings),
+        "shared": {
+            kind: len({name for one in some if TRAIN in one.parts for name in one.videos.get(TEST, ())})
+            for kind, some in kinds.items()
+        },
+    }
+
+
+def _cut(finding: Finding) -> dict[str, Any]:
+    videos = {part: names[:MOST_NAMES] for part, names in finding.videos.items()}
+    return asdict(finding) | {"videos": videos, "counts": {part: len(names) for part, names in finding.videos.items()}}
 
 
 def summary(findings: Sequence[Finding]) -> str:

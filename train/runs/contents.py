@@ -5,7 +5,7 @@ import importlib.metadata
 import math
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,7 +45,7 @@ class RunContents:
     """A run without its networks.
 
     `config` says how to repeat it; `split` gives label, part and people of each clip; `audit` holds `split`, `dropped`,
-    `notes` and `findings` of the leak audit; `history` a float64 (E,) column of E epochs by name, NaN where there is no
+    `notes` and the leak audit; `history` a float64 (E,) column of E epochs by name, NaN where there is no
     value; `baseline` is the logistic regression on the clips of `predictions`; `seconds` is how long training took,
     None if that is not known.
     """
@@ -61,12 +61,15 @@ class RunContents:
 
 @dataclass(frozen=True)
 class _Audit:
-    """What `AUDIT` holds."""
+    """What `AUDIT` holds, see `train.data.audit.entry_of`; audits of earlier versions list all and count nothing."""
 
     split: str
     dropped: Annotated[int, Between(0, 10**9)]
     notes: list[str]
     findings: list[Any]
+    counts: dict[str, int] = field(default_factory=dict)
+    crossing: int | None = None
+    shared: dict[str, int] = field(default_factory=dict)
 
 
 def write_run(folder: Path, save: Callable[[Path], RunContents]) -> Path:
@@ -150,6 +153,9 @@ def _check_findings(findings: list[Any], path: Path) -> None:
         keys = {"kind": str, "name": str, "parts": list, "videos": dict}
         if not isinstance(finding, dict) or not all(isinstance(finding.get(key), kind) for key, kind in keys.items()):
             raise UserError(f"{path}: finding {number} lacks one of {', '.join(keys)}; train the run again.")
+        counts = finding.get("counts", {})
+        if not isinstance(counts, dict) or not all(type(count) is int for count in counts.values()):
+            raise UserError(f"{path}: finding {number} has counts that are no numbers; train the run again.")
         if not all(map(_texts, [finding["parts"], *finding["videos"].values()])):
             raise UserError(f"{path}: finding {number} has parts or videos that are no lists of names; train again.")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cache.store import read_origin
+from train.data.audit import entry_of
 from train.data.split import DROPPED
 from train.data.training_set import TrainingSet
 from train.heads.architectures import HeadConfig
@@ -88,12 +89,11 @@ def save_head(head: "keras.Model", folder: Path, weights: str = WEIGHTS) -> None
 
 def _audit(training_set: TrainingSet) -> dict[str, Any]:
     split = training_set.split
-    findings = [dataclasses.asdict(finding) for finding in training_set.findings]
     return {
         "split": split.kind,
         "dropped": split.parts.count(DROPPED),
         "notes": split.notes,
-        "findings": findings,
+        **entry_of(training_set.findings),
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from cache.schema import UserError, VideoRecord
 from tests.stores import fake, pairs, people_of, real
-from train.data.audit import audit, summary
+from train.data.audit import MOST_FINDINGS, MOST_NAMES, audit, entry_of, summary
 from train.data.people import assign_people
 from train.data.split import SplitConfig, split
 
@@ -173,6 +173,20 @@ def test_the_identity_split_tests_on_the_share_that_is_asked_for():
         assert parts.count("test") / len(parts) == pytest.approx(share, abs=0.06)
     with pytest.raises(UserError, match="--test 0 is no share"):
         split(records, SplitConfig("identity", test=0))
+
+
+def test_a_run_lists_some_findings_and_counts_them_all():
+    people = MOST_FINDINGS + 5
+    records = [real(person, number) for person in range(people) for number in range(MOST_NAMES + 2)]
+    parts = ["train" if record.id.endswith("_0000.mp4") else "test" for record in records]
+    found = audit(records, parts, [record.id for record in records])
+    entry = entry_of(found)
+    assert entry["counts"] == {"identity": people, "source": 0, "duplicate": 0}
+    assert entry["crossing"] == people
+    assert entry["shared"]["identity"] == parts.count("test")
+    assert len(entry["findings"]) == MOST_FINDINGS
+    assert entry["findings"][0]["counts"] == {"train": 1, "test": MOST_NAMES + 1}
+    assert entry["findings"][0]["videos"]["test"] == found[0].videos["test"][:MOST_NAMES]
 
 
 def test_the_audit_names_equal_videos():
