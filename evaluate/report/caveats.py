@@ -88,6 +88,6 @@ def _faces(evaluation: Evaluation) -> Iterator[str]:
     counts = evaluation.counts[TEST]
     if counts.few_faces:
         yield (
-            f"{counts.few_faces} of {counts.real + counts.fake} test clips show a face in less than "
+            f"{counts.few_faces:,} of {counts.real + counts.fake:,} test clips show a face in less than "
             f"{LEAST_COVERAGE:.0%} of their frames; their probabilities rest on background."
         )
