@@ -20,7 +20,7 @@ _SMALL, _LARGE = 55, 65
 """JPEG qualities of a thumbnail and of the twelve crops."""
 
 
-def clips_table(failures: Failures) -> Html:
+def list_clips(failures: Failures) -> Html:
     """Returns the test clips, the worst mistake first; `error` is how far the probability is from the truth."""
     clips = failures.clips
     errors = np.abs(clips.probabilities - clips.labels)

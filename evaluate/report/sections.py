@@ -8,7 +8,7 @@ from evaluate.page.markup import Html, contents, details, element, items, page, 
 from evaluate.page.repeat import repeat_command
 from evaluate.page.tables import NOTHING, value_text
 from evaluate.report.caveats import notes
-from evaluate.report.clips_table import clips_table
+from evaluate.report.clips_table import list_clips
 from evaluate.report.first_screen import summary
 from evaluate.report.model_card import short_card
 from evaluate.report.report_tables import failure_tables, uncertainty_tables
@@ -48,7 +48,7 @@ def report_page(evaluation: Evaluation, failures: Failures, figures: Figures) ->
     tested, *findings = summary(evaluation)
     sections = {
         "How well it tells them apart": list(_quality(evaluation, figures)),
-        "Test clips": [clips_table(failures)],
+        "Test clips": [list_clips(failures)],
         "Where it fails": list(_failures(failures, figures)),
         "Calibration": list(_calibration(evaluation, figures)),
         "Training": list(_training(evaluation, figures)),

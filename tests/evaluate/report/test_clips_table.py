@@ -3,7 +3,7 @@
 import numpy as np
 
 from evaluate.report import clips_table as module
-from evaluate.report.clips_table import MOST_PICTURES, clips_table
+from evaluate.report.clips_table import MOST_PICTURES, list_clips
 from evaluate.results.footage import find_footage
 from evaluate.results.read import read_results
 from evaluate.results.slices import find_failures
@@ -20,7 +20,7 @@ def test_pictures_end_where_the_page_would_grow_too_large_and_their_count_is_sai
     noise = np.random.default_rng(0).integers(0, 256, (12, 160, 160, 3)).astype(np.uint8)
     monkeypatch.setattr(type(found.footage), "pictures", lambda self, name: noise)
     monkeypatch.setattr(module, "MOST_PICTURES", MOST_PICTURES // 4)
-    text = clips_table(found)
+    text = list_clips(found)
     count = text.count("<details")
     assert 0 < count < 60
     assert text.count("<img") == 2 * count
@@ -30,7 +30,7 @@ def test_pictures_end_where_the_page_would_grow_too_large_and_their_count_is_sai
 
 def test_without_crops_there_is_no_column_for_them(tmp_path):
     found = failures(tmp_path)
-    shown = read(clips_table(found))
+    shown = read(list_clips(found))
     assert "crops" not in shown
     assert "60 test clips, the worst mistake first" in shown
     row = found.wrong[0]
