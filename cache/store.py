@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,14 +35,15 @@ ORIGIN = "origin.json"
 
 @dataclass(frozen=True)
 class Origin:
-    """What `ORIGIN` says. `weights` are "imagenet", "random", or the path of a file."""
+    """What `ORIGIN` says. `weights` are "imagenet", "random", or the path of a file; `drawn` clips are the demo's."""
 
     data: str = ""
     weights: str = "imagenet"
     detector_file: str | None = None
+    drawn: bool = False
 
 
-def read_origin(folder: Path) -> dict[str, str]:
+def read_origin(folder: Path) -> dict[str, Any]:
     """Returns the origin of the store in `folder`; nothing if it came without, or with something else in its place."""
     try:
         values = read_json(folder / ORIGIN)

@@ -10,8 +10,9 @@ from evaluate.page.tables import NOTHING, aligned, measure_text
 from evaluate.protocols import NUMBERS as PROTOCOLS
 from evaluate.protocols import ProtocolsConfig, protocols
 from evaluate.published import PublishedConfig, published
-from evaluate.report.stage import METRICS, ReportConfig, write_report
+from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.measures import DECISION_NAMES, HALF, SCORE_NAMES
+from evaluate.results.read import METRICS
 from evaluate.runs_index import PAGE as INDEX
 from evaluate.runs_index import refresh
 from evaluate.stats.bootstrap import Measure

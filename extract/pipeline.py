@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from cache.commands import flag
 from cache.files import require_place, require_writable, write_text, writing
@@ -31,6 +32,7 @@ from extract.backbones.engines import OPENVINO_BACKENDS
 from extract.blend_sheet import write_blend_sheet
 from extract.blended_rows import blend_records
 from extract.config import ExtractConfig
+from extract.drawn import MARK
 from extract.many_processes import extract_units
 from extract.one_process import extract_videos, start_engine
 from extract.readers.layouts import read_dataset
@@ -89,7 +91,9 @@ def _count(todo: Sequence[VideoRecord]) -> str:
 def _describe(store: Store, records: Sequence[VideoRecord], config: ExtractConfig) -> None:
     """Writes the manifest and the file that says where videos and weights lie."""
     weights = config.weights if config.weights in ("imagenet", "random") else str(Path(config.weights).resolve())
-    origin = {"data": str(config.data.resolve()), "weights": weights}
+    origin: dict[str, Any] = {"data": str(config.data.resolve()), "weights": weights}
+    if (config.data / MARK).is_file():
+        origin["drawn"] = True
     if config.detector_file:
         origin["detector_file"] = str(config.detector_file.resolve())
     with writing(store.folder):

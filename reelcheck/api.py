@@ -21,8 +21,9 @@ from cache.schema import UserError as UserError
 from detect.detector.contract import EngineName
 from detect.detector.load import open_detector
 from detect.detector.verdict import Detector, Verdict
-from evaluate.report.stage import METRICS, ReportConfig
+from evaluate.report.stage import ReportConfig
 from evaluate.results.measures import HALF, HEAD
+from evaluate.results.read import METRICS
 from evaluate.stats.bootstrap import Measure
 from extract.config import ExtractConfig
 from extract.drawn.dataset import DrawnConfig

@@ -10,12 +10,14 @@ import pytest
 
 from benchmarks import clips
 from benchmarks.__main__ import main
+from benchmarks.calibration import COUNTS, simulate
 from benchmarks.fold_measures import measure
 from benchmarks.folds import fold_parts
 from benchmarks.folds import main as measure_folds
 from benchmarks.measure import Result, summarise
 from cache.schema import UserError, is_blend_id
 from evaluate.stats.bootstrap import ends
+from evaluate.stats.calibration import LEAST_OF_CLASS
 from extract.blended_rows import blend_records
 from extract.clips.face_detectors import HaarDetector
 from tests import ROOT
@@ -44,6 +46,24 @@ def test_the_readme_quotes_the_folds_file():
         auc, share = figures["roc_auc"]["over_people"], figures["paired_share"]["over_people"]
         cells = f"| {auc['value']:.2f}, {auc['low']:.2f} to {auc['high']:.2f} | {share['value']:.2f} |"
         assert cells in readme, f"the README lacks {cells} of the {name}"
+
+
+def test_the_least_number_of_validation_clips_is_what_the_simulation_says():
+    rows = json.loads((ROOT / "benchmarks" / "calibration.json").read_text(encoding="utf-8"))["rows"]
+    lowers = {
+        count: np.mean([row["lowers"] for row in rows if row["clips"] == count and row["temperature"] != 1])
+        for count in COUNTS
+    }
+    costs = [row["mean_change"] for row in rows if row["clips"] == LEAST_OF_CLASS and row["temperature"] == 1]
+    assert min(count for count, share in lowers.items() if share >= 0.9) == LEAST_OF_CLASS
+    assert np.mean(costs) < 0.01
+
+
+def test_more_validation_clips_fit_a_better_temperature():
+    few, many = (list(simulate(20, 0, counts=[count])) for count in (4, 200))
+    assert np.mean([row.lowers for row in few]) + 0.1 < np.mean([row.lowers for row in many])
+    assert all(row.mean_change > 0 for row in many if row.temperature == 1)
+    assert all(row.mean_change < 0 for row in many if row.temperature == 4)
 
 
 def test_a_ratio_is_the_median_of_pairs():

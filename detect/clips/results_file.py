@@ -15,7 +15,9 @@ from cache.commands import flag
 from cache.files import lock, make_folder, sync, writing
 from cache.outside.cells import harmless, originals
 from cache.schema import UserError, printable
+from detect.detector.band import Band
 from detect.detector.verdict import Verdict
+from evaluate.results.about_run import AboutRun
 
 Style = Literal["table", "csv", "jsonl"]
 COLUMNS = (
@@ -34,7 +36,15 @@ COLUMNS = (
     "threshold",
     "most_faces",
     "window",
+    "unsure_above",
+    "unsure_below",
+    "evaluated",
+    "roc_auc",
+    "roc_auc_low",
+    "roc_auc_high",
 )
+OLDER = COLUMNS[: COLUMNS.index("unsure_above")]
+"""The columns of files that were begun before verdicts said how good their run is; such a file goes on with these."""
 RUNS_JOIN = "/"
 """Between names of runs in a cell of a CSV: no folder has it in its name."""
 TITLE = f"{'verdict':<10} {'p(fake)':>7} {'calibrated':>10} {'coverage':>8}  clip"
@@ -78,14 +88,15 @@ def _seconds(window: float | None) -> str:
     return "off" if window is None else f"{window:g}"
 
 
-def lines(verdicts: Sequence[Verdict], style: Style, by: JudgedBy) -> str:
+def lines(verdicts: Sequence[Verdict], style: Style, by: JudgedBy, columns: Sequence[str] = COLUMNS) -> str:
     """Returns the `verdicts` on one clip as lines, each with its line end; CSV and JSON say who judged in each."""
     if style == "table":
-        return "".join(_table_line(verdict, by.threshold) + "\n" for verdict in verdicts)
+        return "".join(_table_line(verdict) + "\n" for verdict in verdicts)
     if style == "jsonl":
         return "".join(json.dumps(_json_values(verdict, len(verdicts), by)) + "\n" for verdict in verdicts)
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(_csv_row(verdict, len(verdicts), by) for verdict in verdicts)
+    rows = (_csv_row(verdict, len(verdicts), by)[: len(columns)] for verdict in verdicts)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
@@ -94,11 +105,17 @@ def header(style: Style) -> str:
     return {"table": TITLE + "\n", "csv": ",".join(COLUMNS) + "\n", "jsonl": ""}[style]
 
 
-def fake_spans(verdict: Verdict, threshold: float) -> list[tuple[float, float]]:
+def preface(run: AboutRun, band: Band) -> list[str]:
+    """Returns the sentences above verdicts for people: who judges, how good that is, and what its scores are."""
+    raw = [] if band.fitted else [f"The scores are raw, not calibrated: {run.why_uncalibrated}."]
+    return [run.sentence, *raw, band.sentence]
+
+
+def fake_spans(verdict: Verdict) -> list[tuple[float, float]]:
     """Returns the spans, in seconds, whose windows look fake; windows that overlap make one span."""
     spans: list[tuple[float, float]] = []
     for window in verdict.timeline:
-        if window.probability is None or window.probability < threshold:
+        if window.probability is None or verdict.band.call(window.probability) != "Fake":
             continue
         if spans and window.start <= spans[-1][1]:
             spans[-1] = (spans[-1][0], window.end)
@@ -107,15 +124,16 @@ def fake_spans(verdict: Verdict, threshold: float) -> list[tuple[float, float]]:
     return spans
 
 
-def _spans(verdict: Verdict, threshold: float) -> str:
-    return " ".join(f"{start:.1f}-{end:.1f}" for start, end in fake_spans(verdict, threshold))
+def _spans(verdict: Verdict) -> str:
+    return " ".join(f"{start:.1f}-{end:.1f}" for start, end in fake_spans(verdict))
 
 
-def _table_line(verdict: Verdict, threshold: float) -> str:
+def _table_line(verdict: Verdict) -> str:
     probability, calibrated = map(_number, (verdict.probability, verdict.calibrated))
     face = f" face {verdict.face}" if verdict.face > 1 else ""
-    spans = _spans(verdict, threshold)
+    spans = _spans(verdict)
     notes = [printable(verdict.explanation)] if verdict.reason else []
+    notes += ["too close to call"] if verdict.verdict == "Unsure" else []
     notes += [verdict.note] if verdict.note else []
     notes += [f"looks fake at {spans} s"] if spans else []
     comment = f"  ({'; '.join(notes)})" if notes else ""
@@ -131,6 +149,7 @@ def _json_values(verdict: Verdict, faces: int, by: JudgedBy) -> dict[str, Any]:
 
 
 def _csv_row(verdict: Verdict, faces: int, by: JudgedBy) -> list[Any]:
+    area = verdict.run.roc_auc
     cells = [
         printable(verdict.clip),
         verdict.face,
@@ -139,7 +158,7 @@ def _csv_row(verdict: Verdict, faces: int, by: JudgedBy) -> list[Any]:
         "" if verdict.probability is None else repr(verdict.probability),
         "" if verdict.calibrated is None else repr(verdict.calibrated),
         f"{verdict.coverage:.4f}",
-        _spans(verdict, by.threshold),
+        _spans(verdict),
         verdict.outcome,
         printable(verdict.reason),
         verdict.note,
@@ -147,12 +166,19 @@ def _csv_row(verdict: Verdict, faces: int, by: JudgedBy) -> list[Any]:
         repr(by.threshold),
         by.faces,
         "" if by.window is None else repr(by.window),
+        repr(verdict.band.low),
+        repr(verdict.band.high),
+        "no" if area is None else "yes",
+        *(
+            "" if value is None else repr(value)
+            for value in ((area.value, area.low, area.high) if area else [None] * 3)
+        ),
     ]
     return list(map(harmless, cells))
 
 
-def _csv_values(line: str) -> dict[str, Any]:
-    values: dict[str, Any] = dict(zip(COLUMNS, originals(next(csv.reader([line], strict=True))), strict=True))
+def _csv_values(line: str, columns: Sequence[str]) -> dict[str, Any]:
+    values: dict[str, Any] = dict(zip(columns, originals(next(csv.reader([line], strict=True))), strict=True))
     return values | {"runs": values["runs"].split(RUNS_JOIN)}
 
 
@@ -182,6 +208,7 @@ class ResultFile:
         require_suffix(path)
         self.path, self.by = path, by
         self.style: Style = "csv" if path.suffix == ".csv" else "jsonl"
+        self._columns = COLUMNS
         try:
             make_folder(path.parent)
             self._file = path.open("a+b")
@@ -209,7 +236,7 @@ class ResultFile:
 
     def add(self, verdicts: Sequence[Verdict]) -> None:
         """Writes the `verdicts` on one clip, and waits until they are on the disk."""
-        self._write(lines(verdicts, self.style, self.by))
+        self._write(lines(verdicts, self.style, self.by, self._columns))
         self.verdicts[printable(verdicts[0].clip)] = [verdict.verdict for verdict in verdicts]
 
     def close(self) -> None:
@@ -226,8 +253,10 @@ class ResultFile:
     def _read(self) -> dict[str, list[str]]:
         """Returns the verdicts on each clip in the file, and cuts off a clip whose lines were not all written."""
         self._file.seek(0)
-        start = header(self.style).encode()
-        content = self._file.read()
+        content, start = self._file.read(), header(self.style).encode()
+        older = f"{','.join(OLDER)}\n".encode()
+        if self.style == "csv" and content.startswith(older):
+            self._columns, start = OLDER, older
         if start.startswith(content):  # a new file, or one that ends within its first line
             self._file.truncate(0)
             self._write(start.decode())
@@ -250,7 +279,7 @@ class ResultFile:
 
     def _values(self, line: str) -> dict[str, Any]:
         try:
-            values = json.loads(line) if self.style == "jsonl" else _csv_values(line)
+            values = json.loads(line) if self.style == "jsonl" else _csv_values(line, self._columns)
             read = {"clip": str(values["clip"]), "verdict": str(values["verdict"]), "faces": int(values["faces"])}
             by = JudgedBy.read(values)
             if read["faces"] < 1:

@@ -1,6 +1,7 @@
 """The contact sheet: one picture with the crops a verdict rests on and, if asked for, how much each of them counts."""
 
 import math
+import textwrap
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure, SubFigure
 from cache.files import replace_with, writing
 from cache.schema import CROP_SIZE, printable
 from detect.clips.evidence import Evidence
+from detect.clips.results_file import preface
 from detect.detector.verdict import Verdict
 
 COLOURS = {"face": "#009E73", "tracked": "#E69F00", "full_frame": "#999999", "lost": "#CC79A7"}
@@ -29,7 +31,8 @@ WHAT_BARS_SAY = (
 NOTHING_DECIDES = f"No frame decides alone: covering one changes the probability of fake by less than {LEAST_DROP:g}."
 CLIPS = 20
 """Clips on one sheet."""
-ROW_INCHES, BAR_INCHES, TITLE_INCHES = 2.0, 2.0, 0.6
+ROW_INCHES, BAR_INCHES, TITLE_INCHES, LINE_INCHES = 2.0, 2.0, 0.6, 0.18
+LINE_LETTERS = 140
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,18 +69,27 @@ def _numbered(path: Path, number: int) -> Path:
 
 
 def draw_sheet(path: Path, judged: Sequence[Judged]) -> Path:
-    """Draws the twelve crops of each judged clip with its verdict above; returns `path`.
+    """Draws the twelve crops of each judged clip with its verdict above, and at the top who judged; returns `path`.
 
     Under each crop stands its time in the clip; the colour of its edge says what it shows.
     """
+    about = _about(judged[0].verdict)
     ratios = [_rows(one) * ROW_INCHES + _has_bars(one) * BAR_INCHES + TITLE_INCHES for one in judged]
+    ratios = [LINE_INCHES * (about.count("\n") + 2), *ratios]
     figure = Figure(figsize=(11, sum(ratios)), layout="constrained")
-    blocks = np.atleast_1d(np.array(figure.subfigures(len(judged), 1, height_ratios=ratios)))
+    top, *blocks = np.atleast_1d(np.array(figure.subfigures(len(ratios), 1, height_ratios=ratios)))
+    top.text(0.5, 0.5, about, ha="center", va="center", fontsize=10, parse_math=False)
     for block, one in zip(blocks, judged, strict=True):
         _draw_block(block, one)
     with writing(path.parent), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # the font draws characters that it lacks as boxes
         return replace_with(path, lambda temporary: figure.savefig(temporary, dpi=110, format="png"))
+
+
+def _about(verdict: Verdict) -> str:
+    """What stands at the top of a sheet: reasons not to believe it, which run judged and how good that is."""
+    sentences = (verdict.run.warning, *preface(verdict.run, verdict.band))
+    return "\n".join(line for sentence in sentences for line in textwrap.wrap(sentence, LINE_LETTERS))
 
 
 def _rows(judged: Judged) -> int:
@@ -94,11 +106,14 @@ def _draw_block(block: SubFigure, judged: Judged) -> None:
     verdict = judged.verdict
     explanation = printable(verdict.explanation)
     if verdict.probability is not None:
-        explanation = f"probability of fake {verdict.probability:.3f}"
+        explanation = f"score of fake {verdict.probability:.3f}"
+    if verdict.calibrated is not None:
+        explanation += f", calibrated {verdict.calibrated:.3f}"
     face = f"    face {verdict.face}" if verdict.face > 1 else ""
     note = f"    ({verdict.note})" if verdict.note else ""
     coverage = "" if judged.crops is None else f"    coverage {verdict.coverage:.0%}"
-    heading = f"{verdict.verdict}    {explanation}{coverage}{face}{note}"
+    verdict_words = "Unsure, too close to call" if verdict.verdict == "Unsure" else verdict.verdict
+    heading = f"{verdict_words}    {explanation}{coverage}{face}{note}"
     block.suptitle(f"{heading}\n{printable(Path(verdict.clip).name)}", fontsize=12, parse_math=False)
     if judged.crops is None:
         return

@@ -1,6 +1,7 @@
 """A verdict on each clip or picture.
 
-The exit status is 0 if all clips are real, 1 if one is fake, 2 if one got no verdict, 64 for a wrong command line.
+The exit status is 0 if no clip is fake, 1 if one is, 2 if one could not be judged, 64 for a wrong command line. A clip
+that is too close to call, Unsure, changes none of that.
 """
 
 import contextlib
@@ -11,15 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from cache.cli import Parser, add_flags, read_flags
-from cache.schema import UserError, printable
+from cache.schema import UserError
 from detect.clips.config import DetectConfig, check
 from detect.clips.inputs import Clip, open_clips
-from detect.clips.results_file import JudgedBy, ResultFile, header, lines
-from detect.detector.contract import CONTRACT, read_contract
+from detect.clips.results_file import JudgedBy, ResultFile, header, lines, preface
 from detect.detector.load import newest, open_detector, open_ensemble
 from detect.detector.verdict import Detector, VerdictAndCrops, failed
 
-REAL_ONLY, SOME_FAKE, NO_VERDICT = 0, 1, 2
+NONE_FAKE, SOME_FAKE, NO_VERDICT = 0, 1, 2
 
 
 def main(argv: Sequence[str]) -> int:
@@ -37,6 +37,8 @@ def detect(names: Sequence[str], config: DetectConfig) -> int:
     check(config)
     with open_clips(names, config.allow_url, config.url_seconds) as clips, contextlib.ExitStack() as closing:
         detector, by = open_judge(config)
+        if detector.about.warning:
+            print(detector.about.warning, file=sys.stderr)
         file = ResultFile(config.out, by) if config.out else None
         if file:
             closing.callback(file.close)
@@ -46,6 +48,8 @@ def detect(names: Sequence[str], config: DetectConfig) -> int:
         verdicts = {verdict for clip in clips if file for verdict in file.of(clip.name)}
         if len(remaining) < len(clips):
             print(f"{len(clips) - len(remaining)} of {len(clips)} clips are in {config.out} already.", file=sys.stderr)
+        if config.style == "table":
+            print("\n".join(preface(detector.about, detector.band(config.threshold))))
         print(header(config.style), end="", flush=True)
         for judged in in_order(judge_clips(detector, remaining, config), [clip.name for clip in remaining], file):
             people = [verdict for verdict, _ in judged]
@@ -54,7 +58,7 @@ def detect(names: Sequence[str], config: DetectConfig) -> int:
             draw(judged)
     if verdicts & {"Undecided", "Failed"}:
         return NO_VERDICT
-    return SOME_FAKE if "Fake" in verdicts else REAL_ONLY
+    return SOME_FAKE if "Fake" in verdicts else NONE_FAKE
 
 
 def open_judge(config: DetectConfig) -> tuple[Detector, JudgedBy]:
@@ -63,24 +67,16 @@ def open_judge(config: DetectConfig) -> tuple[Detector, JudgedBy]:
         if config.run or config.engine != "keras":
             raise UserError("--ensemble joins runs as Keras runs them; leave out --run and --engine.")
         detector = open_ensemble(config.ensemble, config.weights, config.detector_file)
-        names = tuple(folder.resolve().name for folder in config.ensemble)
     else:
-        folder = config.run or newest()
-        detector = open_detector(folder, config.weights, config.detector_file, config.engine)
-        names = (_run_name(folder),)
-    return detector, JudgedBy(tuple(map(printable, names)), config.threshold, config.faces, config.timeline)
-
-
-def _run_name(folder: Path) -> str:
-    """Returns the name of the run in `folder`; an export goes by the name of the run it was made from."""
-    return Path(read_contract(folder).run).name if (folder / CONTRACT).is_file() else folder.resolve().name
+        detector = open_detector(config.run or newest(), config.weights, config.detector_file, config.engine)
+    return detector, JudgedBy(detector.about.names, config.threshold, config.faces, config.timeline)
 
 
 def judge_clips(detector: Detector, clips: Sequence[Clip], config: DetectConfig) -> Iterator[list[VerdictAndCrops]]:
     """Yields the verdicts on each clip under the clip's name; clips without a file come first. Prints nothing."""
     for clip in clips:
         if clip.reason:
-            yield [(failed(clip.name, "missing", clip.reason), None)]
+            yield [(replace(failed(clip.name, "missing", clip.reason), run=detector.about), None)]
     names = {str(clip.path): clip.name for clip in clips if not clip.reason}
     drawn = bool(config.show or config.explain)
     for judged in detector.judge(list(map(Path, names)), config.options, workers=config.workers):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,8 +10,9 @@ from cache.commands import command, flag
 from cache.outside.content import read_json
 from cache.outside.values import WrongValue, parse
 from cache.profile import CropProfile, Profile, crops_of, fingerprint, profile_of
-from cache.schema import UserError, central_region
-from evaluate.stats.calibration import Temperature
+from cache.schema import UserError, central_region, printable
+from evaluate.results.about_run import RANDOM, AboutRun
+from evaluate.stats.calibration import LEAST_OF_CLASS, Temperature
 from train.runs.replay import Replay
 
 CONTRACT = "contract.json"
@@ -40,7 +41,7 @@ class _Network:
 
 @dataclass(frozen=True)
 class _Contract:
-    """The entries that are used; others are for readers. Exports made before have neither checksums nor replays."""
+    """The entries that are used; others are for readers. Exports made before lack the last three."""
 
     run: str
     format: Format
@@ -51,6 +52,7 @@ class _Contract:
     detector_file: str | None
     checksums: dict[str, str] = field(default_factory=dict)
     replay: dict[str, Replay] = field(default_factory=dict)
+    about_run: AboutRun | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Contract:
     detector_file: str | None
     checksums: dict[str, str]
     replay: dict[str, Replay]
+    about: AboutRun
 
     @property
     def crops(self) -> CropProfile:
@@ -102,10 +105,11 @@ def read_contract(folder: Path) -> Contract:
             values.format,
             _profile(values),
             {network: folder / name for network, name in names.items()},
-            None if values.temperature is None else _temperature(values.temperature),
+            _temperature(values.temperature),
             values.detector_file,
             values.checksums,
             values.replay,
+            _about(values),
         )
         present = {file.name for file in folder.iterdir()}
     except (OSError, ArithmeticError, ValueError, LookupError, TypeError) as error:
@@ -128,11 +132,21 @@ def _profile(values: _Contract) -> Profile:
     return profile
 
 
-def _temperature(fitted: Mapping[str, Any]) -> Temperature:
+def _temperature(fitted: Mapping[str, Any] | None) -> Temperature | None:
+    """Returns the temperature in a contract; None without one, or with one of fewer clips than are needed now."""
+    if fitted is None:
+        return None
     temperature = Temperature(float(fitted["value"]), int(fitted["clips"]))
     if not 0 < temperature.value < math.inf:
         raise ValueError(f"its temperature is {temperature.value:g}")
-    return temperature
+    return temperature if temperature.clips >= 2 * LEAST_OF_CLASS else None
+
+
+def _about(values: _Contract) -> AboutRun:
+    """Returns what is known of the run; exports made before say nothing of it but its name and its weights."""
+    random = str(values.profile.get("weights", "")).startswith("random")
+    about = values.about_run or AboutRun((Path(values.run).name,), doubts=(RANDOM,) if random else ())
+    return replace(about, names=tuple(map(printable, about.names)), doubts=tuple(map(printable, about.doubts)))
 
 
 def describe(profile: CropProfile) -> dict[str, Any]:

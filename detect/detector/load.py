@@ -16,6 +16,7 @@ from detect.detector.face_file import needed_file
 from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, Scorer
 from detect.detector.portable import read_exported
 from detect.detector.verdict import Detector
+from evaluate.results.about_run import AboutRun, about_run, about_several
 from extract.backbones.engines import Engine, make_engine
 from train.runs.replay import Network
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from train.runs.ensemble import Mixture
     from train.runs.load import Run
+    from train.runs.predictions import Predictions
 
 
 def open_detector(
@@ -38,11 +40,13 @@ def open_detector(
         if weights:
             raise UserError(f"an export has its weights inside; leave out {flag('weights')}.")
         return read_exported(exported_folder(folder, engine), detector_file)
-    from evaluate.results.read import read_temperature
+    from evaluate.results.read import find_temperature
     from train.runs.load import read_config
 
-    crops, temperature = crops_of(read_config(folder)[1]), read_temperature(folder)
-    return Detector(crops, load_scorer(folder, weights), temperature, detector_file or _detector_file(folder))
+    crops, predictions = crops_of(read_config(folder)[1]), _predictions(folder)
+    temperature = predictions and find_temperature(predictions)
+    file = detector_file or _detector_file(folder)
+    return Detector(crops, load_scorer(folder, weights), temperature, file, _about(folder, predictions))
 
 
 def newest() -> Path:
@@ -60,7 +64,22 @@ def open_ensemble(folders: Sequence[Path], weights: str | None = None, detector_
         raise UserError("an ensemble needs two runs or more; name them as --ensemble runs/a runs/b.")
     profile = crops_of_all(folders)
     scorer = EnsembleScorer([load_scorer(folder, weights) for folder in folders], lambda all: all.mean(axis=0))
-    return Detector(profile, scorer, None, detector_file or _detector_file(folders[0]))
+    about = about_several([_about(folder, None) for folder in folders])
+    return Detector(profile, scorer, None, detector_file or _detector_file(folders[0]), about)
+
+
+def _predictions(folder: Path) -> "Predictions | None":
+    """Returns what the run in `folder` said of its own clips, None if that file is not there."""
+    from train.runs.folder import PREDICTIONS
+    from train.runs.predictions import read_predictions
+
+    return read_predictions(folder / PREDICTIONS) if (folder / PREDICTIONS).exists() else None
+
+
+def _about(folder: Path, predictions: "Predictions | None") -> AboutRun:
+    from train.runs.load import read_config
+
+    return about_run(folder, read_config(folder)[0], predictions)
 
 
 def _detector_file(folder: Path) -> Path | None:

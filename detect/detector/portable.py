@@ -34,7 +34,7 @@ def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
     else:
         scorer = CropScorer(_intact(contract, "detector"), with_regions)
     hint = needed_file(contract.crops, contract.detector_file)
-    return Detector(contract.crops, scorer, contract.temperature, detector_file or hint)
+    return Detector(contract.crops, scorer, contract.temperature, detector_file or hint, contract.about)
 
 
 def _intact(contract: Contract, name: str) -> Network:

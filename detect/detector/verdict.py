@@ -11,7 +11,9 @@ import numpy as np
 from cache.commands import flag
 from cache.profile import CropProfile
 from cache.schema import FRAMES, LEAST_COVERAGE, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
+from detect.detector.band import Band, band_around
 from detect.detector.networks import Scorer
+from evaluate.results.about_run import UNKNOWN, AboutRun
 from evaluate.stats.calibration import Temperature
 from evaluate.stats.metrics import THRESHOLD
 from extract.backbones.engines import Engine
@@ -53,8 +55,9 @@ class WindowScore:
 class JudgeOptions:
     """How to judge each clip.
 
-    A clip is called fake from the probability `threshold` on. Up to `faces` people are judged, the largest face first.
-    A clip longer than `window` seconds is also judged window by window; None leaves that out.
+    A clip is called fake from the probability `threshold` on, unless it is too close to call (see `Band`). Up to
+    `faces` people are judged, the largest face first. A clip longer than `window` seconds is also judged window by
+    window; None leaves that out.
     """
 
     threshold: float = THRESHOLD
@@ -66,16 +69,17 @@ class JudgeOptions:
 class Verdict:
     """The verdict on one person in one clip.
 
-    `verdict` is "Real", "Fake", "Undecided" (too little face to judge) or "Failed" (no frame could be read). The last
-    two have a `reason`, a sentence; a failure has its `outcome` too, such as "unreadable". `probability` is that of
-    fake, in [0, 1], and None without a verdict. `calibrated` is the same number corrected by the run's temperature: of
-    clips with 0.8, four in five are fake. It is None where the run has no validation clips to fit a temperature on.
-    `coverage` is the share of frames in which a face was detected. `face` numbers the people of the clip from 1, the
-    largest. `timeline` has the windows of a long clip, each judged by its largest face.
+    `verdict` is "Real", "Fake", "Unsure" (too close to call: the probability is in the `band` around the threshold),
+    "Undecided" (too little face to judge) or "Failed" (no frame could be read). The last two have a `reason`, a
+    sentence, and no probability; a failure has its `outcome` too, such as "unreadable". `probability` is that of fake,
+    in [0, 1]. `calibrated` is the same number corrected by the run's temperature: of clips with 0.8, four in five are
+    fake. It is None where the run has too few validation clips to fit a temperature on. `coverage` is the share of
+    frames in which a face was detected. `face` numbers the people of the clip from 1, the largest. `timeline` has the
+    windows of a long clip, each judged by its largest face. `run` says who judged, and how good that is.
     """
 
     clip: str
-    verdict: Literal["Real", "Fake", "Undecided", "Failed"]
+    verdict: Literal["Real", "Fake", "Unsure", "Undecided", "Failed"]
     probability: float | None
     calibrated: float | None
     coverage: float
@@ -84,6 +88,8 @@ class Verdict:
     face: int = 1
     timeline: tuple[WindowScore, ...] = ()
     outcome: str = OK
+    run: AboutRun = UNKNOWN
+    band: Band = band_around(THRESHOLD, None)
 
     @property
     def note(self) -> str:
@@ -121,7 +127,8 @@ VerdictAndCrops = tuple[Verdict, Row | None]
 class Detector:
     """A run, loaded to judge clips; `detect.detector.load.open_detector` makes one.
 
-    `profile` says how crops are made, `scorer` turns them into probabilities, `temperature` calibrates these.
+    `profile` says how crops are made, `scorer` turns them into probabilities, `temperature` calibrates these, `about`
+    says how good they are.
 
     >>> detector = open_detector(Path("runs/my-run"))
     >>> detector.judge_clip(Path("clip.mp4")).verdict
@@ -129,15 +136,20 @@ class Detector:
     """
 
     def __init__(
-        self, profile: CropProfile, scorer: Scorer, temperature: Temperature | None, detector_file: Path | None
+        self,
+        profile: CropProfile,
+        scorer: Scorer,
+        temperature: Temperature | None,
+        detector_file: Path | None,
+        about: AboutRun = UNKNOWN,
     ) -> None:
         _require_same_face_detector(profile, detector_file)
-        self.profile, self.detector_file = profile, detector_file
+        self.profile, self.detector_file, self.about = profile, detector_file, about
         self._scorer, self._temperature = scorer, temperature
 
     def with_scorer(self, wrap: Callable[[Scorer], Scorer]) -> "Detector":
         """Returns the same detector with its scorer replaced by `wrap(scorer)`."""
-        return Detector(self.profile, wrap(self._scorer), self._temperature, self.detector_file)
+        return Detector(self.profile, wrap(self._scorer), self._temperature, self.detector_file, self.about)
 
     @property
     def engine(self) -> Engine | None:
@@ -222,6 +234,9 @@ class Detector:
 
     def verdict(self, clip: str, row: Row, threshold: float) -> Verdict:
         """Returns the verdict on the person in `row`, which holds what the scorer takes."""
+        return replace(self._verdict(clip, row, self.band(threshold)), run=self.about, band=self.band(threshold))
+
+    def _verdict(self, clip: str, row: Row, band: Band) -> Verdict:
         if row.array is None:
             return failed(clip, row.outcome, row.reason)
         coverage = float(coverage_of(row.status))
@@ -230,9 +245,12 @@ class Detector:
             reason = f"a face was found in {faces} of {frames} frames; half of them are needed"
             reason = "no face was found in its only frame" if frames == 1 else reason
             return Verdict(clip, "Undecided", None, None, coverage, reason, _seen_frames(row))
-        probability = self.probability(row)
-        verdict = "Fake" if probability >= threshold else "Real"
-        return Verdict(clip, verdict, probability, self.calibrated(probability), coverage, "", _seen_frames(row))
+        score = self.probability(row)
+        return Verdict(clip, band.call(score), score, self.calibrated(score), coverage, "", _seen_frames(row))
+
+    def band(self, threshold: float) -> Band:
+        """Returns the scores around `threshold` that are too close to call."""
+        return band_around(threshold, self._temperature)
 
     def _window_score(self, row: Row, span: "_Span") -> WindowScore:
         coverage = float(coverage_of(row.status))

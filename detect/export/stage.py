@@ -17,6 +17,7 @@ from cache.machine.memory import lack_of_address_space
 from cache.outside.content import checksum
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError
+from detect.detector.band import band_around
 from detect.detector.contract import CONTRACT, EXPORTS, Format, describe
 from detect.detector.load import as_network, build_networks, judged, newest
 from detect.export.formats import Precision, detector_of_layers, read_network, write_network
@@ -33,6 +34,7 @@ from detect.export.parity import (
     with_regions,
 )
 from evaluate.report.features_text import features_sentences
+from evaluate.results.about_run import about_run
 from evaluate.stats.metrics import THRESHOLD
 from train.runs.replay import crops_replay, head_replay
 
@@ -195,6 +197,8 @@ def _contract(
         "profile": dataclasses.asdict(profile),
         "fingerprint": fingerprint(profile),
         "temperature": temperature and dataclasses.asdict(temperature),
+        "unsure": dataclasses.asdict(band_around(THRESHOLD, temperature)),
+        "about_run": dataclasses.asdict(about_run(results.folder, results.config, results.head)),
         "detector_file": results.config.get("origin", {}).get("detector_file"),
         "versions": results.config["versions"],
     }

@@ -14,7 +14,8 @@ from cache.schema import UserError
 from detect.detector.verdict import Verdict
 from detect.stream.frame_sources import Frame
 
-COLOURS = {"Fake": (213, 94, 0), "Real": (0, 114, 178), "Undecided": (120, 120, 120), "Failed": (120, 120, 120)}
+_GREY = (120, 120, 120)
+COLOURS = {"Fake": (213, 94, 0), "Real": (0, 114, 178), "Unsure": _GREY, "Undecided": _GREY, "Failed": _GREY}
 """RGB. The verdict is also written as text."""
 WAITING = 8
 """Pictures that wait to be written, at most."""

@@ -44,7 +44,7 @@ class RecentFrames:
         if len(images) == FRAMES or last or verdict.verdict == "Undecided":
             return verdict
         reason = f"{len(images)} of {FRAMES} frames seen so far"
-        return Verdict(self._name, "Undecided", None, None, verdict.coverage, reason, verdict.frames)
+        return replace(verdict, verdict="Undecided", probability=None, calibrated=None, reason=reason)
 
     def clear(self) -> None:
         """Forgets all frames: the next one may show something else."""

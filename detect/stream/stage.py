@@ -3,10 +3,11 @@
 import contextlib
 import json
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -57,6 +58,8 @@ def main(argv: Sequence[str]) -> int:
     _check(config, arguments.source)
     source = open_source(arguments.source, config.window)
     detector = open_detector(config.run or newest(), config.weights, config.detector_file, config.engine)
+    if detector.about.warning:
+        print(detector.about.warning, file=sys.stderr)
     status = 0
     with contextlib.closing(watch(source, detector, config)) as events:
         try:
@@ -266,6 +269,8 @@ def _event(verdict: Verdict, arrival: _Arrival, dropped: int) -> dict[str, Any]:
         "reason": verdict.reason,
         "frames": len(verdict.frames),
         "box": verdict.frames[-1].box if verdict.frames else None,
+        "run": asdict(verdict.run),
+        "band": asdict(verdict.band),
         "dropped": dropped,
         "lag": round(time.monotonic() - arrival.arrived, 3),
     }

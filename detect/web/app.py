@@ -72,10 +72,9 @@ ShowProgress = Callable[[float, str], Any]
 
 @dataclass(frozen=True)
 class PageDetector:
-    """The detector that the page judges with, and the name of its run."""
+    """The detector that the page judges with."""
 
     detector: Detector
-    name: str
 
     def answer(self, clip: Path | None, config: WebConfig, show: ShowProgress) -> Html:
         """Returns the page's answer on `clip`. After a bug, it says so, and the terminal what it was."""
@@ -95,7 +94,7 @@ class PageDetector:
         options = JudgeOptions(config.threshold, window=DEFAULT_WINDOW)
         (((verdict, row),),) = self.detector.judge([clip], options, clip_limits(config.most_seconds), workers=1)
         show(0.95, "drawing the answer")
-        return web_page.verdict_html(verdict, row and row.array, config.threshold, self.name)
+        return web_page.verdict_html(verdict, row and row.array)
 
 
 @contextmanager
@@ -111,7 +110,7 @@ def open_page(judge: PageDetector, config: WebConfig, folder: Path) -> Iterator[
     if config.live is not None:
         judge = replace(judge, detector=shared(judge.detector))
         source = open_source(config.live, DEFAULT_WINDOW)
-        live = Live(source, judge.detector, config.threshold, judge.name)
+        live = Live(source, judge.detector, config.threshold)
     page = make_page(judge, config, uploads, examples, live and live.latest)
     app = _mounted(page, config, uploads)
     with ExitStack() as stack:
@@ -161,7 +160,7 @@ def make_page(
 ) -> gr.Blocks:
     """Returns the page; with `latest`, it has a second tab that shows the live source."""
     with gr.Blocks(title="Reelcheck", analytics_enabled=False) as page:
-        gr.HTML(web_page.header_html())
+        gr.HTML(web_page.header_html(judge.detector.about))
         if latest is None:
             _add_clips(judge, config, uploads, examples)
         else:

@@ -32,9 +32,9 @@ LAST_WORD = 10.0
 class Live:
     """Watches `source` while its block lasts. It opens a lost source again, and plays a file over and over."""
 
-    def __init__(self, source: FrameSource, detector: Detector, threshold: float, run: str) -> None:
-        """`detector` is used in another thread (see `shared`); `run` is the name of its run."""
-        self.latest = Latest(threshold, run)
+    def __init__(self, source: FrameSource, detector: Detector, threshold: float) -> None:
+        """`detector` is used in another thread (see `shared`)."""
+        self.latest = Latest()
         self._source = source if source.lives else looped(source)
         self._detector, self._config = detector, StreamConfig(threshold=threshold)
         self._stopped = threading.Event()
@@ -65,10 +65,9 @@ class Latest:
     Frames come from one thread and events from another. Each attribute is replaced as a whole, so readers need no lock.
     """
 
-    def __init__(self, threshold: float, run: str) -> None:
+    def __init__(self) -> None:
         self.verdict: Verdict | None = None
         self.picture = web_page.no_picture_html()
-        self._threshold, self._run = threshold, run
         self._latest_words: tuple[Verdict, float, int] | None = None
         self._lost, self._came, self._next = False, math.inf, 0.0
 
@@ -97,7 +96,7 @@ class Latest:
         if self._lost or time.monotonic() - self._came > TIMEOUT:
             return web_page.lost_html()
         words = self._latest_words
-        return web_page.live_html(*words, self._threshold, self._run) if words else web_page.no_verdict_html()
+        return web_page.live_html(*words) if words else web_page.no_verdict_html()
 
 
 def jpeg(picture: np.ndarray) -> tuple[str, int, int]:

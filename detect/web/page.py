@@ -18,19 +18,22 @@ from detect.web.texts import (
     NOT_SAID,
     TITLES,
     UNDECIDED,
+    UNSURE,
 )
 from evaluate.page import figures
 from evaluate.page.markup import Html, details, element, items
+from evaluate.results.about_run import AboutRun
 from extract.video.pictures import has_picture_name
 
 LOST_GREY = 225
 """What is shown in place of a frame that is not judged."""
 
 
-def header_html() -> Html:
-    """Returns what the page is for."""
+def header_html(run: AboutRun) -> Html:
+    """Returns what the page is for, and before anything is judged why not to believe it, where there is a reason."""
     lead = "Does a face look real or synthesised? Give a clip or a picture that shows one face from the front."
-    return element("header", element("h1", "Reelcheck"), element("p", lead))
+    doubt = element("p", run.warning, class_="alert", role="alert") if run.warning else ""
+    return element("header", element("h1", "Reelcheck"), doubt, element("p", lead))
 
 
 def caps_html(most_megabytes: int, most_seconds: float) -> Html:
@@ -88,11 +91,11 @@ def lost_html() -> Html:
     return _panel("failed lost moment", element("h2", "No picture"), element("p", text))
 
 
-def live_html(verdict: Verdict, lag: float, dropped: int, threshold: float, run: str) -> Html:
+def live_html(verdict: Verdict, lag: float, dropped: int) -> Html:
     """Returns the current `verdict`, the seconds by which it lags behind, and how many frames were dropped."""
     words = [element("p", f"{verdict.reason[:1].upper()}{verdict.reason[1:]}."), element("p", NO_HINT)]
     if verdict.probability is not None:
-        words = _score(verdict, threshold, run)
+        words = _score(verdict)
     measures = {"Coverage": f"{100 * verdict.coverage:.0f} %", "Lag": f"{lag:.1f} s", "Dropped frames": f"{dropped}"}
     facts = [element("div", element("dt", name), element("dd", value)) for name, value in measures.items()]
     title = element("h2", TITLES.get(verdict.verdict, verdict.verdict))
@@ -109,13 +112,13 @@ def limits_html() -> Html:
     return element("section", element("h2", "What a verdict does not mean"), items(NOT_SAID), class_="limits")
 
 
-def verdict_html(verdict: Verdict, crops: np.ndarray | None, threshold: float, run: str) -> Html:
-    """Returns the `verdict` of the detector called `run`, with its `crops` uint8 (12, 160, 160, 3)."""
+def verdict_html(verdict: Verdict, crops: np.ndarray | None) -> Html:
+    """Returns the `verdict` with its `crops` uint8 (12, 160, 160, 3)."""
     if verdict.verdict == "Failed" or crops is None:
         return refusal_html(_failure(verdict))
     return Html(
-        _panel(verdict.verdict.lower(), element("h2", TITLES[verdict.verdict]), *_words(verdict, threshold, run))
-        + _timeline(verdict, threshold)
+        _panel(verdict.verdict.lower(), element("h2", TITLES[verdict.verdict]), *_words(verdict))
+        + _timeline(verdict)
         + _frames(verdict.frames, crops)
     )
 
@@ -135,34 +138,63 @@ def _failure(verdict: Verdict) -> str:
     return f"{subject}{reason}. Try a {hint}."
 
 
-def _words(verdict: Verdict, threshold: float, run: str) -> list[Html]:
+def _words(verdict: Verdict) -> list[Html]:
     faces, frames = sum(frame.status == "face" for frame in verdict.frames), len(verdict.frames)
     seen = f"A face was found in {faces} of {frames} frames (coverage {100 * verdict.coverage:.0f} %)"
     lost = f" {verdict.note.capitalize()}." if verdict.note else ""
     if verdict.probability is None:
         reason = "No face was found in it" if frames == 1 else f"{seen}; half of them are needed"
-        return [element("p", f"{reason}."), element("p", UNDECIDED)]
-    return [*_score(verdict, threshold, run), element("p", ABOUT_STILL if frames == 1 else f"{seen}.{lost}")]
+        return [element("p", f"{reason}."), element("p", UNDECIDED), element("p", quality(verdict.run))]
+    return [*_score(verdict), element("p", ABOUT_STILL if frames == 1 else f"{seen}.{lost}")]
 
 
-def _score(verdict: Verdict, threshold: float, run: str) -> list[Html]:
-    """The number of a verdict, on a scale, and what it means."""
+def _score(verdict: Verdict) -> list[Html]:
+    """The number of a verdict, on a scale, what it means, and how good the run is that gave it."""
     assert verdict.probability is not None
-    score = f"{verdict.probability:.3f}"
+    score, run = f"{verdict.probability:.3f}", verdict.run
     if verdict.calibrated is None:
         name, number, share = "Score of fake, from 0 to 1", score, verdict.probability
         means = (
-            f"The run “{run}” has no calibration: scores rank clips, but {score} is not the chance that this one is "
-            f"fake. A clip is called fake from {threshold:g} on."
+            f"The score ranks clips; {score} is not the chance that this one is fake. It is not calibrated: "
+            f"{run.why_uncalibrated}."
         )
     else:
         name, number, share = "Probability of fake, calibrated", percent(verdict.calibrated), verdict.calibrated
+        clips = f"the {sum(run.validation):,} " if run.validation else ""
         means = (
-            f"Of clips like those that the run “{run}” was validated on, {number} with this number are fake. The raw "
-            f"score is {score}; a clip is called fake from {threshold:g} on."
+            f"Of clips like {clips}that the run was validated on, {number} with this number are fake. The raw score is "
+            f"{score}."
         )
     line = element("div", element("span", name), element("b", number), class_="number")
-    return [line, _meter(share, number), element("p", means)]
+    texts = (called(verdict), means, quality(run))
+    return [line, _meter(share, number), *(element("p", text) for text in texts)]
+
+
+def called(verdict: Verdict) -> str:
+    """Returns from which score on a clip is called what."""
+    band, width = verdict.band, "" if verdict.band.fitted else " (the default width)"
+    if band.low == band.high:
+        return f"A clip is called fake from the score {band.threshold:g} on."
+    unsure = UNSURE if verdict.verdict == "Unsure" else ""
+    return (
+        f"{unsure}A clip is called fake from the score {band.high:.3f} on and real up to {band.low:.3f}; between them "
+        f"it is too close to call{width}."
+    )
+
+
+def quality(run: AboutRun) -> str:
+    """Returns which run judged and how good it is, in plain words."""
+    named = f"Judged by the run “{run.name}”"
+    area = run.roc_auc
+    if area is None:
+        return f"{named}, which was not evaluated: nobody knows how often it is right."
+    if area.value is None:
+        return f"{named}, whose {area.clips:,} test clips are of one class and do not say how good it is."
+    sure = "" if area.low is None or area.high is None else f", {area.low:.2f} to {area.high:.2f} with 95 % confidence"
+    return (
+        f"{named}. On {area.clips:,} test clips of its own data set its ROC AUC is {area.value:.2f}{sure}: so often a "
+        "fake scores above a real clip, where 0.5 is chance and 1 is always."
+    )
 
 
 def percent(probability: float) -> str:
@@ -179,27 +211,27 @@ def _meter(share: float, number: str) -> Html:
     return Html(element("div", mark, class_="meter", role="img", **{"aria-label": scale}) + ends)
 
 
-def _timeline(verdict: Verdict, threshold: float) -> Html:
+def _timeline(verdict: Verdict) -> Html:
     if not verdict.timeline:
         return Html("")
-    sentence = timeline_sentence(verdict, threshold)
-    svg = Html(figures.inline_svg(timeline_figure(verdict, threshold), "timeline", sentence))
+    sentence = timeline_sentence(verdict)
+    svg = Html(figures.inline_svg(timeline_figure(verdict), "timeline", sentence))
     figure = element("figure", svg, element("figcaption", ABOUT_TIME))
     return element("section", element("h3", "Over time"), element("p", sentence), figure, class_="timeline")
 
 
-def timeline_sentence(verdict: Verdict, threshold: float) -> str:
+def timeline_sentence(verdict: Verdict) -> str:
     """Returns the sentence that says when the clip looks fake."""
     if all(window.probability is None for window in verdict.timeline):
         return "No part of the clip shows enough of a face to be judged."
-    spans = [f"{start:.1f}-{end:.1f}" for start, end in fake_spans(verdict, threshold)]
+    spans = [f"{start:.1f}-{end:.1f}" for start, end in fake_spans(verdict)]
     if not spans:
         return "No part of the clip looks fake by itself."
     return f"Judged part by part, the clip looks fake at {' s and '.join(spans)} s."
 
 
 @mpl.rc_context({**figures.STYLE, "font.size": 10})
-def timeline_figure(verdict: Verdict, threshold: float) -> Figure:
+def timeline_figure(verdict: Verdict) -> Figure:
     """Returns the score of each window of a long clip; windows without enough of a face are hatched."""
     figure = Figure(figsize=(4.2, 2.3), layout="constrained")
     axes = figure.add_subplot()
@@ -208,10 +240,12 @@ def timeline_figure(verdict: Verdict, threshold: float) -> Figure:
         if window.probability is None:
             axes.axvspan(*span, ymax=0.08, hatch="///", fill=False, edgecolor=figures.COLOURS["ink"], linewidth=0)
             continue
-        fake = window.probability >= threshold
+        fake = verdict.band.call(window.probability) == "Fake"
         colour, width = (figures.COLOURS["two"], 5) if fake else (figures.COLOURS["one"], 2.5)
         axes.plot(span, [window.probability] * 2, color=colour, linewidth=width)
-    axes.axhline(threshold, linestyle=":", color=figures.COLOURS["ink"], linewidth=1)
+    band = verdict.band
+    axes.axhspan(band.low, band.high, color=figures.COLOURS["grid"], alpha=0.6, linewidth=0)
+    axes.axhline(band.threshold, linestyle=":", color=figures.COLOURS["ink"], linewidth=1)
     axes.set(
         xlim=(0, max(window.end for window in verdict.timeline)),
         ylim=(-0.04, 1.04),

@@ -22,8 +22,7 @@ def main(argv: Sequence[str]) -> int:
     check(config)
     from detect.detector.load import newest, open_detector
 
-    run = config.run or newest()
-    detector = open_detector(run, config.weights, config.detector_file, config.engine)
+    detector = open_detector(config.run or newest(), config.weights, config.detector_file, config.engine)
     if not is_loopback(config.host):
         live = "" if config.live is None else " and sees the picture of the live source"
         print(
@@ -36,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
             from detect.web.app import PageDetector, open_page
             from detect.web.guards.logs import short_log
 
-            with short_log(), open_page(PageDetector(detector, run.resolve().name), config, folder) as address:
+            with short_log(), open_page(PageDetector(detector), config, folder) as address:
                 print(f"The page is at {address} until you press Ctrl-C.", flush=True)
                 threading.Event().wait()
     except KeyboardInterrupt:

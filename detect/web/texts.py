@@ -5,6 +5,7 @@ from detect.detector.verdict import DEFAULT_WINDOW
 TITLES = {
     "Fake": "The face looks fake",
     "Real": "The face looks real",
+    "Unsure": "Too close to call",
     "Undecided": "Undecided",
     "Failed": "This file cannot be judged",
 }
@@ -24,12 +25,14 @@ NOT_SAID = (
     "report says, and the number is no longer calibrated.",
     "It sees twelve still frames, or one picture, of the largest face. It does not hear the sound, and does not know "
     "what is claimed in the clip.",
+    "Too close to call means that a face was seen well enough, and its score says neither real nor fake.",
     "Undecided means that a face was found in fewer than half of the frames. That hints neither at real nor at fake.",
 )
 UNDECIDED = (
     "So the detector gives no verdict, which hints neither at real nor at fake. Try one in which the face is larger, "
     "well lit, and turned to the camera."
 )
+UNSURE = "Real and fake are nearly as likely as each other, so it is called neither. "
 ABOUT_STILL = (
     "This is one still frame, so nothing is known of its motion. The run was trained and validated on twelve frames a "
     "clip: expect more errors here than its report says."
@@ -42,6 +45,6 @@ ABOUT_LIVE = (
 )
 ABOUT_TIME = (
     "Each bar is a part of the clip, judged by itself, so it may differ from the verdict on the whole clip. "
-    "Neighbouring parts overlap by about half. Thick bars, above the dotted line, look fake; in hatched parts too "
-    "little of a face was found."
+    "Neighbouring parts overlap by about half. Thick bars, above the grey band, look fake; those in it are too close "
+    "to call; in hatched parts too little of a face was found."
 )

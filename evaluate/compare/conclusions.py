@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from evaluate.compare.numbers import Comparison, Pair
 from evaluate.page.tables import NOTHING
 from evaluate.report.caveats import FEW_PEOPLE
+from evaluate.results.about_run import has_random_backbone
 from evaluate.results.versus_baseline import difference_sentence
 from evaluate.stats.bootstrap import ends
 
@@ -33,7 +34,7 @@ def warnings(comparison: Comparison) -> Iterator[str]:
             "the intervals over people are rough."
         )
     for model in comparison.models:
-        if str(model.results.config["profile"].get("weights", "")).startswith("random"):
+        if has_random_backbone(model.results.config):
             yield f"{model.name} has a backbone with random weights: its numbers do not show how well it finds fakes."
     splits = {model.results.audit["split"] for model in comparison.models}
     if len(splits) > 1:

@@ -1,10 +1,13 @@
 """What a reader has to know before trusting a number, one sentence each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from cache.commands import command
 from cache.schema import LEAST_COVERAGE, TEST, TRAIN
-from evaluate.results.measures import CHOSEN, HALF, HEAD, Evaluation
+from evaluate.page.tables import value_text
+from evaluate.results.about_run import has_drawn_data, has_random_backbone
+from evaluate.results.measures import CALIBRATED, CHOSEN, HALF, HEAD, RAW, Evaluation, worse_by_calibration
 from evaluate.results.read import Results
 from train.runs.ensemble import FITTED_TWICE
 
@@ -22,20 +25,23 @@ _SHARED = {
 
 def notes(evaluation: Evaluation) -> Iterator[str]:
     """Yields the sentences that apply to `evaluation`, the gravest first."""
-    yield from _weights(evaluation)
+    yield from _doubts(evaluation.results.config)
     yield from _mixture(evaluation)
     yield from leaks(evaluation.results)
     yield from _too_few(evaluation)
     yield from _faces(evaluation)
+    yield from calibration_harm(evaluation)
     yield from map(str, evaluation.results.audit["notes"])
 
 
-def _weights(evaluation: Evaluation) -> Iterator[str]:
-    if str(evaluation.results.config["profile"].get("weights", "")).startswith("random"):
+def _doubts(config: Mapping[str, Any]) -> Iterator[str]:
+    if has_random_backbone(config):
         yield (
             "The backbone has random weights, so these numbers show that the pipeline runs, not how well fakes can be "
             f"found. Extract again with {command('features', weights='imagenet')}."
         )
+    if has_drawn_data(config):
+        yield "The clips were drawn, so these numbers show that the pipeline runs, and say nothing of filmed faces."
 
 
 def _mixture(evaluation: Evaluation) -> Iterator[str]:
@@ -82,6 +88,18 @@ def _too_few(evaluation: Evaluation) -> Iterator[str]:
         )
     if CHOSEN not in head.decisions:
         yield f"There is no validation part with both classes, so no threshold was chosen; calls are at {HALF} only."
+
+
+def calibration_harm(evaluation: Evaluation) -> Iterator[str]:
+    """Yields the sentence that calibration made an error on the test part larger, where it did."""
+    if worse := worse_by_calibration(evaluation):
+        raw, calibrated = (evaluation.reliability[name] for name in (RAW, CALIBRATED))
+        yield (
+            f"On the test part calibration made the {' and the '.join(worse)} larger, not smaller: log-loss "
+            f"{raw.log_loss:.3f} raw and {calibrated.log_loss:.3f} calibrated, calibration error "
+            f"{value_text(raw.error)} and {value_text(calibrated.error)}. Do not take the calibrated probability at "
+            "its word."
+        )
 
 
 def _faces(evaluation: Evaluation) -> Iterator[str]:

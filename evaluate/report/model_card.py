@@ -11,6 +11,7 @@ from evaluate.report.caveats import notes
 from evaluate.report.features_text import MORE, detector_text, features_sentences
 from evaluate.report.first_screen import summary
 from evaluate.results.measures import DECISION_NAMES, HALF, HEAD, SCORE_NAMES, Evaluation
+from evaluate.results.read import validation_counts, why_uncalibrated
 
 Card = dict[str, list[str]]
 """Sentences by heading."""
@@ -66,6 +67,8 @@ def _model(evaluation: Evaluation) -> Iterator[str]:
             f"Probabilities are calibrated by a temperature of {evaluation.temperature.value:.2f}, fitted on "
             f"{evaluation.temperature.clips} validation clips."
         )
+    else:
+        yield f"Probabilities are not calibrated: {why_uncalibrated(validation_counts(evaluation.results.head))}."
 
 
 def _data(evaluation: Evaluation) -> Iterator[str]:
@@ -90,7 +93,8 @@ def _quality(evaluation: Evaluation) -> Iterator[str]:
         over_clips = measure_text(head.decisions[HALF].measures[name])
         yield f"{DECISION_NAMES[name]} at {HALF}: {over_clips}; over people {_over_people(evaluation, name)}."
     for name, reliability in evaluation.reliability.items():
-        yield f"expected calibration error, {name}: {measure_text(reliability.error)}."
+        error = measure_text(reliability.error)
+        yield f"expected calibration error, {name}: {error}; log-loss {reliability.log_loss:.3f}."
 
 
 def _over_people(evaluation: Evaluation, name: str) -> str:

@@ -7,7 +7,7 @@ from cache.schema import LEAST_COVERAGE, TEST, VAL
 from evaluate.page.markup import Html, contents, details, element, items, page, page_table, section, table
 from evaluate.page.repeat import repeat_command
 from evaluate.page.tables import NOTHING, value_text
-from evaluate.report.caveats import notes
+from evaluate.report.caveats import calibration_harm, notes
 from evaluate.report.clips_table import list_clips
 from evaluate.report.first_screen import summary
 from evaluate.report.model_card import short_card
@@ -24,6 +24,7 @@ from evaluate.results.measures import (
     Evaluation,
     PartCounts,
 )
+from evaluate.results.read import validation_counts, why_uncalibrated
 from evaluate.results.slices import Failures
 from evaluate.stats.bootstrap import Measure
 from evaluate.stats.calibration import BINS, HOTTEST
@@ -125,7 +126,8 @@ def _calibration(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
     yield _drawn(figures, "reliability")
     temperature = evaluation.temperature
     if temperature is None:
-        yield element("p", "There is no validation part with both classes, so the probabilities are not calibrated.")
+        why = why_uncalibrated(validation_counts(evaluation.results.head))
+        yield element("p", f"The probabilities are not calibrated: {why}. Detection shows the raw score, and says so.")
     else:
         side = "overconfident" if temperature.value > 1 else "underconfident"
         if temperature.value > 0.99 * HOTTEST:
@@ -136,11 +138,13 @@ def _calibration(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
             f"{temperature.value:.2f} (the temperature) calibrates them. Detection shows the calibrated probability "
             "beside the raw one; calls do not change.",
         )
+        yield from (element("p", sentence, class_="notes") for sentence in calibration_harm(evaluation))
     yield table(
-        f"Expected calibration error on the test part, {BINS} bins: the mean distance between the probability of fake "
-        "and the share of fakes. The interval contains the truth at least 95 times in 100.",
-        ["probabilities", "error"],
-        [[name, reliability.error] for name, reliability in evaluation.reliability.items()],
+        f"On the test part: the expected calibration error over {BINS} bins, the mean distance between the probability "
+        "of fake and the share of fakes, whose interval contains the truth at least 95 times in 100; and the log-loss "
+        "in nats.",
+        ["probabilities", "error", "log-loss"],
+        [[name, own.error, f"{own.log_loss:.3f}"] for name, own in evaluation.reliability.items()],
     )
 
 

@@ -45,14 +45,13 @@ from evaluate.results.measures import (
     as_json,
     evaluate_results,
 )
-from evaluate.results.read import read_results
+from evaluate.results.read import METRICS, REPORT, read_results
 from evaluate.results.slices import Failures, find_failures
 from evaluate.stats.bootstrap import ends
 from evaluate.stats.metrics import RESAMPLES
 from train.runs.folder import latest
 from train.runs.predictions import Predictions
 
-METRICS = "metrics.json"
 NAMES = SCORE_NAMES | DECISION_NAMES
 DRAWN = ("roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "f1_fake", "f1_real", "kappa")
 MOST_ROWS = 6
@@ -75,7 +74,7 @@ def write_report(config: ReportConfig) -> Path:
     """
     require_resamples(config.resamples, config.seed)
     run = config.run or latest(Path("runs"))
-    results, folder = read_results(run), run / "report"
+    results, folder = read_results(run), run / REPORT
     require_writable(folder, "make it writable, or report on a copy of the run")
     evaluation = evaluate_results(results, config.resamples, config.seed)
     try:

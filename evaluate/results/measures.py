@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, TEST, VAL, UserError
-from evaluate.results.read import Results, find_temperature, read_member
+from evaluate.results.read import Results, find_temperature, read_member, validation_counts
 from evaluate.results.versus_baseline import Difference, aligned, difference_of
 from evaluate.stats.bootstrap import CONFIDENCE, Measure
 from evaluate.stats.calibration import Bin, Temperature, calibration_error, reliability
@@ -21,6 +21,7 @@ from evaluate.stats.metrics import (
     confusion,
     evaluate,
     evaluate_pair,
+    log_losses,
 )
 from evaluate.stats.pairs import PairedShare
 from train.data.split import DROPPED
@@ -85,9 +86,10 @@ class PartCounts:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How well probabilities on the test part are calibrated; `error` is the expected calibration error."""
+    """How well probabilities on the test part are calibrated: the expected calibration error, and the log-loss."""
 
     error: Measure
+    log_loss: float
     bins: list[Bin]
 
 
@@ -96,10 +98,10 @@ class Evaluation:
     """A run's numbers. `evaluated` goes by part (test, and val if there is one), then by HEAD and BASELINE.
 
     `over_people` has the head's measures on the test part at the default threshold, with intervals over its `people`.
-    `temperature` is fitted on validation, None if that is impossible; `reliability` goes by RAW, and with a temperature
-    by CALIBRATED too. `difference` is the head minus its baseline on the test part, `paired` the paired share there by
-    HEAD and BASELINE. `unnamed` counts the test clips of which the split does not say who is in them. `members` are the
-    test measures, without intervals, of the runs that form an ensemble.
+    `temperature` is fitted on validation, None if that has too few clips; `reliability` goes by RAW, and with a
+    temperature by CALIBRATED too. `difference` is the head minus its baseline on the test part, `paired` the paired
+    share there by HEAD and BASELINE. `unnamed` counts the test clips of which the split does not say who is in them.
+    `members` are the test measures, without intervals, of the runs that form an ensemble.
     """
 
     results: Results
@@ -163,6 +165,8 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "paired_share": _asdicts(evaluation.paired),
         "calibration": {
             "temperature": evaluation.temperature and evaluation.temperature.value,
+            "validation_clips": dict(zip(("real", "fake"), validation_counts(results.head), strict=True)),
+            "made_worse": worse_by_calibration(evaluation),
             **_asdicts(evaluation.reliability),
         },
         "members": {
@@ -170,6 +174,18 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
             for member, measures in evaluation.members.items()
         },
     }
+
+
+def worse_by_calibration(evaluation: Evaluation) -> list[str]:
+    """Returns which errors on the test part the temperature made larger, "log-loss" and "calibration error"."""
+    if evaluation.temperature is None:
+        return []
+    raw, calibrated = (evaluation.reliability[name] for name in (RAW, CALIBRATED))
+    errors = {
+        "log-loss": (raw.log_loss, calibrated.log_loss),
+        "calibration error": (raw.error.value or 0.0, calibrated.error.value or 0.0),
+    }
+    return [name for name, (before, after) in errors.items() if after > before]
 
 
 def _asdicts(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -216,7 +232,8 @@ def _reliability(
         sets[CALIBRATED] = temperature(test.probabilities)
     for name, probabilities in sets.items():
         error = calibration_error(test.labels, probabilities, resamples, seed)
-        yield name, Reliability(error, reliability(test.labels, probabilities))
+        loss = float(log_losses(test.labels, probabilities).mean())
+        yield name, Reliability(error, loss, reliability(test.labels, probabilities))
 
 
 def _members(results: Results) -> Iterator[tuple[str, dict[str, Measure]]]:

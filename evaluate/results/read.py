@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from cache.schema import TEST, VAL, UserError
-from evaluate.stats.calibration import Temperature, fit_temperature
+from cache.schema import FAKE, REAL, TEST, VAL, UserError
+from evaluate.stats.calibration import LEAST_OF_CLASS, Temperature, fit_temperature
 from evaluate.stats.pairs import PairedShare, paired_share, source_rows
 from train.runs.contents import read_contents
 from train.runs.folder import DONE, ENSEMBLE, PREDICTIONS, require_finished
 from train.runs.predictions import Predictions, SplitRow, read_predictions
 from train.runs.recipe import Done, read_object
 
+REPORT, METRICS = "report", "metrics.json"
+"""The folder of a run's report in its own, and the file there with every number."""
 PUBLISHED = "published"
 """The `kind` in the config of a run by the published recipe."""
 
@@ -93,13 +95,21 @@ def read_member(folder: Path, clips: Predictions) -> Predictions | None:
     return predictions if sorted(predictions.ids) == sorted(clips.ids) else None
 
 
-def read_temperature(folder: Path) -> Temperature | None:
-    """Returns the temperature that calibrates the run in `folder`, None if it has no predictions on validation."""
-    path = folder / PREDICTIONS
-    return find_temperature(read_predictions(path)) if path.exists() else None
-
-
 def find_temperature(predictions: Predictions) -> Temperature | None:
-    """Returns the temperature of `predictions`, fitted on their validation part; None if that is impossible."""
+    """Returns the temperature of `predictions`, fitted on their validation part; None if that is too small."""
+    if min(validation_counts(predictions)) < LEAST_OF_CLASS:
+        return None
     validation = predictions.of(VAL)
-    return fit_temperature(validation.labels, validation.probabilities) if validation.ids else None
+    return fit_temperature(validation.labels, validation.probabilities)
+
+
+def validation_counts(predictions: Predictions) -> tuple[int, int]:
+    """Returns how many real and fake clips the validation part has."""
+    labels = predictions.of(VAL).labels
+    return int((labels == REAL).sum()), int((labels == FAKE).sum())
+
+
+def why_uncalibrated(counts: tuple[int, int]) -> str:
+    """Returns why no temperature was fitted on validation clips of which `counts` says how many are real and fake."""
+    had = "no validation clips" if not any(counts) else f"{counts[0]} real and {counts[1]} fake validation clips"
+    return f"there are {had}, and at least {LEAST_OF_CLASS} of each are needed to calibrate"

@@ -15,6 +15,12 @@ BINS = 10
 LOGIT = 12.0
 """Logits are clipped to this: a probability of exactly 1 has none."""
 COLDEST, HOTTEST = 0.1, 10.0
+LEAST_OF_CLASS = 50
+"""Validation clips of each class below which a temperature is not fitted: it would do harm too often.
+
+`python -m benchmarks.calibration` simulated it: 50 of each lower the log-loss on test of heads that are off in 93 of
+100 cases, and cost a head that needs no calibration 0.006 nats; 8 of each do so in 73 of 100, and cost 0.021.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Bin:
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> Temperature | None:
     """Returns the temperature with the least log-loss, or None if a class is missing. Raises as `checked`.
+
+    It fits to as few clips as it gets; whether they are enough is for the caller, by `LEAST_OF_CLASS`.
 
     Guo et al., "On calibration of modern neural networks", ICML 2017. The targets are Platt's, (fakes + 1) / (fakes +
     2) and 1 / (reals + 2), so that a few validation clips without an error do not push every probability to 0 or 1.

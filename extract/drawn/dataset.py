@@ -15,6 +15,7 @@ from cache.cli import option
 from cache.files import TEMPORARY, make_folder, remove_abandoned, write_text
 from cache.progress import progress_bar
 from cache.schema import UserError
+from extract.drawn import MARK
 from extract.drawn.clip import Capture, Scene, Swap, draw_clip
 from extract.drawn.look import Look, make_look
 from extract.readers.celeb_df import CELEB_DF, TEST_LIST
@@ -61,6 +62,7 @@ def draw_dataset(config: DrawnConfig) -> Path:
     for _ in progress_bar(iterable=drawn, total=len(clips), unit="clip", desc="draw"):
         pass
     write_text(config.out / TEST_LIST, _test_list(clips, config.seed))
+    write_text(config.out / MARK, "The clips of this data set were drawn by Reelcheck; they show nobody.\n")
     return config.out
 
 

@@ -88,7 +88,7 @@ def loaded(run: Path, data: Path, format: str, folder: Path) -> dict[str, float]
 def on_the_page(run: Path, data: Path) -> dict[str, float]:
     from detect.web.app import PageDetector
 
-    judge = PageDetector(open_detector(run), "run")
+    judge = PageDetector(open_detector(run))
     found = {name: judge_for_page(judge, data / name) for name in stored(run)}
     return {name: probability for name, probability in found.items() if probability is not None}
 

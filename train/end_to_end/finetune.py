@@ -175,5 +175,6 @@ def _config_entries(config: FinetuneConfig, run: Run, profile: FeatureProfile) -
         "size": run.size,
         # A name beside this file, so that the folder can be moved.
         "origin": {**run.config.get("origin", {}), "weights": BACKBONE_WEIGHTS},
+        "tuned_from": run.config.get("tuned_from", run.profile.weights),
         **profile_entries(profile),
     }

@@ -11,8 +11,10 @@ from typing import Literal
 import pytest
 
 from cache.schema import UserError
-from detect.clips.results_file import COLUMNS, JudgedBy, ResultFile, fake_spans, header, lines
+from detect.clips.results_file import COLUMNS, OLDER, JudgedBy, ResultFile, fake_spans, header, lines
+from detect.detector.band import band_around
 from detect.detector.verdict import SeenFrame, Verdict, WindowScore
+from evaluate.results.about_run import AboutRun, MeasuredArea
 
 JUDGE = JudgedBy(("run",), 0.5)
 
@@ -143,9 +145,10 @@ def test_a_reason_is_one_line():
 
 
 def test_the_same_is_said_in_each_style():
-    windows = [(0, 6, 0.7, 1.0), (3, 9, 0.5, 1.0), (6, 12, None, 0.0), (9, 15, 0.9, 1.0), (12, 18, 0.1, 1.0)]
+    windows = [(0, 6, 0.7, 1.0), (3, 9, 0.67, 1.0), (6, 12, None, 0.0), (9, 15, 0.9, 1.0), (12, 18, 0.1, 1.0)]
     said = [verdict("x.mp4", "Fake", timeline=[WindowScore(*values) for values in windows])]
-    assert fake_spans(said[0], 0.5) == [(0, 15)]
+    assert fake_spans(said[0]) == [(0, 15)]
+    assert fake_spans(replace(said[0], band=band_around(0.6, None))) == [(9, 15)]  # the others are too close to call
     assert "looks fake at 0.0-15.0 s" in lines(said, "table", JUDGE)
     (row,) = csv.DictReader((header("csv") + lines(said, "csv", JUDGE)).splitlines())
     assert tuple(row) == COLUMNS
@@ -154,6 +157,38 @@ def test_the_same_is_said_in_each_style():
     assert len(values["timeline"]) == 5
     assert (values["runs"], values["threshold"]) == (["run"], 0.5)
     assert (row["runs"], row["threshold"]) == ("run", "0.5")
+
+
+def test_how_good_the_run_is_stands_in_each_line():
+    tested = AboutRun(("run",), MeasuredArea(0.8, 0.7, 0.9, 64))
+    one = replace(verdict("x.mp4"), verdict="Unsure", run=tested)
+    (row,) = csv.DictReader((header("csv") + lines([one], "csv", JUDGE)).splitlines())
+    assert (row["evaluated"], row["roc_auc"], row["roc_auc_low"], row["roc_auc_high"]) == ("yes", "0.8", "0.7", "0.9")
+    assert float(row["unsure_above"]) == pytest.approx(1 / 3)
+    values = json.loads(lines([one], "jsonl", JUDGE))
+    assert values["run"]["roc_auc"] == {"value": 0.8, "low": 0.7, "high": 0.9, "clips": 64}
+    assert values["band"]["threshold"] == 0.5
+    assert "too close to call" in lines([one], "table", JUDGE)
+    (row,) = csv.DictReader((header("csv") + lines([verdict("x.mp4")], "csv", JUDGE)).splitlines())
+    assert (row["evaluated"], row["roc_auc"]) == ("no", "")
+    assert json.loads(lines([verdict("x.mp4")], "jsonl", JUDGE))["run"]["roc_auc"] is None
+
+
+def test_a_file_of_before_goes_on_with_the_columns_it_has(tmp_path):
+    path = tmp_path / "out.csv"
+    older = ",".join(OLDER) + "\n" + lines([verdict("a.mp4")], "csv", JUDGE, OLDER)
+    path.write_text(older)
+    file = ResultFile(path, JUDGE)
+    assert file.of("a.mp4") == ["Real"]
+    file.add([verdict("b.mp4")])
+    file.close()
+    assert path.read_text() == older + older.splitlines(keepends=True)[1].replace("a.mp4", "b.mp4")
+    values = json.loads(lines([verdict("a.mp4")], "jsonl", JUDGE))
+    path = tmp_path / "out.jsonl"
+    path.write_text(json.dumps({name: value for name, value in values.items() if name not in ("run", "band")}) + "\n")
+    file = ResultFile(path, JUDGE)
+    file.close()
+    assert file.of("a.mp4") == ["Real"]
 
 
 def test_a_picture_is_marked_in_each_style():

@@ -9,8 +9,11 @@ from PIL import Image
 
 from cache.profile import CropProfile
 from cache.schema import FRAMES, UserError
+from detect.detector.band import band_around
 from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer
 from detect.detector.verdict import Detector, JudgeOptions
+from evaluate.results.about_run import AboutRun
+from evaluate.stats.calibration import Temperature
 from extract.video.decode import play, read_times
 from tests.clips import counting_images, read_number, write_clip
 
@@ -45,10 +48,20 @@ def test_frames_without_times_are_evenly_spaced(detector):
 
 def test_the_threshold_is_what_the_caller_says(detector, tmp_path):
     path = write_clip(tmp_path / "clip.mp4", [np.full((64, 64, 3), 100, np.uint8)] * 5)
-    assert detector.judge_clip(path).verdict == "Real"
-    assert detector.judge_clip(path, threshold=0.3).verdict == "Fake"
-    (((verdict, _),),) = detector.judge([path], JudgeOptions(0.3))
+    assert detector.judge_clip(path).verdict == "Unsure"
+    assert detector.judge_clip(path, threshold=0.6).verdict == "Real"
+    assert detector.judge_clip(path, threshold=0.2).verdict == "Fake"
+    (((verdict, _),),) = detector.judge([path], JudgeOptions(0.2))
     assert verdict.verdict == "Fake"
+
+
+def test_every_verdict_says_who_judged_also_where_there_is_no_number(detector, tmp_path):
+    about = AboutRun(("my-run",), doubts=("it is a test",))
+    detector = Detector(detector.profile, CropScorer(level), Temperature(2.0, 100), None, about)
+    (tmp_path / "text.mp4").write_text("no video")
+    for verdict in (detector.judge_clip(tmp_path / "text.mp4"), detector.judge_frames(np.ones((3, 8, 8, 3), np.uint8))):
+        assert (verdict.run, verdict.band) == (about, band_around(0.5, Temperature(2.0, 100)))
+    assert detector.with_scorer(lambda scorer: scorer).about == about
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])

@@ -18,6 +18,7 @@ from detect.web import live as web_live
 from detect.web import page as web_page
 from detect.web.config import WebConfig, check
 from detect.web.live import Latest, Live, looped, shared
+from evaluate.results.about_run import AboutRun
 from tests.clips import counting_images, read_number, write_clip
 from tests.detect.stream.test_stream import detector, feature_detector
 from tests.stores import clip_row
@@ -70,20 +71,20 @@ def impatient(monkeypatch):
 
 
 def live(source: FrameSource, judge=None) -> Live:
-    return Live(source, shared(judge or detector()), 0.5, "my-run")
+    return Live(source, shared(judge or detector()), 0.5)
 
 
 # What is there to look at
 
 
 def test_before_anything_has_come_it_says_so():
-    latest = Latest(0.5, "my-run")
+    latest = Latest()
     assert text(latest.picture) == "The first picture is on its way."
     assert text(latest.words()) == "The verdict will be here once a frame has been judged."
 
 
 def test_a_verdict_in_words_and_what_it_cost():
-    latest = Latest(0.5, "my-run")
+    latest = Latest()
     latest.add(frame())
     latest.verdict = FAKE
     latest.tell({"event": "verdict", "lag": 0.21, "dropped": 3})
@@ -102,7 +103,7 @@ def test_a_verdict_in_words_and_what_it_cost():
 
 
 def test_the_picture_has_the_box_and_is_no_wider_than_960():
-    latest = Latest(0.5, "my-run")
+    latest = Latest()
     latest.verdict = FAKE
     latest.add(frame(size=(720, 1280)))
     assert shown(latest).shape == (540, 960, 3)
@@ -110,19 +111,19 @@ def test_the_picture_has_the_box_and_is_no_wider_than_960():
 
 
 def test_there_are_at_most_four_pictures_a_second_and_one_is_kept():
-    latest, made = Latest(0.5, "my-run"), []
+    latest, made = Latest(), []
     start = time.monotonic()
     while time.monotonic() - start < 1.1:
         latest.add(Frame(0, lambda: made.append(1) or np.zeros((8, 8, 3), np.uint8)))
         time.sleep(0.005)
     assert 2 <= len(made) <= 5
-    assert set(vars(latest)) == set(vars(Latest(0.5, "my-run")))
+    assert set(vars(latest)) == set(vars(Latest()))
     assert not [value for value in vars(latest).values() if isinstance(value, list | dict)]
 
 
 def test_a_source_that_stands_still_is_not_taken_for_live(monkeypatch):
     monkeypatch.setattr(web_live, "TIMEOUT", 0.05)
-    latest = Latest(0.5, "my-run")
+    latest = Latest()
     latest.add(frame())
     assert "No picture" not in latest.words()
     time.sleep(0.06)
@@ -182,7 +183,7 @@ def test_a_lost_source_is_told_in_a_line_and_opened_again(monkeypatch, capsys):
 
 
 def test_what_was_said_before_a_loss_is_said_no_more():
-    latest = Latest(0.5, "my-run")
+    latest = Latest()
     latest.verdict = FAKE
     latest.tell({"event": "verdict", "lag": 0.2, "dropped": 0})
     latest.tell({"event": "lost", "reason": "gone", "seconds_to_next_try": 1.0})
@@ -261,7 +262,9 @@ def test_networks_that_are_shared_run_one_at_a_time():
 
 
 def test_the_words_are_escaped():
-    html = web_page.live_html(Verdict("x", "Fake", 0.9, None, 1.0, "", SEEN), 0.1, 0, 0.5, "<img src=x>")
+    named = Verdict("x", "Fake", 0.9, None, 1.0, "", SEEN, run=AboutRun(("<img src=x>",)))
+    html = web_page.live_html(named, 0.1, 0)
+    assert "&lt;img src=x&gt;" in html
     assert "<img src=x>" not in html
 
 

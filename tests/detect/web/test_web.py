@@ -22,11 +22,13 @@ import pytest
 from PIL import Image
 
 from cache.schema import FRAMES, UserError
+from detect.detector.band import band_around
 from detect.detector.verdict import Detector, SeenFrame, Verdict, WindowScore
 from detect.web import page as web_page
 from detect.web.config import WebConfig, check, is_loopback
 from detect.web.stage import main, private_folder
 from detect.web.uploads import NoRoom, Uploads, copy_examples, draw_examples, refusal_of
+from evaluate.results.about_run import AboutRun
 from evaluate.stats.calibration import Temperature
 from extract.backbones.engines import Engine
 from extract.config import ExtractConfig
@@ -94,7 +96,7 @@ def text(html: str) -> str:
 
 
 def said(one: Verdict) -> str:
-    return text(web_page.verdict_html(one, CROPS, 0.5, "my-run"))
+    return text(web_page.verdict_html(one, CROPS))
 
 
 # What it keeps
@@ -309,21 +311,21 @@ def test_a_failure_is_a_sentence_without_names(outcome, reason, words):
 
 
 def test_what_a_run_is_called_is_escaped():
-    html = web_page.verdict_html(verdict(calibrated=None), CROPS, 0.5, "<img src=x>")
+    html = web_page.verdict_html(verdict(run=AboutRun(("<img src=x>",))), CROPS)
     assert "<img src=x>" not in html
     assert "&lt;img src=x&gt;" in html
 
 
 def test_the_timeline_says_when():
-    scores = ((0, 6, 0.2, 1), (3, 9, 0.8, 1), (6, 12, None, 0), (9, 15, 0.5, 1))
+    scores = ((0, 6, 0.2, 1), (3, 9, 0.8, 1), (6, 12, None, 0), (9, 15, 0.7, 1))
     one = verdict(timeline=tuple(WindowScore(*score) for score in scores))
-    assert web_page.timeline_sentence(one, 0.5) == "Judged part by part, the clip looks fake at 3.0-15.0 s."
-    html = web_page.verdict_html(one, CROPS, 0.5, "run")
+    assert web_page.timeline_sentence(one) == "Judged part by part, the clip looks fake at 3.0-15.0 s."
+    html = web_page.verdict_html(one, CROPS)
     assert "<svg" in html
-    assert "<svg" not in web_page.verdict_html(verdict(), CROPS, 0.5, "run")
-    assert "No part" in web_page.timeline_sentence(one, 0.9)
+    assert "<svg" not in web_page.verdict_html(verdict(), CROPS)
+    assert "No part" in web_page.timeline_sentence(replace(one, band=band_around(0.9, None)))
     nobody = verdict(timeline=(WindowScore(0, 6, None, 0), WindowScore(3, 9, None, 0)))
-    assert "enough of a face" in web_page.timeline_sentence(nobody, 0.5)
+    assert "enough of a face" in web_page.timeline_sentence(nobody)
 
 
 def test_what_a_verdict_does_not_mean_is_said():
@@ -354,7 +356,7 @@ def app():
 
 
 def judge(app):
-    return app.PageDetector(detector(), "drawn")
+    return app.PageDetector(detector())
 
 
 def silent(share, what):

@@ -56,7 +56,7 @@ def write_predictions(path, rows, strength, seed):
     write_csv(path, ["id", "label", "part", "probability", "coverage"], used)
 
 
-def write_run(folder, rows=None, findings=(), notes=(), profile=PROFILE, validated=True, settings=CONFIG):
+def write_run(folder, rows=None, findings=(), notes=(), profile=PROFILE, validated=True, settings=CONFIG, origin=None):
     """A run folder as training leaves it, of made-up numbers."""
     rows = clips() if rows is None else rows
     folder.mkdir(parents=True)
@@ -70,7 +70,7 @@ def write_run(folder, rows=None, findings=(), notes=(), profile=PROFILE, validat
     audit = {"split": "official", "dropped": sum(row[2] == "dropped" for row in rows)}
     (folder / "audit.json").write_text(json.dumps(audit | {"notes": list(notes), "findings": list(findings)}))
     config = {"config": settings, "profile": profile, "fingerprint": "1a2b3c4d5e6f", "features": "data/my set/f-1a2b"}
-    config |= {"versions": {"python": "3.11", "keras": "3.15.1"}, "origin": {"data": "../celeb-df"}}
+    config |= {"versions": {"python": "3.11", "keras": "3.15.1"}, "origin": {"data": "../celeb-df"} | (origin or {})}
     (folder / "config.json").write_text(json.dumps(config, default=str))
     (folder / "run.json").write_text('{"created": "2026-01-01T00:00:00"}')
     return folder
@@ -382,6 +382,7 @@ def test_what_is_listed_is_cut_and_its_count_said(tmp_path, monkeypatch):
 
 NOTES = {
     "random": "random weights, so these numbers show that the pipeline runs",
+    "drawn": "The clips were drawn",
     "no validation": "no threshold was chosen; calls are at 0.5 only",
     "one class": "clips only; every measure that needs both classes is undefined",
     "few": "The test part has 1 real and 8 fake clips, too few for some of the intervals",
@@ -409,6 +410,7 @@ ONE_REAL = [(name, int(number != 75), part) if part == "test" else (name, label,
     ("expected", "options", "change"),
     [
         ([], {}, None),
+        (["drawn"], {"origin": {"drawn": True}}, None),
         (["random"], {"profile": PROFILE | {"weights": "random:0"}}, None),
         (["perfect"], {}, scored(head=1e9)),
         (["no validation"], {"rows": clips(val=0), "validated": False}, None),
@@ -425,6 +427,32 @@ def test_a_note_is_there_exactly_where_it_applies(tmp_path, expected, options, c
         change(folder)
     shown = read(page(folder, resamples=100))
     assert [name for name, note in NOTES.items() if note in shown] == expected
+
+
+def test_calibration_that_made_errors_larger_on_test_is_said(tmp_path):
+    """Validation says that the probabilities are sure and right, test that they are not."""
+    rows = clips(val=200, test=60)
+    folder = write_run(tmp_path / "run", rows)
+    write_predictions(folder / "predictions.csv", rows, 0.0, 6)
+    lines = (folder / "predictions.csv").read_text().splitlines()
+    changed = [
+        re.sub(r",(\d),val,[^,]+", lambda found: f",{found[1]},val,{0.6 if found[1] == '1' else 0.4}", line)
+        for line in lines
+    ]
+    (folder / "predictions.csv").write_text("\n".join(changed) + "\n")
+    scores = read(page(folder))
+    assert "On the test part calibration made the log-loss and the calibration error larger, not smaller" in scores
+    report(folder)
+    calibration = metrics(folder)["calibration"]
+    assert calibration["made_worse"] == ["log-loss", "calibration error"]
+    assert calibration["calibrated"]["log_loss"] > calibration["raw"]["log_loss"]
+    assert calibration["validation_clips"] == {"real": 66, "fake": 134}
+
+
+def test_too_few_validation_clips_calibrate_nothing_and_that_is_said(written):
+    assert "not calibrated: there are 10 real and 20 fake validation clips" in read(written[1])
+    assert metrics(written[0])["calibration"]["temperature"] is None
+    assert metrics(written[0])["calibration"]["made_worse"] == []
 
 
 def test_too_few_clips_have_values_without_an_interval(tmp_path):

@@ -9,9 +9,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from cache.files import write_csv
-from evaluate.results.read import find_temperature, read_temperature
-from evaluate.stats.calibration import BINS, LOGIT, Temperature, calibration_error, fit_temperature, reliability
-from train.runs.predictions import PREDICTION_COLUMNS, Predictions
+from evaluate.results.read import find_temperature, why_uncalibrated
+from evaluate.stats.calibration import (
+    BINS,
+    LEAST_OF_CLASS,
+    LOGIT,
+    Temperature,
+    calibration_error,
+    fit_temperature,
+    reliability,
+)
+from train.runs.predictions import PREDICTION_COLUMNS, Predictions, read_predictions
 
 
 def simulated(generator, clips, heat):
@@ -136,7 +144,7 @@ def test_the_temperature_of_a_run_is_that_of_its_validation_part_alone(tmp_path)
     assert find_temperature(clips) == expected
     rows = zip(clips.ids, clips.labels, clips.parts, clips.probabilities, clips.coverage, strict=True)
     write_csv(tmp_path / "predictions.csv", PREDICTION_COLUMNS, list(rows))
-    read = read_temperature(tmp_path)
+    read = find_temperature(read_predictions(tmp_path / "predictions.csv"))
     assert read is not None
     assert read.value == pytest.approx(expected.value)
     assert read.clips == 2_000
@@ -144,3 +152,21 @@ def test_the_temperature_of_a_run_is_that_of_its_validation_part_alone(tmp_path)
 
 def test_a_run_without_validation_has_no_temperature():
     assert find_temperature(disagreeing().of("test")) is None
+
+
+@pytest.mark.parametrize("reals", [LEAST_OF_CLASS, LEAST_OF_CLASS - 1])
+def test_too_few_validation_clips_of_either_class_give_no_temperature(reals):
+    labels = np.repeat([0, 1], [reals, 500])
+    clips = Predictions(
+        list(map(str, range(len(labels)))),
+        labels,
+        np.full(len(labels), "val"),
+        np.linspace(0.1, 0.9, len(labels)),
+        np.ones(len(labels)),
+    )
+    assert (find_temperature(clips) is None) == (reals < LEAST_OF_CLASS)
+
+
+def test_why_nothing_is_calibrated_is_said():
+    assert why_uncalibrated((6, 4)).startswith("there are 6 real and 4 fake validation clips, and at least 50 of each")
+    assert why_uncalibrated((0, 0)).startswith("there are no validation clips")

@@ -1,0 +1,143 @@
+"""What has to be said of a run beside each of its verdicts: how good it is, and why to doubt it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cache.commands import command
+from cache.outside.content import read_json
+from cache.outside.values import Between, parse
+from cache.schema import TEST, UserError, printable
+from evaluate.page.tables import measure_text
+from evaluate.results.measures import HEAD
+from evaluate.results.read import METRICS, REPORT, validation_counts, why_uncalibrated
+from evaluate.stats.bootstrap import Measure
+from train.runs.folder import ENSEMBLE
+from train.runs.predictions import Predictions
+from train.runs.recipe import read_recipe
+
+RANDOM = (
+    "the backbone has random weights, so verdicts show that the pipeline runs and say nothing about whether a face is "
+    "fake"
+)
+DRAWN = "it was trained on drawn faces, so it knows nothing of filmed ones"
+_Share = Annotated[float, Between(0, 1)]
+
+
+@dataclass(frozen=True)
+class MeasuredArea:
+    """A run's ROC AUC on its own test part of `clips` clips, with its 95 % interval; None where it is undefined."""
+
+    value: _Share | None
+    low: _Share | None
+    high: _Share | None
+    clips: Annotated[int, Between(1, 10**9)]
+
+
+@dataclass(frozen=True)
+class AboutRun:
+    """The `names` of the runs that judge, one or several together, and what is known of them.
+
+    `roc_auc` is None where they were not evaluated, `validation` says how many real and fake clips validation has, None
+    if that is not known. `doubts` are reasons not to believe any verdict, each the rest of a sentence.
+    """
+
+    names: tuple[str, ...] = ()
+    roc_auc: MeasuredArea | None = None
+    validation: tuple[int, int] | None = None
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The run's name, or those of all."""
+        return ", ".join(self.names)
+
+    @property
+    def quality(self) -> str:
+        """How good the run is: `ROC AUC 0.823 [0.720, 0.940] on 64 test clips`, or `not evaluated`."""
+        if self.roc_auc is None:
+            return "not evaluated"
+        measure = Measure(self.roc_auc.value, self.roc_auc.low, self.roc_auc.high)
+        return f"ROC AUC {measure_text(measure)} on {self.roc_auc.clips:,} test clips"
+
+    @property
+    def sentence(self) -> str:
+        """Which run judges, and how good it is."""
+        way_out = "" if self.roc_auc else f", so nobody knows how good it is ({command('eval')} measures that)"
+        return f"Judged by {self.name}: {self.quality}{way_out}."
+
+    @property
+    def warning(self) -> str:
+        """The doubts as a sentence, "" where there are none."""
+        return f"Do not rely on {self.name}: {'; '.join(self.doubts)}." if self.doubts else ""
+
+    @property
+    def why_uncalibrated(self) -> str:
+        """Why there is no calibrated probability, where there is none."""
+        if self.validation is None:
+            return "it is not known how many validation clips there are"
+        return why_uncalibrated(self.validation)
+
+
+UNKNOWN = AboutRun()
+"""Of a detector that was made without a run."""
+
+
+def about_run(folder: Path, config: Mapping[str, Any], predictions: Predictions | None) -> AboutRun:
+    """Returns what is known of the run in `folder` with this `config`; `predictions` are None where it has none."""
+    validation = None if predictions is None else validation_counts(predictions)
+    return AboutRun((printable(folder.resolve().name),), _read_test(folder), validation, tuple(doubts(config)))
+
+
+def about_several(runs: list[AboutRun]) -> AboutRun:
+    """Returns what is known of `runs` that judge together, which is little: only each alone was evaluated."""
+    names = tuple(name for run in runs for name in run.names)
+    return AboutRun(names, doubts=tuple(dict.fromkeys(doubt for run in runs for doubt in run.doubts)))
+
+
+def doubts(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the reasons to believe no verdict of the run with this `config`."""
+    if has_random_backbone(config):
+        yield RANDOM
+    if has_drawn_data(config):
+        yield DRAWN
+
+
+def has_random_backbone(config: Mapping[str, Any]) -> bool:
+    """Tells whether the backbone of the run, or of a member of it, had random weights, also before it was tuned."""
+    weights = (str(one.get(key, "")) for one in (config["profile"], config) for key in ("weights", "tuned_from"))
+    return any(text.startswith("random") for text in weights) or any(map(has_random_backbone, _members(config)))
+
+
+def has_drawn_data(config: Mapping[str, Any]) -> bool:
+    """Tells whether the run was trained on drawn clips, as those of the demo."""
+    return bool(config.get("origin", {}).get("drawn")) or any(map(has_drawn_data, _members(config)))
+
+
+def _members(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yields the configs of an ensemble's members, and of theirs, as far as they are still there."""
+    if config.get("kind") != ENSEMBLE:
+        return
+    for folder in config.get("ensemble", {}).get("members", ()):
+        try:
+            member = read_recipe(Path(folder))
+        except UserError:
+            continue
+        if member.get("kind") != ENSEMBLE:  # which could be a member of itself
+            yield member
+
+
+def _read_test(folder: Path) -> MeasuredArea | None:
+    """Returns the test result in the run's report; None without one, or with something else in its place.
+
+    A verdict does not rest on the report, and the report can be written anew: a damaged one is none.
+    """
+    try:
+        values = read_json(folder / REPORT / METRICS)
+        counts, area = values["counts"][TEST], values["parts"][TEST][HEAD]["scores"]["roc_auc"]
+        if area["low"] == area["high"]:  # so few clips, or so easy ones, that all resamples agree: not certainty
+            area = area | {"low": None, "high": None}
+        return parse(MeasuredArea, area | {"clips": counts["real"] + counts["fake"]})
+    except (OSError, ValueError, LookupError, TypeError):
+        return None

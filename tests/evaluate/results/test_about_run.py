@@ -1,0 +1,87 @@
+"""What is said of a run beside its verdicts: its own evaluation, where there is one, and reasons not to believe it."""
+
+import json
+
+import pytest
+
+from evaluate.results.about_run import AboutRun, MeasuredArea, about_run, about_several, doubts
+
+PROFILE = {"weights": "imagenet"}
+METRICS = {
+    "counts": {"test": {"real": 30, "fake": 34}},
+    "parts": {"test": {"head": {"scores": {"roc_auc": {"value": 0.8, "low": 0.7, "high": 0.9}}}}},
+}
+
+
+def about(folder, metrics=None, config=None):
+    if metrics is not None:
+        (folder / "report").mkdir()
+        (folder / "report" / "metrics.json").write_text(metrics)
+    return about_run(folder, config or {"profile": PROFILE}, None)
+
+
+def test_the_run_and_its_own_test_result_are_named(tmp_path):
+    found = about(tmp_path, json.dumps(METRICS))
+    assert found.roc_auc == MeasuredArea(0.8, 0.7, 0.9, 64)
+    assert found.sentence == f"Judged by {tmp_path.name}: ROC AUC 0.800 [0.700, 0.900] on 64 test clips."
+
+
+def test_a_bootstrap_without_spread_is_no_certainty(tmp_path):
+    perfect = json.dumps(METRICS).replace("0.8", "1").replace("0.7", "1").replace("0.9", "1")
+    assert about(tmp_path, perfect).quality == "ROC AUC 1.000 [no interval] on 64 test clips"
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        None,
+        "{",
+        "[]",
+        '{"counts": {}}',
+        json.dumps(METRICS).replace("0.8", "80"),
+        json.dumps(METRICS).replace("0.8", '"high"'),
+        json.dumps(METRICS).replace("30", "null"),
+    ],
+)
+def test_without_a_report_that_can_be_read_it_was_not_evaluated(tmp_path, metrics):
+    found = about(tmp_path, metrics)
+    assert found.roc_auc is None
+    assert "not evaluated, so nobody knows how good it is" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"profile": PROFILE}, []),
+        ({"profile": {"weights": "random:0"}}, ["random weights"]),
+        ({"profile": {"weights": "sha256:0"}, "tuned_from": "random:0"}, ["random weights"]),
+        ({"profile": PROFILE, "origin": {"drawn": True}}, ["drawn faces"]),
+        ({"profile": {"weights": "random:0"}, "origin": {"drawn": True}}, ["random weights", "drawn faces"]),
+    ],
+)
+def test_reasons_not_to_believe_a_run_are_given(tmp_path, config, said):
+    found = about(tmp_path, config=config)
+    assert [what for what in ("random weights", "drawn faces") if what in found.warning] == said
+    assert found.warning.count("\n") == 0
+
+
+def test_an_ensemble_has_the_doubts_of_its_members(tmp_path):
+    for name, weights in (("one", "imagenet"), ("two", "random:0")):
+        (tmp_path / name).mkdir()
+        config = {"config": {}, "profile": {"weights": weights}, "fingerprint": "0", "versions": {}}
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        (tmp_path / name / "run.json").write_text('{"created": "2026-01-01T00:00:00"}')
+    members = [str(tmp_path / name) for name in ("one", "two", "absent")]
+    assert any(
+        "random weights" in doubt
+        for doubt in doubts({"kind": "ensemble", "profile": {}, "ensemble": {"members": members}})
+    )
+    assert not list(doubts({"kind": "ensemble", "profile": {}, "ensemble": {"members": members[:1]}}))
+
+
+def test_several_runs_are_named_but_were_not_evaluated_together():
+    joined = about_several(
+        [AboutRun(("a",), MeasuredArea(0.9, 0.8, 1.0, 9), doubts=("x",)), AboutRun(("b",), doubts=("x",))]
+    )
+    assert (joined.names, joined.roc_auc, joined.doubts) == (("a", "b"), None, ("x",))
+    assert joined.sentence.startswith("Judged by a, b: not evaluated")
