@@ -51,7 +51,7 @@ class AboutRun:
     @property
     def name(self) -> str:
         """The run's name, or those of all."""
-        return ", ".join(self.names)
+        return ", ".join(self.names) or "an unnamed run"
 
     @property
     def quality(self) -> str:

@@ -93,7 +93,7 @@ def test_the_pipeline_runs_from_another_folder(site, work):
     assert "report.html" in run(site, work, "eval", "--run", trained, "--resamples", "50")
     clip = next((work / "drawn" / "Celeb-real").iterdir())
     verdict = json.loads(run(site, work, "detect", str(clip), "--run", trained, "--json", fine=(0, 1)))
-    assert verdict["verdict"] in ("Real", "Fake")
+    assert verdict["verdict"] in ("Real", "Fake", "Unsure")
     assert verdict["probability"] is not None
 
 

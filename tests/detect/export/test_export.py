@@ -136,7 +136,11 @@ def test_the_contract_says_what_is_there_and_how_near_it_comes(exported, run):
     assert said["classes"] == {"real": 0, "fake": 1}
     assert "twelve equal spans" in said["preprocessing"]["sampling"]
     assert "0.3 of it on each edge" in said["preprocessing"]["crop"]
-    assert said["temperature"]["value"] > 0
+    assert said["temperature"] is None  # too few validation clips
+    assert said["unsure"]["threshold"] == 0.5
+    assert said["about_run"]["names"] == [run.name]
+    assert open_detector(exported).about == open_detector(run).about
+    assert "random weights" in open_detector(exported).about.warning
     assert [tap["region"] for tap in said["features"]["taps"]] == ["face", "face", "face-surround"]
     assert "mean over the face minus mean over its surround of block_13_expand_relu" in " ".join(
         said["features"]["in_words"]
@@ -351,5 +355,19 @@ sys.exit(status)
 """
     command = [sys.executable, "-c", program, str(clip), "--run", str(exported.parents[1]), "--engine", "onnx"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (found.returncode, found.stderr) == (2, "")
-    assert found.stdout.splitlines()[1].startswith("Undecided")
+    assert found.returncode == 2
+    assert found.stderr.startswith("Do not rely on")
+    assert found.stderr.count("\n") == 1
+    assert found.stdout.splitlines()[-1].startswith("Undecided")
+
+
+def test_an_export_of_before_opens_and_says_what_it_knows(exported, run, tmp_path):
+    folder = shutil.copytree(exported, tmp_path / "older")
+    contract = json.loads((folder / CONTRACT).read_text())
+    few = {name: value for name, value in contract.items() if name not in ("about_run", "unsure")}
+    for clips, fitted in ((12, False), (100, True)):
+        (folder / CONTRACT).write_text(json.dumps(few | {"temperature": {"value": 2.0, "clips": clips}}))
+        detector = open_detector(folder)
+        assert detector.about.names == (run.name,)
+        assert "random weights" in detector.about.warning
+        assert detector.band(0.5).fitted == fitted

@@ -96,7 +96,7 @@ def test_a_verdict_in_words_and_what_it_cost():
     latest.tell({"event": "verdict", "lag": 0.0, "dropped": 0})
     words = text(latest.words())
     assert words.startswith("The face looks real Score of fake, from 0 to 1 0.200")
-    assert "“my-run” has no calibration" in words
+    assert "0.200 is not the chance that this one is fake. It is not calibrated" in words
     latest.verdict = Verdict("x", "Undecided", None, None, 0.0, "a face was found in 0 of 12 frames", SEEN)
     latest.tell({"event": "verdict", "lag": 0.0, "dropped": 0})
     assert text(latest.words()).startswith("Undecided A face was found in 0 of 12 frames. That hints neither")

@@ -28,7 +28,7 @@ from detect.web import page as web_page
 from detect.web.config import WebConfig, check, is_loopback
 from detect.web.stage import main, private_folder
 from detect.web.uploads import NoRoom, Uploads, copy_examples, draw_examples, refusal_of
-from evaluate.results.about_run import AboutRun
+from evaluate.results.about_run import AboutRun, MeasuredArea
 from evaluate.stats.calibration import Temperature
 from extract.backbones.engines import Engine
 from extract.config import ExtractConfig
@@ -50,6 +50,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
     pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
 ]
+CALLED = "(The face looks (real|fake)|Too close to call)"
 CROPS = np.zeros((FRAMES, 160, 160, 3), np.uint8)
 
 
@@ -255,17 +256,40 @@ def test_a_verdict_in_plain_words():
     words = said(verdict())
     assert "The face looks fake" in words
     assert "Probability of fake, calibrated 87 %" in words
-    assert "The raw score is 0.930; a clip is called fake from 0.5 on." in words
+    assert "The raw score is 0.930." in words
+    assert "A clip is called fake from the score 0.667 on and real up to 0.333" in words
     assert "A face was found in 12 of 12 frames (coverage 100 %)" in words
     assert "5.50 s face 96x96 at 80, 40" in words
     assert "The face looks real" in said(verdict(verdict="Real"))
 
 
 def test_without_calibration_it_says_so():
-    words = said(verdict(calibrated=None))
+    words = said(verdict(calibrated=None, run=AboutRun(("my-run",), validation=(4, 2))))
     assert "Score of fake, from 0 to 1 0.930" in words
-    assert "“my-run” has no calibration" in words
+    assert "It is not calibrated: there are 4 real and 2 fake validation clips, and at least 50 of each" in words
     assert "%" not in words.replace("(coverage 100 %)", "")
+
+
+def test_a_score_beside_the_threshold_is_too_close_to_call():
+    words = said(verdict(verdict="Unsure", probability=0.51, calibrated=None))
+    assert "Too close to call Score of fake, from 0 to 1 0.510" in words
+    assert "Real and fake are nearly as likely as each other, so it is called neither." in words
+    assert "looks fake" not in words
+
+
+def test_which_run_judged_and_how_good_it_is_stands_in_the_verdict():
+    tested = AboutRun(("my-run",), MeasuredArea(0.82, 0.7, 0.94, 64), (60, 60))
+    words = said(verdict(run=tested))
+    assert "Judged by the run “my-run”. On 64 test clips of its own data set its ROC AUC is 0.82, 0.70 to 0.94" in words
+    assert "Of clips like the 120 that the run was validated on, 87 % with this number are fake." in words
+    assert "“my-run”, which was not evaluated" in said(verdict(run=AboutRun(("my-run",))))
+    assert "are of one class" in said(verdict(run=AboutRun(("my-run",), MeasuredArea(None, None, None, 9))))
+
+
+def test_the_page_begins_with_the_reasons_not_to_believe_it():
+    words = text(web_page.header_html(AboutRun(("my-run",), doubts=("the backbone has random weights",))))
+    assert words.index("Do not rely on my-run: the backbone has random weights.") < words.index("Give a clip")
+    assert "alert" not in web_page.header_html(AboutRun(("my-run",)))
 
 
 def test_no_probability_is_certain():
@@ -366,7 +390,7 @@ def silent(share, what):
 def test_a_clip_is_judged_or_the_reason_said(app, face, tmp_path, capfd):
     config, one = WebConfig(), judge(app)
     words = text(one.answer(face, config, silent))
-    assert re.search(r"The face looks (real|fake) Probability of fake, calibrated \d+ %", words)
+    assert re.search(rf"{CALLED} Probability of fake, calibrated \d+ %", words)
     assert "Undecided" in one.answer(draw_empty_clip(tmp_path / "empty.mp4"), config, silent)
     assert "Nothing yet" in one.answer(None, config, silent)
     (tmp_path / "clip.mp4").write_text("no video")
@@ -391,7 +415,7 @@ def test_pictures_are_judged_and_hostile_ones_refused_outside_this_process(app, 
     picture = tmp_path / "clip.png"
     Image.fromarray(sample_frames(face).images[0]).save(picture)
     words = text(judge(app).answer(picture, WebConfig(), silent))
-    assert re.search(r"The face looks (real|fake) .* nothing is known of its motion", words)
+    assert re.search(rf"{CALLED} .* nothing is known of its motion", words)
     picture.write_bytes(picture.read_bytes()[:2000])
     assert "The picture breaks off before its end" in judge(app).answer(picture, WebConfig(), silent)
     assert capfd.readouterr().err == ""
@@ -644,7 +668,7 @@ def test_a_visitor_drops_a_clip_and_reads_a_verdict(visit, face):
     one.drop(face)
     one.judge()
     words = one.read()
-    assert re.match(r"The face looks (real|fake) Probability of fake, calibrated \d+ %", words)
+    assert re.match(rf"{CALLED} Probability of fake, calibrated \d+ %", words)
     assert one.page.locator(".crops img").count() == FRAMES
     assert one.page.locator(".crops img").first.get_attribute("alt") == "Frame 1, 0.08 s: face"
     assert one.page.locator(NOT_READY).is_visible()
@@ -734,11 +758,11 @@ def test_a_live_source_is_shown_beside_the_clips(browser, live_site, face):
     shown.wait_for()
     first = shown.get_attribute("src")
     one.page.wait_for_function("first => document.querySelector('#live img').src !== first", arg=first)
-    one.page.get_by_role("heading", name=re.compile("The face looks (real|fake)")).wait_for(timeout=30_000)
+    one.page.get_by_role("heading", name=re.compile(CALLED)).wait_for(timeout=30_000)
     words = re.sub(r"\s+", " ", one.page.locator(".verdict.moment").inner_text())
     assert re.search(r"Probability of fake, calibrated \d+ %.* Coverage \d+ % Lag \d\.\d s Dropped frames \d+", words)
     other.judge()
-    assert re.match("The face looks (real|fake)", other.read())
+    assert re.match(CALLED, other.read())
     other.page.get_by_role("tab", name="Live").click()
     other.page.locator("#live img").wait_for()
     assert other.page.evaluate("document.documentElement.scrollWidth") <= 390
