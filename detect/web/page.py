@@ -25,6 +25,12 @@ from evaluate.page.markup import Html, details, element, items
 from evaluate.results.about_run import AboutRun
 from extract.video.pictures import has_picture_name
 
+BARS = {
+    "Fake": (figures.COLOURS["two"], 5.0),
+    "Unsure": (figures.COLOURS["ink"], 2.5),
+    "Real": (figures.COLOURS["one"], 2.5),
+}
+"""Colour and width of the bars of the timeline."""
 LOST_GREY = 225
 """What is shown in place of a frame that is not judged."""
 
@@ -240,8 +246,7 @@ def timeline_figure(verdict: Verdict) -> Figure:
         if window.probability is None:
             axes.axvspan(*span, ymax=0.08, hatch="///", fill=False, edgecolor=figures.COLOURS["ink"], linewidth=0)
             continue
-        fake = verdict.band.call(window.probability) == "Fake"
-        colour, width = (figures.COLOURS["two"], 5) if fake else (figures.COLOURS["one"], 2.5)
+        colour, width = BARS[verdict.band.call(window.probability)]
         axes.plot(span, [window.probability] * 2, color=colour, linewidth=width)
     band = verdict.band
     axes.axhspan(band.low, band.high, color=figures.COLOURS["grid"], alpha=0.6, linewidth=0)

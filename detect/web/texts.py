@@ -32,7 +32,7 @@ UNDECIDED = (
     "So the detector gives no verdict, which hints neither at real nor at fake. Try one in which the face is larger, "
     "well lit, and turned to the camera."
 )
-UNSURE = "Real and fake are nearly as likely as each other, so it is called neither. "
+UNSURE = "By this score neither real nor fake is at least twice as likely as the other, so it is called neither. "
 ABOUT_STILL = (
     "This is one still frame, so nothing is known of its motion. The run was trained and validated on twelve frames a "
     "clip: expect more errors here than its report says."

@@ -273,7 +273,7 @@ def test_without_calibration_it_says_so():
 def test_a_score_beside_the_threshold_is_too_close_to_call():
     words = said(verdict(verdict="Unsure", probability=0.51, calibrated=None))
     assert "Too close to call Score of fake, from 0 to 1 0.510" in words
-    assert "Real and fake are nearly as likely as each other, so it is called neither." in words
+    assert "neither real nor fake is at least twice as likely as the other, so it is called neither." in words
     assert "looks fake" not in words
 
 
