@@ -196,7 +196,7 @@ def _text(cell: Cell) -> str:
 
 def _write(path: Path, lines: Sequence[Line]) -> Path:
     cut = f" The newest {MOST_RUNS:,} of {len(lines):,} are listed." if len(lines) > MOST_RUNS else ""
-    caption = f"{len(lines):,} runs, the newest first.{cut} A number is there once a run has a report."
+    caption = f"{len(lines):,} run{'s' * (len(lines) != 1)}, the newest first.{cut} A number is there once a run has a report."
     rows = [_row(one) for one in lines[:MOST_RUNS]]
     hint = f"{command('eval', run='...')} writes a run's report. Training, sweeps and reports write this page anew."
     return write_text(
