@@ -120,7 +120,8 @@ def _is_ours(path: Path) -> bool:
 
 
 def find_lines(runs: Path) -> list[Line]:
-    """Returns a line for each finished run below `runs`, the newest first; links to runs and unfinished ones have none.
+    count = f"{len(lines):,} run{'s' * (len(lines) != 1)}"
+    caption = f"{count}, the newest first.{cut} A number is there once a run has a report."
 
     Of more than `MOST_RUNS` the older ones are only names.
     """
