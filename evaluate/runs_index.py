@@ -120,8 +120,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def find_lines(runs: Path) -> list[Line]:
-    count = f"{len(lines):,} run{'s' * (len(lines) != 1)}"
-    caption = f"{count}, the newest first.{cut} A number is there once a run has a report."
+    """Returns a line for each finished run below `runs`, the newest first; links to runs and unfinished ones have none.
 
     Of more than `MOST_RUNS` the older ones are only names.
     """
@@ -197,7 +196,8 @@ def _text(cell: Cell) -> str:
 
 def _write(path: Path, lines: Sequence[Line]) -> Path:
     cut = f" The newest {MOST_RUNS:,} of {len(lines):,} are listed." if len(lines) > MOST_RUNS else ""
-    caption = f"{len(lines):,} run{'s' * (len(lines) != 1)}, the newest first.{cut} A number is there once a run has a report."
+    count = f"{len(lines):,} run{'s' * (len(lines) != 1)}"
+    caption = f"{count}, the newest first.{cut} A number is there once a run has a report."
     rows = [_row(one) for one in lines[:MOST_RUNS]]
     hint = f"{command('eval', run='...')} writes a run's report. Training, sweeps and reports write this page anew."
     return write_text(
