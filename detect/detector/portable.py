@@ -81,7 +81,7 @@ def load_network(path: Path, format: str) -> Network:
     try:
         network = _LOADERS[format](path)
     except ImportError as error:
-        raise UserError(f"{format} is not installed ({error}); pip install reelcheck[export,openvino].") from None
+        raise UserError(f"the engine {format} is not installed ({error}); pip install {_PACKAGES[format]}.") from None
     except Exception as error:  # noqa: BLE001 - each runtime has errors of its own
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"{path} cannot be loaded as {format} ({reason}); export it again.") from None
@@ -141,3 +141,4 @@ def _openvino(path: Path) -> Network:
 
 
 _LOADERS: dict[str, Callable[[Path], Network]] = {"onnx": _onnx, "litert": _litert, "openvino": _openvino}
+_PACKAGES = {"onnx": "onnxruntime", "litert": "ai-edge-litert", "openvino": "openvino"}

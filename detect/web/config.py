@@ -41,7 +41,7 @@ class WebConfig:
 def check(config: WebConfig) -> None:
     """Raises a UserError for settings that cannot be served."""
     if importlib.util.find_spec("gradio") is None:
-        raise UserError("the page needs gradio, which is not installed; pip install reelcheck[web] brings it.")
+        raise UserError("the page needs gradio, which is not installed; pip install gradio brings it.")
     require_threshold(config.threshold)
     if not 0 < config.port < 65536:
         raise UserError(f"{flag('port', config.port)} is no port; give a number from 1 to 65535.")

@@ -240,7 +240,7 @@ def test_a_wrong_option_is_one_sentence(values, message):
 
 def test_without_gradio_the_way_out_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install reelcheck\[web\]"):
+    with pytest.raises(UserError, match="pip install gradio brings it"):
         main([])
 
 
