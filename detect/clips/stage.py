@@ -36,6 +36,7 @@ def detect(names: Sequence[str], config: DetectConfig) -> int:
     """Judges the clips that `names` says (see `open_clips`) and prints a line for each; returns the exit status."""
     check(config)
     with open_clips(names, config.allow_url, config.url_seconds) as clips, contextlib.ExitStack() as closing:
+        _name_missing(clips)
         detector, by = open_judge(config)
         if detector.about.warning:
             print(detector.about.warning, file=sys.stderr)
@@ -59,6 +60,13 @@ def detect(names: Sequence[str], config: DetectConfig) -> int:
     if verdicts & {"Undecided", "Failed"}:
         return NO_VERDICT
     return SOME_FAKE if "Fake" in verdicts else NONE_FAKE
+
+
+def _name_missing(clips: Iterable[Clip]) -> None:
+    """Says which clips are not there, before a model is loaded, which takes longer than to mend a name."""
+    for clip in clips:
+        if reason := clip.reason or ("" if clip.path.exists() else "there is no such file"):
+            print(printable(f"{clip.name}: {reason}."), file=sys.stderr)
 
 
 def open_judge(config: DetectConfig) -> tuple[Detector, JudgedBy]:

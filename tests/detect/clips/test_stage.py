@@ -1,0 +1,20 @@
+"""Judging clips, where no network is needed."""
+
+import pytest
+
+from cache.schema import UserError
+from detect.clips import stage
+from detect.clips.config import DetectConfig
+
+
+def test_missing_clips_are_named_before_a_model_is_loaded(tmp_path, monkeypatch, capsys):
+    there = tmp_path / "there.mp4"
+    there.touch()
+
+    def no_model(_):
+        raise UserError("no model")
+
+    monkeypatch.setattr(stage, "open_judge", no_model)
+    with pytest.raises(UserError, match="no model"):
+        stage.detect([str(there), str(tmp_path / "absent\u202e.mp4")], DetectConfig())
+    assert capsys.readouterr().err == f"{tmp_path}/absent\\u202e.mp4: there is no such file.\n"
