@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cache.cli import Parser, add_flags, read_flags
-from cache.schema import UserError
+from cache.schema import UserError, printable
 from detect.clips.config import DetectConfig, check
 from detect.clips.inputs import Clip, open_clips
 from detect.clips.results_file import JudgedBy, ResultFile, header, lines, preface
