@@ -26,7 +26,7 @@ $(READY): requirements.lock
 
 # The program reads the variables itself, as they were typed: none of them passes through a shell. Nor are the names of
 # files exported, for which make would look for its own functions in them.
-unexport VIDEO SOURCE SHOW EXPLAIN OVERLAY OUT DATA RUN RUNS NAME FEATURES OTHERS MEMBERS A B C D EXAMPLES LIVE SPLIT_CSV
+unexport VIDEO SOURCE SHOW HTML EXPLAIN OVERLAY OUT DATA RUN RUNS NAME FEATURES OTHERS MEMBERS A B C D EXAMPLES LIVE SPLIT_CSV
 $(VERBS): $(READY)
 	@$(PY) -m reelcheck.under_make $@
 
@@ -42,7 +42,7 @@ compare: ## A=runs/x B=runs/y [C=runs/z]: which is better, and how sure that is;
 protocols: ## [FEATURES=folder OTHERS=folder,folder HEAD=lstm SEEDS=5]: one head by each split, and on other data sets
 published: ## DATA=folder [BACKBONES=resnet50,mobilenetv2 EPOCHS=20]: the published recipe beside ours on the same clips
 runs: ## [RUNS=runs]: which runs there are, how well they do -> runs/index.html
-detect: ## VIDEO=clip.mp4 [RUN=runs/x SHOW=out.png EXPLAIN=out.png OUT=results.csv]: a verdict on a clip or a folder of clips
+detect: ## VIDEO=clip.mp4 [RUN=runs/x SHOW=out.png HTML=out.html EXPLAIN=out.png OUT=results.csv]: a verdict on a clip or a folder of clips
 stream: ## SOURCE=rtsp://... [RUN=runs/x WINDOW=6 OVERLAY=out.mp4]: verdicts on a camera, an address or a file while it plays
 export: ## [RUN=runs/x FORMAT=onnx PRECISION=int8 OUT=folder]: run folder -> a detector that other programs run
 web: ## [RUN=runs/x PORT=7860 LIVE=0]: the page on which people drop a clip and read a verdict

@@ -17,9 +17,9 @@ def say(text: str) -> None:
     _SINK.get()(text)
 
 
-def progress_bar(**options: Any) -> tqdm:
-    """Returns a progress bar with tqdm's `options`; a hidden one where bars were asked away."""
-    return tqdm(**options, mininterval=0.5, disable=not _BARS.get())
+def progress_bar(*, shown: bool = True, **options: Any) -> tqdm:
+    """Returns a progress bar with tqdm's `options`; a hidden one where it is not `shown` or bars were asked away."""
+    return tqdm(**options, mininterval=0.5, disable=not (shown and _BARS.get()))
 
 
 @contextmanager

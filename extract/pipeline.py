@@ -50,7 +50,7 @@ def extract(config: ExtractConfig) -> Path:
     choose_backend(OPENVINO_BACKENDS if config.engine == "openvino" else BACKENDS)
     if config.show:
         require_place(config.show, f"choose another {flag('show')}")
-    require_writable(config.out, f"choose another {flag('out')}")
+    require_writable(config.out, f"choose another folder with {flag('out')}")
     profile = config.profile
     start = time.perf_counter()
     data = read_dataset(config.data, config.layout, config.compression)

@@ -164,6 +164,7 @@ def test_what_cannot_be_judged_is_said_and_costs_nothing_else(capsys, run_folder
     draw_empty_clip(tmp_path / "empty.mp4")
     good = data / "Celeb-real/id0_0000.mp4"
     sheet = tmp_path / "sheets" / "sheet.png"
+    sheet.parent.mkdir()
     status, lines = detect(capsys, tmp_path, tmp_path / "absent.mp4", good, "--run", run_folder, "--show", sheet)
     found = {Path(line.split()[4]).name: line for line in lines[4:]}
     assert status == 2

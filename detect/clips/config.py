@@ -45,6 +45,7 @@ class DetectConfig:
     explain: Path | None = option(
         None, "the same, with how much each frame and part of a face counts for the verdict", metavar="OUT.png"
     )
+    html: Path | None = option(None, "write a page with every verdict and its crops, to pick from", metavar="OUT.html")
     allow_url: bool = option(False, "download clips that are named by an http(s) address")
     url_seconds: float = option(DOWNLOAD_SECONDS, "longest time that one download takes, in seconds")
     workers: int = option(2, "clips decoded at once")
@@ -80,14 +81,14 @@ def check(config: DetectConfig) -> None:
         require_window("timeline", config.timeline)
     if config.out:
         require_suffix(config.out)
-    for name in ("show", "explain"):
+    for name, suffix in (("show", ".png"), ("explain", ".png"), ("html", ".html")):
         if path := getattr(config, name):
-            _require_png(name, path)
+            _require_drawable(name, path, suffix)
     if config.show and config.show == config.explain:
         raise UserError(f"{flag('show')} and {flag('explain')} both name {config.show}; give each a name of its own.")
 
 
-def _require_png(name: str, path: Path) -> None:
-    if path.suffix != ".png":
-        raise UserError(f"{flag(name, path)} is not a PNG; give a name that ends in .png.")
+def _require_drawable(name: str, path: Path, suffix: str) -> None:
+    if path.suffix != suffix:
+        raise UserError(f"{flag(name, path)} does not end in {suffix}; give a name that ends in {suffix}.")
     require_place(path, f"choose another {flag(name)}")

@@ -20,6 +20,8 @@ from detect.detector.verdict import Verdict
 from evaluate.results.about_run import AboutRun
 
 Style = Literal["table", "csv", "jsonl"]
+KINDS = ("Fake", "Unsure", "Real", "Undecided", "Failed")
+"""The verdicts, in the order in which they are counted and offered."""
 COLUMNS = (
     "clip",
     "face",

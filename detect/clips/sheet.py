@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +20,8 @@ from detect.clips.results_file import preface
 from detect.detector.verdict import Verdict
 
 COLOURS = {"face": "#009E73", "tracked": "#E69F00", "full_frame": "#999999", "lost": "#CC79A7"}
+BANNERS = {"Fake": "#b34700", "Unsure": "#5c5c5c", "Real": "#005a8c", "Undecided": "#5c5c5c", "Failed": "#5c5c5c"}
+"""The colour behind each verdict, on which white can be read."""
 CAPTIONS = {"face": "face", "tracked": "tracked", "full_frame": "whole frame", "lost": "face lost"}
 FOR_FAKE, FOR_REAL = "#d55e00", "#0072b2"
 COLUMNS = 6
@@ -71,7 +74,7 @@ def _numbered(path: Path, number: int) -> Path:
 def draw_sheet(path: Path, judged: Sequence[Judged]) -> Path:
     """Draws the twelve crops of each judged clip with its verdict above, and at the top who judged; returns `path`.
 
-    Under each crop stands its time in the clip; the colour of its edge says what it shows.
+    Under each crop stands its time in the clip; an edge in colour says that it shows something else than a face found.
     """
     about = _about(judged[0].verdict)
     ratios = [_rows(one) * ROW_INCHES + _has_bars(one) * BAR_INCHES + TITLE_INCHES for one in judged]
@@ -113,10 +116,13 @@ def _draw_block(block: SubFigure, judged: Judged) -> None:
     note = f"    ({verdict.note})" if verdict.note else ""
     coverage = "" if judged.crops is None else f"    coverage {verdict.coverage:.0%}"
     verdict_words = "Unsure, too close to call" if verdict.verdict == "Unsure" else verdict.verdict
-    heading = f"{verdict_words}    {explanation}{coverage}{face}{note}"
-    block.suptitle(f"{heading}\n{printable(Path(verdict.clip).name)}", fontsize=12, parse_math=False)
+    name = printable(Path(verdict.clip).name)
     if judged.crops is None:
+        _draw_banner(block, verdict, verdict_words, f"{name}\n{explanation}")
         return
+    bars = _has_bars(judged) * BAR_INCHES
+    top, block = np.array(block.subfigures(2, 1, height_ratios=(TITLE_INCHES, _rows(judged) * ROW_INCHES + bars)))
+    _draw_banner(top, verdict, verdict_words, f"{name}\n{explanation}{coverage}{face}{note}")
     if judged.evidence and _has_bars(judged):
         block, below = np.array(block.subfigures(2, 1, height_ratios=(_rows(judged) * ROW_INCHES, BAR_INCHES)))
         _draw_time(below.subplots(), verdict, judged.evidence)
@@ -135,8 +141,18 @@ def _draw_block(block: SubFigure, judged: Judged) -> None:
             if judged.evidence:
                 _draw_regions(axes, judged.evidence, i)
         axes.set_xlabel(f"{frame.seconds:.2f} s   {CAPTIONS[frame.status]}", fontsize=9)
+        # An edge marks what is not simply a face: green around a fake would read as approval.
+        plain = frame.status == "face"
         for spine in axes.spines.values():
-            spine.set(color=COLOURS[frame.status], linewidth=3)
+            spine.set(color="#d0d0d0" if plain else COLOURS[frame.status], linewidth=1 if plain else 3)
+
+
+def _draw_banner(banner: SubFigure, verdict: Verdict, words: str, details: str) -> None:
+    """Writes the verdict on its colour, and beside it the clip's name and what is known of it."""
+    banner.set_facecolor(BANNERS[verdict.verdict])
+    kind: dict[str, Any] = {"color": "white", "va": "center", "parse_math": False}
+    banner.text(0.015, 0.5, words, fontsize=15, fontweight="bold", **kind)
+    banner.text(0.985, 0.5, details, fontsize=10, ha="right", **kind)
 
 
 def _draw_regions(axes: Axes, evidence: Evidence, frame: int) -> None:

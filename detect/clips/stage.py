@@ -6,18 +6,23 @@ that is too close to call, Unsure, changes none of that.
 
 import contextlib
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cache.cli import Parser, add_flags, read_flags
+from cache.progress import progress_bar
 from cache.schema import UserError, printable
 from detect.clips.config import DetectConfig, check
 from detect.clips.inputs import Clip, open_clips
-from detect.clips.results_file import JudgedBy, ResultFile, header, lines, preface
+from detect.clips.results_file import KINDS, JudgedBy, ResultFile, header, lines, preface
 from detect.detector.load import newest, open_detector, open_ensemble
 from detect.detector.verdict import Detector, VerdictAndCrops, failed
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 NONE_FAKE, SOME_FAKE, NO_VERDICT = 0, 1, 2
 
@@ -46,20 +51,36 @@ def detect(names: Sequence[str], config: DetectConfig) -> int:
         draw = closing.enter_context(_drawing(detector, config))
         clips = [clip for clip in clips if not config.is_sheet(clip.path)]
         remaining = [clip for clip in clips if not (file and clip.name in file)]
-        verdicts = {verdict for clip in clips if file for verdict in file.of(clip.name)}
+        verdicts = Counter(verdict for clip in clips if file for verdict in file.of(clip.name))
         if len(remaining) < len(clips):
             print(f"{len(clips) - len(remaining)} of {len(clips)} clips are in {config.out} already.", file=sys.stderr)
         if config.style == "table":
             print("\n".join(preface(detector.about, detector.band(config.threshold))))
         print(header(config.style), end="", flush=True)
+        bar = closing.enter_context(_bar(len(remaining)))
         for judged in in_order(judge_clips(detector, remaining, config), [clip.name for clip in remaining], file):
             people = [verdict for verdict, _ in judged]
-            print(lines(people, config.style, by), end="", flush=True)
-            verdicts |= {verdict.verdict for verdict in people}
+            with bar.external_write_mode():
+                print(lines(people, config.style, by), end="", flush=True)
+            verdicts.update(verdict.verdict for verdict in people)
             draw(judged)
-    if verdicts & {"Undecided", "Failed"}:
+            bar.update()
+    if verdicts.total() > 1:
+        print(summary(verdicts), file=sys.stderr)
+    if verdicts["Undecided"] or verdicts["Failed"]:
         return NO_VERDICT
-    return SOME_FAKE if "Fake" in verdicts else NONE_FAKE
+    return SOME_FAKE if verdicts["Fake"] else NONE_FAKE
+
+
+def summary(verdicts: Mapping[str, int]) -> str:
+    """Returns the line that ends a call on several clips: how many got which verdict."""
+    counts = ", ".join(f"{count:,} {kind}" for kind in KINDS if (count := verdicts.get(kind, 0)))
+    return f"{sum(verdicts.values()):,} verdicts: {counts}."
+
+
+def _bar(clips: int) -> "tqdm":
+    """A progress bar for people at a terminal who wait for several clips; hidden from all others."""
+    return progress_bar(shown=clips > 1 and sys.stderr.isatty(), total=clips, unit="clip", desc="detect", leave=False)
 
 
 def _name_missing(clips: Iterable[Clip]) -> None:
@@ -86,7 +107,7 @@ def judge_clips(detector: Detector, clips: Sequence[Clip], config: DetectConfig)
         if clip.reason:
             yield [(replace(failed(clip.name, "missing", clip.reason), run=detector.about), None)]
     names = {str(clip.path): clip.name for clip in clips if not clip.reason}
-    drawn = bool(config.show or config.explain)
+    drawn = bool(config.show or config.explain or config.html)
     for judged in detector.judge(list(map(Path, names)), config.options, workers=config.workers):
         # Crops are only kept where they are drawn: verdicts may wait long for those on earlier clips.
         yield [(replace(verdict, clip=names[verdict.clip]), row if drawn else None) for verdict, row in judged]
@@ -109,25 +130,30 @@ def in_order(
 @contextlib.contextmanager
 def _drawing(detector: Detector, config: DetectConfig) -> Iterator[Callable[[list[VerdictAndCrops]], None]]:
     """Gives a function that draws each clip on the sheets that `config` asks for; draws the last sheet at the end."""
-    if not (config.show or config.explain):
+    if not (config.show or config.explain or config.html):
         yield lambda _: None
         return
     # Imported here because loading Matplotlib takes longer than judging a clip.
     from detect.clips.evidence import find_evidence
+    from detect.clips.gallery import Gallery
     from detect.clips.sheet import Judged, Sheets
 
     plain, explained = (Sheets(path) if path else None for path in (config.show, config.explain))
+    gallery = Gallery(config.html) if config.html else None
 
     def draw(judged: list[VerdictAndCrops]) -> None:
         for verdict, row in judged:
             crops = row and row.array
             if plain:
                 plain.add(Judged(verdict, crops))
+            if gallery:
+                gallery.add(Judged(verdict, crops))
             if explained:
                 evidence = find_evidence(detector, row) if row and verdict.probability is not None else None
                 explained.add(Judged(verdict, crops, evidence))
 
     yield draw
-    for sheets in (plain, explained):
-        if sheets:
-            sheets.close()
+    for drawing, path in ((plain, config.show), (explained, config.explain), (gallery, config.html)):
+        if drawing:
+            drawing.close()
+            print(f"drawn: {path}", file=sys.stderr)

@@ -18,3 +18,7 @@ def test_missing_clips_are_named_before_a_model_is_loaded(tmp_path, monkeypatch,
     with pytest.raises(UserError, match="no model"):
         stage.detect([str(there), str(tmp_path / "absent\u202e.mp4")], DetectConfig())
     assert capsys.readouterr().err == f"{tmp_path}/absent\\u202e.mp4: there is no such file.\n"
+
+
+def test_the_last_line_counts_the_verdicts():
+    assert stage.summary({"Real": 1200, "Fake": 3, "Failed": 1}) == "1,204 verdicts: 3 Fake, 1,200 Real, 1 Failed."

@@ -302,7 +302,7 @@ def test_a_wrong_setting_is_one_sentence(changes, what):
 
 
 def test_the_annotated_video_has_every_frame_and_the_verdict(clip, tmp_path):
-    out = tmp_path / "out" / "seen.mp4"
+    out = tmp_path / "seen.mp4"
     events = list(watch(open_source(str(clip), 6.0), detector(PROFILE), StreamConfig(overlay=out)))
     with av.open(str(out)) as file:
         seen = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
