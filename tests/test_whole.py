@@ -193,6 +193,7 @@ def test_a_wrong_command_is_one_sentence(run_folder, data, words, message):
         main([str(data / "Celeb-real/id0_0000.mp4"), *run, *words])
 
 
+@pytest.mark.slow
 def test_a_sheet_holds_twenty_clips_and_the_next_goes_on(run_folder, data, tmp_path, monkeypatch):
     monkeypatch.setattr("detect.clips.sheet.CLIPS", 3)
     main([str(data / "Celeb-real"), "--run", str(run_folder), "--show", str(tmp_path / "out.png")])

@@ -197,6 +197,7 @@ def test_a_network_over_crops_is_exported_as_one(run, tmp_path):
     assert detector.probability(clip_row(crops)) == pytest.approx(float(expected[0]), abs=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_an_export_that_is_off_is_not_written(run, exported, tmp_path, monkeypatch):
     true = formats.load_network
 

@@ -113,6 +113,7 @@ def test_bfloat16_takes_the_same_weights_and_gives_nearly_the_same(network):
     assert keras.config.dtype_policy().name == "float32"
 
 
+@pytest.mark.slow
 def test_evaluation_takes_its_folder_for_a_run(run_folder, source):
     found = read_results(run_folder)
     assert {path.name for path in run_folder.iterdir()} == (
@@ -123,11 +124,13 @@ def test_evaluation_takes_its_folder_for_a_run(run_folder, source):
     assert "R(2+1)D on crops" in write_report(ReportConfig(run=run_folder, resamples=20)).read_text()
 
 
+@pytest.mark.slow
 def test_it_learns(run_folder):
     losses = [float(row["loss"]) for row in rows_of(run_folder / HISTORY)[1:]]
     assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.slow
 def test_detection_and_plain_keras_give_the_stored_probabilities(run_folder, source):
     stored = {row["id"]: float(row["probability"]) for row in rows_of(run_folder / PREDICTIONS)}
     networks = [keras.models.load_model(run_folder / name) for name in (MODEL_KERAS, MODEL_H5)]
@@ -141,6 +144,7 @@ def test_detection_and_plain_keras_give_the_stored_probabilities(run_folder, sou
             assert found == pytest.approx(stored[row.id], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_refused(run_folder, tmp_path):
     with pytest.raises(UserError, match="judges crops and has no head"):
         finetune(FinetuneConfig(run=run_folder, runs=tmp_path))

@@ -157,7 +157,9 @@ def test_training_with_blends_lowers_their_loss_and_resumes(clips, tmp_path, mon
 
 
 # Of two batches an epoch, three a step leave a gradient waiting at the end of the first.
-@pytest.mark.parametrize(("epoch", "accumulate"), [(1, 3), (3, 2), pytest.param(4, 1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("epoch", "accumulate"), [(1, 3), *(pytest.param(*each, marks=pytest.mark.slow) for each in ((3, 2), (4, 1)))]
+)
 def test_interrupted_and_resumed_is_uninterrupted(clips, tmp_path, monkeypatch, capsys, epoch, accumulate):
     whole, expected = train(clips, tmp_path / "whole", accumulate=accumulate)
     with monkeypatch.context() as patch:

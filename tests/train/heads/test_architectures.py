@@ -98,6 +98,7 @@ def test_the_default_is_the_published_head():
     assert head.get_layer("dropout").rate == 0.3
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_head_and_another_does_not():
     clips, rows = clips_of(), np.arange(96)
     again = []
