@@ -48,7 +48,7 @@ export: ## [RUN=runs/x FORMAT=onnx PRECISION=int8 OUT=folder]: run folder -> a d
 web: ## [RUN=runs/x PORT=7860 LIVE=0]: the page on which people drop a clip and read a verdict
 
 test: $(READY) ## the tests, without the slow ones
-	@$(PY) -m pytest -m "not slow" -n $(JOBS) --dist loadfile $(ARGS)
+	@$(PY) -m pytest -m "not slow" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: $(READY) ## the slow tests: many kills, many clips, the wheel
 	@$(PY) -m pytest -m slow $(ARGS)

@@ -18,12 +18,13 @@ HERE = Path(__file__).parent
 def _benches() -> dict[str, Callable[[Path, int], Iterator[Result]]]:
     from benchmarks.detection import cold_start, stream_720p
     from benchmarks.stage1 import second_backbone, stage1
-    from benchmarks.stage2 import head_epoch, sweep_bench
+    from benchmarks.stage2 import head_epoch, load_bench, sweep_bench
 
     return {
         "extract_1080p": lambda clips, repeats: stage1(clips, repeats, "1080p"),
         "extract_480p": lambda clips, repeats: stage1(clips, repeats, "480p"),
         "second_backbone": second_backbone,
+        "load": lambda _, repeats: load_bench(repeats),
         "sweep": lambda _, repeats: sweep_bench(repeats),
         "head_epoch": lambda _, repeats: head_epoch(repeats),
         "cold_start": cold_start,

@@ -15,7 +15,7 @@ from benchmarks.measure import Result, summarise, timed
 from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord, central_region, central_regions
-from cache.store import Store, create_store, open_writer
+from cache.store import Store, create_store, load, open_writer
 from extract.backbones.networks import BACKBONES
 from train.data.batches import Clips, FeatureBatches, balanced_weights
 from train.data.inputs import prepare
@@ -28,12 +28,14 @@ CLIPS, SIZE, SHIFT = 1000, 2048, 0.15
 """Clips and features of the made data set, and the shift of a fake's features, in their standard deviations."""
 TRIALS, LOOPED = 64, 4
 """Trials in a repeat: the sweep's, and the loop's."""
-SWEEP_AIM, EPOCH_AIM = 10.0, 1000.0
+LOADED = 8000
+"""Clips whose features are loaded: 393 MB."""
+SWEEP_AIM, EPOCH_AIM, LOAD_AIM = 10.0, 1000.0, 0.8
 END_TO_END_CLIPS, END_TO_END_BATCH = 8, 2
 
 
-def make_features(root: Path, crops: CropProfile) -> Store:
-    """Returns a store of 1,000 clips of 100 people with 12 x 2048 non-negative features, a third of them real.
+def make_features(root: Path, crops: CropProfile, clips: int = CLIPS) -> Store:
+    """Returns a store of `clips` clips of 100 people with 12 x 2048 non-negative features, a third of them real.
 
     Its profile names `crops`.
     """
@@ -44,9 +46,9 @@ def make_features(root: Path, crops: CropProfile) -> Store:
     mixing = random.normal(0, 1, (64, SIZE)).astype(np.float32)
     direction = random.normal(0, 1, SIZE).astype(np.float32)
     records = []
-    for number in range(CLIPS):
+    for number in range(clips):
         person, label = number % 100, int(number % 3 > 0)
-        name = f"{number:04}.mp4"
+        name = f"{number:05}.mp4"
         records.append(VideoRecord(name, name, label, f"id{person}", "", "", "test" if person >= 80 else "train", 1, 1))
         steady = random.normal(0, 1, 64) + random.normal(0, 0.5, (FRAMES, 64))
         frames = steady.astype(np.float32) @ mixing / 8 + random.normal(0, 1, (FRAMES, SIZE))
@@ -59,6 +61,22 @@ def make_features(root: Path, crops: CropProfile) -> Store:
     with open_writer(store) as writer:
         writer.append(rows)
     return store
+
+
+def load_bench(repeats: int) -> Iterator[Result]:
+    """Yields `load`: megabytes of features a second, against numpy.fromfile of as many bytes from one plain file."""
+    rates: dict[str, list[float]] = {"megabytes_a_second": [], "plain_megabytes_a_second": []}
+    with tempfile.TemporaryDirectory() as folder:
+        store = make_features(Path(folder), CropProfile(), LOADED)
+        plain = Path(folder) / "plain"
+        load(store).arrays.tofile(plain)
+        megabytes = plain.stat().st_size / 1e6
+        for _ in range(repeats):
+            for name, work in (("", lambda: load(store)), ("plain_", lambda: np.fromfile(plain, np.float16))):
+                seconds, _cores = timed(work)
+                rates[f"{name}megabytes_a_second"].append(megabytes / seconds)
+    ratios = np.array(rates["megabytes_a_second"]) / rates["plain_megabytes_a_second"]
+    yield summarise("load", LOAD_AIM, ratios.tolist(), rates)
 
 
 def sweep_bench(repeats: int) -> Iterator[Result]:

@@ -15,6 +15,23 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are shared out among the wo
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(name, "1")
 
+LONGEST = (
+    "test_whole.py",
+    "test_export.py",
+    "test_finetune.py",
+    "test_sweep.py",
+    "test_api.py",
+    "test_fit.py",
+    "test_networks.py",
+    "test_architecture.py",
+)
+"""Files that take half a minute. They come first, so that no worker is left with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest files first; within a file the order stays."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
