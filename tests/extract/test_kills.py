@@ -84,12 +84,15 @@ def kill_worker(process: subprocess.Popen) -> None:
 WAYS: list[Callable[[subprocess.Popen], None]] = [kill_group, kill_parent, kill_worker]
 
 
-def kill_often(clips: Path, out: Path, times: int) -> Counter:
-    """Starts extraction until `times` runs, or a part of each, were killed; counts what they had written by then."""
+def kill_often(clips: Path, out: Path, times: int, seconds: float) -> Counter:
+    """Starts extraction until `times` runs, or a part of each, were killed; counts what they had written by then.
+
+    A whole run takes `seconds`.
+    """
     left = Counter()
     while left["killed"] < times:
         process = subprocess.Popen(command(clips, out), cwd=ROOT, start_new_session=True, **SILENT)
-        time.sleep(random.uniform(0.5, 3.0))
+        time.sleep(random.uniform(0.2, 0.8) * seconds)
         if process.poll() is None:
             WAYS[left["killed"] % len(WAYS)](process)
             left["killed"] += 1
@@ -138,8 +141,9 @@ def _line(process: psutil.Process) -> list[str]:
 
 
 def survives(clips: Path, folder: Path, times: int) -> None:
+    start = time.perf_counter()
     subprocess.run(command(clips, folder / "whole"), cwd=ROOT, check=True, capture_output=True)
-    print(kill_often(clips, folder / "killed", times))
+    print(kill_often(clips, folder / "killed", times, time.perf_counter() - start))
     is_whole(clips, folder / "killed")
     no_process_left(folder / "killed")
 
