@@ -92,7 +92,7 @@ def kill_often(clips: Path, out: Path, times: int, seconds: float) -> Counter:
     left = Counter()
     while left["killed"] < times:
         process = subprocess.Popen(command(clips, out), cwd=ROOT, start_new_session=True, **SILENT)
-        time.sleep(random.uniform(0.2, 0.8) * seconds)
+        time.sleep(random.uniform(0.4, 0.95) * seconds)
         if process.poll() is None:
             WAYS[left["killed"] % len(WAYS)](process)
             left["killed"] += 1
