@@ -113,6 +113,7 @@ def started(tmp_path, **keras_json: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_keras_json_changes_nothing(tmp_path):
     told = {"floatx": "float16", "epsilon": 0.01, "backend": "theano", "image_data_format": "channels_first"}
     done = started(tmp_path, **told)

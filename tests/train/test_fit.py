@@ -99,6 +99,7 @@ def test_the_same_config_gives_the_same_files(store, tmp_path, run_folder):
         assert (again / name).read_bytes() == (run_folder / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_the_same_in_another_process(store, tmp_path, run_folder):
     flags = ["--features", str(store.folder), "--runs", str(tmp_path), "--epochs=3", "--units=8", "--dense=8"]
     command = [sys.executable, "-m", "train", "fit", *flags]

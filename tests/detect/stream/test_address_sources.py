@@ -152,7 +152,7 @@ def test_rtsp_may_make_its_connection():
     assert heard[0].startswith(b"OPTIONS rtsp://127.0.0.1")
 
 
-@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("fast", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_overlay_holds_each_frame_that_the_summary_does_not_count(folder, monkeypatch, fast):
     monkeypatch.setattr("detect.stream.overlay.WAITING", 2)
     write, given = Overlay._write, []

@@ -121,6 +121,7 @@ def test_the_whole_network_is_loaded_and_only_what_the_taps_need_is_kept():
     assert {layer.name for layer in trunk.layers}.isdisjoint({"block_13_depthwise", "out_relu"})
 
 
+@pytest.mark.slow
 def test_features_know_where_the_face_is(crops):
     engine = make_engine("mobilenetv2", "random", name="keras")
     one, other = (engine.features(crops[:1], REGIONS[[i]])[0] for i in (0, 1))

@@ -212,7 +212,7 @@ def shuffled(seed: int) -> Clips:
     return Clips(features.astype(np.float16), np.ones((384, FRAMES), bool), labels)
 
 
-@pytest.mark.parametrize("name", ["lstm", "mean"])
+@pytest.mark.parametrize("name", [pytest.param("lstm", marks=pytest.mark.slow), "mean"])
 def test_with_labels_shuffled_by_person_a_head_ends_at_its_baseline(name):
     clips, train, val = shuffled(1), np.arange(192), np.arange(192, 384)
     head, history = learn(replace(small(name), start="baseline"), QUICK, clips, train, val)
