@@ -66,6 +66,7 @@ def test_each_real_clip_gets_its_blends_of_kept_crops_and_no_video_is_decoded_ag
     ]
 
 
+@pytest.mark.slow
 def test_made_on_the_way_without_kept_crops_or_by_another_process_they_are_the_same(data, tmp_path):
     first = blends_in(contents_of(extract(config_of(data, tmp_path / "one", blends=2))))
     config = config_of(data, tmp_path / "two", keep_crops=False)

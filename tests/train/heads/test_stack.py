@@ -21,15 +21,16 @@ TRAIN, VAL = ROWS[:60], ROWS[60:]
 QUICK = LearnConfig(1e-2, 16, 6, 6, 6, True, 0)
 EVERY = pytest.mark.parametrize("name", HEADS)
 QUICKLY = (("lstm", "nothing"), ("mean", "baseline"))
-TRAINED = pytest.mark.parametrize(
-    ("name", "start"),
-    [
-        pytest.param(name, start, marks=() if (name, start) in QUICKLY else pytest.mark.slow)
-        for name in HEADS
-        for start in STARTS
-    ],
-)
-"""All of them, most of them among the slow tests: training compiles each."""
+
+
+def trained(quickly: tuple[tuple[str, str], ...]) -> pytest.MarkDecorator:
+    """Returns every head and start, those that are not trained `quickly` among the slow tests: training compiles."""
+    every = [(name, start) for name in HEADS for start in STARTS]
+    cases = [pytest.param(*each, marks=() if each in quickly else pytest.mark.slow) for each in every]
+    return pytest.mark.parametrize(("name", "start"), cases)
+
+
+TRAINED, ALONE = trained(QUICKLY), trained(QUICKLY[-1:])
 
 
 def small(name: str, **changes) -> HeadConfig:
@@ -66,7 +67,7 @@ def test_a_stack_says_what_the_plain_heads_say(name, differences):
     assert np.std(plain) > 1e-3
 
 
-@TRAINED
+@ALONE
 def test_a_trial_in_a_stack_learns_what_it_learns_alone(name, start):
     clips = clips_of(strength=0.3)
     inputs = prepare(clips, TRAIN, 0, baseline_of(clips, TRAIN))
