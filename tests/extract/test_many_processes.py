@@ -106,6 +106,7 @@ def test_an_error_in_a_unit_is_told_and_not_tried_again(config, monkeypatch):
     assert len(elsewhere.handed_out) == 1
 
 
+@pytest.mark.slow
 def test_a_worker_that_may_start_no_processes_says_what_to_set(config, monkeypatch):
     monkeypatch.setattr(scale, "_run_all", Elsewhere([]))
     monkeypatch.setattr("multiprocessing.current_process", lambda: type("Worker", (), {"daemon": True}))

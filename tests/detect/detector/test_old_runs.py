@@ -22,6 +22,7 @@ def run(tmp_path_factory):
     return write_source(tmp_path_factory.mktemp("old"), profile=OLD)
 
 
+@pytest.mark.slow
 def test_they_are_trained_evaluated_and_detect(run):
     assert read_run(run).size == 1280
     assert write_report(ReportConfig(run=run, resamples=20)).is_file()

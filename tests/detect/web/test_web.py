@@ -474,6 +474,7 @@ def has_ipv6() -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 def test_an_ipv6_address_is_served_and_answers_to_its_own_name_alone(app):
     with served(app, host="::1") as (address, _):
