@@ -16,7 +16,8 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import norm
 
-from cache.cli import option, parse_flags
+from cache.cli import option, parse_flags, run
+from cache.files import write_text
 from evaluate.stats.calibration import LOGIT, fit_temperature
 from evaluate.stats.metrics import log_losses
 
@@ -59,16 +60,17 @@ class Row:
     worst_tenth: float
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str] | None = None) -> None:
     """Simulates, prints a line for each number of clips, and writes the results."""
-    config = parse_flags("python -m benchmarks.calibration", __doc__ or "", SimulationConfig, argv)
+    config = parse_flags(
+        "python -m benchmarks.calibration", __doc__ or "", SimulationConfig, sys.argv[1:] if argv is None else argv
+    )
     rows = list(simulate(config.draws, config.seed))
     for count in COUNTS:
         print(summary_line(count, [row for row in rows if row.clips == count]))
-    results = {"draws": config.draws, "seed": config.seed, "per_person": PER_PERSON, "shared": SHARED}
-    config.out.write_text(json.dumps(results | {"rows": list(map(asdict, rows))}, indent=1) + "\n", encoding="utf-8")
-    print(config.out)
-    return 0
+    results: dict[str, object] = {"draws": config.draws, "seed": config.seed}
+    results |= {"per_person": PER_PERSON, "shared": SHARED, "rows": list(map(asdict, rows))}
+    print(write_text(config.out, json.dumps(results, indent=1) + "\n"))
 
 
 def simulate(draws: int, seed: int, counts: Sequence[int] = COUNTS) -> Iterator[Row]:
@@ -128,4 +130,4 @@ def _losses(labels: np.ndarray, probabilities: np.ndarray) -> list[float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main)

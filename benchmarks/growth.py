@@ -32,8 +32,6 @@ from extract.readers.celeb_df import CELEB_DF, read_celeb_df
 SIZES = (1_000, 10_000, 100_000)
 CLIPS_EACH = 20
 """Clips of a person: half of them real, half of them fakes with another's face."""
-MOST_GROWTH = 1.3
-"""How much more a clip may cost at one size than at the size before."""
 SHARD = 500
 
 

@@ -60,4 +60,3 @@ def _judge(clips: Path, run: Path, out: Path) -> None:
         picture = out / f"{Path(name).stem}.png"
         if detect([str(clips / name), "--run", str(run), "--show", str(picture)]) not in (0, 1):
             raise UserError(f"the demo's own clip {clips / name} got no verdict; its reason stands above.")
-        print(f"what this verdict rests on: {picture}")

@@ -52,7 +52,7 @@ class Gallery:
                 element("h1", "Verdicts"),
                 *([element("div", items([warning]), class_="notes")] if warning else []),
                 *(element("p", sentence, class_="lead") for sentence in said),
-                element("p", f"{sum(self._counts.values()):,} verdicts: {counts}.{cut}"),
+                element("p", f"{self._counts.total():,} verdicts: {counts}.{cut}"),
                 element("div", *self._filters(), element("div", *self._cards, class_="clips"), class_="gallery"),
             ),
         )

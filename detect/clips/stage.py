@@ -140,8 +140,11 @@ def _drawing(detector: Detector, config: DetectConfig) -> Iterator[Callable[[lis
 
     plain, explained = (Sheets(path) if path else None for path in (config.show, config.explain))
     gallery = Gallery(config.html) if config.html else None
+    some = False
 
     def draw(judged: list[VerdictAndCrops]) -> None:
+        nonlocal some
+        some = True
         for verdict, row in judged:
             crops = row and row.array
             if plain:
@@ -154,6 +157,6 @@ def _drawing(detector: Detector, config: DetectConfig) -> Iterator[Callable[[lis
 
     yield draw
     for drawing, path in ((plain, config.show), (explained, config.explain), (gallery, config.html)):
-        if drawing:
+        if drawing and some:
             drawing.close()
             print(f"drawn: {path}", file=sys.stderr)

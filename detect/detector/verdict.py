@@ -234,7 +234,8 @@ class Detector:
 
     def verdict(self, clip: str, row: Row, threshold: float) -> Verdict:
         """Returns the verdict on the person in `row`, which holds what the scorer takes."""
-        return replace(self._verdict(clip, row, self.band(threshold)), run=self.about, band=self.band(threshold))
+        band = self.band(threshold)
+        return replace(self._verdict(clip, row, band), run=self.about, band=band)
 
     def _verdict(self, clip: str, row: Row, band: Band) -> Verdict:
         if row.array is None:

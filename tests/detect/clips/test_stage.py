@@ -5,6 +5,7 @@ import pytest
 from cache.schema import UserError
 from detect.clips import stage
 from detect.clips.config import DetectConfig
+from detect.detector.verdict import VerdictAndCrops, failed
 
 
 def test_missing_clips_are_named_before_a_model_is_loaded(tmp_path, monkeypatch, capsys):
@@ -22,3 +23,14 @@ def test_missing_clips_are_named_before_a_model_is_loaded(tmp_path, monkeypatch,
 
 def test_the_last_line_counts_the_verdicts():
     assert stage.summary({"Real": 1200, "Fake": 3, "Failed": 1}) == "1,204 verdicts: 3 Fake, 1,200 Real, 1 Failed."
+
+
+def test_a_picture_is_named_only_if_it_was_drawn(tmp_path, capsys):
+    config = DetectConfig(html=tmp_path / "all.html")
+    missing: VerdictAndCrops = (failed("a.mp4", "missing", "it is not there"), None)
+    cases: tuple[list[list[VerdictAndCrops]], ...] = ([], [[missing]])
+    for judged in cases:
+        with stage._drawing(None, config) as draw:  # pyright: ignore[reportArgumentType]
+            for one in judged:
+                draw(one)
+        assert (capsys.readouterr().err != "") == bool(judged) == (tmp_path / "all.html").exists()
