@@ -162,7 +162,7 @@ def drawn(tmp_path_factory):
 
 def commands(drawn: Path, into: Path) -> dict[str, list[object]]:
     """The words of each command by verb; each reads what the one before it wrote."""
-    (features,) = into.glob("data/drawn/features-*") if (into / "data").exists() else (into / "absent",)
+    features = next(into.glob("data/drawn/features-*"), into / "absent")
     run = into / "runs" / "run"
     clips = [str(drawn / name) for name in ("Celeb-real/id0_0000.mp4", "Celeb-synthesis/id0_id1_0000.mp4")]
     return {
