@@ -86,7 +86,7 @@ def make_engine(
 
 
 def _keras_run(backbone: str, weights: str, precision: str) -> Run:
-    model = build_backbone(backbone, weights, "float32" if precision == "float32" else "mixed_bfloat16")
+    model = build_backbone(backbone, weights, "float32" if precision == "float32" else "mixed_bfloat16", fold=True)
     if len(model.inputs) == 1:
         return lambda crops, _: np.asarray(model.predict_on_batch(crops))
     return lambda crops, regions: np.asarray(model.predict_on_batch({"crops": crops, "regions": regions}))

@@ -14,6 +14,7 @@ import numpy as np
 from cache.keras_start import start_keras
 from cache.profile import FeatureProfile, Tap, needs_regions
 from cache.schema import CROP_SIZE, UserError
+from extract.backbones.folding import fold_batch_norms
 from extract.backbones.pooling import pool
 from extract.backbones.weights import download, load_whole_network
 
@@ -92,14 +93,14 @@ def backbone_of(profile: FeatureProfile) -> str:
     return name
 
 
-def build_backbone(name: str, weights: str, policy: str = "float32") -> "keras.Model":
+def build_backbone(name: str, weights: str, policy: str = "float32", fold: bool = False) -> "keras.Model":
     """Returns the frozen network: crops uint8 (B, 160, 160, 3) RGB -> features float32 (B, D).
 
     If a tap looks at the face's region, inputs are `crops` and `regions`, uint8 (B, 4): left, top, right and bottom of
     the face in pixels of the crop. `policy` is Keras' dtype policy of the network itself; pixels and pooling are
     float32 in any case. `weights` is "imagenet" (downloaded once by Keras), "random" (seeded, the same on every
     machine) or the path of an `.h5` file of the network without its top. Preprocessing is a 1x1 convolution: a plain
-    layer, known to every export.
+    layer, known to every export. With `fold`, batch norms are part of the convolutions, for a network that only runs.
     """
     import keras
 
@@ -116,6 +117,8 @@ def build_backbone(name: str, weights: str, policy: str = "float32") -> "keras.M
     pixels = preprocess(keras.layers.Rescaling(1.0, name="to_float", dtype="float32")(crops))
     layers = list(dict.fromkeys(tap.layer for tap in entry.taps))
     trunk = keras.Model(network.input, [network.get_layer(layer).output for layer in layers], name=_trunk_name(name))
+    if fold:
+        trunk = fold_batch_norms(trunk)
     features = pool(dict(zip(layers, trunk(pixels, training=False), strict=True)), regions, entry.taps)
     inputs = crops if regions is None else {"crops": crops, "regions": regions}
     model = keras.Model(inputs, features, name=name.replace("-", "_"))
