@@ -61,7 +61,9 @@ class Engine:
             return np.array(self._run(self._filled(crops), self._filled(regions))[: len(crops)], np.float32)
 
     def _filled(self, array: np.ndarray) -> np.ndarray:
-        """Returns `array` with zeros added until it is a whole batch."""
+        """Returns `array` itself if it is a whole batch, else with zeros added until it is."""
+        if len(array) == self.batch:
+            return np.ascontiguousarray(array)
         whole = np.zeros((self.batch, *array.shape[1:]), np.uint8)
         whole[: len(array)] = array
         return whole

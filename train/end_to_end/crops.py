@@ -113,8 +113,10 @@ class CropSequence(keras.utils.PyDataset):
     Inputs are `crops` uint8 (B, 12, 160, 160, 3) and `mask` bool (B, 12), and `regions` uint8 (B, 12, 4) where
     `with_regions` asks for them. `class_weights` float (2,) are the weights of real and fake. With a `seed`, order and
     `augmentation` depend on seed and epoch alone; without one the order is that of `rows` and nothing is augmented.
-    With `blending` and a seed, some real clips are followed, in their batch, by their blend: a fake with the same
-    augmentation.
+    With `blending` and a seed, some real clips are followed by their blend: a fake with the same augmentation.
+
+    With a seed all batches have one size, for a GPU compiles anew for each: a batch that would be smaller repeats a
+    clip with weight 0, and its other weights make up for it.
     """
 
     def __init__(
@@ -136,6 +138,7 @@ class CropSequence(keras.utils.PyDataset):
         # Batches of nearly equal size: batch normalisation cannot learn from a last batch of one clip.
         blends = 0 if blending is None else blending.count(self._labels[rows])
         self._count = -(-(len(rows) + blends) // batch)
+        self._size = -(-(len(rows) + blends) // self._count)
         self.start_epoch(0)
 
     def __len__(self) -> int:
@@ -150,23 +153,23 @@ class CropSequence(keras.utils.PyDataset):
             if self._blending is not None:
                 real = rows[self._labels[rows] == REAL]
                 blended = random.permutation(real)[: self._blending.count(self._labels[rows])]
-        self._epoch, self._batches, self._blended = (
-            epoch,
-            np.array_split(rows, self._count),
-            frozenset(blended.tolist()),
-        )
+        self._epoch = epoch
+        # Each row once or, where its blend follows, twice.
+        rows = np.repeat(rows, 1 + np.isin(rows, blended))
+        self._is_blend = np.array_split(np.append(False, rows[1:] == rows[:-1]), self._count)
+        self._batches = np.array_split(rows, self._count)
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-        clips = [
-            (row, blended)
-            for row in self._batches[index].tolist()
-            for blended in ((False, True) if row in self._blended else (False,))
-        ]
-        labels = np.array([FAKE if blended else self._labels[row] for row, blended in clips])
-        mask = self._mask[[row for row, _ in clips]]
-        crops, regions = (np.stack(arrays) for arrays in zip(*(self._clip(*clip) for clip in clips), strict=True))
-        inputs = {"crops": crops, "mask": mask} | ({"regions": regions} if self._with_regions else {})
-        return inputs, labels[:, None].astype(np.float32), self._class_weights[labels].astype(np.float32)
+        rows, is_blend = self._batches[index], self._is_blend[index]
+        labels = np.where(is_blend, FAKE, self._labels[rows])
+        weights = self._class_weights[labels]
+        if self._seed is not None and len(rows) < self._size:
+            weights = np.append(weights * self._size / len(rows), 0)
+            rows, is_blend, labels = (np.append(values, values[0]) for values in (rows, is_blend, labels))
+        clips = (self._clip(row, blend) for row, blend in zip(rows.tolist(), is_blend.tolist(), strict=True))
+        crops, regions = (np.stack(arrays) for arrays in zip(*clips, strict=True))
+        inputs = {"crops": crops, "mask": self._mask[rows]} | ({"regions": regions} if self._with_regions else {})
+        return inputs, labels[:, None].astype(np.float32), weights.astype(np.float32)
 
     def _clip(self, row: int, blended: bool) -> tuple[np.ndarray, np.ndarray]:
         crops, regions = self._clips.read(row), self._regions[row]

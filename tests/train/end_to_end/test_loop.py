@@ -112,27 +112,40 @@ def test_blends_stand_beside_their_real_clips_with_the_same_augmentation(clips):
         plain = CropSequence(clips, np.arange(11), 4, None, 0, flips)
         plain.start_epoch(epoch)
         batches: list[Any] = [sequence[i] for i in range(len(sequence))]
-        crops = np.concatenate([inputs["crops"] for inputs, _, _ in batches])
-        labels = np.concatenate([labels for _, labels, _ in batches])[:, 0]
+        counted = np.concatenate([weights for _, _, weights in batches]) > 0
+        crops = np.concatenate([inputs["crops"] for inputs, _, _ in batches])[counted]
+        labels = np.concatenate([labels for _, labels, _ in batches])[counted, 0]
         assert len(labels) == 11 + round(real / 2)
         expected = {clip.tobytes() for i in range(len(plain)) for clip in plain[i][0]["crops"]}
         blended = [i for i, clip in enumerate(crops) if clip.tobytes() not in expected]
         assert len(blended) == round(real / 2)
-        starts = np.cumsum([0, *(len(labels) for _, labels, _ in batches)])
         for i in blended:
             assert (labels[i - 1], labels[i]) == (0, 1)
-            assert i not in starts
             change = crops[i].astype(int) - crops[i - 1] // 2
             assert len(np.unique(change[crops[i - 1].any(axis=(1, 2, 3))])) == 1
             seen.add(crops[i].tobytes())
     assert len(seen) == 4 * round(real / 2)
 
 
+def test_batches_to_train_on_are_all_of_one_size_and_each_clip_counts_alike(clips):
+    class_weights = np.array([0.5, 2.0])
+    sequence = CropSequence(clips, np.arange(11), 4, class_weights, seed=0)
+    batches: list[Any] = [sequence[i] for i in range(len(sequence))]
+    assert {len(labels) for _, labels, _ in batches} == {4}
+    # What a loss of 1 for every clip comes to: the mean class weight of the clips that are not repeated.
+    means = [weights.sum() / 4 for _, _, weights in batches]
+    expected = [class_weights[labels[weights > 0, 0].astype(int)].mean() for _, labels, weights in batches]
+    np.testing.assert_allclose(means, expected, rtol=1e-6)
+    assert sorted(int((weights > 0).sum()) for _, _, weights in batches) == [3, 4, 4]
+    once = np.concatenate([inputs["crops"][weights > 0] for inputs, _, weights in batches])
+    assert {clip.tobytes() for clip in once} == {clips.read(row).tobytes() for row in range(11)}
+
+
 def test_class_weights_count_the_blends(clips):
     train, _ = _batches(clips, CONFIG, Blending(darker, 1.0))
     assert train is not None
     labels, weights = (np.concatenate([train[i][part].ravel() for i in range(len(train))]) for part in (1, 2))
-    assert (labels == 1).sum() == 6  # three fakes, and a blend of each of three real clips
+    assert (labels[weights > 0] == 1).sum() == 6  # three fakes, and a blend of each of three real clips
     for label in (0, 1):
         assert weights[labels == label].sum() == pytest.approx(len(labels) / 2)
 
