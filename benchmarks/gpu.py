@@ -53,6 +53,10 @@ class Figures:
     name: str
     figures: dict[str, float]
 
+    def rounded(self) -> "Figures":
+        """Returns the row with four digits of each figure."""
+        return Figures(self.name, {name: float(f"{value:.4g}") for name, value in self.figures.items()})
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measures everything, prints each row when it is there, and writes all of them."""
@@ -61,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not sees_gpu():
         raise UserError("Keras sees no GPU; install a backend that does, or set KERAS_BACKEND.")
     rows = []
-    for row in _rows(config):
+    for row in map(Figures.rounded, _rows(config)):
         print(row.name, json.dumps(row.figures), flush=True)
         rows.append(row)
         if config.out:
