@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import operator
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from cache.outside.content import WrongContent, read_text
 from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, safe_relative_path
 
 COLUMNS = [field.name for field in dataclasses.fields(VideoRecord)]
+_values = operator.attrgetter(*COLUMNS)
+"""Like `dataclasses.astuple`, which copies each value first and takes ten times as long."""
 _INTEGERS = ("label", "size", "mtime_ns")
 MOST = 2**63
 """Sizes and times are below: an int64 holds them."""
@@ -20,7 +23,7 @@ MOST = 2**63
 
 def write_manifest(path: Path, records: Iterable[VideoRecord]) -> Path:
     """Writes `records` to the CSV file `path`, completely or not at all; returns `path`."""
-    return write_csv(path, COLUMNS, (dataclasses.astuple(record) for record in records))
+    return write_csv(path, COLUMNS, map(_values, records))
 
 
 def read_manifest(path: Path) -> list[VideoRecord]:
