@@ -16,9 +16,9 @@ HERE = Path(__file__).parent
 
 
 def _benches() -> dict[str, Callable[[Path, int], Iterator[Result]]]:
-    from benchmarks.detection import cold_start, stream_720p
-    from benchmarks.stage1 import second_backbone, stage1
-    from benchmarks.stage2 import head_epoch, load_bench, sweep_bench
+    from benchmarks.ratios.detection import cold_start, stream_720p
+    from benchmarks.ratios.stage1 import second_backbone, stage1
+    from benchmarks.ratios.stage2 import head_epoch, load_bench, sweep_bench
 
     return {
         "extract_1080p": lambda clips, repeats: stage1(clips, repeats, "1080p"),

@@ -214,7 +214,7 @@ def _rate(work: Callable[[int], object], units: int) -> float:
 
 
 def _sweep(repeats: int) -> Iterator[Figures]:
-    from benchmarks.stage2 import sweep_bench
+    from benchmarks.ratios.stage2 import sweep_bench
 
     for result in sweep_bench(repeats):
         yield Figures("sweep", {"ratio": result.ratio, **result.figures})

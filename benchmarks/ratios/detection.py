@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.clips import FRAMES, RATE, make_clips
 from benchmarks.measure import Result, summarise
-from benchmarks.stage2 import make_features
+from benchmarks.ratios.clips import FRAMES, RATE, make_clips
+from benchmarks.ratios.stage2 import make_features
 from cache.profile import CropProfile
 from detect.detector.load import open_detector
 from detect.detector.verdict import Detector
@@ -24,7 +24,7 @@ from detect.stream.stage import StreamConfig, watch
 from extract.clips.face_detectors import face_detector_hash
 from train.fit import FitConfig, fit
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COLD_AIM, STREAM_AIM = 3.0, 1.0
 WINDOW, EACH = 6.0, 0.5
 """Seconds that a verdict looks back, and seconds between verdicts."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.clips import make_clips
 from benchmarks.measure import Result, summarise, timed
-from benchmarks.plain import plain_loop, plain_model
+from benchmarks.ratios.clips import make_clips
+from benchmarks.ratios.plain import plain_loop, plain_model
 from cache.profile import FeatureProfile
 from cache.schema import FRAMES, OK, VideoRecord
 from cache.store import Writer, create_store
