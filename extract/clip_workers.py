@@ -6,12 +6,14 @@ pebble's pool hung in one of 18 runs with a kill.
 """
 
 import contextlib
+import math
 import multiprocessing
 import os
 import queue
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import connection, resource_tracker, util
@@ -39,16 +41,18 @@ def map_clips(
     tasks: Iterable[tuple[Item, tuple]],
     workers: int,
     seconds: float,
+    all_seconds: float = math.inf,
 ) -> Iterator[tuple[Item, Result | ClipError]]:
     """Yields each item with the result of `function(*arguments)`, or with a ClipError, in the order of completion.
 
     `tasks` yields (item, arguments). A generator function hands its result over in pieces: each is yielded with the
-    item, in order, and nothing waits for the whole. A call, or a piece, that takes longer than `seconds`, and a call
-    that twice loses its process, is given up; the others go on. Workers are spawned, because a process that runs
+    item, in order, and nothing waits for the whole. A call, or a piece, that takes longer than `seconds`, a call that
+    takes longer than `all_seconds` with all its pieces, consumer and all, and one that twice loses its process, is
+    given up; the others go on. Workers are spawned, because a process that runs
     TensorFlow must not be forked, and end with this process. A UserError says that they cannot be started.
     """
     answers = _Answers(AHEAD * workers)
-    processes = _Processes(seconds)
+    processes = _Processes(seconds, all_seconds)
     todo, lock = iter(tasks), threading.Lock()
 
     def work() -> None:
@@ -110,8 +114,8 @@ class _Died(Exception):
 class _Processes:
     """The worker processes: a thread takes an idle one, or starts one, and puts it back if it is still alive."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, all_seconds: float) -> None:
+        self._seconds, self._all_seconds = seconds, all_seconds
         self._idle: list[_Process] = []
         self._all: list[_Process] = []
         self._lock, self._ended = threading.Lock(), False
@@ -121,10 +125,11 @@ class _Processes:
     def call(self, function: Callable[..., Any], arguments: tuple) -> Iterator[Any]:
         """Yields what `function(*arguments)` gives, piece by piece; a ClipError at its end if it was given up."""
         code, given = None, False
+        end = time.monotonic() + self._all_seconds
         for _ in range(TRIES):
             process = self._take()
             try:
-                for piece in process.call(function, arguments, self._seconds):
+                for piece in process.call(function, arguments, self._seconds, end):
                     given = True
                     yield piece
             except _Died:
@@ -133,7 +138,8 @@ class _Processes:
                 self._idle.append(process)
                 return
             if process.timed_out:
-                yield ClipError("timeout", f"was not finished after {self._seconds:g} s")
+                seconds = min(self._seconds, self._all_seconds)
+                yield ClipError("timeout", f"was not finished after {seconds:g} s")
                 return
             if given:
                 break
@@ -192,11 +198,11 @@ class _Process:
             self.process.join()
             return False
 
-    def call(self, function: Callable[..., Any], arguments: tuple, seconds: float) -> Iterator[Any]:
-        """Yields the process's answers; if one does not come in time, kills the process and raises _Died."""
+    def call(self, function: Callable[..., Any], arguments: tuple, seconds: float, end: float) -> Iterator[Any]:
+        """Yields the process's answers; if one takes `seconds`, or at the `end`, kills it and raises _Died."""
         try:
             self._pipe.send((function, arguments))
-            while not self._is_late(seconds):
+            while not self._is_late(min(seconds, end - time.monotonic())):
                 ended, value = self._pipe.recv()
                 if ended:
                     return
@@ -209,7 +215,7 @@ class _Process:
         raise _Died
 
     def _is_late(self, seconds: float) -> bool:
-        self.timed_out = not self._pipe.poll(seconds)
+        self.timed_out = seconds <= 0 or not self._pipe.poll(seconds)
         return self.timed_out
 
     def kill(self) -> None:

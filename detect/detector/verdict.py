@@ -20,6 +20,7 @@ from extract.backbones.engines import Engine
 from extract.clip_workers import map_clips
 from extract.clips.crops import CroppedClip, crop_frames, crop_in_pieces
 from extract.clips.face_detectors import face_detector_hash, make_face_detector
+from extract.clips.thumbnails import Thumbnails
 from extract.steps import Clock, crop_row, rows_with_features
 from extract.video.containers import ClipError, Limits
 from extract.video.decoded import sample_images
@@ -57,12 +58,14 @@ class JudgeOptions:
 
     A clip is called fake from the probability `threshold` on, unless it is too close to call (see `Band`). Up to
     `faces` people are judged, the largest face first. A clip longer than `window` seconds is also judged window by
-    window; None leaves that out.
+    window; None leaves that out. `thumbnails` is the longer side, in pixels, of the small frames that `show` of
+    `Detector.judge` gets; None makes none.
     """
 
     threshold: float = THRESHOLD
     faces: int = 1
     window: float | None = None
+    thumbnails: int | None = None
 
 
 @dataclass(frozen=True)
@@ -162,13 +165,15 @@ class Detector:
         options: JudgeOptions = JudgeOptions(),
         limits: Limits = Limits(),
         workers: int = 2,
+        show: Callable[[Thumbnails], object] = lambda _: None,
     ) -> Iterator[list[VerdictAndCrops]]:
         """Yields the verdicts on each clip, one for each person, with their crops; the clip read first comes first.
 
-        Clips are decoded in `workers` processes of their own: one that cannot be read gets the verdict "Failed".
+        Clips are decoded in `workers` processes of their own: one that cannot be read gets the verdict "Failed". `show`
+        gets the frames of each clip, small, before its verdict comes, if `options` asks for them.
         """
         pending: deque[_PendingRow] = deque()
-        rows = self.with_features(self._rows(clips, options, limits, workers, pending))
+        rows = self.with_features(self._rows(clips, options, limits, workers, pending, show))
         judged: dict[str, tuple[list[VerdictAndCrops], list[WindowScore]]] = {}
         for row in rows:
             crops = pending.popleft()
@@ -217,13 +222,16 @@ class Detector:
         limits: Limits,
         workers: int,
         pending: "deque[_PendingRow]",
+        show: Callable[[Thumbnails], object],
     ) -> Iterator[Row]:
         """Yields the rows of crops of each clip, first its people, then its windows; adds each to `pending` too."""
-        settings = (self.profile, limits, self.detector_file, options.faces, options.window)
+        settings = (self.profile, limits, self.detector_file, options.faces, options.window, options.thumbnails)
         tasks = ((str(number), (clip, *settings)) for number, clip in enumerate(clips))
         workers = max(1, min(workers, len(clips)))
-        for number, piece in map_clips(crop_in_pieces, tasks, workers, limits.seconds):
+        for number, piece in map_clips(crop_in_pieces, tasks, workers, limits.seconds, limits.all_seconds):
             failure = isinstance(piece, ClipError)
+            if not failure and piece.thumbnails:
+                show(piece.thumbnails)
             row = row_of(number, piece if failure else piece.crops)
             pending.append(_PendingRow(None, True, row) if failure else _PendingRow(piece.span, piece.is_last, row))
             yield row

@@ -4,6 +4,7 @@ Nothing here contacts another machine, and the page's content policy forbids the
 """
 
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -15,7 +16,6 @@ import gradio as gr
 from fastapi import FastAPI
 from gradio.themes import Base
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount
 
 from cache.commands import flag
@@ -23,11 +23,13 @@ from cache.schema import UserError
 from detect.detector.verdict import DEFAULT_WINDOW, Detector, JudgeOptions
 from detect.stream.frame_sources import open_source
 from detect.web import page as web_page
-from detect.web.config import WebConfig, is_loopback
-from detect.web.guards.answers import Policy, UsedPaths
+from detect.web.config import WebConfig
+from detect.web.frames import SIDE
+from detect.web.guards.answers import OwnFiles, Policy, UsedPaths
 from detect.web.guards.bodies import SmallBodies
-from detect.web.guards.origins import Forwarded, SameOrigin
+from detect.web.guards.origins import Forwarded, OwnNames, SameOrigin
 from detect.web.guards.turns import FairTurns
+from detect.web.guards.visitors import visitor_of
 from detect.web.intake import UPLOAD, upload_route
 from detect.web.live import PICTURES, Latest, Live, shared
 from detect.web.server import serve
@@ -42,32 +44,26 @@ from detect.web.uploads import (
     refusal_of,
 )
 from evaluate.page.markup import Html
+from extract.clips.thumbnails import Thumbnails
+from extract.video.pictures import has_picture_name
 
 NETWORK = "network"
 """The queue of everything that runs the detector, one call at a time."""
 MOST_TABS = 1000
 """Open tabs whose state is kept; beyond that, the oldest are forgotten."""
-SCRIPT = """() => {
-  const note = document.getElementById('too-large');
-  document.querySelector('#verdict .html-container').setAttribute('aria-live', 'polite');
-  const refuse = (event) => {
-    const files = [...(event.target.files ?? event.dataTransfer?.files ?? [])];
-    const tooLarge = files.some((file) => file.size > %d);
-    if (files.length) note.hidden = !tooLarge;
-    if (!tooLarge) return;
-    event.stopImmediatePropagation();
-    event.preventDefault();
-    if (event.target.files) event.target.value = '';
-  };
-  document.addEventListener('click', () => { note.hidden = true; });
-  document.addEventListener('change', refuse, true);
-  document.addEventListener('drop', refuse, true);
-}"""
-"""Announces verdicts to screen readers, and refuses a file that is too large before it is sent."""
+HERE = Path(__file__).parent
 BUSY = "Something went wrong on this page, not with your clip. Try again in a minute."
 
 ShowProgress = Callable[[float, str], Any]
 """Shows a visitor the share of the work that is done, in [0, 1], and what is being done."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the page says of a clip, and whether the clip `plays` beside it."""
+
+    html: Html
+    plays: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,25 +72,35 @@ class PageDetector:
 
     detector: Detector
 
-    def answer(self, clip: Path | None, config: WebConfig, show: ShowProgress) -> Html:
+    def answer(self, clip: Path | None, config: WebConfig, show: ShowProgress) -> Answer:
         """Returns the page's answer on `clip`. After a bug, it says so, and the terminal what it was."""
         if clip is None:
-            return web_page.sentence_html("Nothing yet", "Drop a clip or a picture, or choose an example, first.")
+            return Answer(
+                web_page.sentence_html("Nothing yet", "Drop a clip or a picture, or choose an example, first.")
+            )
         try:
             return self._answer(clip, config, show)
         except Exception:  # noqa: BLE001 - visitors see neither paths nor tracebacks
             traceback.print_exc(file=sys.stderr)
-            return web_page.sentence_html("Not judged", BUSY)
+            return Answer(web_page.sentence_html("Not judged", BUSY))
 
-    def _answer(self, clip: Path, config: WebConfig, show: ShowProgress) -> Html:
+    def _answer(self, clip: Path, config: WebConfig, show: ShowProgress) -> Answer:
+        end = time.monotonic() + config.most_work_seconds
         show(0.05, "checking the file")
-        if reason := refusal_of(clip, config.most_megabytes * MEGABYTE, config.most_seconds):
-            return web_page.refusal_html(reason)
+        if reason := refusal_of(clip, config.most_megabytes * MEGABYTE, config.most_seconds, config.most_work_seconds):
+            return Answer(web_page.refusal_html(reason))
         show(0.2, "finding faces and judging them")
-        options = JudgeOptions(config.threshold, window=DEFAULT_WINDOW)
-        (((verdict, row),),) = self.detector.judge([clip], options, clip_limits(config.most_seconds), workers=1)
+        options = JudgeOptions(config.threshold, window=DEFAULT_WINDOW, thumbnails=SIDE)
+        limits = clip_limits(config.most_seconds, max(0.0, end - time.monotonic()))
+        frames: list[Thumbnails] = []
+        (((verdict, row),),) = self.detector.judge([clip], options, limits, workers=1, show=frames.append)
         show(0.95, "drawing the answer")
-        return web_page.verdict_html(verdict, row and row.array)
+        if verdict.outcome == "timeout":
+            return Answer(web_page.slow_html(config.most_work_seconds))
+        if verdict.verdict == "Failed" or row is None or row.array is None:
+            return Answer(web_page.failure_html(verdict))
+        plays = not has_picture_name(clip)
+        return Answer(web_page.verdict_html(verdict, row.array, frames[0], clip if plays else None), plays)
 
 
 @contextmanager
@@ -123,6 +129,7 @@ def open_page(judge: PageDetector, config: WebConfig, folder: Path) -> Iterator[
             ) from None
         stack.callback(page.close, verbose=False)  # before the server, whose open answers would else keep it waiting
         stack.enter_context(live or nullcontext())
+        stack.enter_context(uploads.swept())
         name = "localhost" if config.host == "0.0.0.0" else _server_name(config.host)
         yield f"http://{name}:{config.port}/"
 
@@ -130,7 +137,9 @@ def open_page(judge: PageDetector, config: WebConfig, folder: Path) -> Iterator[
 def _mounted(page: gr.Blocks, config: WebConfig, uploads: Uploads) -> FastAPI:
     """Returns the application that is served: the guards, the route of uploads, and Gradio's `page` for all else."""
     most_bytes = config.most_megabytes * MEGABYTE
-    app = FastAPI(openapi_url=None, middleware=_guards(page, config), routes=[upload_route(uploads, most_bytes)])
+    app = FastAPI(
+        openapi_url=None, middleware=_guards(page, config, uploads), routes=[upload_route(uploads, most_bytes)]
+    )
     page.state_session_capacity = MOST_TABS
     gr.mount_gradio_app(
         app,
@@ -145,8 +154,8 @@ def _mounted(page: gr.Blocks, config: WebConfig, uploads: Uploads) -> FastAPI:
         run_history=False,
         footer_links=[],
         theme=Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
-        css_paths=Path(__file__).with_name("app.css"),
-        js=SCRIPT % most_bytes,
+        css_paths=HERE / "app.css",
+        js=(HERE / "page.js").read_text(encoding="utf-8").replace("MOST_BYTES", str(most_bytes)),
     )
     mounted = app.routes[-1]
     assert isinstance(mounted, Mount)
@@ -170,25 +179,40 @@ def make_page(
                 with gr.Tab("Live") as live:
                     _add_live(latest, live, clips)
         gr.HTML(web_page.limits_html())
+
+        def leave(request: gr.Request) -> None:
+            uploads.leave(*_tab_of(request))
+
+        page.unload(leave)
     return page.queue(max_size=config.most_waiting, default_concurrency_limit=1, api_open=False)
 
 
 def _add_clips(judge: PageDetector, config: WebConfig, uploads: Uploads, examples: list[Example]) -> None:
     """Adds the part that judges a clip or a picture."""
 
-    def hold(upload: str | None, other: str | None, held: Path | None) -> tuple[Path | None, Any, Any]:
+    def hold(
+        upload: str | None, other: str | None, held: Path | None, request: gr.Request
+    ) -> tuple[Path | None, Any, Any]:
         """Holds the newest upload in place of any other, which its own component then forgets."""
         latest = upload or other
-        held = uploads.replace(held, Path(latest) if latest else None)
+        held = uploads.replace(held, Path(latest) if latest else None, _tab_of(request)[1])
         return held, gr.update(interactive=held is not None), None if upload else gr.skip()
 
-    def answer(held: Path | None, progress: gr.Progress = gr.Progress()) -> tuple[Html, None, None, None]:  # noqa: B008
-        try:
-            return judge.answer(held, config, lambda share, step: progress(share, desc=step)), None, None, None
-        finally:
-            uploads.release(held)
+    def answer(
+        held: Path | None,
+        shown: Path | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[Html, None, Path | None, None, None]:
+        """Judges what is held; it is shown from now on, in place of what was."""
+        uploads.release(shown)
+        said = judge.answer(held, config, lambda share, step: progress(share, desc=step))
+        if held is not None and said.plays:
+            uploads.keep_on(held)
+            return said.html, None, held, None, None
+        uploads.release(held)
+        return said.html, None, None, None, None
 
-    held = gr.State(None, time_to_live=KEPT, delete_callback=uploads.release)
+    held, shown = gr.State(None), gr.State(None)
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
             with gr.Tabs():
@@ -203,7 +227,7 @@ def _add_clips(judge: PageDetector, config: WebConfig, uploads: Uploads, example
                     picture = _undecoded(gr.Image(label="Your picture", sources=["upload"], height=340, buttons=[]))
             for component in (video, picture):
                 _take_only(uploads, component)
-            gr.HTML(web_page.caps_html(config.most_megabytes, config.most_seconds))
+            gr.HTML(web_page.caps_html(config.most_megabytes, config.most_seconds, KEPT / 60))
             gr.HTML(web_page.too_large_html(config.most_megabytes))
             button = gr.Button("Judge", variant="primary", interactive=False)
         with gr.Column(scale=3, min_width=300):
@@ -214,7 +238,7 @@ def _add_clips(judge: PageDetector, config: WebConfig, uploads: Uploads, example
             api_visibility="private",
         )  # fmt: skip
     button.click(
-        answer, held, [verdict, held, video, picture], concurrency_id=NETWORK, concurrency_limit=1,
+        answer, [held, shown], [verdict, held, shown, video, picture], concurrency_id=NETWORK, concurrency_limit=1,
         show_progress_on=verdict, scroll_to_output=True, api_visibility="private",
     )  # fmt: skip
 
@@ -265,16 +289,20 @@ def _take_only(uploads: Uploads, component: gr.Video | gr.Image) -> None:
     component.async_move_resource_to_block_cache = checked  # a subclass would have Gradio write a stub beside this file
 
 
-def _guards(page: gr.Blocks, config: WebConfig) -> list[Middleware]:
-    """Returns what every request passes, in that order. A page for this machine alone answers to its own names only."""
-    own_names = ["localhost", config.host, _server_name(config.host)]
-    is_private = is_loopback(config.host) and config.proxy is None
+def _tab_of(request: gr.Request) -> tuple[str, str]:
+    """Returns who asks, and from which tab of their browser."""
+    return visitor_of(request.request), request.session_hash or ""
+
+
+def _guards(page: gr.Blocks, config: WebConfig, uploads: Uploads) -> list[Middleware]:
+    """Returns what every request passes, in that order."""
     return [
         Middleware(Policy),
         Middleware(Forwarded, config.proxy),
-        Middleware(TrustedHostMiddleware, allowed_hosts=own_names if is_private else ["*"]),
+        Middleware(OwnNames, config.host, config.names),
         Middleware(SameOrigin),
         Middleware(UsedPaths, UPLOAD),
+        Middleware(OwnFiles, uploads),
         Middleware(SmallBodies, UPLOAD),
         Middleware(FairTurns, page, config.most_each),
     ]

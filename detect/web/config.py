@@ -31,8 +31,10 @@ class WebConfig:
     live: str | None = option(None, "also show this live: a camera's number on this machine, an address or a file")
     most_megabytes: int = option(100, "largest clip accepted, in MB")
     most_seconds: float = option(120.0, "longest clip accepted, in seconds")
+    most_work_seconds: float = option(60.0, "longest time that judging a clip may take, in seconds; others wait for it")
     most_waiting: int = option(20, "clips that may wait in the queue; further ones are asked to come back later")
     most_each: int = option(5, "clips that one visitor, who is known by the address, may have waiting")
+    names: tuple[str, ...] = option((), "names under which the page is reached, beside this machine's own")
     proxy: str | None = option(
         None, "address or network of the proxy before the page, the only one whose x-forwarded headers are believed"
     )
@@ -45,7 +47,7 @@ def check(config: WebConfig) -> None:
     require_threshold(config.threshold)
     if not 0 < config.port < 65536:
         raise UserError(f"{flag('port', config.port)} is no port; give a number from 1 to 65535.")
-    for name in ("most_megabytes", "most_seconds", "most_waiting", "most_each"):
+    for name in ("most_megabytes", "most_seconds", "most_work_seconds", "most_waiting", "most_each"):
         if not getattr(config, name) > 0:
             raise UserError(f"{flag(name, f'{getattr(config, name):g}')} lets nothing in; give more than 0.")
     if config.proxy is not None:

@@ -1,53 +1,40 @@
-"""The HTML of the page: a verdict in plain words, the frames it rests on, its timeline, and what it does not mean."""
+"""The HTML of the page: a verdict in plain words, and what it does not mean."""
 
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
-from detect.clips.results_file import fake_spans
-from detect.clips.sheet import CAPTIONS, COLOURS
-from detect.detector.verdict import SeenFrame, Verdict
+from detect.detector.verdict import Verdict
+from detect.web.frames import frames_html
+from detect.web.player import player_html
 from detect.web.texts import (
     ABOUT_LIVE,
     ABOUT_STILL,
-    ABOUT_TIME,
-    MEANINGS,
     NO_HINT,
     NOT_SAID,
     TITLES,
     UNDECIDED,
     UNSURE,
 )
-from evaluate.page import figures
-from evaluate.page.markup import Html, details, element, items
+from evaluate.page.markup import Html, element, items
 from evaluate.results.about_run import AboutRun
+from extract.clips.thumbnails import Thumbnails
 from extract.video.pictures import has_picture_name
-
-BARS = {
-    "Fake": (figures.COLOURS["two"], 5.0),
-    "Unsure": (figures.COLOURS["ink"], 2.5),
-    "Real": (figures.COLOURS["one"], 2.5),
-}
-"""Colour and width of the bars of the timeline."""
-LOST_GREY = 225
-"""What is shown in place of a frame that is not judged."""
 
 
 def header_html(run: AboutRun) -> Html:
-    """Returns what the page is for, and before anything is judged why not to believe it, where there is a reason."""
+    """Returns what the page is for, and before anything is judged how good it is, and any reason not to believe it."""
     lead = "Does a face look real or synthesised? Give a clip or a picture that shows one face from the front."
     doubt = element("p", run.warning, class_="alert", role="alert") if run.warning else ""
-    return element("header", element("h1", "Reelcheck"), doubt, element("p", lead))
+    return element("header", element("h1", "Reelcheck"), doubt, element("p", lead), element("p", quality(run)))
 
 
-def caps_html(most_megabytes: int, most_seconds: float) -> Html:
+def caps_html(most_megabytes: int, most_seconds: float, kept_minutes: float) -> Html:
     """Returns which clips are accepted, and what happens to them."""
     return element(
         "p",
-        f"Up to {most_megabytes} MB and {most_seconds:g} seconds. Your file is deleted as soon as it is judged; only "
-        "this page, in your browser, keeps the verdict.",
+        f"Up to {most_megabytes} MB and {most_seconds:g} seconds. Only you can play your clip here. It is deleted when "
+        f"you have another one judged or leave, {kept_minutes:g} minutes after its verdict at the latest.",
         class_="soft",
     )
 
@@ -118,15 +105,26 @@ def limits_html() -> Html:
     return element("section", element("h2", "What a verdict does not mean"), items(NOT_SAID), class_="limits")
 
 
-def verdict_html(verdict: Verdict, crops: np.ndarray | None) -> Html:
-    """Returns the `verdict` with its `crops` uint8 (12, 160, 160, 3)."""
-    if verdict.verdict == "Failed" or crops is None:
-        return refusal_html(_failure(verdict))
+def slow_html(seconds: float) -> Html:
+    """Returns the answer to a clip that took longer than the `seconds` that one may take."""
+    return refusal_html(
+        f"it was not judged within {seconds:g} s, the longest that a clip may keep others waiting here. Try a shorter "
+        "one, or one with smaller frames."
+    )
+
+
+def verdict_html(verdict: Verdict, crops: np.ndarray, thumbnails: Thumbnails, clip: Path | None) -> Html:
+    """Returns the `verdict` with its `crops` uint8 (12, 160, 160, 3) and frames, and a player of the file `clip`."""
     return Html(
         _panel(verdict.verdict.lower(), element("h2", TITLES[verdict.verdict]), *_words(verdict))
-        + _timeline(verdict)
-        + _frames(verdict.frames, crops)
+        + (player_html(verdict, clip) if clip else "")
+        + frames_html(verdict.frames, thumbnails, crops)
     )
+
+
+def failure_html(verdict: Verdict) -> Html:
+    """Returns why a clip could not be read."""
+    return refusal_html(_failure(verdict))
 
 
 def _panel(kind: str, *children: object) -> Html:
@@ -166,10 +164,10 @@ def _score(verdict: Verdict) -> list[Html]:
         )
     else:
         name, number, share = "Probability of fake, calibrated", percent(verdict.calibrated), verdict.calibrated
-        clips = f"the {sum(run.validation):,} " if run.validation else ""
+        clips = f"the {sum(run.validation):,}" if run.validation else "those"
         means = (
-            f"Of clips like {clips}that the run was validated on, {number} with this number are fake. The raw score is "
-            f"{score}."
+            f"Of clips like {clips} that the run was validated on, {number} with this number are fake. The raw score "
+            f"is {score}."
         )
     line = element("div", element("span", name), element("b", number), class_="number")
     texts = (called(verdict), means, quality(run))
@@ -215,73 +213,3 @@ def _meter(share: float, number: str) -> Html:
     ends = element("div", element("span", "real"), element("span", "fake"), class_="ends", **{"aria-hidden": "true"})
     scale = f"{number} on a scale from real to fake"
     return Html(element("div", mark, class_="meter", role="img", **{"aria-label": scale}) + ends)
-
-
-def _timeline(verdict: Verdict) -> Html:
-    if not verdict.timeline:
-        return Html("")
-    sentence = timeline_sentence(verdict)
-    svg = Html(figures.inline_svg(timeline_figure(verdict), "timeline", sentence))
-    figure = element("figure", svg, element("figcaption", ABOUT_TIME))
-    return element("section", element("h3", "Over time"), element("p", sentence), figure, class_="timeline")
-
-
-def timeline_sentence(verdict: Verdict) -> str:
-    """Returns the sentence that says when the clip looks fake."""
-    if all(window.probability is None for window in verdict.timeline):
-        return "No part of the clip shows enough of a face to be judged."
-    spans = [f"{start:.1f}-{end:.1f}" for start, end in fake_spans(verdict)]
-    if not spans:
-        return "No part of the clip looks fake by itself."
-    return f"Judged part by part, the clip looks fake at {' s and '.join(spans)} s."
-
-
-@mpl.rc_context({**figures.STYLE, "font.size": 10})
-def timeline_figure(verdict: Verdict) -> Figure:
-    """Returns the score of each window of a long clip; windows without enough of a face are hatched."""
-    figure = Figure(figsize=(4.2, 2.3), layout="constrained")
-    axes = figure.add_subplot()
-    for window in verdict.timeline:
-        span = (window.start, window.end)
-        if window.probability is None:
-            axes.axvspan(*span, ymax=0.08, hatch="///", fill=False, edgecolor=figures.COLOURS["ink"], linewidth=0)
-            continue
-        colour, width = BARS[verdict.band.call(window.probability)]
-        axes.plot(span, [window.probability] * 2, color=colour, linewidth=width)
-    band = verdict.band
-    axes.axhspan(band.low, band.high, color=figures.COLOURS["grid"], alpha=0.6, linewidth=0)
-    axes.axhline(band.threshold, linestyle=":", color=figures.COLOURS["ink"], linewidth=1)
-    axes.set(
-        xlim=(0, max(window.end for window in verdict.timeline)),
-        ylim=(-0.04, 1.04),
-        xlabel="seconds",
-        ylabel="score of fake",
-    )
-    return figure
-
-
-def _frames(frames: tuple[SeenFrame, ...], crops: np.ndarray) -> Html:
-    pictures = (_frame(number, frame, crops[number]) for number, frame in enumerate(frames))
-    kinds = [kind for kind in CAPTIONS if any(frame.status == kind for frame in frames)]
-    legend = [f"{CAPTIONS[kind]}: {MEANINGS[kind]}" for kind in kinds]
-    if kinds != ["full_frame"]:
-        legend.append("the numbers below: the face's box, its width x height at its left, top, in pixels of the clip")
-    return element(
-        "section",
-        element("h3", "What it looked at"),
-        element("div", *pictures, class_="crops"),
-        details("What the words below the frames mean", items(legend)),
-    )
-
-
-def _frame(number: int, frame: SeenFrame, crop: np.ndarray) -> Html:
-    time, caption = f"{frame.seconds:.2f} s", CAPTIONS[frame.status]
-    if frame.status == "lost":
-        crop = np.full_like(crop, LOST_GREY)
-    picture = Html(
-        f'<img src="{figures.inline_jpeg(crop)}" width="160" height="160" alt="Frame {number + 1}, {time}: {caption}" '
-        f'class="{frame.status}" style="border-color:{COLOURS[frame.status]}">'
-    )
-    place = "{2}x{3} at {0}, {1}".format(*frame.box) if frame.box else ""
-    words = (element("b", time), element("span", caption), element("small", place))
-    return element("figure", picture, element("figcaption", *words))

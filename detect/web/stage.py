@@ -1,7 +1,7 @@
 """The page on which people drop a clip or a picture, or film one, and read its verdict.
 
-Only this machine can open it, unless --host says otherwise. Clips are judged one after another, and each is deleted
-once it is judged.
+Only this machine can open it, unless --host says otherwise. Clips are judged one after another. Each plays beside its
+verdict until its visitor has another one judged or leaves, and is deleted then, or ten minutes after the verdict.
 """
 
 import contextlib

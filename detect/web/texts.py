@@ -9,6 +9,8 @@ TITLES = {
     "Undecided": "Undecided",
     "Failed": "This file cannot be judged",
 }
+CALLED = {"Fake": "looks fake", "Unsure": "too close to call", "Real": "looks real"}
+NO_FACE = "too little of a face to judge"
 MEANINGS = {
     "face": "a face was found in this frame",
     "tracked": "no face was found in this frame; the box is that of the nearest frame with one",
@@ -44,7 +46,9 @@ ABOUT_LIVE = (
     "come faster than they can be judged are dropped."
 )
 ABOUT_TIME = (
-    "Each bar is a part of the clip, judged by itself, so it may differ from the verdict on the whole clip. "
-    "Neighbouring parts overlap by about half. Thick bars, above the grey band, look fake; those in it are too close "
-    "to call; in hatched parts too little of a face was found."
+    f"Choose a bar to play from there. Each is the score of a part of the clip, {DEFAULT_WINDOW:g} seconds from where "
+    "it stands, judged by itself, so it may differ from the verdict on the whole clip. Bars that end above the grey "
+    "band look fake; those that end in it are too close to call; in hatched parts too little of a face was found."
 )
+UNPLAYABLE = "This browser cannot play this kind of clip. The verdict on it stands."
+GONE = "This clip is no longer kept, so it cannot be played. The verdict on it stands."

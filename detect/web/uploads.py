@@ -1,4 +1,4 @@
-"""The clips of the page: uploads, kept under random names until they are judged; limits on them; the examples."""
+"""The clips of the page: uploads, kept under random names for as long as they are needed; limits on them; examples."""
 
 import math
 import secrets
@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -24,14 +24,15 @@ from extract.video.decode import play_seconds
 from extract.video.pictures import PICTURE_SUFFIXES
 
 KNOWN_SUFFIXES = VIDEO_SUFFIXES | PICTURE_SUFFIXES
-KEPT = 3600
-"""Seconds after which an upload is deleted that nobody asked to be judged."""
+WAITING, KEPT = 3600, 600
+"""Seconds after which an upload is deleted that was not judged, and one that was and plays beside its verdict."""
+SWEEP_SECONDS = 10
 MOST_EXAMPLES = 12
 MEGABYTE = 1 << 20
 FASTEST = 250
 """Frames a second up to which a clip may be as long as the page allows."""
-WORK_SECONDS, MEASURE_SECONDS = 300.0, 30.0
-"""Seconds that judging a clip may take, and that measuring its length may take."""
+MEASURE_SECONDS = 30.0
+"""Seconds that measuring a clip's length may take."""
 
 
 class NoRoom(Exception):
@@ -40,18 +41,23 @@ class NoRoom(Exception):
 
 @dataclass(frozen=True)
 class Upload:
-    """A clip that was uploaded: by which visitor, its size in bytes, and when it came."""
+    """A clip that was uploaded: by which visitor, its size in bytes, when it is deleted, and what holds it.
+
+    `due` is by the monotonic clock. `tab` is the tab of a browser that holds the clip, "" before it does.
+    """
 
     visitor: str
     size: int
-    since: float
+    due: float
+    tab: str = ""
+    is_judged: bool = False
 
 
 class Uploads:
     """Clips on their way through a private `folder`: at most `most_bytes` in all, `most_bytes_each` of one visitor.
 
-    Each lies in `served`, from where the browser plays it, in a folder with a random name that only its visitor is
-    told; who does not know the name can neither see the clip, nor have it judged or deleted.
+    Each lies in `served`, from where its visitor's browser plays it, in a folder with a random name that only this
+    visitor is told; who does not know the name can neither see the clip, nor have it judged or deleted.
     """
 
     def __init__(self, folder: Path, most_bytes: int, most_bytes_each: int) -> None:
@@ -83,7 +89,7 @@ class Uploads:
 
     def keep(self, visitor: str, content: IO[bytes], name: str) -> Path:
         """Writes an upload that has arrived, and returns its path; of its `name` only the suffix is kept."""
-        self._sweep()
+        self.sweep()
         suffix = Path(name).suffix.lower()  # FFmpeg tells some formats by it
         # Whoever sees many names of `tempfile` can tell the next ones.
         clip = self.served / secrets.token_hex(16) / ("clip" + (suffix if suffix in KNOWN_SUFFIXES else ""))
@@ -95,18 +101,35 @@ class Uploads:
             shutil.rmtree(clip.parent)
             raise
         with self._lock:
-            self._kept[clip] = Upload(visitor, clip.stat().st_size, time.monotonic())
+            self._kept[clip] = Upload(visitor, clip.stat().st_size, time.monotonic() + WAITING)
         return clip
 
     def has(self, clip: Path) -> bool:
         """Tells whether `clip` is an upload that is still here, or an example."""
         return clip in self._kept or (clip.parent == self.examples and clip.is_file())
 
-    def replace(self, clip: Path | None, newer: Path | None) -> Path | None:
-        """Returns `newer` if it is here, after `clip`, whose place it takes, is deleted unless it is the same."""
+    def is_for(self, path: Path, visitor: str) -> bool:
+        """Tells whether `visitor` may fetch the file at `path`: an example, their own upload, or no file of ours."""
+        path, served = path.resolve(), self.served.resolve()
+        if not path.is_relative_to(served) or path.is_relative_to(served / self.examples.name):
+            return True
+        upload = self._kept.get(self.served / path.relative_to(served))
+        return upload is not None and upload.visitor == visitor
+
+    def replace(self, clip: Path | None, newer: Path | None, tab: str = "") -> Path | None:
+        """Returns `newer` if it is here, held by `tab`; `clip`, whose place it takes, is deleted if it is another."""
         if clip != newer:
             self.release(clip)
+        with self._lock:
+            if newer in self._kept:
+                self._kept[newer] = replace(self._kept[newer], tab=tab)
         return newer if newer is not None and self.has(newer) else None
+
+    def keep_on(self, clip: Path) -> None:
+        """Keeps an upload that was judged for a while, so that its visitor can play it."""
+        with self._lock:
+            if clip in self._kept:
+                self._kept[clip] = replace(self._kept[clip], due=time.monotonic() + KEPT, is_judged=True)
 
     def release(self, clip: Path | None) -> None:
         """Deletes an upload; examples stay."""
@@ -114,31 +137,64 @@ class Uploads:
             if clip is not None and self._kept.pop(clip, None):
                 shutil.rmtree(clip.parent, ignore_errors=True)
 
+    def leave(self, visitor: str, tab: str) -> None:
+        """Deletes what a `tab` holds that its `visitor` has closed."""
+        with self._lock:
+            for clip, upload in list(self._kept.items()):
+                if (upload.visitor, upload.tab) == (visitor, tab):
+                    self.release(clip)
+
+    def sweep(self) -> None:
+        """Deletes uploads that are due."""
+        with self._lock:
+            for clip, upload in list(self._kept.items()):
+                if time.monotonic() > upload.due:
+                    self.release(clip)
+
+    @contextmanager
+    def swept(self) -> Iterator[None]:
+        """Has uploads deleted when they are due, until the block ends."""
+        ended = threading.Event()
+
+        def sweep() -> None:
+            while not ended.wait(SWEEP_SECONDS):
+                self.sweep()
+
+        threading.Thread(target=sweep, name="sweeper", daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
+
     def _make_room(self, visitor: str, size: int) -> None:
-        """Deletes old uploads until `size` more bytes fit in, but none of another who has as little as this visitor."""
+        """Deletes uploads until `size` more bytes fit in, those first that are due first.
+
+        Where the page is full, a clip that was judged goes first, whosever it is: it only plays. Another is deleted of
+        whoever has the most, but none of those who have as little as this visitor.
+        """
         while size:
             uses = Counter(self._arriving)
             for upload in self._kept.values():
                 uses[upload.visitor] += upload.size
-            if uses[visitor] + size > self._most_each:
-                whose = visitor
-            elif uses.total() + size > self._most:
+            whose = visitor
+            if uses[visitor] + size <= self._most_each:
+                if uses.total() + size <= self._most:
+                    return
+                if clip := self._first_due(lambda upload: upload.is_judged):
+                    self.release(clip)
+                    continue
                 whose, _ = uses.most_common(1)[0]
-            else:
-                return
-            clip = next((clip for clip, upload in self._kept.items() if upload.visitor == whose), None)
+            clip = self._first_due(lambda upload, whose=whose: upload.visitor == whose)
             if clip is None or (whose != visitor and uses[whose] <= uses[visitor] + size):
                 raise NoRoom("There is no room for another clip right now; come back in a few minutes.")
             self.release(clip)
 
-    def _sweep(self) -> None:
-        """Deletes uploads that nobody asked about; Gradio forgets them."""
-        for clip, upload in list(self._kept.items()):
-            if time.monotonic() - upload.since > KEPT:
-                self.release(clip)
+    def _first_due(self, among: Callable[[Upload], bool]) -> Path | None:
+        due = {clip: upload.due for clip, upload in self._kept.items() if among(upload)}
+        return min(due, key=due.__getitem__, default=None)
 
 
-def refusal_of(clip: Path, most_bytes: int, most_seconds: float) -> str:
+def refusal_of(clip: Path, most_bytes: int, most_seconds: float, work_seconds: float = MEASURE_SECONDS) -> str:
     """Returns the sentence that refuses a `clip` as too large, "" for others. The detector refuses what is no clip."""
     try:
         size = clip.stat().st_size
@@ -146,15 +202,15 @@ def refusal_of(clip: Path, most_bytes: int, most_seconds: float) -> str:
         return "it is no longer here; drop it again."
     if size > most_bytes:
         return f"it has {size / MEGABYTE:.0f} MB; this page takes files of up to {most_bytes / MEGABYTE:.0f} MB."
-    ((_, seconds),) = map_clips(play_seconds, [(0, (clip,))], 1, MEASURE_SECONDS)
+    ((_, seconds),) = map_clips(play_seconds, [(0, (clip,))], 1, min(MEASURE_SECONDS, work_seconds))
     if not isinstance(seconds, ClipError) and seconds > most_seconds:
         return f"it plays for {seconds:.0f} s; this page takes clips of up to {most_seconds:g} s, so cut it first."
     return ""
 
 
-def clip_limits(most_seconds: float) -> Limits:
-    """Returns the limits for judging one clip of at most `most_seconds`."""
-    return Limits(frames=math.ceil(most_seconds * FASTEST), seconds=WORK_SECONDS)
+def clip_limits(most_seconds: float, seconds: float) -> Limits:
+    """Returns the limits for judging one clip of at most `most_seconds` in `seconds` of work."""
+    return Limits(frames=math.ceil(most_seconds * FASTEST), seconds=seconds, all_seconds=seconds)
 
 
 Example = tuple[str, Path]

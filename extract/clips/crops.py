@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus
 from extract.clips.face_detectors import Box, FaceDetector, make_face_detector
+from extract.clips.thumbnails import Thumbnails, shrink
 from extract.clips.tracks import crop_along, find_tracks
 from extract.video.containers import Limits
 from extract.video.decode import Frames, sample_frames, sample_windows
@@ -51,12 +52,14 @@ def crop_clip(
 class Piece:
     """The crops of one of a clip's people, or of the main face in one of its windows.
 
-    `span` holds the first and last second of a window, None for a person; `is_last` marks the end of the clip.
+    `span` holds the first and last second of a window, None for a person; `is_last` marks the end of the clip. The
+    first piece has `thumbnails` of the clip's frames where they are asked for.
     """
 
     crops: CroppedClip
-    span: tuple[float, float] | None
-    is_last: bool
+    span: tuple[float, float] | None = None
+    is_last: bool = False
+    thumbnails: Thumbnails | None = None
 
 
 def crop_in_pieces(
@@ -66,31 +69,41 @@ def crop_in_pieces(
     detector_file: Path | None = None,
     faces: int = 1,
     window: float | None = None,
+    thumbnails: int | None = None,
 ) -> Iterator[Piece]:
     """Yields the crops of up to `faces` people, the first as `crop_clip` returns them, and then those of each window.
 
     The file may be a picture, which is a clip of one frame. `window` is in seconds. Without it, or if the clip is no
-    longer than it, there are no windows. Raises ClipError if no frame can be decoded.
+    longer than it, there are no windows. `thumbnails` is the longer side of the small frames that come along, in
+    pixels. Raises ClipError if no frame can be decoded.
     """
-    pieces = _pieces(path, profile, limits, detector_file, faces, window)
-    crops, span = next(pieces)
+    pieces = _pieces(path, profile, limits, detector_file, faces, window, thumbnails)
+    piece = next(pieces)
     for following in pieces:
-        yield Piece(crops, span, False)
-        crops, span = following
-    yield Piece(crops, span, True)
+        yield piece
+        piece = following
+    yield replace(piece, is_last=True)
 
 
 def _pieces(
-    path: Path, profile: CropProfile, limits: Limits, detector_file: Path | None, faces: int, window: float | None
-) -> Iterator[tuple[CroppedClip, tuple[float, float] | None]]:
+    path: Path,
+    profile: CropProfile,
+    limits: Limits,
+    detector_file: Path | None,
+    faces: int,
+    window: float | None,
+    thumbnails: int | None,
+) -> Iterator[Piece]:
     detector = _detector(profile.detector, detector_file)
     picture = is_picture(path)
     frames = read_picture(path, limits) if picture else sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
+    small = None if thumbnails is None else shrink(one_size(frames.images), thumbnails)
     for person in crop_people(frames, detector, profile.margin, faces):
-        yield person, None
+        yield Piece(person, thumbnails=small)
+        small = None
     if window is not None and not picture:
         for span, part in sample_windows(path, window, limits):
-            yield crop_frames(part, detector, profile.margin), span
+            yield Piece(crop_frames(part, detector, profile.margin), span)
 
 
 @lru_cache(maxsize=1)

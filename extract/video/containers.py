@@ -1,5 +1,6 @@
 """Opens a video file, at the stream that a player would show. Says by name why one cannot be used."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,13 +27,14 @@ class ClipError(Exception):
 class Limits:
     """What one clip may cost.
 
-    `pixels` per frame; `frames` per file; `seconds` of work, on a clip or on each window of one, which the caller
-    enforces.
+    `pixels` per frame; `frames` per file; `seconds` of work, on a clip or on each window of one, and `all_seconds` on a
+    clip with all of its windows, which the caller enforces.
     """
 
     pixels: int = 64_000_000
     frames: int = 1_000_000
     seconds: float = 300.0
+    all_seconds: float = math.inf
 
     def check_pixels(self, sized: "av.VideoCodecContext | av.VideoFrame") -> None:
         """Raises a ClipError if the frames are too large."""

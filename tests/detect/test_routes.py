@@ -97,7 +97,7 @@ def judge_for_page(judge, clip: Path) -> float | None:
     from detect.detector.verdict import DEFAULT_WINDOW, JudgeOptions
     from detect.web.uploads import clip_limits
 
-    (seen, *_) = next(judge.detector.judge([clip], JudgeOptions(0.5, window=DEFAULT_WINDOW), clip_limits(120.0)))
+    (seen, *_) = next(judge.detector.judge([clip], JudgeOptions(0.5, window=DEFAULT_WINDOW), clip_limits(120.0, 300.0)))
     return seen[0].probability
 
 

@@ -3,9 +3,17 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from extract.video.containers import ClipError
+
+
+def drip(pieces: int, seconds: float) -> Iterator[int]:
+    """Hands over so many pieces, one each so many `seconds`."""
+    for piece in range(pieces):
+        time.sleep(seconds)
+        yield piece
 
 
 def work(kind: str, mark: Path | None = None) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from extract.clip_workers import map_clips
 from tests import ROOT
-from tests.extract.tasks import work
+from tests.extract.tasks import drip, work
 
 
 def outcomes(kinds, seconds=3.0) -> dict:
@@ -31,6 +31,14 @@ def test_hangs_crashes_and_failures_cost_their_own_row_only():
     assert "timeout" not in found["segfault"].reason
     left = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
     assert not [line for line in left if "spawn_main" in line]
+
+
+def test_pieces_that_come_in_time_may_not_come_for_ever():
+    found = list(map_clips(drip, [("slow", (1000, 0.1)), ("quick", (2, 0.1))], 1, seconds=3.0, all_seconds=1.0))
+    pieces = [piece for item, piece in found if item == "slow"]
+    assert pieces[:3] == [0, 1, 2]
+    assert pieces[-1].reason == "was not finished after 1 s"
+    assert [piece for item, piece in found if item == "quick"] == [0, 1]
 
 
 def test_a_clip_whose_process_was_killed_once_is_tried_again(tmp_path):

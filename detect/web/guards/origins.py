@@ -1,6 +1,12 @@
 """Where a request comes from: whose word is taken for it, and from which pages it may be sent."""
 
+import ipaddress
+import socket
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
 from starlette.datastructures import Headers
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -19,6 +25,10 @@ FORWARDED = (
 """The headers in which proxies say what a visitor asked them; anyone can send them."""
 
 
+PROXIED = "reelcheck.proxied"
+"""What marks a request that came through the proxy."""
+
+
 class Forwarded:
     """Believes what `proxy` says about a visitor's address and the page's name, and nobody else."""
 
@@ -35,7 +45,41 @@ class Forwarded:
         else:
             name = Headers(scope=scope).get("x-forwarded-host", "").split(",")[0].strip()
             headers = [*without(scope, [b"host"]), (b"host", name.encode())] if name else scope["headers"]
-            await self._behind_proxy({**scope, "headers": headers}, receive, send)  # pyright: ignore[reportArgumentType]
+            await self._behind_proxy({**scope, "headers": headers, PROXIED: True}, receive, send)  # pyright: ignore[reportArgumentType]
+
+
+class OwnNames(TrustedHostMiddleware):
+    """Answers only who asks for the page under a name of its own: this machine's, or one of the `names` given.
+
+    Somebody else's name can be made to lead here, and then that site's page is of the same origin as this one (DNS
+    rebinding). Numeric addresses are nobody's names. Without `names`, a proxy is trusted to have looked at them.
+    """
+
+    def __init__(self, app: ASGIApp, host: str, names: Sequence[str]) -> None:
+        machine = socket.gethostname()
+        super().__init__(app, ["localhost", host, machine, f"{machine}.local", *names], www_redirect=False)
+        self._trusts_proxy = not names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or refuses it."""
+        is_proxied = self._trusts_proxy and scope.get(PROXIED, False)
+        if scope["type"] == "http" and (is_proxied or is_numeric(Headers(scope=scope).get("host", ""))):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def is_numeric(host: str) -> bool:
+    """Tells whether a `host` header holds an address in numbers.
+
+    >>> is_numeric("192.0.2.1:7860"), is_numeric("[::1]"), is_numeric("a.example")
+    (True, True, False)
+    """
+    try:
+        ipaddress.ip_address(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
+    return True
 
 
 class SameOrigin:

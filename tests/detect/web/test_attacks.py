@@ -82,7 +82,7 @@ class Page:
         """The numbers by which Gradio knows what holds an upload and what judges it."""
         functions = json.loads(self.ask(VISITOR, "/config")[1])["dependencies"]
         hold = next(one["id"] for one in functions if [event for _, event in one["targets"]] == ["change"])
-        return hold, next(one["id"] for one in functions if one["queue"] and len(one["outputs"]) == 4)
+        return hold, next(one["id"] for one in functions if one["queue"] and len(one["outputs"]) == 5)
 
     def join(self, visitor: str, clip: str, tab: str) -> int:
         """Holds `clip` and asks for its verdict; returns the status."""
@@ -90,7 +90,9 @@ class Page:
         held = {"path": clip, "meta": {"_type": "gradio.FileData"}}
         asked = {"data": [held, None, None], "fn_index": hold, "session_hash": tab}
         assert self.ask(visitor, "/gradio_api/run/predict", asked)[0] == 200
-        return self.ask(visitor, "/gradio_api/queue/join", {"data": [None], "fn_index": judge, "session_hash": tab})[0]
+        return self.ask(
+            visitor, "/gradio_api/queue/join", {"data": [None, None], "fn_index": judge, "session_hash": tab}
+        )[0]
 
     def verdict(self, visitor: str, clip: Path) -> str:
         """What a visitor reads who drops `clip`."""
@@ -98,8 +100,15 @@ class Page:
         status, answer = self.ask(visitor, "/gradio_api/upload", form(clip.read_bytes()), Content_Type=FORM)
         assert status == 200, answer
         assert self.join(visitor, json.loads(answer)[0], tab) == 200
-        _, answers = self.ask(visitor, f"/gradio_api/queue/data?session_hash={tab}")
-        return answers.decode()
+        with contextlib.closing(self.connect(visitor)) as heartbeat:
+            heartbeat.request("GET", f"/gradio_api/heartbeat/{tab}")
+            assert heartbeat.getresponse().readline() == b"data: ALIVE\n"
+            _, answers = self.ask(visitor, f"/gradio_api/queue/data?session_hash={tab}")
+            assert self.ask(visitor, f"/gradio_api/file={json.loads(answer)[0]}")[0] == 200  # it plays
+            assert self.ask(ATTACKER, f"/gradio_api/file={json.loads(answer)[0]}")[0] == (
+                200 if visitor == ATTACKER else 404
+            )
+        return answers.decode()  # the end of the heartbeat says that the visitor has left
 
 
 FORM = "multipart/form-data; boundary=b"

@@ -17,14 +17,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from detect.web.guards import bodies, connections, logs
-from detect.web.guards.answers import Policy, UsedPaths
+from detect.web.guards.answers import OwnFiles, Policy, UsedPaths
 from detect.web.guards.bodies import Count, SmallBodies, limited
 from detect.web.guards.connections import surplus
 from detect.web.guards.logs import ShortLog
-from detect.web.guards.origins import Forwarded, SameOrigin, is_foreign
+from detect.web.guards.origins import Forwarded, OwnNames, SameOrigin, is_foreign
 from detect.web.guards.turns import FairTurns, take_turns
 from detect.web.guards.visitors import Refused, is_among, visitor_at, visitor_of
 from detect.web.server import serve
+from detect.web.uploads import Uploads
 from tests.detect.web.test_web import free_port
 
 JOIN = "/gradio_api/queue/join"
@@ -359,6 +360,55 @@ def test_other_sites_are_refused_and_links_to_the_page_are_not(headers, foreign)
     headers = {"host": "127.0.0.1:7860"} | headers
     assert is_foreign(Headers(headers)) == foreign
     assert Talk(headers=headers).to(SameOrigin(nobody if foreign else page)).status == (403 if foreign else 200)
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "known"),
+    [
+        ("evil.example", (), False),
+        ("evil.example:7860", ("page.example",), False),
+        ("", (), False),
+        ("127.0.0.1.evil.example", (), False),
+        ("[", (), False),
+        ("192.0.2.7:7860", (), True),
+        ("[2001:db8::1]:7860", (), True),
+        ("[::1]", (), True),
+        ("localhost:7860", (), True),
+        ("0.0.0.0:7860", (), True),
+        ("PAGE.example", ("page.example",), True),
+        ("a.page.example", ("*.page.example",), True),
+    ],
+)
+def test_nobody_leads_here_by_a_name_of_theirs(host, names, known):
+    guard = OwnNames(page if known else nobody, "0.0.0.0", names)
+    assert Talk(headers={"host": host}).to(guard).status == (200 if known else 400)
+    own = {"host": f"{socket.gethostname()}.local"}
+    assert Talk(headers=own).to(OwnNames(page, "0.0.0.0", ())).status == 200
+
+
+def test_a_proxy_has_looked_at_the_name_unless_there_are_names_to_look_for():
+    for names, client, status in (
+        ((), "192.0.2.1", 200),
+        ((), "192.0.2.9", 400),
+        (("page.example",), "192.0.2.1", 400),
+    ):
+        guard = Forwarded(OwnNames(page, "0.0.0.0", names), "192.0.2.1")
+        assert Talk(headers=FORWARDED | {"host": "evil.example"}, client=client).to(guard).status == status, names
+    guard = Forwarded(OwnNames(page, "0.0.0.0", ["reelcheck.example"]), "192.0.2.1")
+    assert Talk(headers=FORWARDED).to(guard).status == 200
+
+
+def test_a_file_goes_to_its_visitor_alone(tmp_path):
+    class Kept:
+        def is_for(self, path, visitor):
+            return (str(path), visitor) == ("/served/a/clip.mp4", "192.0.2.1")
+
+    path = "/gradio_api/file=/served/a/clip.mp4"
+    assert Talk(path).to(OwnFiles(page, Kept())).status == 200
+    assert Talk("/").to(OwnFiles(page, Kept())).status == 200
+    for other in (Talk(path, client="192.0.2.2"), Talk(f"{path}4"), Talk("/gradio_api/file=")):
+        assert other.to(OwnFiles(nobody, Kept())).status == 404
+    assert Talk("/gradio_api/file=/\0").to(OwnFiles(nobody, Uploads(tmp_path, 1, 1))).status == 404
 
 
 def test_what_is_closed_and_what_browsers_are_told():

@@ -1,7 +1,6 @@
 """The page: what it takes and keeps, what it says, what it lets out; and all of it in a browser where there is one."""
 
 import asyncio
-import gc
 import io
 import os
 import re
@@ -26,11 +25,14 @@ from detect.detector.band import band_around
 from detect.detector.verdict import Detector, SeenFrame, Verdict, WindowScore
 from detect.web import page as web_page
 from detect.web.config import WebConfig, check, is_loopback
+from detect.web.frames import frames_html
+from detect.web.player import timeline_sentence
 from detect.web.stage import main, private_folder
 from detect.web.uploads import NoRoom, Uploads, copy_examples, draw_examples, refusal_of
 from evaluate.results.about_run import AboutRun, MeasuredArea
 from evaluate.stats.calibration import Temperature
 from extract.backbones.engines import Engine
+from extract.clips.thumbnails import Thumbnails
 from extract.config import ExtractConfig
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.dataset import DrawnConfig, draw_dataset
@@ -42,7 +44,6 @@ from tests import ROOT
 from tests.clips import counting_images, write_clip, write_sound
 from train.fit import FitConfig, fit
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # Gradio, when it ends a server and when it counts who waited.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed event loop:ResourceWarning"),
@@ -62,11 +63,6 @@ class Brightness:
 
     def probabilities(self, arrays, regions, masks):
         return arrays.mean(axis=(1, 2, 3, 4)) / 255
-
-
-@pytest.fixture(scope="module")
-def face(tmp_path_factory):
-    return draw_clip(tmp_path_factory.mktemp("face") / "face.mp4", Scene(make_look(7, 1), (7,)))
 
 
 def detector() -> Detector:
@@ -96,8 +92,13 @@ def text(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
 
 
+def html_of(one: Verdict) -> str:
+    frames = Thumbnails([CROPS[0]] * len(one.frames), 0.5)
+    return web_page.verdict_html(one, CROPS, frames, Path(one.clip))
+
+
 def said(one: Verdict) -> str:
-    return text(web_page.verdict_html(one, CROPS))
+    return text(html_of(one))
 
 
 # What it keeps
@@ -150,11 +151,64 @@ def test_examples_stay_and_what_nobody_asked_about_goes(tmp_path, monkeypatch):
     where = uploads(tmp_path)
     example = where.examples / "1.mp4"
     example.write_bytes(b"example")
+    monkeypatch.setattr("detect.web.uploads.WAITING", -1)
     upload(where, "forgotten.avi")
-    monkeypatch.setattr("detect.web.uploads.KEPT", -1)
     where.release(example)
-    upload(where, "newer.mp4")
+    monkeypatch.undo()
+    newer = upload(where, "newer.mp4")
     assert files(tmp_path) == ["1.mp4", "clip.mp4"]
+    monkeypatch.setattr("detect.web.uploads.KEPT", -1)
+    monkeypatch.setattr("detect.web.uploads.SWEEP_SECONDS", 0.01)
+    with where.swept():
+        assert newer.exists()
+        where.keep_on(newer)
+        wait_for(lambda: not newer.exists())
+    assert files(tmp_path) == ["1.mp4"]
+
+
+def wait_for(happens, seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_a_tab_that_is_closed_takes_its_own_clips_with_it_and_nobody_elses(tmp_path):
+    where = uploads(tmp_path)
+    clips = [upload(where, visitor=visitor) for visitor in "aab"]
+    for clip, tab in zip(clips, ("one", "two", "one"), strict=True):
+        assert where.replace(None, clip, tab) == clip
+    where.leave("a", "one")
+    assert [clip.exists() for clip in clips] == [False, True, True]
+
+
+def test_a_clip_is_handed_out_to_nobody_but_its_visitor(tmp_path):
+    where = uploads(tmp_path)
+    clip, example, other = upload(where, visitor="a"), where.examples / "1.mp4", tmp_path / "other"
+    assert where.is_for(clip, "a")
+    (tmp_path / "link").symlink_to(where.served)
+    for way in (
+        clip,
+        clip.parent / ".." / clip.parent.name / "clip.mp4",
+        tmp_path / "link" / clip.parent.name / "clip.mp4",
+    ):
+        assert not where.is_for(way, "b")
+    assert where.is_for(example, "b")
+    assert where.is_for(other, "b")  # Gradio refuses it
+    assert not where.is_for(where.examples / "../x/clip.mp4", "b")
+    where.release(clip)
+    assert not where.is_for(clip, "a")
+
+
+def test_what_only_plays_makes_room_for_what_is_to_be_judged(tmp_path):
+    where = Uploads(tmp_path / "page", 4, 4)
+    played = [upload(where, content=bytes(2), visitor=visitor) for visitor in "ab"]
+    for clip in reversed(played):
+        where.keep_on(clip)
+    newer = upload(where, content=bytes(2), visitor="c")
+    assert [path.exists() for path in (*played, newer)] == [True, False, True]
+    own = upload(where, content=bytes(2), visitor="c")
+    assert [path.exists() for path in (*played, newer, own)] == [False, False, True, True]
 
 
 def test_a_visitor_who_sends_too_much_loses_their_own_oldest_upload_and_nobody_elses(tmp_path):
@@ -231,6 +285,7 @@ def test_what_is_too_large_or_too_long_is_refused_in_a_sentence(tmp_path, face):
         ({"most_each": 0}, "--most-each 0 lets nothing in"),
         ({"proxy": "nginx"}, "--proxy nginx is no address; give the one from which the proxy connects"),
         ({"most_seconds": float("nan")}, "lets nothing in"),
+        ({"most_work_seconds": 0.0}, "--most-work-seconds 0 lets nothing in"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(values, message):
@@ -259,7 +314,7 @@ def test_a_verdict_in_plain_words():
     assert "The raw score is 0.930." in words
     assert "A clip is called fake from the score 0.667 on and real up to 0.333" in words
     assert "A face was found in 12 of 12 frames (coverage 100 %)" in words
-    assert "5.50 s face 96x96 at 80, 40" in words
+    assert "5.50 s face" in words
     assert "The face looks real" in said(verdict(verdict="Real"))
 
 
@@ -304,7 +359,7 @@ def test_a_picture_has_no_motion():
     nobody = verdict(verdict="Undecided", probability=None, frames=(replace(still, status="full_frame", box=None),))
     assert "No face was found in it. So the detector gives no verdict" in said(nobody)
     broken = verdict(clip="clip.jpg", verdict="Failed", probability=None, outcome="truncated", frames=())
-    words = said(replace(broken, reason="clip.jpg breaks off before its end"))
+    words = text(web_page.failure_html(replace(broken, reason="clip.jpg breaks off before its end")))
     assert "The picture breaks off before its end. Try a JPEG, PNG or WebP picture." in words
 
 
@@ -329,13 +384,14 @@ def test_undecided_is_no_hint():
     ],
 )
 def test_a_failure_is_a_sentence_without_names(outcome, reason, words):
-    found = said(verdict(verdict="Failed", probability=None, outcome=outcome, reason=reason, frames=()))
+    one = verdict(verdict="Failed", probability=None, outcome=outcome, reason=reason, frames=())
+    found = text(web_page.failure_html(one))
     assert f"This file cannot be judged {words}" in found
     assert "secret" not in found
 
 
 def test_what_a_run_is_called_is_escaped():
-    html = web_page.verdict_html(verdict(run=AboutRun(("<img src=x>",))), CROPS)
+    html = html_of(verdict(run=AboutRun(("<img src=x>",))))
     assert "<img src=x>" not in html
     assert "&lt;img src=x&gt;" in html
 
@@ -343,13 +399,39 @@ def test_what_a_run_is_called_is_escaped():
 def test_the_timeline_says_when():
     scores = ((0, 6, 0.2, 1), (3, 9, 0.8, 1), (6, 12, None, 0), (9, 15, 0.7, 1))
     one = verdict(timeline=tuple(WindowScore(*score) for score in scores))
-    assert web_page.timeline_sentence(one) == "Judged part by part, the clip looks fake at 3.0-15.0 s."
-    html = web_page.verdict_html(one, CROPS)
-    assert "<svg" in html
-    assert "<svg" not in web_page.verdict_html(verdict(), CROPS)
-    assert "No part" in web_page.timeline_sentence(replace(one, band=band_around(0.9, None)))
+    assert timeline_sentence(one) == "Judged part by part, the clip looks fake at 3.0-15.0 s."
+    assert "No part" in timeline_sentence(replace(one, band=band_around(0.9, None)))
     nobody = verdict(timeline=(WindowScore(0, 6, None, 0), WindowScore(3, 9, None, 0)))
-    assert "enough of a face" in web_page.timeline_sentence(nobody)
+    assert "enough of a face" in timeline_sentence(nobody)
+
+
+def test_each_part_of_the_clip_is_a_button_that_says_what_it_is_and_where_it_begins():
+    scores = ((0, 6, 0.2, 1), (3, 9, 0.8, 1), (6, 12, None, 0), (10, 16, 0.5, 1))
+    html = html_of(verdict(timeline=tuple(WindowScore(*score) for score in scores)))
+    bars = re.findall(r'<button .*?style="(left:.*?)" data-start="(\d+)" .*?aria-label="(.*?)" tabindex="(.*?)"', html)
+    assert bars == [
+        ("left:0.00%;width:18.75%", "0", "0.0 to 6.0 s: score 0.20, looks real", "0"),
+        ("left:18.75%;width:18.75%", "3", "3.0 to 9.0 s: score 0.80, looks fake", "-1"),
+        ("left:37.50%;width:25.00%", "6", "6.0 to 12.0 s: too little of a face to judge", "-1"),
+        ("left:62.50%;width:37.50%", "10", "10.0 to 16.0 s: score 0.50, too close to call", "-1"),
+    ]
+    assert "<button" not in html_of(verdict())
+
+
+def test_the_clip_plays_beside_its_verdict_from_an_address_of_the_page_and_a_picture_does_not():
+    assert '<video src="gradio_api/file=/secret/x%20y/clip.mp4"' in html_of(verdict(clip="/secret/x y/clip.mp4"))
+    assert "<video" not in web_page.verdict_html(verdict(), CROPS, Thumbnails([CROPS[0]] * FRAMES, 1), None)
+
+
+def test_the_box_is_drawn_where_the_face_is_in_the_small_frame():
+    seen = [SeenFrame(0.0, "face", (80, 40, 96, 80)), SeenFrame(0.5, "tracked", (80, 40, 96, 80))]
+    seen += [SeenFrame(1.0, "lost", None)]
+    html = frames_html(seen, Thumbnails([np.zeros((80, 160, 3), np.uint8)] * 3, 0.5), CROPS)
+    assert html.count('<i class="box" style="left:25.0%;top:25.0%;width:30.0%;height:50.0%">') == 2
+    assert 'class="picture face" role="img" aria-label="Frame 1, 0.00 s: face"' in html  # no edge in colour
+    assert re.search(r'class="picture tracked" style="border-color:#\w+"', html)
+    assert "1.00 s face lost" in text(html)
+    assert "dashed where it is that of a frame nearby" in text(html)
 
 
 def test_what_a_verdict_does_not_mean_is_said():
@@ -368,17 +450,6 @@ def test_what_a_verdict_does_not_mean_is_said():
 # The page, served
 
 
-@pytest.fixture(scope="module")
-def app():
-    """The module that needs Gradio."""
-    with private_folder():
-        pytest.importorskip("gradio", reason="the page needs the extra web")
-        from detect.web import app as web_app
-
-        yield web_app
-    gc.collect()  # while this module's warnings are still looked past
-
-
 def judge(app):
     return app.PageDetector(detector())
 
@@ -389,15 +460,28 @@ def silent(share, what):
 
 def test_a_clip_is_judged_or_the_reason_said(app, face, tmp_path, capfd):
     config, one = WebConfig(), judge(app)
-    words = text(one.answer(face, config, silent))
-    assert re.search(rf"{CALLED} Probability of fake, calibrated \d+ %", words)
-    assert "Undecided" in one.answer(draw_empty_clip(tmp_path / "empty.mp4"), config, silent)
-    assert "Nothing yet" in one.answer(None, config, silent)
+    judged = one.answer(face, config, silent)
+    assert judged.plays
+    assert re.search(rf"{CALLED} Probability of fake, calibrated \d+ %", text(judged.html))
+    assert judged.html.count('<i class="box"') == FRAMES
+    empty = one.answer(draw_empty_clip(tmp_path / "empty.mp4"), config, silent)
+    assert empty.plays
+    assert "Undecided" in empty.html
+    assert "Nothing yet" in one.answer(None, config, silent).html
     (tmp_path / "clip.mp4").write_text("no video")
     refused = one.answer(tmp_path / "clip.mp4", config, silent)
-    assert "The clip cannot be decoded" in refused
-    assert str(tmp_path) not in refused
+    assert not refused.plays
+    assert "The clip cannot be decoded" in refused.html
+    assert str(tmp_path) not in refused.html
     assert capfd.readouterr().err == ""
+
+
+def test_a_clip_that_takes_too_long_makes_way_for_the_next_and_its_visitor_is_told(app, face):
+    start = time.monotonic()
+    late = judge(app).answer(face, WebConfig(most_work_seconds=0.05), silent)
+    assert time.monotonic() - start < 5
+    assert not late.plays
+    assert "It was not judged within 0.05 s, the longest that a clip may keep others waiting here." in text(late.html)
 
 
 def test_a_bug_is_told_to_the_terminal_and_not_to_the_visitor(app, face, monkeypatch, capsys):
@@ -405,7 +489,7 @@ def test_a_bug_is_told_to_the_terminal_and_not_to_the_visitor(app, face, monkeyp
         raise RuntimeError(f"in {face}")
 
     monkeypatch.setattr(Detector, "judge", fail)
-    html = judge(app).answer(face, WebConfig(), silent)
+    html = judge(app).answer(face, WebConfig(), silent).html
     assert "Try again in a minute" in html
     assert str(face) not in html
     assert "Traceback" in capsys.readouterr().err
@@ -414,10 +498,12 @@ def test_a_bug_is_told_to_the_terminal_and_not_to_the_visitor(app, face, monkeyp
 def test_pictures_are_judged_and_hostile_ones_refused_outside_this_process(app, face, tmp_path, capfd):
     picture = tmp_path / "clip.png"
     Image.fromarray(sample_frames(face).images[0]).save(picture)
-    words = text(judge(app).answer(picture, WebConfig(), silent))
+    answer = judge(app).answer(picture, WebConfig(), silent)
+    words = text(answer.html)
+    assert not answer.plays
     assert re.search(rf"{CALLED} .* nothing is known of its motion", words)
     picture.write_bytes(picture.read_bytes()[:2000])
-    assert "The picture breaks off before its end" in judge(app).answer(picture, WebConfig(), silent)
+    assert "The picture breaks off before its end" in judge(app).answer(picture, WebConfig(), silent).html
     assert capfd.readouterr().err == ""
     component = app._undecoded(app.gr.Image())
     assert component.preprocess(app.gr.FileData(path=str(picture))) == str(picture)
@@ -608,18 +694,6 @@ def test_a_port_that_is_taken_is_one_sentence(app, tmp_path):
 # In a browser
 
 
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="the page is tried in a browser where playwright is")
-    if CHROMIUM is None:
-        pytest.skip("no chromium is installed to try the page in")
-    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *camera])
-        yield found
-        found.close()
-
-
 READY, NOT_READY = 'button:not([disabled]):text-is("Judge")', 'button[disabled]:text-is("Judge")'
 
 
@@ -661,7 +735,7 @@ def visit(browser, site):
         assert all(url.startswith((f"{address}/", "data:", "blob:")) for url in one.asked)
         assert str(folder) not in one.page.locator("body").inner_text()
         one.context.close()
-    assert files(folder) == before
+    wait_for(lambda: files(folder) == before)
 
 
 def test_a_visitor_drops_a_clip_and_reads_a_verdict(visit, face):
@@ -670,8 +744,8 @@ def test_a_visitor_drops_a_clip_and_reads_a_verdict(visit, face):
     one.judge()
     words = one.read()
     assert re.match(rf"{CALLED} Probability of fake, calibrated \d+ %", words)
-    assert one.page.locator(".crops img").count() == FRAMES
-    assert one.page.locator(".crops img").first.get_attribute("alt") == "Frame 1, 0.08 s: face"
+    assert one.page.locator(".frames .box").count() == FRAMES
+    assert one.page.locator(".frames .picture").first.get_attribute("aria-label") == "Frame 1, 0.08 s: face"
     assert one.page.locator(NOT_READY).is_visible()
 
 
@@ -679,8 +753,8 @@ def test_an_example_has_a_timeline_and_fits_a_phone(visit):
     one = visit(viewport={"width": 390, "height": 800}, color_scheme="dark")
     one.page.get_by_role("button", name="A drawn face").click()
     one.judge()
-    assert "Over time" in one.read()
-    assert one.page.locator(".timeline svg").get_attribute("aria-label")
+    assert "The clip, part by part" in one.read()
+    assert one.page.locator(".bars button").count() >= 2
     assert one.page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
@@ -707,7 +781,8 @@ def test_a_visitor_drops_a_picture_in_place_of_a_clip(visit, face, tmp_path):
     one.page.get_by_role("img", name="x.jpg").or_(one.page.locator("[data-testid=image] img")).first.wait_for()
     one.judge()
     assert "nothing is known of its motion" in one.read()
-    assert one.page.locator(".crops img").count() == 1
+    assert one.page.locator(".frames .box").count() == 1
+    assert one.page.locator("#verdict video").count() == 0
     one.page.get_by_role("tab", name="A clip").click()
     assert one.page.locator(NOT_READY).is_visible()
 
