@@ -125,9 +125,9 @@ class _Processes:
     def call(self, function: Callable[..., Any], arguments: tuple) -> Iterator[Any]:
         """Yields what `function(*arguments)` gives, piece by piece; a ClipError at its end if it was given up."""
         code, given = None, False
-        end = time.monotonic() + self._all_seconds
         for _ in range(TRIES):
             process = self._take()
+            end = time.monotonic() + self._all_seconds
             try:
                 for piece in process.call(function, arguments, self._seconds, end):
                     given = True
