@@ -1,5 +1,7 @@
 """The page in a browser, as a visitor uses it: the clip plays beside its timeline, and goes when the visitor does."""
 
+from pathlib import Path
+
 import pytest
 
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
@@ -10,6 +12,10 @@ from tests.detect.web.test_web import Visitor, files, served, wait_for
 
 pytestmark = [pytest.mark.slow, *test_web.pytestmark]
 STATUS = "async (clip) => (await fetch(clip, {method: 'HEAD', cache: 'no-store'})).status"
+CONTRAST = Path(__file__).with_name("contrast.js").read_text()
+CUT_OFF = """() => [...document.querySelectorAll('#verdict *, header *')]
+  .filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX === 'hidden')
+  .map((one) => one.outerHTML.slice(0, 80))"""
 PLAYER = "document.querySelector('.timeline video')"
 
 
@@ -129,3 +135,21 @@ def test_a_clip_that_is_no_longer_kept_says_so(visitor, site, face):
     kept.unlink()
     visitor.page.evaluate(f"{PLAYER}.src += '?again'")  # else the browser has it still
     visitor.page.get_by_text("This clip is no longer kept, so it cannot be played.").wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1200, 1600])
+def test_everything_can_be_read_and_nothing_is_cut_off(browser, site, long_face, width, scheme):
+    one = Visitor(browser, site[0], viewport={"width": width, "height": 900}, color_scheme=scheme)
+    assert one.page.evaluate(CONTRAST) == []
+    one.drop(long_face)
+    one.page.locator(test_web.READY).wait_for()
+    assert one.page.evaluate(CONTRAST) == []
+    one.judge()
+    one.read()
+    for folded in one.page.locator("#verdict summary").all():
+        folded.click()
+    assert one.page.evaluate(CONTRAST) == []
+    assert one.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert one.page.evaluate(CUT_OFF) == []
+    one.context.close()

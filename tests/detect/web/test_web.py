@@ -871,7 +871,7 @@ def test_the_command_serves_a_real_run_until_it_is_interrupted(ctrl_c, browser, 
         one.judge()
         assert "calibrated" in one.read()
         one.page.get_by_role("tab", name="Live").click()
-        one.page.get_by_role("heading", name="The face looks").wait_for(timeout=30_000)
+        one.page.get_by_role("heading", name=re.compile(CALLED)).wait_for(timeout=30_000)
         one.context.close()
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
