@@ -29,8 +29,8 @@ from detect.web.guards.answers import OwnFiles, Policy, UsedPaths
 from detect.web.guards.bodies import SmallBodies
 from detect.web.guards.origins import Forwarded, OwnNames, SameOrigin
 from detect.web.guards.turns import FairTurns
-from detect.web.guards.visitors import visitor_of
-from detect.web.intake import UPLOAD, upload_route
+from detect.web.guards.visitors import visitor_at
+from detect.web.intake import UPLOAD, upload_routes
 from detect.web.live import PICTURES, Latest, Live, shared
 from detect.web.server import serve
 from detect.web.uploads import (
@@ -138,7 +138,7 @@ def _mounted(page: gr.Blocks, config: WebConfig, uploads: Uploads) -> FastAPI:
     """Returns the application that is served: the guards, the route of uploads, and Gradio's `page` for all else."""
     most_bytes = config.most_megabytes * MEGABYTE
     app = FastAPI(
-        openapi_url=None, middleware=_guards(page, config, uploads), routes=[upload_route(uploads, most_bytes)]
+        openapi_url=None, middleware=_guards(page, config, uploads), routes=upload_routes(uploads, most_bytes)
     )
     page.state_session_capacity = MOST_TABS
     gr.mount_gradio_app(
@@ -291,7 +291,7 @@ def _take_only(uploads: Uploads, component: gr.Video | gr.Image) -> None:
 
 def _tab_of(request: gr.Request) -> tuple[str, str]:
     """Returns who asks, and from which tab of their browser."""
-    return visitor_of(request.request), request.session_hash or ""
+    return visitor_at(request.client.host if request.client else ""), request.session_hash or ""
 
 
 def _guards(page: gr.Blocks, config: WebConfig, uploads: Uploads) -> list[Middleware]:

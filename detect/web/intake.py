@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from detect.web.guards.bodies import limited
 from detect.web.guards.visitors import Refused, visitor_of
+from detect.web.progress import Arrivals
 from detect.web.uploads import NoRoom, Uploads
 
 UPLOAD = "/gradio_api/upload"
@@ -17,14 +18,18 @@ AROUND = 16 << 10
 """Bytes that a request has around its file."""
 
 
-def upload_route(uploads: Uploads, most_bytes: int) -> Route:
-    """Returns the route that takes one file of at most `most_bytes` and answers with a list of its path."""
+def upload_routes(uploads: Uploads, most_bytes: int) -> list[Route]:
+    """Returns the routes that take one file of at most `most_bytes`, and tell how much of it has come.
+
+    The answer to an upload is a list of its path.
+    """
+    arrivals = Arrivals()
 
     async def take(request: Request) -> Response:
         visitor = visitor_of(request)
         try:
-            with uploads.arriving(visitor) as count:
-                receive = limited(request.scope, request.receive, most_bytes + AROUND, count)
+            with uploads.arriving(visitor) as count, arrivals.counted(request) as receive:
+                receive = limited(request.scope, receive, most_bytes + AROUND, count)
                 file = await _file_of(Request(request.scope, receive))
                 with file.file as content:
                     path = await run_in_threadpool(uploads.keep, visitor, content, file.filename or "")
@@ -36,7 +41,7 @@ def upload_route(uploads: Uploads, most_bytes: int) -> Route:
             return Response(status_code=400)  # which nobody reads
         return JSONResponse([str(path)])
 
-    return Route(UPLOAD, take, methods=["POST"])
+    return [Route(UPLOAD, take, methods=["POST"]), arrivals.route()]
 
 
 async def _file_of(request: Request) -> UploadFile:

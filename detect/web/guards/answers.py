@@ -18,7 +18,7 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
-USED = ("queue/", "run/", "heartbeat/", "file=/", "startup-events", "reset", "cancel")
+USED = ("queue/", "run/", "heartbeat/", "file=/", "startup-events", "upload_progress", "reset", "cancel")
 """The paths of Gradio's interface that the page uses; all others, which fetch addresses or edit videos, are closed."""
 
 

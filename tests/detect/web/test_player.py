@@ -153,3 +153,14 @@ def test_everything_can_be_read_and_nothing_is_cut_off(browser, site, long_face,
     assert one.page.evaluate("document.documentElement.scrollWidth") <= width
     assert one.page.evaluate(CUT_OFF) == []
     one.context.close()
+
+
+def test_the_ring_of_an_upload_fills(visitor):
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
+    talk = visitor.context.new_cdp_session(visitor.page)
+    talk.send("Network.enable")
+    talk.send("Network.emulateNetworkConditions", slow)
+    visitor.drop({"name": "ä b.mp4", "mimeType": "video/mp4", "buffer": bytes(1 << 20)})
+    width = "parseFloat(document.documentElement.style.getPropertyValue('--upload-progress-width'))"
+    visitor.page.wait_for_function(f"{width} > 20 && {width} < 80", polling=50)
+    visitor.page.locator(test_web.READY).wait_for()
