@@ -194,8 +194,8 @@ def _add_clips(judge: PageDetector, config: WebConfig, uploads: Uploads, example
         upload: str | None, other: str | None, held: Path | None, request: gr.Request
     ) -> tuple[Path | None, Any, Any]:
         """Holds the newest upload in place of any other, which its own component then forgets."""
-        latest = upload or other
-        held = uploads.replace(held, Path(latest) if latest else None, _tab_of(request)[1])
+        latest, (visitor, tab) = Path(upload or other or ""), _tab_of(request)
+        held = uploads.replace(held, latest if uploads.is_for(latest, visitor) else None, tab)
         return held, gr.update(interactive=held is not None), None if upload else gr.skip()
 
     def answer(

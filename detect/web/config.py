@@ -2,6 +2,7 @@
 
 import importlib.util
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from detect.detector.contract import EngineName
 from detect.detector.verdict import DEFAULT_WINDOW, require_threshold
 from evaluate.stats.metrics import THRESHOLD
 
+NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*")
 SERVED = "served"
 """The part of the private folder that Gradio writes uploads to and serves files from."""
 
@@ -50,12 +52,23 @@ def check(config: WebConfig) -> None:
     for name in ("most_megabytes", "most_seconds", "most_work_seconds", "most_waiting", "most_each"):
         if not getattr(config, name) > 0:
             raise UserError(f"{flag(name, f'{getattr(config, name):g}')} lets nothing in; give more than 0.")
+    for name in config.names:
+        require_name(name)
     if config.proxy is not None:
         require_network(config.proxy)
     if config.live is not None:
         from detect.stream.frame_sources import open_source
 
         open_source(config.live, DEFAULT_WINDOW)
+
+
+def require_name(name: str) -> None:
+    """Raises a UserError unless `name` is that of a machine, or all below one, such as *.example.org."""
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"{flag('names', name)} is no name; give one as it stands in addresses, without http:// and port, such as "
+            "check.example.org, or *.example.org for all below it."
+        )
 
 
 def require_network(proxy: str) -> None:

@@ -103,15 +103,17 @@ class Page:
         status, answer = self.ask(visitor, "/gradio_api/upload", form(clip.read_bytes()), Content_Type=FORM)
         assert status == 200, answer
         assert self.join(visitor, json.loads(answer)[0], tab) == 200
+        _, answers = self.ask(visitor, f"/gradio_api/queue/data?session_hash={tab}")
+        clip = json.loads(answer)[0]
+        assert self.ask(visitor, f"/gradio_api/file={clip}")[0] == 200  # it plays beside its verdict
+        self.leave(visitor, tab)
+        return answers.decode()
+
+    def leave(self, visitor: str, tab: str) -> None:
+        """Closes a tab, which Gradio knows by the end of its heartbeat."""
         with contextlib.closing(self.connect(visitor)) as heartbeat:
             heartbeat.request("GET", f"/gradio_api/heartbeat/{tab}")
             assert heartbeat.getresponse().readline() == b"data: ALIVE\n"
-            _, answers = self.ask(visitor, f"/gradio_api/queue/data?session_hash={tab}")
-            assert self.ask(visitor, f"/gradio_api/file={json.loads(answer)[0]}")[0] == 200  # it plays
-            assert self.ask(ATTACKER, f"/gradio_api/file={json.loads(answer)[0]}")[0] == (
-                200 if visitor == ATTACKER else 404
-            )
-        return answers.decode()  # the end of the heartbeat says that the visitor has left
 
 
 FORM = "multipart/form-data; boundary=b"
@@ -282,6 +284,27 @@ def test_what_another_site_sends(unharmed):
     for origin in ("http://evil.example", "null", f"http://localhost:{unharmed.port + 1}"):
         asked = unharmed.ask(ATTACKER, "/gradio_api/upload", form(b"clip"), Content_Type=FORM, Origin=origin)
         assert asked[0] == 403
+
+
+def test_a_clip_whose_name_is_known_is_neither_seen_nor_judged_nor_deleted_by_another(unharmed, face):
+    _, answer = unharmed.ask(VISITOR, "/gradio_api/upload", form(face.read_bytes()), Content_Type=FORM)
+    clip = Path(json.loads(answer)[0])
+    assert unharmed.ask(ATTACKER, f"/gradio_api/file={clip}")[0] == 404
+    assert unharmed.join(ATTACKER, str(clip), "theirs") == 200
+    answers = unharmed.ask(ATTACKER, "/gradio_api/queue/data?session_hash=theirs")[1].decode()
+    assert "Nothing yet" in answers
+    unharmed.leave(ATTACKER, "theirs")
+    assert clip.exists()
+    assert unharmed.join(VISITOR, str(clip), "own") == 200
+    assert JUDGED in unharmed.ask(VISITOR, "/gradio_api/queue/data?session_hash=own")[1].decode()
+    for visitor in (ATTACKER, VISITOR):
+        time.sleep(1)
+        assert clip.exists()
+        unharmed.leave(visitor, "own")
+    end = time.monotonic() + SECONDS
+    while clip.exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not clip.exists()
 
 
 def test_twenty_queued_by_one_visitor(unharmed, face):

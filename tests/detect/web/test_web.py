@@ -284,6 +284,8 @@ def test_what_is_too_large_or_too_long_is_refused_in_a_sentence(tmp_path, face):
         ({"port": 0}, "is no port"),
         ({"most_megabytes": 0}, "--most-megabytes 0 lets nothing in"),
         ({"most_each": 0}, "--most-each 0 lets nothing in"),
+        ({"names": ("https://page.example",)}, "--names https://page.example is no name; give one as it stands in"),
+        ({"names": ("page.example", "a*")}, "--names 'a\\*' is no name"),
         ({"proxy": "nginx"}, "--proxy nginx is no address; give the one from which the proxy connects"),
         ({"most_seconds": float("nan")}, "lets nothing in"),
         ({"most_work_seconds": 0.0}, "--most-work-seconds 0 lets nothing in"),
@@ -346,6 +348,7 @@ def test_the_page_begins_with_the_reasons_not_to_believe_it():
     words = text(web_page.header_html(AboutRun(("my-run",), doubts=("the backbone has random weights",))))
     assert words.index("Do not rely on my-run: the backbone has random weights.") < words.index("Give a clip")
     assert "alert" not in web_page.header_html(AboutRun(("my-run",)))
+    assert "“my-run”, which was not evaluated" in words
 
 
 def test_no_probability_is_certain():
@@ -568,6 +571,13 @@ def test_an_ipv6_address_is_served_and_answers_to_its_own_name_alone(app):
         assert address.startswith("http://[::1]:")
         assert ask(address)[0] == 200
         assert ask(address, Host="elsewhere.example")[0] == 400
+
+
+@pytest.mark.slow
+def test_a_page_for_the_network_answers_to_its_own_names_alone(app):
+    with served(app, host="0.0.0.0", names=("page.example",)) as (address, _):
+        asked = {name: ask(address, Host=name)[0] for name in ("evil.example", "page.example", "192.0.2.7")}
+    assert asked == {"evil.example": 400, "page.example": 200, "192.0.2.7": 200}
 
 
 @pytest.fixture(scope="module")

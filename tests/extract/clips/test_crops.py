@@ -81,6 +81,17 @@ def test_a_long_clip_is_handed_over_window_by_window(tmp_path):
     assert [piece.is_last for piece in rest] == [False] * (len(rest) - 1) + [True]
 
 
+def test_the_first_piece_brings_the_frames_small_enough_to_be_shown(tmp_path):
+    path = write_clip(tmp_path / "clip.mp4", counting_images(100, (64, 96)))
+    first, *rest = crop_in_pieces(path, BLIND, window=1.0, thumbnails=48)
+    assert first.thumbnails is not None
+    assert [picture.shape for picture in first.thumbnails.pictures] == [(32, 48, 3)] * 12
+    assert first.thumbnails.scale == 0.5
+    assert len(rest) > 2
+    assert {piece.thumbnails for piece in rest} == {None}
+    assert next(crop_in_pieces(path, BLIND)).thumbnails is None
+
+
 def test_windows_of_which_nothing_can_be_decoded_are_left_out(tmp_path):
     path = write_clip(tmp_path / "hole.mp4", counting_images(200), options={"g": "1"})
     content = bytearray(path.read_bytes())
