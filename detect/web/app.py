@@ -30,7 +30,7 @@ from detect.web.guards.bodies import SmallBodies
 from detect.web.guards.origins import Forwarded, OwnNames, SameOrigin
 from detect.web.guards.turns import FairTurns
 from detect.web.guards.visitors import visitor_at
-from detect.web.intake import UPLOAD, upload_routes
+from detect.web.intake import UPLOAD, take_only, undecoded, upload_routes
 from detect.web.live import PICTURES, Latest, Live, shared
 from detect.web.server import serve
 from detect.web.uploads import (
@@ -224,9 +224,9 @@ def _add_clips(judge: PageDetector, config: WebConfig, uploads: Uploads, example
                         api_visibility="private",
                     )  # fmt: skip
                 with gr.Tab("A picture"):
-                    picture = _undecoded(gr.Image(label="Your picture", sources=["upload"], height=340, buttons=[]))
+                    picture = undecoded(gr.Image(label="Your picture", sources=["upload"], height=340, buttons=[]))
             for component in (video, picture):
-                _take_only(uploads, component)
+                take_only(uploads, component)
             gr.HTML(web_page.caps_html(config.most_megabytes, config.most_seconds, KEPT / 60))
             gr.HTML(web_page.too_large_html(config.most_megabytes))
             button = gr.Button("Judge", variant="primary", interactive=False)
@@ -265,28 +265,6 @@ def _add_live(latest: Latest, here: gr.Tab, elsewhere: gr.Tab) -> None:
     timer.tick(look, seen, [picture, words, seen], **quiet)
     here.select(lambda: gr.Timer(active=True), None, timer, **quiet)
     elsewhere.select(lambda: gr.Timer(active=False), None, timer, **quiet)
-
-
-def _undecoded(picture: gr.Image) -> gr.Image:
-    """Has uploads of `picture` passed on as paths; Gradio would decode them in this process."""
-
-    def path_of(upload: Any) -> str | None:
-        return upload.path if upload is not None else None
-
-    picture.preprocess = path_of  # as in `_take_only`, not a subclass
-    return picture
-
-
-def _take_only(uploads: Uploads, component: gr.Video | gr.Image) -> None:
-    """Has `component` take nothing but clips of this page; Gradio would fetch any address that a request names."""
-    take = component.async_move_resource_to_block_cache
-
-    async def checked(path: str | Path | None) -> str | None:
-        if path is not None and not uploads.has(Path(path)):
-            raise gr.Error("This clip is no longer here; drop it again.", print_exception=False)
-        return await take(path)
-
-    component.async_move_resource_to_block_cache = checked  # a subclass would have Gradio write a stub beside this file
 
 
 def _tab_of(request: gr.Request) -> tuple[str, str]:

@@ -1,11 +1,15 @@
 """How a clip gets from a visitor's browser into the page's folder."""
 
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from detect.web.guards.bodies import limited
 from detect.web.guards.visitors import Refused, visitor_of
@@ -18,7 +22,7 @@ AROUND = 16 << 10
 """Bytes that a request has around its file."""
 
 
-def upload_routes(uploads: Uploads, most_bytes: int) -> list[Route]:
+def upload_routes(uploads: Uploads, most_bytes: int) -> list[BaseRoute]:
     """Returns the routes that take one file of at most `most_bytes`, and tell how much of it has come.
 
     The answer to an upload is a list of its path.
@@ -42,6 +46,28 @@ def upload_routes(uploads: Uploads, most_bytes: int) -> list[Route]:
         return JSONResponse([str(path)])
 
     return [Route(UPLOAD, take, methods=["POST"]), arrivals.route()]
+
+
+def undecoded(picture: gr.Image) -> gr.Image:
+    """Has uploads of `picture` passed on as paths; Gradio would decode them in this process."""
+
+    def path_of(upload: Any) -> str | None:
+        return upload.path if upload is not None else None
+
+    picture.preprocess = path_of  # as in `take_only`, not a subclass
+    return picture
+
+
+def take_only(uploads: Uploads, component: gr.Video | gr.Image) -> None:
+    """Has `component` take nothing but clips of this page; Gradio would fetch any address that a request names."""
+    take = component.async_move_resource_to_block_cache
+
+    async def checked(path: str | Path | None) -> str | None:
+        if path is not None and not uploads.has(Path(path)):
+            raise gr.Error("This clip is no longer here; drop it again.", print_exception=False)
+        return await take(path)
+
+    component.async_move_resource_to_block_cache = checked  # a subclass would have Gradio write a stub beside this file
 
 
 async def _file_of(request: Request) -> UploadFile:

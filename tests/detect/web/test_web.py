@@ -509,7 +509,7 @@ def test_pictures_are_judged_and_hostile_ones_refused_outside_this_process(app, 
     picture.write_bytes(picture.read_bytes()[:2000])
     assert "The picture breaks off before its end" in judge(app).answer(picture, WebConfig(), silent).html
     assert capfd.readouterr().err == ""
-    component = app._undecoded(app.gr.Image())
+    component = app.undecoded(app.gr.Image())
     assert component.preprocess(app.gr.FileData(path=str(picture))) == str(picture)
 
 
