@@ -16,7 +16,7 @@ from cache.manifest import read_manifest
 from cache.schema import TEST, TRAIN, UserError
 from cache.store import Contents, load, open_store, require_profile
 from evaluate.page.figures import Interval, inline_svg, intervals_figure, save
-from evaluate.page.markup import Html, element, page, page_table, section
+from evaluate.page.markup import Html, element, items, page, page_table, section
 from evaluate.page.repeat import repeat_command
 from evaluate.page.tables import NOTHING, Cell, Table, readable, write_tables
 from evaluate.report.caveats import leaks
@@ -25,7 +25,7 @@ from evaluate.results.measures import DECISION_NAMES, HALF, SCORE_NAMES
 from evaluate.results.read import read_results
 from evaluate.results.versus_baseline import Difference, head_minus_baseline
 from evaluate.stats.bootstrap import Measure, ends
-from evaluate.stats.metrics import RESAMPLES, THRESHOLD, evaluate
+from evaluate.stats.metrics import CHANCE, RESAMPLES, THRESHOLD, evaluate
 from train.data.split import SplitConfig, SplitKind, owner
 from train.data.training_set import newest_features, require_finite
 from train.fit import FitConfig, check, fit
@@ -36,8 +36,6 @@ from train.runs.predictions import predictions_of, write_predictions
 
 PAGE, NUMBERS = "protocols.html", "protocols.json"
 SPLITS: tuple[SplitKind, ...] = ("official", "identity", "random")
-CHANCE = 0.5
-"""The ROC AUC of a guess."""
 COLUMNS = ("roc_auc", "accuracy", "f1_fake", "f1_real", "kappa")
 
 
@@ -228,7 +226,7 @@ def protocols_table(outcomes: Sequence[Protocol]) -> Table:
         f"One head by each protocol; calls at {HALF}; 95 % intervals over clips, for ROC AUC also over people.",
         ["protocol", "clips trained on", "real clips", "fake clips", "people tested on",
          *(names[name] for name in COLUMNS), "ROC AUC over people", "ROC AUC of the baseline",
-         "ROC AUC over people, head minus baseline",
+         "head minus baseline, over people",
          "what the test clips share with train"],
         [list(_row(one)) for one in outcomes],
     )  # fmt: skip
@@ -251,16 +249,25 @@ def _row(one: Protocol) -> Iterator[Cell]:
 def _page(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol], figure: object) -> str:
     return page(
         "Reelcheck protocols",
-        element("h1", f"{config.head} by each protocol"),
+        element("h1", f"The head {config.head}, tested in each way"),
         element(
             "p",
-            "The same head, trained and tested in different ways. If the test clips share people or footage with "
-            "train, the number is about known people. The identity split and other data sets are closer to real use.",
+            "A protocol is a way to choose the clips to train on and to test on. If they share people or footage, "
+            "the number is about known people: the identity split and other data sets are closer to real use.",
             class_="lead",
         ),
-        section("Side by side", figure, page_table(protocols_table(outcomes), wide=True)),
+        section("Side by side", figure, *_side_by_side(protocols_table(outcomes))),
         section("How to repeat this", element("pre", repeat_command("protocols", _settings(config, features)))),
     )
+
+
+def _side_by_side(contents: Table) -> Iterator[Html]:
+    """The numbers as a table, and its last column, which holds sentences, as a list."""
+    rows = [[*row] for row in contents.rows]
+    numbers = replace(contents, columns=contents.columns[:-1], rows=[row[:-1] for row in rows])
+    yield page_table(numbers, wide=True)
+    yield element("h3", "What the test clips share with those that were trained on")
+    yield items(element("span", element("b", row[0]), f": {row[-1]}") for row in rows)
 
 
 def _settings(config: ProtocolsConfig, features: Path) -> dict[str, Any]:

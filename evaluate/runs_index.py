@@ -41,7 +41,10 @@ class RunsConfig:
 
 @dataclass(frozen=True)
 class Line:
-    """A run of the index; `problem` says what is damaged, else it is empty. `area` is known of runs with a report."""
+    """A run of the index; `problem` says what is damaged, else it is empty.
+
+    `area` is known of runs with a report; `command` writes it.
+    """
 
     name: str
     created: str
@@ -51,6 +54,7 @@ class Line:
     split: str = NOTHING
     area: Measure | None = None
     reported: bool = False
+    command: str = ""
     problem: str = ""
 
 
@@ -156,6 +160,7 @@ def _line(folder: Path, created: str) -> Line:
         str(split),
         _area(folder / METRICS),
         (folder / REPORT).is_file(),
+        command("eval", run=folder),
     )
 
 
@@ -185,9 +190,9 @@ def _cells(one: Line) -> Iterator[Cell]:
         yield from (one.name, *[NOTHING] * (len(COLUMNS) - 3), one.created or NOTHING, one.problem)
         return
     yield from (one.name, one.head, one.backbone, one.data, one.split)
-    yield one.area or NOTHING
+    yield one.area or (NOTHING if one.reported else "not evaluated")
     yield one.created
-    yield str(REPORT) if one.reported else "none yet"
+    yield str(REPORT) if one.reported else one.command
 
 
 def _text(cell: Cell) -> str:
@@ -197,9 +202,9 @@ def _text(cell: Cell) -> str:
 def _write(path: Path, lines: Sequence[Line]) -> Path:
     cut = f" The newest {MOST_RUNS:,} of {len(lines):,} are listed." if len(lines) > MOST_RUNS else ""
     count = f"{len(lines):,} run{'s' * (len(lines) != 1)}"
-    caption = f"{count}, the newest first.{cut} A number is there once a run has a report."
+    caption = f"{count}, the newest first.{cut} A run is evaluated by the command in its last column."
     rows = [_row(one) for one in lines[:MOST_RUNS]]
-    hint = f"{command('eval', run='...')} writes a run's report. Training, sweeps and reports write this page anew."
+    hint = "Training, sweeps and reports write this page anew."
     return write_text(
         path,
         readable(
@@ -217,4 +222,4 @@ def _row(one: Line) -> list[object]:
     *cells, report = _cells(one)
     if one.reported and not one.problem:
         return [*cells, element("a", "report", href=quote(str(Path(one.name) / REPORT)))]
-    return [*cells, report]
+    return [*cells, report if one.problem else element("code", report)]

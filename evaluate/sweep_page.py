@@ -18,19 +18,26 @@ from cache.commands import command
 from cache.files import write_text
 from cache.schema import UserError
 from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
-from evaluate.page.markup import Html, element, page, safe, section, table
+from evaluate.page.markup import Html, element, page, safe, scrolling, section, table
 from evaluate.page.tables import readable
 from train.runs.predictions import read_rows
 from train.sweep.leaderboard import COLUMNS, LEADERBOARD, SUMMARY
 
 PAGE = "leaderboard.html"
 HEADINGS = {
-    "rank": "rank", "trial": "trial", "state": "ended as", "val_auc": "ROC AUC on validation",
+    "rank": "rank", "trial": "trial", "state": "how it ended", "val_auc": "ROC AUC on validation",
     "val_auc_error": "standard error", "val_loss": "loss on validation", "head": "head", "units": "units",
     "differences": "frame differences", "learning_rate": "learning rate", "dropout": "dropout",
     "weight_decay": "weight decay", "epochs": "epochs", "best_epoch": "best epoch", "seed": "seed", "reason": "reason",
 }  # fmt: skip
 """What the columns of the leaderboard are called on the page."""
+STATES = {"complete": "trained to the end", "pruned": "stopped early", "fail": "failed"}
+"""How a trial can end."""
+IMPORTANCE = (
+    "How much of the differences between trials in ROC AUC on validation each value explains (functional analysis of "
+    "variance)."
+)
+PARALLEL = "Each line is a trial that was trained to the end, from value to value; thicker and darker: higher ROC AUC."
 MOST_TRIALS = 1000
 """Trials that the page lists."""
 NUMBERS = ("learning_rate", "dropout", "weight_decay")
@@ -52,13 +59,19 @@ def write_leaderboard_page(config: LeaderboardConfig) -> Path:
     rows = [values for _, values in read_rows(config.sweep / LEADERBOARD, COLUMNS)]
     summary = _summary(config.sweep / SUMMARY)
     complete = [row for row in rows if row["state"] == "complete"]
-    figures = {"importance": (importance_figure(summary["importances"]), "How much each value explains")}
+    figures = {"importance": (importance_figure(summary["importances"]), IMPORTANCE)}
     if complete:
-        figures["parallel"] = (parallel_figure(complete), "Values of the complete trials, darker for a higher ROC AUC")
+        figures["parallel"] = (parallel_figure(complete), PARALLEL)
     for name, (figure, _) in figures.items():
         save(figure, config.sweep / name)
-    svgs = [Html(inline_svg(figure, name, safe(text))) for name, (figure, text) in figures.items()]
-    return write_text(config.sweep / PAGE, readable(_page(config.sweep, rows, summary, svgs)))
+    drawings = [_drawing(name, figure, caption) for name, (figure, caption) in figures.items()]
+    return write_text(config.sweep / PAGE, readable(_page(config.sweep, rows, summary, drawings)))
+
+
+def _drawing(name: str, figure: Figure, caption: str) -> Html:
+    """Returns a figure as wide as the page, which scrolls where the page is narrow."""
+    svg = scrolling(Html(inline_svg(figure, name, safe(caption))), caption)
+    return element("figure", svg, element("figcaption", caption), class_="full")
 
 
 def _summary(path: Path) -> dict[str, Any]:
@@ -71,11 +84,11 @@ def _summary(path: Path) -> dict[str, Any]:
         ) from None
 
 
-def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Mapping[str, Any], svgs: Sequence[Html]) -> str:
+def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Mapping[str, Any], drawings: Sequence[Html]) -> str:
     name = sweep.resolve().name
     title = name if "sweep" in name.lower() else f"Sweep {name}"
     states = [row["state"] for row in rows]
-    states_text = ", ".join(f"{states.count(state)} {state}" for state in ("complete", "pruned", "fail"))
+    states_text = ", ".join(f"{states.count(state):,} {words}" for state, words in STATES.items() if state in states)
     hint = (
         "Trials are ranked on validation, where the best of many looks better than it is. Only the test part of its "
         "run says how good it is. Differences within two standard errors mean little."
@@ -94,7 +107,7 @@ def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Mapping[str, 
         element("h1", title),
         element("p", f"{len(rows):,} trials ({states_text}). The best are runs of their own."),
         element("p", hint),
-        section("Which values mattered", *(element("figure", figure, class_="full") for figure in svgs)),
+        section("Which values mattered", *drawings),
         section("Trials, best first", table(caption, columns, cells, wide=True, sortable=True)),
     )
 
@@ -111,9 +124,11 @@ def _links(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Mapping[str,
 
 
 def _rounded(text: str) -> str:
-    """Returns a number with four digits, a switch as a word, other text as it is."""
+    """Returns a number with four digits, a switch or a trial's end in words, other text as it is."""
     if text in ("True", "False"):
         return "yes" if text == "True" else "no"
+    if text in STATES:
+        return STATES[text]
     try:
         return text if text.lstrip("-").isdigit() else f"{float(text):.4g}"
     except ValueError:
@@ -124,15 +139,17 @@ def _rounded(text: str) -> str:
 def importance_figure(importances: Mapping[str, float]) -> Figure:
     """Returns a bar per value: the share of the differences between trials that it explains."""
     figure = Figure(figsize=(9.6, 2.4), layout="constrained")
-    axes = figure.add_subplot(title="Importance of each value")
+    axes = figure.add_subplot(title="What makes the difference")
     names = sorted(importances, key=lambda name: importances[name])
     if names:
         axes.barh(
             [HEADINGS.get(name, name) for name in names], [importances[name] for name in names], color=COLOURS["one"]
         )
     else:
-        axes.text(0.5, 0.5, "too few complete trials", ha="center", va="center", transform=axes.transAxes)
-    axes.set(xlim=(0, 1), xlabel="share (functional analysis of variance)")
+        axes.text(
+            0.5, 0.5, "too few trials were trained to the end", ha="center", va="center", transform=axes.transAxes
+        )
+    axes.set(xlim=(0, 1), xlabel="share of the differences that it explains")
     axes.grid(visible=False, axis="y")
     return figure
 
@@ -143,7 +160,7 @@ def parallel_figure(rows: Sequence[Mapping[str, str]]) -> Figure:
     columns = [name for name in ("head", "units", "differences", *NUMBERS) if len({row[name] for row in rows}) > 1]
     columns.append("val_auc")
     figure = Figure(figsize=(9.6, 5.2), layout="constrained")
-    axes = figure.add_subplot(title="Complete trials")
+    axes = figure.add_subplot(title="Trials that were trained to the end")
     heights = np.array([_heights([row[name] for row in rows], name) for name in columns]).T
     order = np.argsort(heights[:, -1])
     for rank, line in enumerate(order):

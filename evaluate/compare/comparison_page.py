@@ -2,9 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 
-from evaluate.compare.conclusions import baseline_sentences, p_text, sentences, warnings
+from evaluate.compare.conclusions import MEANING, baseline_sentences, p_text, sentences, warnings
 from evaluate.compare.numbers import Comparison, Model, Pair
-from evaluate.page.markup import Html, details, element, items, page, page_table, section, table
+from evaluate.page.markup import (
+    Figures,
+    Html,
+    contents,
+    details,
+    drawn,
+    element,
+    items,
+    page,
+    page_table,
+    section,
+    table,
+)
 from evaluate.page.tables import NOTHING, Cell, Table
 from evaluate.results.measures import DECISION_NAMES, MAIN, SCORE_NAMES
 from evaluate.results.versus_baseline import COMPARED
@@ -13,32 +25,52 @@ from evaluate.stats.bootstrap import Measure
 NAMES = SCORE_NAMES | DECISION_NAMES
 
 
-def comparison_page(comparison: Comparison, figures: Mapping[str, tuple[str, Html]], repeat: str) -> str:
+def comparison_page(comparison: Comparison, figures: Figures, repeat: str) -> str:
     """Returns the page; `figures` holds caption and SVG element by name, `repeat` is the command for it."""
     names = [model.name for model in comparison.models]
     title = " against ".join(names) if len(names) < 4 else f"{len(names)} runs compared"
     caveats = list(warnings(comparison))
-    drawings = (element("figure", svg, element("figcaption", caption)) for caption, svg in figures.values())
-    tables = comparison_tables(comparison)
+    sections = {
+        "Differences between the runs": list(_differences(comparison, figures)),
+        "Each run by itself": list(_runs(comparison, figures)),
+        "What each head adds to its baseline": list(_baselines(comparison)),
+        "What was tested, and how": [items(_methods(comparison))],
+        "How to repeat this": list(_recipe(comparison, repeat)),
+    }
     return page(
         f"Reelcheck comparison: {title}",
         element("h1", title),
         element("p", _about(comparison), class_="lead"),
         *(element("div", _heading(pair), items(sentences(pair, comparison))) for pair in comparison.pairs),
+        element("p", MEANING, class_="lead"),
         element("div", items(caveats), class_="notes", role="note") if caveats else "",
-        section("Runs", *(page_table(tables[name], wide=True) for name in ("runs", "runs-over-people"))),
-        section(
-            "Head minus baseline",
-            items(baseline_sentences(comparison)),
-            page_table(tables["head-minus-baseline"], wide=True),
-        ),
-        section(
-            "Differences", *(page_table(tables[name], wide=True) for name in ("differences", "tests", "disagreements"))
-        ),
-        section("Figures", element("div", *drawings, class_="figures")),
-        section("What was tested, and how", items(_methods(comparison))),
-        section("How to repeat this", *_recipe(comparison, repeat)),
+        contents(sections),
+        *(section(title, *children) for title, children in sections.items()),
     )
+
+
+def _differences(comparison: Comparison, figures: Figures) -> Iterator[Html]:
+    tables = comparison_tables(comparison)
+    yield drawn(figures, "difference-roc-auc", "difference-accuracy")
+    yield details(
+        "Differences in all main measures, with their intervals", page_table(tables["differences"], wide=True)
+    )
+    yield details("Tests of the differences", page_table(tables["tests"], wide=True))
+    yield details("On how many clips only one run is right", page_table(tables["disagreements"], wide=True))
+
+
+def _runs(comparison: Comparison, figures: Figures) -> Iterator[Html]:
+    tables = comparison_tables(comparison)
+    yield drawn(figures, "runs", "roc")
+    yield details(
+        "All main measures, with intervals over clips and over people",
+        *(page_table(tables[name], wide=True) for name in ("runs", "runs-over-people")),
+    )
+
+
+def _baselines(comparison: Comparison) -> Iterator[Html]:
+    yield items(baseline_sentences(comparison))
+    yield details("The same as a table", page_table(comparison_tables(comparison)["head-minus-baseline"], wide=True))
 
 
 def comparison_tables(comparison: Comparison) -> dict[str, Table]:
@@ -154,7 +186,7 @@ def _methods(comparison: Comparison) -> Iterator[str]:
         "people, all clips of a person are drawn together. The three tests treat clips as independent: if the "
         "interval over people is wider, trust that one."
     )
-    yield "No significant difference is not a proof that the runs are equal."
+    yield "No clear difference is no proof that the runs are equally good: more test clips may show one."
 
 
 def _recipe(comparison: Comparison, repeat: str) -> Iterator[Html]:

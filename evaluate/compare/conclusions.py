@@ -10,7 +10,11 @@ from evaluate.results.versus_baseline import difference_sentence
 from evaluate.stats.bootstrap import ends
 
 LEVEL = 0.05
-"""A difference counts as shown if its corrected p-value is below this."""
+"""A difference is called clear if its corrected p-value is below this."""
+MEANING = (
+    "p is how often two runs that are equally good would differ as much by luck; where it is below "
+    f"{LEVEL:g}, the difference is called clear."
+)
 
 
 def sentences(pair: Pair, comparison: Comparison) -> Iterator[str]:
@@ -72,15 +76,14 @@ def _round(number: int) -> int:
 def _on_accuracy(pair: Pair, comparison: Comparison) -> str:
     one, two = pair.mcnemar.first, pair.mcnemar.second
     if one == two:
-        same = "on the same clips" if not one else f"each is right on {one} clips where the other is wrong"
-        return f"{pair.first} and {pair.second} are right equally often ({same}): no difference in accuracy."
+        same = "are right on the same clips" if not one else f"are each right on {one} clips where the other is wrong"
+        return f"No difference in accuracy: {pair.first} and {pair.second} {same}."
     better, worse = (pair.first, pair.second) if one > two else (pair.second, pair.first)
     points = 100 * abs(one - two) / comparison.clips
-    start = (
-        f"{better} is right on {points:.1f} more clips in 100 than {worse}: only {better} is right on {max(one, two)}, "
-        f"only {worse} on {min(one, two)}"
+    return (
+        f"{_verdict(pair.corrected['mcnemar'], 'accuracy', 'McNemar, exact')}: {better} is right on {points:.1f} more "
+        f"clips in 100 than {worse}; only {better} is right on {max(one, two)}, only {worse} on {min(one, two)}."
     )
-    return f"{start}; {_verdict(pair.corrected['mcnemar'], 'McNemar, exact')}."
 
 
 def _on_area(pair: Pair) -> str:
@@ -88,28 +91,28 @@ def _on_area(pair: Pair) -> str:
     if area.difference is None:
         return f"The ROC AUCs cannot be compared: {area.reason}."
     if not area.difference:
-        return f"{pair.first} and {pair.second} rank the clips equally well: no difference in ROC AUC."
+        return f"No difference in ROC AUC: {pair.first} and {pair.second} rank the clips equally well."
     better, worse = (pair.first, pair.second) if area.difference > 0 else (pair.second, pair.first)
-    start = (
-        f"Given a real and a fake clip at random, {better} scores the fake one higher in "
-        f"{100 * abs(area.difference):.1f} more cases in 100 than {worse} (ROC AUC)"
+    if area.p is None:
+        verdict = f"The ROC AUCs differ, and no test is possible ({area.reason})"
+    else:
+        verdict = _verdict(pair.corrected["delong"], "ROC AUC", "DeLong")
+    return (
+        f"{verdict}: of a real and a fake clip at random, {better} scores the fake one higher in "
+        f"{100 * abs(area.difference):.1f} more cases in 100 than {worse}."
     )
-    end = _verdict(pair.corrected["delong"], "DeLong") if area.p is not None else f"no test is possible: {area.reason}"
-    return f"{start}; {end}."
 
 
 def _on_losses(pair: Pair, clips: int) -> str:
     losses = pair.wilcoxon
     if not losses.effect:
-        return f"{pair.first} and {pair.second} are equally far from the truth on the typical clip (log-loss)."
+        return f"No difference in log-loss: {pair.first} and {pair.second} are equally far from the truth."
     better = pair.first if losses.effect > 0 else pair.second
-    start = f"On the typical one of {clips} clips the probability of {better} is nearer to the truth (log-loss)"
-    return f"{start}; {_verdict(pair.corrected['wilcoxon'], 'Wilcoxon')}."
+    verdict = _verdict(pair.corrected["wilcoxon"], "log-loss", "Wilcoxon")
+    return f"{verdict}: on the typical one of {clips} clips the probability of {better} is nearer to the truth."
 
 
-def _verdict(p: float | None, test: str) -> str:
+def _verdict(p: float | None, measure: str, test: str) -> str:
     assert p is not None
-    if p < LEVEL:
-        often = "fewer than 1 in 10,000" if p < 0.0001 else f"about 1 in {round(1 / p):,}"
-        return f"if they were equally good, {often} such test sets would show as much ({test}): not just luck"
-    return f"if they were equally good, {p:.0%} of such test sets would show as much ({test}): it may be luck"
+    sign = "" if p < 0.0001 else "= "
+    return f"{'A' if p < LEVEL else 'No'} clear difference in {measure} ({test}: p {sign}{p_text(p)})"

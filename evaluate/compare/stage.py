@@ -14,7 +14,7 @@ from cache.schema import UserError
 from cache.store import is_store, open_store, require_rows
 from evaluate.compare.comparison_page import comparison_page, comparison_tables
 from evaluate.compare.conclusions import baseline_sentences, sentences, warnings
-from evaluate.compare.numbers import Comparison, as_json, compare_results
+from evaluate.compare.numbers import Comparison, Model, as_json, compare_results
 from evaluate.page.figures import Interval, Scores, inline_svg, intervals_figure, roc_figure, save
 from evaluate.page.markup import Html
 from evaluate.page.repeat import compare_command
@@ -22,7 +22,7 @@ from evaluate.page.tables import readable, write_tables
 from evaluate.report.stage import require_resamples
 from evaluate.results.read import read_results
 from evaluate.stats.bootstrap import ends
-from evaluate.stats.metrics import RESAMPLES, THRESHOLD
+from evaluate.stats.metrics import CHANCE, RESAMPLES, THRESHOLD
 from train.data.split import SplitConfig, SplitKind
 from train.fit import FitConfig, fit
 from train.heads.architectures import HeadConfig
@@ -129,6 +129,11 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:
     curves = [Scores(model.name, labels, model.clips.probabilities) for model in first]
     more = f" The first {MOST_CURVES} of {len(comparison.models)}." if len(comparison.models) > MOST_CURVES else ""
     yield "roc", f"ROC curves on the common test clips.{more}", roc_figure(curves)
+    rows = [_interval(model) for model in comparison.models if model.over_clips["roc_auc"].value is not None]
+    caption = (
+        "ROC AUC of each run, and of its baseline. Clips of one person are not independent: trust the wider interval."
+    )
+    yield "runs", caption, intervals_figure("ROC AUC", rows, CHANCE, f"ROC AUC ({CHANCE}: chance)")
     for name, title in (("roc_auc", "ROC AUC"), ("accuracy", "accuracy")):
         rows = [
             Interval(f"{pair.first}\nminus {pair.second}", measure.value, ends(measure), ends(pair.over_people[name]))
@@ -138,3 +143,11 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:
         caption = f"Differences in {title}. If the interval crosses the dotted line, either run may be the better one."
         figure = intervals_figure(f"Difference in {title}", rows, 0.0, "difference (0: equally good)")
         yield f"difference-{name.replace('_', '-')}", caption, figure
+
+
+def _interval(model: Model) -> Interval:
+    """A row of the figure that shows each run's ROC AUC."""
+    area, more = model.over_clips["roc_auc"], model.difference.over_clips["roc_auc"].value
+    assert area.value is not None
+    baseline = None if more is None else area.value - more
+    return Interval(model.name, area.value, ends(area), ends(model.over_people["roc_auc"]), baseline)

@@ -102,7 +102,7 @@ def confusion_figure(counts: Confusion, title: str) -> Figure:
     for row, cells in enumerate(rows):
         for column, clips in enumerate(cells):
             share = clips / sum(cells) if sum(cells) else 0.0
-            axes.add_patch(Rectangle((column, row), 1, 1, facecolor=COLOURS["one"], alpha=0.06 + 0.5 * share))
+            axes.add_patch(Rectangle((column, row), 1, 1, facecolor=COLOURS["one"], alpha=0.06 + 0.4 * share))
             axes.text(column + 0.5, row + 0.45, f"{clips:,}", ha="center", va="center", fontsize=17)
             axes.text(column + 0.5, row + 0.68, f"{share:.0%} of {sum(cells):,}", ha="center", va="center")
     names = ["real", "fake"]

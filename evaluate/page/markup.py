@@ -4,7 +4,7 @@ import base64
 import hashlib
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cache.schema import visible
@@ -31,6 +31,8 @@ def element(name: str, *children: object, **attributes: str) -> Html:
     return Html(f"<{name}{pairs}>{''.join(map(safe, children))}</{name}>")
 
 
+Figures = Mapping[str, tuple[str, Html]]
+"""Caption and SVG element of each figure by name."""
 PROSE = 80
 """A cell with more characters counts as prose."""
 
@@ -53,6 +55,13 @@ def _anchor(title: str) -> str:
 def details(summary: object, *children: object) -> Html:
     """Returns `children` folded away under `summary`."""
     return element("details", element("summary", summary), *children)
+
+
+def drawn(figures: Figures, *names: str) -> Html:
+    """Returns those figures of `names` that there are, side by side where there is room."""
+    there = (figures[name] for name in names if name in figures)
+    drawings = [element("figure", svg, element("figcaption", caption)) for caption, svg in there]
+    return element("div", *drawings, class_="figures") if drawings else Html()
 
 
 def items(values: Iterable[object]) -> Html:
@@ -79,7 +88,14 @@ def table(
         *(element("tr", element("th", first, scope="row"), *map(_cell, rest)) for first, *rest in rows),
     )
     whole = element("table", element("caption", caption), head, body, class_="sortable" if sortable else "plain")
-    return element("div", whole, class_="scroll wide" if wide else "scroll", tabindex="0")
+    return scrolling(whole, caption or "Table", wide=wide)
+
+
+def scrolling(child: Html, name: str, *, wide: bool = False) -> Html:
+    """Returns `child` in an area that scrolls by itself, also by keyboard; `name` is what screen readers call it."""
+    return element(
+        "div", child, class_="scroll wide" if wide else "scroll", tabindex="0", role="region", aria_label=name
+    )
 
 
 def page_table(contents: Table, *, wide: bool = False) -> Html:

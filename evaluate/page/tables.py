@@ -59,22 +59,6 @@ def measure_text(measure: Measure) -> str:
     return interval_text(measure) if measure.value is None else f"{value_text(measure)} {interval_text(measure)}"
 
 
-def signed_text(measure: Measure) -> str:
-    """Returns a difference and its interval.
-
-    >>> signed_text(Measure(0.03, -0.01, 0.07))
-    '+0.030 [-0.010, +0.070]'
-    """
-    return signed_interval(measure) if measure.value is None else f"{measure.value:+.3f} {signed_interval(measure)}"
-
-
-def signed_interval(measure: Measure) -> str:
-    """Returns the interval of a difference in brackets."""
-    if measure.value is None:
-        return "undefined"
-    return "[no interval]" if measure.low is None else f"[{measure.low:+.3f}, {measure.high:+.3f}]"
-
-
 def cell_text(cell: Cell) -> str:
     """Returns the text of a cell."""
     return measure_text(cell) if isinstance(cell, Measure) else cell

@@ -54,7 +54,7 @@ def leaks(results: Results) -> Iterator[str]:
     clips = results.head.of(TEST).ids
     for kind, (what, hence) in _SHARED.items():
         if shared := shared_clips(results, kind):
-            yield f"{shared:,} of {len(clips):,} test clips {what}; the numbers are about {hence} (see Leak audit)."
+            yield f"{shared:,} of {len(clips):,} test clips {what}; the numbers are about {hence}."
 
 
 def shared_clips(results: Results, kind: str) -> int:

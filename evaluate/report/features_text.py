@@ -33,7 +33,8 @@ def features_sentences(profile: Mapping[str, Any]) -> Iterator[str]:
     if not backbone:
         return
     taps = profile.get("taps") or ()
-    yield f"Backbone {_with_paper(str(backbone))} with the weights {profile.get('weights', 'unknown')}, frozen."
+    weights = _weights_text(str(profile.get("weights", "unknown")))
+    yield f"Backbone {_with_paper(str(backbone))}, frozen, with {weights}."
     if not taps:
         yield "Features of a frame: the mean of one late layer over the crop."
         return
@@ -51,6 +52,15 @@ def features_sentences(profile: Mapping[str, Any]) -> Iterator[str]:
 def detector_text(crops: Mapping[str, Any]) -> str:
     """Returns the face detector of a crop profile with its paper."""
     return _with_paper(str(crops.get("detector", "unknown")))
+
+
+def _weights_text(weights: str) -> str:
+    """Returns the weights of a profile in words; a file's hash is cut to what tells files apart."""
+    kind, _, value = weights.partition(":")
+    words = {"imagenet": "the weights of ImageNet", "random": "random weights"}
+    return (
+        f"the weights of a file (SHA-256 {value[:12]}…)" if kind == "sha256" else words.get(kind, f"weights {weights}")
+    )
 
 
 def _tap(tap: Sequence[str]) -> str:

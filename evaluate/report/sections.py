@@ -4,7 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cache.schema import LEAST_COVERAGE, TEST, VAL
-from evaluate.page.markup import Html, contents, details, element, items, page, page_table, section, table
+from evaluate.page.markup import (
+    Figures,
+    Html,
+    contents,
+    details,
+    drawn,
+    element,
+    items,
+    page,
+    page_table,
+    section,
+    table,
+)
 from evaluate.page.repeat import repeat_command
 from evaluate.page.tables import NOTHING, value_text
 from evaluate.report.caveats import calibration_harm, notes
@@ -18,6 +30,7 @@ from evaluate.results.measures import (
     DECISION_NAMES,
     HALF,
     HEAD,
+    MEANINGS,
     SCORE_NAMES,
     Decisions,
     Evaluated,
@@ -39,8 +52,6 @@ _KINDS = {
     "source": "Source videos in more than one part",
     "duplicate": "Clips with equal content",
 }
-Figures = Mapping[str, tuple[str, Html]]
-"""Caption and SVG element of each figure by name."""
 
 
 def report_page(evaluation: Evaluation, failures: Failures, figures: Figures) -> str:
@@ -84,16 +95,10 @@ def _about(evaluation: Evaluation) -> str:
     )
 
 
-def _drawn(figures: Figures, *names: str) -> Html:
-    """Returns those figures of `names` that there are, side by side where there is room."""
-    found = (figures[name] for name in names if name in figures)
-    drawings = [element("figure", svg, element("figcaption", caption)) for caption, svg in found]
-    return element("div", *drawings, class_="figures") if drawings else Html()
-
-
 def _quality(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
-    yield _drawn(figures, "measures", "roc", "histogram", "pr", "confusion", "confusion-chosen")
+    yield drawn(figures, "measures", "roc", "histogram", "pr", "confusion", "confusion-chosen")
     yield details("All measures, head beside baseline", _tables(evaluation, TEST))
+    yield details("What the measures mean", items(f"{name}: {meaning}." for name, meaning in MEANINGS.items()))
     tables = uncertainty_tables(evaluation).values()
     yield details("Intervals over people, and the head minus its baseline", *map(page_table, tables))
 
@@ -117,13 +122,13 @@ def _cards(evaluation: Evaluation) -> Iterator[Html]:
 def _failures(failures: Failures, figures: Figures) -> Iterator[Html]:
     if not failures.footage.rows:
         yield element("p", "The features are no longer where they were, so face sizes and clip lengths are unknown.")
-    yield _drawn(figures, "slices")
+    yield drawn(figures, "slices")
     for one in failure_tables(failures).values():
         yield details(one.caption, page_table(one))
 
 
 def _calibration(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
-    yield _drawn(figures, "reliability")
+    yield drawn(figures, "reliability")
     temperature = evaluation.temperature
     if temperature is None:
         why = why_uncalibrated(validation_counts(evaluation.results.head))
@@ -192,7 +197,7 @@ def _measure_rows(names: Mapping[str, str], models: list[dict[str, Measure]]) ->
 
 
 def _training(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
-    yield _drawn(figures, "training")
+    yield drawn(figures, "training")
     if evaluation.results.config["config"].get("class_weights"):
         yield element("p", "The loss weighs both classes the same; the log-loss of this report counts each clip once.")
     if VAL in evaluation.evaluated:

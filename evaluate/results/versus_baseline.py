@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.page.tables import signed_interval, signed_text
 from evaluate.stats.bootstrap import Measure
 from evaluate.stats.metrics import RESAMPLES, THRESHOLD, difference_measures
 from train.runs.predictions import Predictions
@@ -70,12 +69,18 @@ def difference_sentence(difference: Difference) -> str:
     if difference.over_clips["roc_auc"].value is None:
         return "Head and baseline cannot be compared: the test part has one class only."
     numbers = ", ".join(f"{title} {_both(difference, name)}" for name, title in COMPARED.items())
-    return f"{_verdict(difference)}. Head minus baseline, with intervals over clips and over people: {numbers}."
+    return f"{_verdict(difference)}: {numbers}; in brackets 95 % intervals."
 
 
 def _both(difference: Difference, name: str) -> str:
-    """The value with the interval over clips, then the interval over people."""
-    return f"{signed_text(difference.over_clips[name])} {signed_interval(difference.over_people[name])}"
+    """The head's value minus the baseline's, then both intervals."""
+    clips, people = difference.over_clips[name], difference.over_people[name]
+    assert clips.value is not None
+    return f"{clips.value:+.3f} (over clips {_interval(clips)}, over people {_interval(people)})"
+
+
+def _interval(measure: Measure) -> str:
+    return "none" if measure.low is None else f"{measure.low:+.3f} to {measure.high:+.3f}"
 
 
 def _verdict(difference: Difference) -> str:
@@ -86,4 +91,4 @@ def _verdict(difference: Difference) -> str:
         return f"The head ranks clips better than its baseline, {baseline}"
     if all(area.high is not None and area.high < 0 for area in areas):
         return f"The head ranks clips worse than its baseline, {baseline}"
-    return f"These clips do not show whether the head is better than its baseline, {baseline}"
+    return f"No clear difference between the head and its baseline, {baseline}"

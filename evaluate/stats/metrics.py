@@ -18,6 +18,8 @@ from evaluate.stats.weighted import SCORES, clip_log_losses, cumulated, level_en
 
 THRESHOLD = 0.5
 """The default threshold: a clip whose probability of fake reaches it is called fake."""
+CHANCE = 0.5
+"""The ROC AUC of a guess."""
 RESAMPLES = 2000
 """Bootstrap resamples behind an interval, by default."""
 BAND_RESAMPLES, BAND_POINTS = 200, 101

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from cache.schema import UserError
 from cache.store import create_store
 from evaluate.__main__ import main
 from evaluate.compare.comparison_page import comparison_tables
-from evaluate.compare.conclusions import p_text, sentences, warnings
+from evaluate.compare.conclusions import MEANING, p_text, sentences, warnings
 from evaluate.compare.numbers import compare_results
 from evaluate.compare.stage import CompareConfig, compare
 from evaluate.page.tables import Table, cell_text, latex, markdown
@@ -94,14 +95,14 @@ def test_who_says_fake_more_often_does_not_win(runs, tmp_path):
 def test_sentences_say_what_is_shown_and_what_may_be_luck(runs):
     found = compared([runs[0], runs[2], runs[1]])
     accuracy, area, losses = sentences(found.pairs[0], found)
-    assert accuracy.startswith("good is right on")
+    assert re.match(r"A clear difference in accuracy \(McNemar, exact: p (<|=) [\d.]+\): good is right on", accuracy)
     assert "good scores the fake one higher" in area
     assert "the probability of good is nearer" in losses
-    assert all("not just luck" in text for text in (accuracy, area, losses))
+    assert all(text.startswith("A clear difference in ") for text in (accuracy, area, losses))
     close = write_run(runs[0].parent / "close")
     rewritten(close, said(0.78))
     found = compared([runs[0], close])
-    assert any("it may be luck" in text for text in sentences(found.pairs[0], found))
+    assert any(text.startswith("No clear difference in ") for text in sentences(found.pairs[0], found))
 
 
 def test_runs_that_never_differ_are_said_to_be_equal(runs, tmp_path):
@@ -109,9 +110,9 @@ def test_runs_that_never_differ_are_said_to_be_equal(runs, tmp_path):
     rewritten(twin, said(0.8))
     found = compared([runs[0], twin])
     texts = list(sentences(found.pairs[0], found))
-    assert "no difference in accuracy" in texts[0]
-    assert "no difference in ROC AUC" in texts[1]
-    assert "equally far from the truth" in texts[2]
+    assert [text.partition(":")[0] for text in texts] == [
+        f"No difference in {name}" for name in ("accuracy", "ROC AUC", "log-loss")
+    ]
     json.dumps([pair.needed for pair in found.pairs], allow_nan=False)
 
 
@@ -191,7 +192,9 @@ def test_the_command_leaves_page_numbers_tables_and_figures(runs, tmp_path, caps
     assert len(told["baselines"]) == 3
     assert all(sentence in out for sentence in told["baselines"])
     assert {path.name for path in (folder / "figures").iterdir()} == {
-        f"{name}.{kind}" for name in ("roc", "difference-roc-auc", "difference-accuracy") for kind in ("png", "svg")
+        f"{name}.{kind}"
+        for name in ("roc", "runs", "difference-roc-auc", "difference-accuracy")
+        for kind in ("png", "svg")
     }
     assert {path.name for path in (folder / "tables").iterdir()} == {
         "tables.md", "tables.tex", "runs.csv", "runs-over-people.csv", "differences.csv", "tests.csv",
@@ -200,6 +203,10 @@ def test_the_command_leaves_page_numbers_tables_and_figures(runs, tmp_path, caps
     page = Reader((folder / "compare.html").read_text())
     assert not any("http" in value for _, value in page.values)
     text = " ".join(page.words)
+    assert MEANING in text
+    html = (folder / "compare.html").read_text()
+    assert html.index("<figure>") < html.index("<table")
+    assert not re.search(r"<table", re.sub(r"<details>.*?</details>", "", html, flags=re.DOTALL))
     assert all(sentence in text for sentence in (*told["sentences"], *told["baselines"]))
 
 

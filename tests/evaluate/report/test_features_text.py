@@ -29,6 +29,18 @@ def test_every_tap_is_named_in_order():
     assert "Li et al., CVPR 2020" in text
 
 
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ("imagenet", "with the weights of ImageNet."),
+        ("random:0", "with random weights."),
+        ("sha256:0883955142551cc5", "with the weights of a file (SHA-256 088395514255…)."),
+    ],
+)
+def test_weights_are_named_in_words(weights, words):
+    assert next(features_sentences({"backbone": "resnet50", "weights": weights, "taps": TAPS})).endswith(words)
+
+
 def test_the_last_layer_is_not_praised():
     taps = [["conv5_block3_out", "crop", "mean"]]
     text = " ".join(features_sentences({"backbone": "resnet50-top", "weights": "imagenet", "taps": taps}))

@@ -234,7 +234,7 @@ def test_figures_in_the_page_are_described_and_take_its_colours(written):
         assert len(values["aria-label"]) > 20
         assert not re.search(r"#[0-9a-f]{6}\b", svg, re.IGNORECASE)
         assert "var(--ink)" in svg
-    light, dark = text.split("@media (prefers-color-scheme: dark)")
+    light, dark = text.split("@media screen and (prefers-color-scheme: dark)")
     for role in COLOURS:
         assert f"--{role}:" in light
         assert f"--{role}:" in dark
