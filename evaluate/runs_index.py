@@ -41,10 +41,7 @@ class RunsConfig:
 
 @dataclass(frozen=True)
 class Line:
-    """A run of the index; `problem` says what is damaged, else it is empty.
-
-    `area` is known of runs with a report; `command` writes it.
-    """
+    """A run of the index; `problem` says what is damaged, else it is empty. `area` is known of runs with a report."""
 
     name: str
     created: str
@@ -54,7 +51,6 @@ class Line:
     split: str = NOTHING
     area: Measure | None = None
     reported: bool = False
-    command: str = ""
     problem: str = ""
 
 
@@ -160,7 +156,6 @@ def _line(folder: Path, created: str) -> Line:
         str(split),
         _area(folder / METRICS),
         (folder / REPORT).is_file(),
-        command("eval", run=folder),
     )
 
 
@@ -192,7 +187,7 @@ def _cells(one: Line) -> Iterator[Cell]:
     yield from (one.name, one.head, one.backbone, one.data, one.split)
     yield one.area or (NOTHING if one.reported else "not evaluated")
     yield one.created
-    yield str(REPORT) if one.reported else one.command
+    yield str(REPORT) if one.reported else "none yet"
 
 
 def _text(cell: Cell) -> str:
@@ -202,7 +197,8 @@ def _text(cell: Cell) -> str:
 def _write(path: Path, lines: Sequence[Line]) -> Path:
     cut = f" The newest {MOST_RUNS:,} of {len(lines):,} are listed." if len(lines) > MOST_RUNS else ""
     count = f"{len(lines):,} run{'s' * (len(lines) != 1)}"
-    caption = f"{count}, the newest first.{cut} A run is evaluated by the command in its last column."
+    measured = f"{command('eval', run=path.with_name('NAME'))} measures one, and writes its report."
+    caption = f"{count}, the newest first.{cut} {measured}"
     rows = [_row(one) for one in lines[:MOST_RUNS]]
     hint = "Training, sweeps and reports write this page anew."
     return write_text(
@@ -222,4 +218,4 @@ def _row(one: Line) -> list[object]:
     *cells, report = _cells(one)
     if one.reported and not one.problem:
         return [*cells, element("a", "report", href=quote(str(Path(one.name) / REPORT)))]
-    return [*cells, report if one.problem else element("code", report)]
+    return [*cells, report]

@@ -31,13 +31,13 @@ HEADINGS = {
     "weight_decay": "weight decay", "epochs": "epochs", "best_epoch": "best epoch", "seed": "seed", "reason": "reason",
 }  # fmt: skip
 """What the columns of the leaderboard are called on the page."""
-STATES = {"complete": "trained to the end", "pruned": "stopped early", "fail": "failed"}
+STATES = {"complete": "finished", "pruned": "stopped early", "fail": "failed"}
 """How a trial can end."""
 IMPORTANCE = (
     "How much of the differences between trials in ROC AUC on validation each value explains (functional analysis of "
     "variance)."
 )
-PARALLEL = "Each line is a trial that was trained to the end, from value to value; thicker and darker: higher ROC AUC."
+PARALLEL = "Each line is a finished trial, from value to value; thicker and darker: higher ROC AUC."
 MOST_TRIALS = 1000
 """Trials that the page lists."""
 NUMBERS = ("learning_rate", "dropout", "weight_decay")
@@ -146,9 +146,9 @@ def importance_figure(importances: Mapping[str, float]) -> Figure:
             [HEADINGS.get(name, name) for name in names], [importances[name] for name in names], color=COLOURS["one"]
         )
     else:
-        axes.text(
-            0.5, 0.5, "too few trials were trained to the end", ha="center", va="center", transform=axes.transAxes
-        )
+        lack = "cannot be told: too few trials were finished, or all are equally good"
+        axes.text(0.5, 0.5, lack, ha="center", va="center", transform=axes.transAxes)
+        axes.set_axis_off()
     axes.set(xlim=(0, 1), xlabel="share of the differences that it explains")
     axes.grid(visible=False, axis="y")
     return figure
@@ -160,7 +160,7 @@ def parallel_figure(rows: Sequence[Mapping[str, str]]) -> Figure:
     columns = [name for name in ("head", "units", "differences", *NUMBERS) if len({row[name] for row in rows}) > 1]
     columns.append("val_auc")
     figure = Figure(figsize=(9.6, 5.2), layout="constrained")
-    axes = figure.add_subplot(title="Trials that were trained to the end")
+    axes = figure.add_subplot(title="Finished trials")
     heights = np.array([_heights([row[name] for row in rows], name) for name in columns]).T
     order = np.argsort(heights[:, -1])
     for rank, line in enumerate(order):

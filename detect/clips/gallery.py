@@ -70,9 +70,9 @@ class Gallery:
             yield element("label", f"{words} ({count:,})", for_=f"shown-{kind}")
 
     def _card(self, one: Judged) -> Iterator[Html]:
-        verdict = one.verdict
+        verdict, name = one.verdict, printable(one.verdict.clip)
         yield element("h2", WORDS.get(verdict.verdict, verdict.verdict))
-        yield element("p", element("b", Path(printable(verdict.clip)).name), Html("<br>"), *_words(verdict))
+        yield element("p", element("b", Path(name).name, title=name), Html("<br>"), *_words(verdict))
         if one.crops is not None:
             yield from self._picture(one.crops[: len(verdict.frames)])
 
@@ -83,7 +83,7 @@ class Gallery:
             return
         address = inline_jpeg(strip(crops, min(COLUMNS, len(crops))), QUALITY)
         self._spent += len(address)
-        yield Html(f'<img src="{address}" alt="What the detector saw of this clip" loading="lazy">')
+        yield Html(f'<img src="{address}" alt="What the detector saw of this clip" decoding="async">')
 
 
 def _words(verdict: Verdict) -> Sequence[str]:

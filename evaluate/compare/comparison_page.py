@@ -84,7 +84,7 @@ def comparison_tables(comparison: Comparison) -> dict[str, Table]:
             [[model.name, *_cells(model.over_clips), _seconds(model)] for model in models],
         ),
         "runs-over-people": Table(
-            f"The same, with intervals over the {comparison.people} people in these clips.",
+            "The same, with intervals over the people in these clips.",
             ["run", *(NAMES[name] for name in MAIN)],
             [[model.name, *_cells(model.over_people)] for model in models],
         ),
@@ -128,9 +128,12 @@ def _about(comparison: Comparison) -> str:
     labels = comparison.models[0].clips.labels
     fakes = int(labels.sum())
     splits = sorted({model.results.audit["split"] for model in comparison.models})
+    first = comparison.models[0]
+    known = first.results.unnamed(first.clips) < comparison.clips
+    who = f"{comparison.people:,} {'person' if comparison.people == 1 else 'people'}" if known else "unknown people"
     return (
         f"{comparison.clips:,} test clips of the {' and '.join(splits)} split: {comparison.clips - fakes:,} real, "
-        f"{fakes:,} fake, of {comparison.people} people. Calls are made at the threshold {comparison.calls}."
+        f"{fakes:,} fake, of {who}. Calls are made at the threshold {comparison.calls}."
     )
 
 
@@ -186,6 +189,11 @@ def _methods(comparison: Comparison) -> Iterator[str]:
         "people, all clips of a person are drawn together. The three tests treat clips as independent: if the "
         "interval over people is wider, trust that one."
     )
+    if len(comparison.pairs) > 1:
+        yield (
+            "Every p is corrected by Holm's method over the pairs, so that of many differences none is called clear by "
+            "luck alone."
+        )
     yield "No clear difference is no proof that the runs are equally good: more test clips may show one."
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from evaluate.compare.numbers import Comparison, Pair
 from evaluate.page.tables import NOTHING
-from evaluate.report.caveats import FEW_PEOPLE
+from evaluate.report.caveats import people_caveats
 from evaluate.results.about_run import has_random_backbone
 from evaluate.results.versus_baseline import difference_sentence
 from evaluate.stats.bootstrap import ends
@@ -32,11 +32,8 @@ def baseline_sentences(comparison: Comparison) -> Iterator[str]:
 
 def warnings(comparison: Comparison) -> Iterator[str]:
     """Yields what a reader has to know before quoting a difference."""
-    if comparison.people < FEW_PEOPLE:
-        yield (
-            f"The test clips show {comparison.people} people only, so the result may not hold for other people, and "
-            "the intervals over people are rough."
-        )
+    first = comparison.models[0]
+    yield from people_caveats(comparison.people, first.results.unnamed(first.clips), comparison.clips)
     for model in comparison.models:
         if has_random_backbone(model.results.config):
             yield f"{model.name} has a backbone with random weights: its numbers do not show how well it finds fakes."

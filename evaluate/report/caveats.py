@@ -66,6 +66,24 @@ def shared_clips(results: Results, kind: str) -> int:
     return len({name for names in crossing for name in names} & set(results.head.of(TEST).ids))
 
 
+def people_caveats(people: int, unnamed: int, clips: int) -> Iterator[str]:
+    """Yields what has to be known of `people` in `clips` before quoting an interval over people.
+
+    Of `unnamed` clips nothing says who is in them.
+    """
+    if unnamed == clips:
+        yield (
+            "Nothing says who is in the test clips, so each counts as another person: intervals over people are those "
+            "over clips, and may be too narrow."
+        )
+    elif people < FEW_PEOPLE:
+        shown = f"{people} {'person' if people == 1 else 'people'}"
+        yield (
+            f"The test clips show only {shown}, so the result may not hold for others, and intervals over people are "
+            "rough."
+        )
+
+
 def _too_few(evaluation: Evaluation) -> Iterator[str]:
     counts, head = evaluation.counts[TEST], evaluation.evaluated[TEST][HEAD]
     clips, area = counts.real + counts.fake, head.scores["roc_auc"]
@@ -79,8 +97,7 @@ def _too_few(evaluation: Evaluation) -> Iterator[str]:
             f"The test part has only {clips} clips: the interval of the ROC AUC is {area.high - area.low:.2f} wide, "
             "so smaller differences between heads mean nothing."
         )
-    if evaluation.people < FEW_PEOPLE:
-        yield f"The test clips show {evaluation.people} people only, so the intervals over people are rough ones."
+    yield from people_caveats(evaluation.people, evaluation.unnamed, clips)
     if head.decisions[HALF].measures["accuracy"].value == 1:
         yield (
             f"No test clip is called wrong at {HALF}, so the bootstrap cannot give an interval; with {clips} clips the "

@@ -77,7 +77,13 @@ def _data(evaluation: Evaluation) -> Iterator[str]:
         counts = evaluation.counts[part]
         faces = "" if counts.coverage is None else f", mean coverage {counts.coverage:.2f}"
         yield f"{title}: {counts.real:,} real and {counts.fake:,} fake clips{faces}."
-    yield f"Split: {audit['split']}. The test clips show {evaluation.people:,} people."
+    tested = evaluation.counts[TEST].real + evaluation.counts[TEST].fake
+    people = (
+        "Nothing says who is in the test clips"
+        if evaluation.unnamed == tested
+        else (f"The test clips show {evaluation.people:,} people")
+    )
+    yield f"Split: {audit['split']}. {people}."
     crossing = audit.get("crossing")
     if crossing is None:
         crossing = sum(len(finding["parts"]) > 1 for finding in audit["findings"])

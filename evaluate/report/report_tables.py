@@ -36,8 +36,8 @@ def uncertainty_tables(evaluation: Evaluation) -> dict[str, Table]:
     over_clips = head.scores | head.decisions[HALF].measures
     tables = {
         "intervals": Table(
-            f"The head on {_clips(evaluation)} with 95 % intervals: over clips, and over the {evaluation.people:,} "
-            "people in them. Clips of one person are not independent, so trust the wider interval.",
+            f"The head on {_clips(evaluation)} with 95 % intervals: over clips, and over the people "
+            "in them. Clips of one person are not independent, so trust the wider interval.",
             ["measure", "over clips", "over people"],
             [[NAMES[name], over_clips[name], evaluation.over_people[name]] for name in MAIN],
         )

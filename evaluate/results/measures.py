@@ -63,7 +63,6 @@ MEANINGS = {
     "precision": "of the clips called fake (or real), the share that are",
     "recall": "of the fake (or real) clips, the share called so",
     "F1": "the harmonic mean of precision and recall",
-    "paired share": "how often a fake scores above the very real clip it was made from; 0.5 is guessing",
 }
 """What the measures mean, for those who do not use them daily."""
 MAIN = ("roc_auc", "accuracy", "balanced_accuracy", "f1_fake", "f1_real", "kappa", "log_loss")
@@ -151,7 +150,7 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
         _counts(results),
         {part: models for part, (models, _) in pairs.items()},
         len(np.unique(people)),
-        sum(not results.split[name].target for name in test.ids),
+        results.unnamed(test),
         over_people.first[0] | over_people.first[1][0],
         difference_of(test, baseline, pairs[TEST][1], over_people.difference),
         {name: results.paired_share(clips, resamples, seed) for name, clips in ((HEAD, test), (BASELINE, baseline))},

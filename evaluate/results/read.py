@@ -62,6 +62,10 @@ class Results:
         """Returns whose footage each of `clips` is, int64 (N,): equal numbers stand for the same person."""
         return np.unique([self.split[name].owner for name in clips.ids], return_inverse=True)[1]
 
+    def unnamed(self, clips: Predictions) -> int:
+        """Returns of how many of `clips` the split does not say who is in them; each counts as a person of its own."""
+        return sum(not self.split[name].target for name in clips.ids)
+
     def paired_share(self, clips: Predictions, resamples: int, seed: int) -> PairedShare:
         """Returns how often a fake of `clips` scores above the real clip that it was made from."""
         sources = source_rows(clips.ids, [self.split[name].source for name in clips.ids])

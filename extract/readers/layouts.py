@@ -58,6 +58,8 @@ def read_dataset(path: Path, layout: Layout = "auto", compression: Compression =
 def _recognise(path: Path) -> Layout:
     if path.suffix.lower() == ".csv" and path.is_file():
         return "csv"
+    if not path.exists():
+        raise UserError(f"there is no {path}; give the data set's folder, or a .csv file, as {flag('data', '...')}.")
     if not path.is_dir():
         raise UserError(f"{path} is neither a folder nor a .csv file; give the data set as {flag('data', '...')}.")
     fitting: list[Layout] = [layout for layout, reader in READERS.items() if reader.fits(path)]

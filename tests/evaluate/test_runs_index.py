@@ -30,10 +30,8 @@ def test_a_line_says_what_a_run_is_and_links_to_its_report(runs, capsys):
     shown = Reader((runs / PAGE).read_text())
     interval = "{value:.3f} [{low:.3f}, {high:.3f}]".format(**area)
     assert f"two & three lstm resnet50 my set official {interval} 2026-01-02 10:20 report" in shown.text
-    assert (
-        f"one lstm resnet50 my set official not evaluated 2026-01-01 10:20 reelcheck eval --run {runs / 'one'}"
-        in shown.text
-    )
+    assert "one lstm resnet50 my set official not evaluated 2026-01-01 10:20 none yet" in shown.text
+    assert f"reelcheck eval --run {runs / 'NAME'} measures one" in shown.text
     assert ("href", "two%20%26%20three/report/report.html") in shown.values
     capsys.readouterr()
     assert list_runs(RunsConfig(runs)) == runs / PAGE

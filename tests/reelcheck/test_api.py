@@ -38,7 +38,7 @@ def test_from_clips_to_a_verdict(clips, run, capfd):
 
 
 def test_paths_may_be_text(tmp_path):
-    with pytest.raises(reelcheck.UserError, match="absent is neither a folder"):
+    with pytest.raises(reelcheck.UserError, match="there is no absent;"):
         reelcheck.extract(data=str(tmp_path / "absent"), weights="random")  # pyright: ignore[reportArgumentType]
 
 

@@ -56,6 +56,13 @@ def test_it_says_on_how_many_clips_of_how_many_people(run_folder):
     assert text.index(tested) < text.index(difference[:40]) < text.index("How well it tells them apart")
 
 
+def test_clips_of_unknown_people_are_not_called_people(tmp_path):
+    folder = peopled(write_run(tmp_path / "run"), 0)
+    text = read(page(folder))
+    assert "Nothing says who is in the test clips, so each counts as another person" in text
+    assert "60 people" not in text
+
+
 def test_people_who_were_trained_on_are_counted(tmp_path):
     tested, *_ = first_screen(peopled(write_run(tmp_path / "run", findings=LEAKS)))
     assert tested.endswith("of 12 people; 3 of the clips show people who were trained on.")

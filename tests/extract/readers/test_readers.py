@@ -404,7 +404,7 @@ def test_what_fits_no_layout_is_told_what_was_looked_for(tmp_path):
         read_dataset(tmp_path)
     for layout, reader in READERS.items():
         assert f"{reader.sign} ({layout})" in str(error.value)
-    with pytest.raises(UserError, match=r"neither a folder nor a \.csv file"):
+    with pytest.raises(UserError, match=r"there is no .*absent\.csv; give the data set's folder, or a \.csv file, as "):
         read_dataset(tmp_path / "absent.csv")
     clip = plant(tmp_path, "clip.mp4") / "clip.mp4"
     with pytest.raises(UserError, match=r"neither a folder nor a \.csv file"):
