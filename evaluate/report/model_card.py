@@ -16,6 +16,7 @@ from evaluate.results.read import validation_counts, why_uncalibrated
 Card = dict[str, list[str]]
 """Sentences by heading."""
 
+SAMPLING = {"uniform": "spread evenly over the clip", "first": "the first ones of the clip"}
 TITLES = {TRAIN: "training", VAL: "validation", TEST: "test"}
 
 
@@ -49,7 +50,9 @@ def as_markdown(name: str, card: Card) -> str:
 
 def _model(evaluation: Evaluation) -> Iterator[str]:
     config, profile = evaluation.results.config, evaluation.results.config["profile"]
-    about = config.get("about", f"The head {config['config'].get('head', 'unknown')} on backbone features")
+    name = config["config"].get("head", "unknown")
+    head = f"The head {name}, a small network over time, on the features of a frozen backbone"
+    about = config.get("about", head)
     yield f"{about}. It gives the probability that the face in a clip is fake, from {FRAMES} frames."
     yield from features_sentences(profile)
     if config["config"].get("start") == "baseline":
@@ -58,9 +61,11 @@ def _model(evaluation: Evaluation) -> Iterator[str]:
             f"it; training may find that nothing is better ({MORE})."
         )
     crops = profile.get("crops", profile)
+    size = crops.get("size", "unknown")
     yield (
-        f"Frames: {crops.get('sampling', 'unknown')} sampling; faces by {detector_text(crops)}, margin "
-        f"{crops.get('margin', 'unknown')}, {crops.get('size', 'unknown')} pixels; fingerprint {config['fingerprint']}."
+        f"Frames: {FRAMES}, {SAMPLING.get(crops.get('sampling'), 'chosen in an unknown way')}; faces found by "
+        f"{detector_text(crops)} and cut out with a margin of {crops.get('margin', 'unknown')} of the face's side, "
+        f"{size} x {size} pixels. The fingerprint of these settings is {config['fingerprint']}."
     )
     if evaluation.temperature:
         yield (

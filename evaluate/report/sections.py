@@ -65,7 +65,7 @@ def report_page(evaluation: Evaluation, failures: Failures, figures: Figures) ->
         "Calibration": list(_calibration(evaluation, figures)),
         "Training": list(_training(evaluation, figures)),
         "Data": list(_data(evaluation)),
-        "Leak audit": list(_audit(evaluation)),
+        "What training and test share": list(_audit(evaluation)),
         "Model card": list(_card(evaluation)),
         "How to repeat this": list(_recipe(evaluation)),
     }
@@ -115,7 +115,8 @@ def _cards(evaluation: Evaluation) -> Iterator[Html]:
         yield element("div", name, element("b", value_text(head)), *lines, class_="card")
     head, baseline = (evaluation.paired[name].share for name in (HEAD, BASELINE))
     if head.value is not None:
-        lines = map(_small, (_interval(head), f"baseline {value_text(baseline)}"))
+        words = ("fakes above their real clip", _interval(head), f"baseline {value_text(baseline)}")
+        lines = map(_small, words)
         yield element("div", "paired share", element("b", value_text(head)), *lines, class_="card")
 
 

@@ -165,7 +165,11 @@ def _intervals(evaluation: Evaluation, failures: Failures) -> Iterator[tuple[str
         if (accuracy := one.measures["accuracy"]).value is not None
     ]
     caption = f"Accuracy at {HALF} on parts of the test clips, with the number of clips; the tables below have more."
-    yield "slices", caption, intervals_figure("Accuracy by slice", rows, None, "accuracy", inches=0.24)
+    yield (
+        "slices",
+        caption,
+        intervals_figure("Accuracy on parts of the test clips", rows, None, "accuracy", inches=0.24),
+    )
 
 
 def _scores(name: str, clips: Predictions) -> Scores:
