@@ -21,7 +21,7 @@ from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, page, safe, scrolling, section, table
 from evaluate.page.tables import readable
 from train.runs.predictions import read_rows
-from train.sweep.leaderboard import COLUMNS, LEADERBOARD, SUMMARY
+from train.sweep.leaderboard import COLUMNS, LEADERBOARD, STATES, SUMMARY, states_text
 
 PAGE = "leaderboard.html"
 HEADINGS = {
@@ -31,8 +31,6 @@ HEADINGS = {
     "weight_decay": "weight decay", "epochs": "epochs", "best_epoch": "best epoch", "seed": "seed", "reason": "reason",
 }  # fmt: skip
 """What the columns of the leaderboard are called on the page."""
-STATES = {"complete": "finished", "pruned": "stopped early", "fail": "failed"}
-"""How a trial can end."""
 IMPORTANCE = (
     "How much of the differences between trials in ROC AUC on validation each value explains (functional analysis of "
     "variance)."
@@ -87,8 +85,6 @@ def _summary(path: Path) -> dict[str, Any]:
 def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Mapping[str, Any], drawings: Sequence[Html]) -> str:
     name = sweep.resolve().name
     title = name if "sweep" in name.lower() else f"Sweep {name}"
-    states = [row["state"] for row in rows]
-    states_text = ", ".join(f"{states.count(state):,} {words}" for state, words in STATES.items() if state in states)
     hint = (
         "Trials are ranked on validation, where the best of many looks better than it is. Only the test part of its "
         "run says how good it is. Differences within two standard errors mean little."
@@ -105,7 +101,7 @@ def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Mapping[str, 
     return page(
         f"Reelcheck: {title}",
         element("h1", title),
-        element("p", f"{len(rows):,} trials ({states_text}). The best are runs of their own."),
+        element("p", f"{states_text([row['state'] for row in rows])}. The best are runs of their own."),
         element("p", hint),
         section("Which values mattered", *drawings),
         section("Trials, best first", table(caption, columns, cells, wide=True, sortable=True)),

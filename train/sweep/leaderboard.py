@@ -14,6 +14,8 @@ COLUMNS = (
     "rank", "trial", "state", "val_auc", "val_auc_error", "val_loss", "head", "units", "differences", "learning_rate",
     "dropout", "weight_decay", "epochs", "best_epoch", "seed", "reason",
 )  # fmt: skip
+STATES = {"complete": "finished", "pruned": "stopped early", "fail": "failed"}
+"""How a trial can end, in words."""
 SHOWN = 10
 """How many trials the terminal shows; the CSV lists all."""
 
@@ -28,7 +30,7 @@ def write_leaderboard(folder: Path, ranked: Sequence[Mapping[str, Any]], summary
 
 
 def _table(ranked: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines = [f"{'rank':>4} {'trial':>5} {'val AUC':>8} {'± s.e.':>7} {'val loss':>8}  values"]
+    lines = ["Measured on validation:", f"{'rank':>4} {'trial':>5} {'ROC AUC':>8} {'± error':>7} {'loss':>8}  values"]
     for rank, row in enumerate(ranked[:SHOWN], 1):
         if row["state"] == "complete":
             numbers = f"{row['val_auc']:>8.3f} {row['val_auc_error']:>7.3f} {row['val_loss']:>8.4f}"
@@ -43,9 +45,17 @@ def _values(row: Mapping[str, Any]) -> str:
 
 
 def _outcome(ranked: Sequence[Mapping[str, Any]], seconds: float) -> str:
-    states = [row["state"] for row in ranked]
-    ended = ", ".join(f"{states.count(state)} {state}" for state in ("complete", "pruned", "fail"))
-    return f"{len(ranked)} trials ({ended}) in {seconds:.1f} s."
+    return f"{states_text([row['state'] for row in ranked])}, in {seconds:.1f} s."
+
+
+def states_text(states: Sequence[str]) -> str:
+    """Returns how many trials there are, and how those of the `states` ended.
+
+    >>> states_text(["complete", "complete", "pruned"])
+    '3 trials: 2 finished, 1 stopped early'
+    """
+    ended = ", ".join(f"{states.count(state):,} {words}" for state, words in STATES.items() if state in states)
+    return f"{len(states):,} trials: {ended}"
 
 
 def auc_error(auc: float, reals: int, fakes: int) -> float:

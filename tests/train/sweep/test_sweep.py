@@ -89,6 +89,7 @@ def test_the_page_shows_every_trial_and_what_made_the_difference(swept):
     assert text.count("<tr>") == 11
     assert text.count("<svg") == 2
     assert not re.findall(r"https?://(?!www\.w3\.org)|src=", text), "the page asks for something outside itself"
+    assert re.search(r"<p>10 trials: \d+ finished(, \d+ stopped early)?\. ", text)
     assert "val_auc" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
     runs = json.loads((swept / "sweep.json").read_text())["runs"]
     links = re.findall(r'<a href="([^"]+)">([^<]+)</a>', text)
