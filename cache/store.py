@@ -8,6 +8,7 @@ input is never deleted: a damaged shard is renamed to `*.damaged`, and its video
 """
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -31,6 +32,8 @@ MOST_PROFILE = 2**16
 """Bytes that are read of a profile."""
 ORIGIN = "origin.json"
 """Where videos and weights lay when the store was made: a hint, no part of the profile."""
+ALIGNMENT = 64
+"""Bytes: TensorFlow uses an array in memory that begins at a multiple of it, and copies any other."""
 
 
 @dataclass(frozen=True)
@@ -296,7 +299,7 @@ def _gather(rows: list[StoredRow]) -> np.ndarray:
     if not rows:
         return np.zeros((0, 0, 0), np.float16)
     shape, dtype = array_shape(rows[0][0])
-    out = np.empty((len(rows), *shape), dtype)
+    out = _aligned((len(rows), *shape), dtype)
     by_shard: dict[Path, tuple[ShardIndex, list[int], list[int]]] = {}
     for target, (index, row) in enumerate(rows):
         _, numbers, targets = by_shard.setdefault(index.path, (index, [], []))
@@ -309,3 +312,11 @@ def _gather(rows: list[StoredRow]) -> np.ndarray:
         except DamagedShard as error:
             raise damaged(index.path, error) from None
     return out
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Returns an array, not yet filled, that begins at a multiple of `ALIGNMENT`."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)

@@ -127,7 +127,8 @@ def _fits(pooled: np.ndarray, labels: np.ndarray, strengths: Sequence[float]) ->
 
     mean, variance = pooled.mean(axis=0), pooled.var(axis=0)
     scale = np.sqrt(np.maximum(variance, LEAST_VARIANCE * variance.mean()) + np.finfo(float).tiny)
-    standardised = (pooled - mean) / scale
+    standardised = pooled - mean
+    standardised /= scale  # in place: a copy would be a fifth of all features
     model = LogisticRegression(class_weight="balanced", max_iter=1000, warm_start=True)
     for strength in strengths:
         model.set_params(C=strength).fit(standardised, labels)

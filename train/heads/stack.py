@@ -97,8 +97,8 @@ class _Network(keras.Model):
             "offsets": offsets_of(config, inputs).astype(np.float32),
         }
         for name, values in resident_values.items():
-            # Begun with its values, for zeros and an assignment would need as much memory again. Cast to float32, as
-            # Keras would do by itself, all frames would be copied in each step.
+            # Begun with its values, for zeros and an assignment would need as much memory again, and twice. Cast to
+            # float32, as Keras would do by itself, all frames would be copied in each step.
             options = {"trainable": False, "autocast": False, "name": name}
             begin = functools.partial(_as_it_is, values)
             setattr(self, f"resident_{name}", self.add_weight(values.shape, begin, values.dtype.name, **options))
@@ -127,9 +127,19 @@ class _Network(keras.Model):
 
 
 def _as_it_is(values: np.ndarray, shape: tuple[int, ...], dtype: str) -> Any:
-    """Begins a weight with `values`, as `keras.initializers` have it."""
+    """Begins a weight with `values`, as `keras.initializers` have it, and where it can without a copy."""
     del shape
-    return ops.convert_to_tensor(values, dtype=dtype)
+    return ops.convert_to_tensor(_Shared(values) if keras.backend.backend() == "tensorflow" else values, dtype=dtype)
+
+
+class _Shared:
+    """An array that TensorFlow does not know as one: it copies arrays twice, and uses the memory of this."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self._values = values
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self._values
 
 
 class _Losses(keras.metrics.Metric):

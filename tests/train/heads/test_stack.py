@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import keras
 import numpy as np
+import psutil
 import pytest
 
 from cache.schema import FRAMES
+from cache.store import _aligned
 from tests.stores import WIDTH
 from tests.train.heads.test_architectures import baseline_of, clips_of
 from train.data.batches import Clips, balanced_weights
@@ -160,6 +162,20 @@ def test_a_loss_that_is_no_number_ends_one_head_and_not_the_others():
     assert found[jobs[1]].epochs < 6
     ((_, alone),) = learn_many(jobs[:1], inputs, TRAIN, VAL, 1)
     np.testing.assert_allclose(found[jobs[0]].history["loss"], alone.history["loss"], rtol=1e-4)
+
+
+def test_features_that_were_loaded_are_in_memory_once():
+    features = _aligned((3000, FRAMES, 1000), np.dtype(np.float16))
+    features[:] = np.random.default_rng(0).normal(0, 1, features.shape[1:])
+    inputs = prepare(Clips(features, np.ones(features.shape[:2], bool), np.arange(3000) % 2), ROWS, 0)
+    process = psutil.Process()
+    before = process.memory_info().rss
+    stack = Stack(small("mean", start="nothing"), inputs, slots=1, batch=8)
+    assert process.memory_info().rss - before < features.nbytes / 2
+    rows = np.array([1, 2999])
+    shown = np.asarray(stack._network.resident_frames[2999, 3, :5])
+    np.testing.assert_array_equal(shown, features[2999, 3, :5])
+    assert np.isfinite(stack.logits(rows)).all()
 
 
 def test_of_equal_validation_losses_the_first_is_kept(monkeypatch):
