@@ -123,7 +123,6 @@ def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoRetur
     that went away 141, and any other error its traceback and `BUG`.
     """
     prepare_streams()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # No command opens a window, and a backend meant for one, or for a notebook, need not be installed here.
     os.environ["MPLBACKEND"] = "agg"
     with _Sigterm() as sigterm:

@@ -47,6 +47,7 @@ def start_keras(supported: tuple[str, ...] = BACKENDS) -> None:
     if lack := lack_of_address_space(LEAST_MAPPED, "Keras' backend alone"):
         raise UserError(lack)
     _limit_threads()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own remarks, also those of a later moment
     with quiet_stderr():
         try:
             import keras

@@ -187,7 +187,7 @@ def _across(split: str, run: Path, trained: set[str], name: str, other: Contents
 
 def _predict(run: Path, contents: Contents) -> np.ndarray:
     """Returns each clip's probability of fake, float64 (N,), by a run on features or an ensemble of such runs."""
-    from train.data.batches import Clips
+    from train.data.clips import Clips
     from train.heads.training import predict
     from train.runs.ensemble import read_members
 

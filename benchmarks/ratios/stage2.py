@@ -17,11 +17,13 @@ from cache.profile import CropProfile, FeatureProfile
 from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord, central_region, central_regions
 from cache.store import Store, create_store, load, open_writer
 from extract.backbones.networks import BACKBONES
-from train.data.batches import Clips, FeatureBatches, balanced_weights
+from train.data.batches import FeatureBatches
+from train.data.clips import Clips, balanced_weights
 from train.data.inputs import prepare
 from train.data.training_set import TrainingSet
 from train.heads.architectures import HeadConfig, build_head
-from train.heads.training import HeadJob, LearnConfig, learn_many, roc_auc
+from train.heads.ranking import roc_auc
+from train.heads.training import HeadJob, LearnConfig, learn_many
 from train.sweep.stage import SweepConfig, _training_set, sweep
 
 CLIPS, SIZE, SHIFT = 1000, 2048, 0.15

@@ -24,7 +24,7 @@ from tests import ROOT
 from tests.stores import PROFILE, pairs, real, write_features
 from train import fit as fit_stage
 from train.data.baseline import fit_baseline
-from train.data.batches import Clips
+from train.data.clips import Clips
 from train.data.training_set import newest_features
 from train.fit import FitConfig, fit
 from train.heads.architectures import HEADS

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import expit
 
 from cache.schema import UserError
-from train.data.batches import Clips, balanced_weights
+from train.data.clips import Clips, balanced_weights
 from train.data.folds import Folds, divide
 
 STRENGTHS = (2e-4, 2e-3, 2e-2, 2e-1)

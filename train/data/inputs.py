@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from train.data.baseline import Baseline
-from train.data.batches import Clips
+from train.data.clips import Clips
 
 LEAST_VARIANCE = 1e-3
 """Variance floor, as a fraction of the mean variance of all features."""

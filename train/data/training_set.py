@@ -17,7 +17,7 @@ from train.data.split import DROPPED, Split, SplitConfig, owner, split
 
 if TYPE_CHECKING:
     from train.data.baseline import Baseline
-    from train.data.batches import Clips
+    from train.data.clips import Clips
     from train.data.inputs import Inputs
 
 
@@ -39,7 +39,7 @@ class TrainingSet:
     @functools.cached_property
     def clips(self) -> "Clips":
         """The features, masks and labels of all videos."""
-        from train.data.batches import Clips
+        from train.data.clips import Clips
 
         return Clips(self.contents.arrays, self.contents.mask, self.contents.labels)
 

@@ -53,7 +53,7 @@ def finetune(config: FinetuneConfig) -> Path:
     if not 0 <= config.blend <= 1:
         raise UserError(f"{flag('blend', config.blend)} is no share; give 0 to 1.")
     start_keras()
-    from train.data.batches import Clips
+    from train.data.clips import Clips
     from train.heads.training import predict
 
     start = read_starting_run(config)

@@ -10,7 +10,7 @@ import numpy as np
 from cache.commands import flag
 from cache.progress import progress_bar, say
 from cache.schema import FAKE, TRAIN, VAL, UserError
-from train.data.batches import balanced_weights
+from train.data.clips import balanced_weights
 from train.end_to_end.augment import Augmentation
 from train.end_to_end.checkpoint import Checkpoint, TrainingProgress, read_checkpoint, restore, write_checkpoint
 from train.end_to_end.config import EndToEndConfig

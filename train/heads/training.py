@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import keras
 import numpy as np
-from scipy.special import expit
-from scipy.stats import rankdata
 
 from cache.commands import flag
 from cache.schema import UserError
-from train.data.batches import Clips, FeatureBatches, balanced_weights
+from train.data.batches import FeatureBatches
+from train.data.clips import Clips, balanced_weights
 from train.data.inputs import Inputs, unproject
 from train.heads.architectures import HeadConfig, build_head
+from train.heads.ranking import roc_auc
 from train.heads.stack import Stack, offsets_of
 
 PREDICTION_BATCH = 256
@@ -274,16 +274,3 @@ def _losses(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.n
     """Returns float64 (K,): the mean loss of each row of `logits` (K, R), with class weights (K, 2)."""
     with np.errstate(invalid="ignore"):  # a head may have diverged
         return (weights[:, labels] * (np.logaddexp(0, logits) - labels * logits)).mean(axis=1)
-
-
-def roc_auc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns float64 (K,): the ROC AUC of each row of `scores` (K, R), NaN if `labels` lack a class.
-
-    Mann & Whitney, Annals of Mathematical Statistics 1947; ties count half.
-    """
-    fakes = labels.sum()
-    pairs = fakes * (len(labels) - fakes)
-    if not pairs:
-        return np.full(len(scores), np.nan)
-    ranks = rankdata(expit(np.nan_to_num(scores)), axis=1)
-    return (ranks[:, labels == 1].sum(axis=1) - fakes * (fakes + 1) / 2) / pairs

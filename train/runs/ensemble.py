@@ -14,6 +14,7 @@ from cache.commands import flag
 from cache.profile import CropProfile, crops_of, differences, fingerprint
 from cache.progress import say
 from cache.schema import VAL, UserError
+from train.heads.ranking import roc_auc
 from train.runs.contents import read_contents, write_run
 from train.runs.folder import CONFIG, ENSEMBLE, free_name
 from train.runs.load import features_folders, read_config
@@ -219,8 +220,6 @@ def _comparison(config: EnsembleConfig, members: Sequence[Predictions], mixture:
     labels = joined.labels[rows]
     if not len(rows):
         return f"{len(members)} runs joined; there is no validation part to compare them on."
-    from train.heads.training import roc_auc
-
     probabilities = np.array([predictions.probabilities[rows] for predictions in (*members, joined)])
     losses, aucs = -np.log(_of_truth(probabilities, labels)).mean(axis=1), roc_auc(_logits(probabilities), labels)
     names = [folder.name for folder in config.members]

@@ -112,6 +112,7 @@ def _try_all(config: SweepConfig, training_set: TrainingSet) -> "dict[int, HeadP
     open_study(config.study_config(), _made_for(config, training_set))
     groups = config.space.groups
     counts = [config.trials // len(groups) + (number < config.trials % len(groups)) for number in range(len(groups))]
+    start_keras()  # also where others train: the heads that come back are of Keras
     with joblib.parallel_config(config.backend if config.jobs > 1 else "loky", n_jobs=config.jobs):
         groups_progress: Any = joblib.Parallel()(
             joblib.delayed(try_group)(config, group, count) for group, count in zip(groups, counts, strict=True)

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from cache.schema import FRAMES, UserError
 from tests.train.heads.test_architectures import clips_of
 from train.data.baseline import DEFAULT_STRENGTH, STRENGTHS, fit_baseline, pool
-from train.data.batches import Clips
+from train.data.clips import Clips
 from train.data.folds import divide
 from train.data.inputs import frame_statistics
 

@@ -20,7 +20,7 @@ from extract.backbones.networks import build_backbone, save_backbone, trunk_of
 from extract.blended_rows import blend_records, rows_with_blends
 from extract.steps import Clock, rows_from_store, rows_with_features
 from tests.crops import PROFILE, RECORDS, rows_of, write_crops, write_source
-from train.data.batches import balanced_weights
+from train.data.clips import balanced_weights
 from train.end_to_end.finetune import FinetuneConfig, finetune, open_layers
 from train.fit import FitConfig, fit
 from train.runs.folder import (

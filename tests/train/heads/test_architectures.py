@@ -9,7 +9,8 @@ import pytest
 from cache.schema import FRAMES, UserError
 from tests.stores import WIDTH
 from train.data.baseline import Baseline, fit_baseline
-from train.data.batches import Clips, FeatureBatches, balanced_weights
+from train.data.batches import FeatureBatches
+from train.data.clips import Clips, balanced_weights
 from train.data.inputs import frame_statistics, prepare
 from train.heads.architectures import HEADS, HeadConfig, build_head, is_fixed, parse_head
 from train.heads.stack import draw_weights

@@ -11,12 +11,13 @@ from cache.schema import FRAMES
 from cache.store import _aligned
 from tests.stores import WIDTH
 from tests.train.heads.test_architectures import baseline_of, clips_of
-from train.data.batches import Clips, balanced_weights
+from train.data.clips import Clips, balanced_weights
 from train.data.inputs import prepare
 from train.heads.architectures import HEADS, STARTS, HeadConfig, build_head
+from train.heads.ranking import roc_auc
 from train.heads.stack import Stack, draw_weights
 from train.heads.stacked_layers import STACKED, forward
-from train.heads.training import HeadJob, LearnConfig, finished_head, learn_many, predict, roc_auc
+from train.heads.training import HeadJob, LearnConfig, finished_head, learn_many, predict
 
 ROWS = np.arange(96)
 TRAIN, VAL = ROWS[:60], ROWS[60:]
