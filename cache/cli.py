@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.commands import flag
+from cache.machine.disk import cannot_write, unwritable
 from cache.machine.memory import out_of_memory, shortage
 from cache.machine.streams import OutputLost, prepare_streams
 from cache.schema import UserError, printable
@@ -167,9 +168,12 @@ def _ending(main: Callable[[], int | None], error_status: int, sigterm: _Sigterm
         status = 141 if broken else _ended(error_status, text)
     except KeyboardInterrupt:
         status = _ended(TERMINATED if sigterm.came else INTERRUPTED, INTERRUPTION)
-    except Exception as error:  # noqa: BLE001 - a bug, or in other words an interruption or a lack of memory
+    except Exception as error:  # noqa: BLE001 - a bug, or in other words an interruption, a full disk or a lack of memory
         if sigterm.came:
             status = _ended(TERMINATED, INTERRUPTION)
+        elif cannot_write(error):
+            place = getattr(error, "filename", None) or "a file"
+            status = _ended(error_status, f"error: {_on_terminal(unwritable(place, error))}")
         elif out_of_memory(error):
             status = _ended(error_status, f"error: {_on_terminal(shortage(error))}")
         else:

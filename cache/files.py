@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cache.machine.disk import KEPT, cannot_write, unwritable
 from cache.outside.cells import harmless
 from cache.progress import say
 from cache.schema import UserError
@@ -35,15 +36,17 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Turns an OSError in the block into a UserError: `folder` is read-only, or its disk is full or broken."""
+def writing(place: Path, remedy: str = KEPT) -> Iterator[None]:
+    """Turns an OSError in the block into a UserError with `remedy`: `place` is read-only, or its disk full or broken.
+
+    So it does with what libraries in C raise in place of one.
+    """
     try:
         yield
-    except OSError as error:
-        raise UserError(
-            f"{folder} cannot be written ({error.strerror or error}); "
-            "free some space or make it writable, and run again: finished work is kept."
-        ) from None
+    except Exception as error:
+        if isinstance(error, UserError) or not (isinstance(error, OSError) or cannot_write(error)):
+            raise
+        raise UserError(unwritable(place, error, remedy)) from None
 
 
 def require_writable(folder: Path, remedy: str) -> None:
@@ -51,12 +54,10 @@ def require_writable(folder: Path, remedy: str) -> None:
 
     For the start of work that ends there. It leaves nothing behind, not even `folder`.
     """
-    try:
+    with writing(folder, remedy):
         existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         with tempfile.TemporaryFile(dir=existing) as file:
             file.write(bytes(4096))
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror or error}); {remedy}.") from None
 
 
 def require_place(path: Path, remedy: str) -> None:
@@ -134,7 +135,7 @@ def write_folder(folder: Path, fill: Callable[[Path], object], if_taken: Callabl
     That is `folder`. If something is there by then, `if_taken` returns the path to take instead; without it, that is a
     UserError, as is a disk that cannot be written.
     """
-    try:
+    with writing(folder, "free the disk or the name"):
         make_folder(folder.parent)
         with _temporary(folder) as temporary:
             temporary.mkdir()
@@ -142,8 +143,6 @@ def write_folder(folder: Path, fill: Callable[[Path], object], if_taken: Callabl
             _sync_all_below(temporary)
             folder = _rename(temporary, folder, if_taken)
         sync(folder.parent)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror or error}); free the disk or the name.") from None
     return folder
 
 

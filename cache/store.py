@@ -122,13 +122,9 @@ def create_store(root: Path, profile: Profile) -> Store:
     folder = store_folder(root, profile)
     if (folder / PROFILE).exists():
         return open_store(folder)
-    try:
+    with writing(folder, f"choose another folder with {flag('out', '...')}"):
         make_folder(folder)
         write_text(folder / PROFILE, canonical_json(profile) + "\n")
-    except OSError as error:
-        raise UserError(
-            f"{folder} cannot be written ({error.strerror}); choose another folder with {flag('out', '...')}."
-        ) from None
     return Store(folder, profile)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from cache.cli import option
 from cache.commands import flag
-from cache.files import make_folder, require_writable, write_text
+from cache.files import make_folder, require_writable, write_text, writing
 from cache.keras_start import choose_backend, start_keras
 from cache.manifest import read_manifest
 from cache.schema import TEST, TRAIN, UserError
@@ -101,10 +101,8 @@ def protocols(config: ProtocolsConfig) -> Path:
     trained = _trained_checksums(run, features)
     names = _names(others)
     outcomes += [_across(split, run, trained, *other, config) for other in zip(names, others, strict=True)]
-    try:
+    with writing(config.out, f"give another {flag('out')}"):
         return _write(config, features, outcomes)
-    except OSError as error:
-        raise UserError(f"{config.out} cannot be written ({error.strerror}); give another {flag('out')}.") from None
 
 
 def _fit_config(config: ProtocolsConfig, features: Path, split: SplitKind) -> FitConfig:

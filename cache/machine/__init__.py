@@ -1,1 +1,1 @@
-"""What this process finds around it: processors and standard streams. Imports nothing else of this project."""
+"""What this process finds around it: processors, memory, disks, standard streams. Imports nothing else of ours."""

@@ -211,12 +211,10 @@ class ResultFile:
         self.path, self.by = path, by
         self.style: Style = "csv" if path.suffix == ".csv" else "jsonl"
         self._columns = COLUMNS
-        try:
+        with writing(path, f"choose another {flag('out')}"):
             make_folder(path.parent)
             self._file = path.open("a+b")
             sync(path.parent)
-        except OSError as error:
-            raise UserError(f"{path} cannot be written ({error.strerror}); choose another {flag('out')}.") from None
         try:
             lock(self._file.fileno(), path, tell=_to_stderr)
             self.verdicts = self._read()

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from cache.files import sync
+from cache.machine.disk import unwritable
 from cache.schema import UserError
 from detect.detector.verdict import Verdict
 from detect.stream.frame_sources import Frame
@@ -108,8 +109,7 @@ class Overlay:
 
 
 def _write_error(path: Path, error: Exception) -> UserError:
-    reason = getattr(error, "strerror", None) or error
-    return UserError(f"{path} cannot be written ({reason}); choose another --overlay.")
+    return UserError(unwritable(path, error, "choose another --overlay"))
 
 
 def annotated(picture: np.ndarray, verdict: Verdict | None) -> np.ndarray:

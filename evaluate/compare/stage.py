@@ -9,8 +9,7 @@ from typing import Any
 
 from cache.cli import option, required
 from cache.commands import flag
-from cache.files import make_folder, require_writable, write_text
-from cache.schema import UserError
+from cache.files import make_folder, require_writable, write_text, writing
 from cache.store import is_store, open_store, require_rows
 from evaluate.compare.comparison_page import comparison_page, comparison_tables
 from evaluate.compare.conclusions import baseline_sentences, sentences, warnings
@@ -64,7 +63,7 @@ def compare(config: CompareConfig) -> Path:
     folders = [_trained(folder, config) for folder in config.runs]
     comparison = compare_results(list(map(read_results, folders)), config.chosen, config.resamples, config.seed)
     folder = config.out or COMPARISONS / _name([model.name for model in comparison.models])
-    try:
+    with writing(folder, f"free it, or give another {flag('out')}"):
         make_folder(folder / "figures")
         numbers = as_json(comparison) | {
             "sentences": [line for pair in comparison.pairs for line in sentences(pair, comparison)],
@@ -78,10 +77,6 @@ def compare(config: CompareConfig) -> Path:
             save(figure, folder / "figures" / name)
             figures[name] = caption, Html(inline_svg(figure, name, caption))
         return write_text(folder / PAGE, readable(comparison_page(comparison, figures, _repeat(config, folders))))
-    except OSError as error:
-        raise UserError(
-            f"{folder} cannot be written ({error.strerror}); free it, or give another {flag('out')}."
-        ) from None
 
 
 def _require_usable(folder: Path) -> None:

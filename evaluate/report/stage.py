@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from cache.cli import option
 from cache.commands import flag
-from cache.files import make_folder, replace_with, require_writable, write_text
+from cache.files import make_folder, replace_with, require_writable, write_text, writing
 from cache.schema import TEST, UserError, printable
 from evaluate.page.figures import (
     Interval,
@@ -77,7 +77,7 @@ def write_report(config: ReportConfig) -> Path:
     results, folder = read_results(run), run / REPORT
     require_writable(folder, "make it writable, or report on a copy of the run")
     evaluation = evaluate_results(results, config.resamples, config.seed)
-    try:
+    with writing(folder, "free it or its disk and run again"):
         make_folder(folder / "figures")
         texts = {"summary": list(summary(evaluation)), "notes": list(notes(evaluation))}
         write_text(
@@ -91,8 +91,6 @@ def write_report(config: ReportConfig) -> Path:
         card = as_markdown(evaluation.results.name, model_card(evaluation))
         write_text(folder / "model-card.md", readable(card))
         return write_text(folder / "report.html", readable(report_page(evaluation, failures, figures)))
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}); free it or its disk and run again.") from None
 
 
 def require_resamples(resamples: int, seed: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from cache.cli import option
-from cache.files import TEMPORARY, make_folder, remove_abandoned, write_text
+from cache.files import TEMPORARY, make_folder, remove_abandoned, write_text, writing
 from cache.progress import progress_bar
 from cache.schema import UserError
 from extract.drawn import MARK
@@ -81,12 +81,8 @@ def _make_folders(out: Path, clips: Sequence[DrawnClip]) -> None:
     """Makes the three folders; refuses one with files of another set, so that two sets never mix."""
     names = {clip.name for clip in clips}
     for folder in (out / name for name in CELEB_DF):
-        try:
+        with writing(folder, "choose another folder with --out"):
             make_folder(folder)
-        except OSError as error:
-            raise UserError(
-                f"{folder} cannot be written ({error.strerror}); choose another folder with --out."
-            ) from None
         remove_abandoned(folder)
         for path in sorted(folder.iterdir()):
             if not path.name.startswith(TEMPORARY) and f"{folder.name}/{path.name}" not in names:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cache.commands import flag
-from cache.files import make_folder, require_writable
+from cache.files import make_folder, require_writable, writing
 from cache.keras_start import choose_backend, start_keras
 from cache.machine.memory import out_of_memory
 from cache.progress import say
@@ -45,7 +45,7 @@ def sweep(config: SweepConfig) -> Path:
     make_folder(config.folder)
     start = time.perf_counter()
     say(str(training_set.baseline))
-    with alone(config.folder):
+    with writing(config.folder), alone(config.folder):
         progress = _try_all(config, training_set)
         study = open_study(config.study_config(), _made_for(config, training_set))
         ranked = results(study)
