@@ -1,8 +1,5 @@
 """python -m cache: info | verify | export, for folders of features or crops."""
 
-import errno
-import os
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +10,7 @@ import numpy as np
 
 from cache.cli import Parser, run
 from cache.commands import command
-from cache.files import make_folder, replace_with, write_csv, writing
+from cache.files import make_folder, replace_with, require_room, write_csv, writing
 from cache.profile import canonical_json
 from cache.schema import UserError, coverage_of
 from cache.store import Contents, has_rows, load, open_store, require_rows, verify
@@ -125,9 +122,7 @@ def _columns(contents: Contents) -> dict[str, np.ndarray]:
 
 
 def _write_plain(path: Path, contents: Contents, arrays: dict[str, np.ndarray]) -> None:
-    # When the disk fills under an open file, HDF5 crashes the process with SIGSEGV.
-    if shutil.disk_usage(path.parent).free < sum(array.nbytes for array in arrays.values()):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    require_room(path.parent, sum(array.nbytes for array in arrays.values()))
     with h5py.File(path, "w") as file:
         file.attrs["profile"] = canonical_json(contents.store.profile)
         file.create_dataset("id", data=[record.id for record in contents.records], dtype=h5py.string_dtype())

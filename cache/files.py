@@ -27,9 +27,11 @@ from cache.schema import UserError
 
 TEMPORARY = ".tmp-"
 """Prefix of what is being written; the numbers of the process and of the machine that write it come next."""
+SCRATCH = "reelcheck-"
+"""Prefix of folders in the system's temporary folder; the same numbers follow."""
 ABANDONED = 86_400.0
 """Seconds after which what another machine was writing counts as left behind: its processes cannot be asked."""
-_OWNER = re.compile(re.escape(TEMPORARY) + r"(\d{1,9})(?:@([0-9a-f]{8}))?-")
+_OWNER = re.compile(rf"(?:{re.escape(TEMPORARY)}|{SCRATCH})(\d{{1,9}})(?:@([0-9a-f]{{8}}))?-")
 _HERE = f"{zlib.crc32(platform.node().encode()):08x}"
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What file systems answer that have no locks, such as NFS and Lustre in many places."""
@@ -196,7 +198,7 @@ def _temporary(path: Path) -> Iterator[Path]:
     """Gives the temporary path for `path`, and removes what is there afterwards, and what dead processes left."""
     remove_abandoned(path.parent)
     # The suffix stays, because Keras chooses the format by it.
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}@{_HERE}-{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{_owner()}-{path.name}")
     _remove(temporary)  # a dead process may have had the same number, as in containers
     try:
         yield temporary
@@ -204,9 +206,26 @@ def _temporary(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
-def remove_abandoned(folder: Path) -> None:
+def require_room(folder: Path, size: int) -> None:
+    """Raises an OSError unless `size` bytes fit on the disk of `folder`; for what HDF5 writes.
+
+    When the disk fills under an open file, HDF5 crashes the process with SIGSEGV.
+    """
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Gives a folder in the system's temporary folder, and removes it afterwards, and those of dead processes."""
+    remove_abandoned(Path(tempfile.gettempdir()), SCRATCH)
+    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{_owner()}-") as folder:
+        yield Path(folder)
+
+
+def remove_abandoned(folder: Path, prefix: str = TEMPORARY) -> None:
     """Removes what processes that are gone left half-written in `folder`; what a live one is writing stays."""
-    for path in folder.glob(TEMPORARY + "*"):
+    for path in folder.glob(prefix + "*"):
         with contextlib.suppress(OSError):  # another call may be faster, or the leftover may be somebody else's
             if _is_abandoned(path):
                 _remove(path)
@@ -232,6 +251,11 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _owner() -> str:
+    """This process, as names of temporary files say it."""
+    return f"{os.getpid()}@{_HERE}"
 
 
 def remove_temporaries(folder: Path) -> None:

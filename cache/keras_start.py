@@ -89,14 +89,14 @@ def _limit_threads() -> None:
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hides what C code prints to stderr; if the block raises, prints it after all."""
+    """Hides what C code prints to stderr; if the block raises an error, prints it after all."""
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.lseek(file.fileno(), 0, os.SEEK_SET)
             os.write(terminal, file.read())
             raise

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
+from cache.files import require_room
 from cache.outside.content import WrongContent, require_regular
 
 if TYPE_CHECKING:
     import keras
 
+FILE_OVERHEAD = 1_000_000
+"""Bytes that a file of a network may take beyond its weights: names, shapes, and the tables of HDF5."""
 MOST_UNPACKED = 4
 """Bytes of weights for each byte of their file: weights hardly compress, so a file that claims more fills memory."""
 
@@ -59,3 +62,8 @@ def _require_inside(file: h5py.File, name: str, link: object, arrays: list[int])
         if item.is_virtual or item.external:
             raise WrongWeights(f"its {name} lies outside the file; only data inside it is read")
         arrays.append(item.nbytes)
+
+
+def require_room_for(network: "keras.Model", folder: Path, files: int = 1) -> None:
+    """Raises an OSError unless so many `files` with the weights of `network` fit on the disk of `folder`."""
+    require_room(folder, files * (4 * network.count_params() + FILE_OVERHEAD))

@@ -3,13 +3,13 @@
 import glob
 import re
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cache.commands import command
+from cache.files import scratch_folder
 from cache.schema import UserError
 from detect.addresses import AddressError, open_address
 from extract.readers import found
@@ -44,10 +44,8 @@ def open_clips(
     A word is a file, a folder (all videos and pictures in and below it), a pattern such as `"*.mp4"`, an http(s)
     address, or `-` for a list of these on standard input, one a line. A UserError names a word that is none of these.
     """
-    with tempfile.TemporaryDirectory(prefix="reelcheck-") as folder:
-        clips = {
-            clip.name: clip for word in _words(words) for clip in _clips(word, allow_url, url_seconds, Path(folder))
-        }
+    with scratch_folder() as folder:
+        clips = {clip.name: clip for word in _words(words) for clip in _clips(word, allow_url, url_seconds, folder)}
         if not clips:
             raise UserError("there is nothing to judge; name a video, a picture, a folder with them, or - for a list.")
         yield list(clips.values())

@@ -102,6 +102,7 @@ def _onnx(path: Path) -> Network:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = processor_limit() or 0  # 0: what it finds best
+    onnxruntime.disable_telemetry_events()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:

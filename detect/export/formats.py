@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from cache.files import scratch_folder
 from cache.keras_start import quiet_stderr
 from cache.schema import CROP_SIZE, FRAMES
+from cache.weights import require_room_for
 from detect.detector.contract import PORTABLE, SUFFIXES
 from detect.detector.load import as_network
 from detect.detector.portable import load_network
@@ -34,8 +37,9 @@ def write_network(
 ) -> Path:
     """Writes `network`, called `name`, into a folder; returns the file, or the folder of a SavedModel."""
     path = into / f"{name}{SUFFIXES[format]}"
-    with _silenced(), _frequent_garbage_collection():
+    with _silenced(), _frequent_garbage_collection(), _scratch_of_converters():
         if format in ("keras", "h5"):
+            require_room_for(network, into)
             network.save(path)
         else:
             kind = {"savedmodel": "tf_saved_model"}.get(format, format)
@@ -153,6 +157,18 @@ def _frequent_garbage_collection() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+
+
+@contextmanager
+def _scratch_of_converters() -> Iterator[None]:
+    """Has converters put what is temporary where a later call finds it if this one is killed."""
+    before = tempfile.tempdir
+    with scratch_folder() as folder:
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 @contextmanager

@@ -7,12 +7,12 @@ verdict until its visitor has another one judged or leaves, and is deleted then,
 import contextlib
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cache.cli import parse_flags
+from cache.files import scratch_folder
 from detect.web.config import SERVED, WebConfig, check, is_loopback
 
 
@@ -47,9 +47,9 @@ def main(argv: Sequence[str]) -> int:
 def private_folder() -> Iterator[Path]:
     """Gives a folder for uploads, and removes it afterwards; Gradio reads where its part is when it is imported."""
     before = os.environ.get("GRADIO_TEMP_DIR")
-    with tempfile.TemporaryDirectory(prefix="reelcheck-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder) / SERVED)
+    with scratch_folder() as folder:
+        os.environ["GRADIO_TEMP_DIR"] = str(folder / SERVED)
         try:
-            yield Path(folder)
+            yield folder
         finally:
             os.environ["GRADIO_TEMP_DIR"] = before or ""

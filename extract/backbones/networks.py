@@ -14,6 +14,7 @@ import numpy as np
 from cache.keras_start import start_keras
 from cache.profile import FeatureProfile, Tap, needs_regions
 from cache.schema import CROP_SIZE, UserError
+from cache.weights import require_room_for
 from extract.backbones.folding import fold_batch_norms
 from extract.backbones.pooling import pool
 from extract.backbones.weights import download, load_whole_network
@@ -146,6 +147,7 @@ def save_backbone(model: "keras.Model", name: str, path: Path) -> Path:
     for layer in trunk_of(model, name).layers:
         if layer.weights:
             network.get_layer(layer.name).set_weights(layer.get_weights())
+    require_room_for(network, path.parent)
     network.save_weights(path)
     return path
 

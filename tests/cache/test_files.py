@@ -21,6 +21,7 @@ from cache.files import (
     remove_temporaries,
     replace_with,
     require_writable,
+    scratch_folder,
     write_folder,
     write_text,
 )
@@ -127,6 +128,24 @@ def test_the_next_call_removes_what_a_killed_one_left(tmp_path: Path, kind: str)
     assert left.name.startswith(TEMPORARY)
     write_text(tmp_path / "another", "x")
     assert [path.name for path in tmp_path.iterdir()] == ["another"]
+
+
+KILLED = """
+import os, signal
+from cache.files import scratch_folder
+with scratch_folder():
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_next_call_removes_what_a_killed_one_left_in_the_systems_folder(tmp_path: Path, monkeypatch):
+    subprocess.run([sys.executable, "-c", KILLED], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
+    (left,) = tmp_path.iterdir()
+    (of_others := tmp_path / "reelcheck-mine").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with scratch_folder() as folder:
+        assert sorted(tmp_path.iterdir()) == sorted([folder, of_others])
+    assert not left.exists()
 
 
 @pytest.mark.parametrize(

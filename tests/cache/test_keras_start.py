@@ -125,3 +125,15 @@ def test_a_keras_json_that_keras_refuses_is_one_sentence(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("error: Keras cannot start with tensorflow (Invalid `floatx` configuration.")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("error", "shown"), [(RuntimeError, "a remark"), (KeyboardInterrupt, "")])
+def test_remarks_are_shown_with_an_error_and_not_where_a_user_interrupts(capfd, error, shown):
+    def work() -> None:
+        with keras_start.quiet_stderr():
+            os.write(2, b"a remark")
+            raise error
+
+    with pytest.raises(error):
+        work()
+    assert capfd.readouterr().err == shown

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cache.store import read_origin
+from cache.weights import require_room_for
 from train.data.audit import entry_of
 from train.data.split import DROPPED
 from train.data.training_set import TrainingSet
@@ -75,6 +76,7 @@ def _predictions(training_set: TrainingSet, probabilities: np.ndarray) -> Predic
 
 def save_head(head: "keras.Model", folder: Path, weights: str = WEIGHTS) -> None:
     """Writes the file `weights`, and the whole network as `model.keras` and `model.h5` for others to load."""
+    require_room_for(head, folder, files=3)
     head.save_weights(folder / weights)
     head.save(folder / MODEL_KERAS)
     # Keras warns at each save that HDF5 is a legacy format; here it is wanted.

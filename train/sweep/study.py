@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cache.commands import flag
 from cache.files import lock
+from cache.machine.disk import cannot_write
 from cache.schema import UserError
 
 SamplerName = Literal["tpe", "random", "grid"]
@@ -99,7 +100,9 @@ def open_study(config: StudyConfig, made_for: Mapping[str, Any], sampler: optuna
             pruner=optuna.pruners.SuccessiveHalvingPruner(config.first_rung, config.factor),
         )
         stored = study.user_attrs.get(MADE_FOR)
-    except Exception as error:  # noqa: BLE001 - each storage raises errors of its own
+    except Exception as error:
+        if cannot_write(error):
+            raise
         first = str(error).strip().split("\n")[0]
         raise UserError(
             f"the study {config.storage} cannot be opened ({first}); use another {flag('storage')}."

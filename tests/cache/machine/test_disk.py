@@ -1,0 +1,40 @@
+"""Disks that are full or must not be written: known by what libraries say, and told by the reason alone."""
+
+import errno
+import os
+
+import pytest
+
+from cache.files import writing
+from cache.machine.disk import cannot_write, reason
+from cache.schema import UserError
+
+HDF5 = OSError(
+    errno.ENOSPC,
+    "Can't synchronously write data (file write failed: time = Thu Nov 26 18:24:44 2026\n, filename = '/x/a.h5', file "
+    "descriptor = 3, errno = 28, error message = 'No space left on device', buf = 0x7f55, total write size = 736512)",
+)
+
+
+@pytest.mark.parametrize(("error", "text"), [
+    (HDF5, "No space left on device"),
+    (OSError(errno.EROFS, os.strerror(errno.EROFS), "/x"), "Read-only file system"),
+    (RuntimeError("(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT]"), "database or disk is full"),
+    (RuntimeError("RESOURCE_EXHAUSTED: /x/variables; No space left on device [Op:SaveV2]"), "No space left on device"),
+])  # fmt: skip
+def test_it_is_known_by_what_libraries_say(tmp_path, error, text):
+    assert cannot_write(error)
+    assert reason(error) == text
+    with pytest.raises(UserError) as told, writing(tmp_path, "choose another"):
+        raise error
+    assert str(told.value) == f"{tmp_path} cannot be written ({text}); choose another."
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "No such file"), ValueError("shapes differ")])
+def test_other_errors_are_not_of_a_disk(error):
+    assert not cannot_write(error)
+
+
+def test_a_bug_stays_one_while_something_is_written(tmp_path):
+    with pytest.raises(ValueError, match="shapes differ"), writing(tmp_path):
+        raise ValueError("shapes differ")

@@ -1,0 +1,99 @@
+"""Every stage on a disk that is full, fills, or must not be written: one sentence, and the next call completes it."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cache.files import TEMPORARY
+from reelcheck.cli import error_status
+from tests.stages import STAGES, copy, prepare, run
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+PAGE = 4096
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return prepare(tmp_path_factory.mktemp("stages"))
+
+
+def mount(*words: object) -> None:
+    """Mounts, or skips the test where that is not allowed."""
+    if (
+        not shutil.which("mount")
+        or subprocess.run(["mount", *map(str, words)], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("mounting is not allowed here")
+
+
+def size_of(folder: Path) -> int:
+    """Returns how much of a disk `folder` takes, in whole pages, with one for each name."""
+    return sum((-(-path.lstat().st_size // PAGE) + 1) * PAGE for path in folder.rglob("*") if path.is_file())
+
+
+@contextmanager
+def disk(folder: Path, size: int) -> Iterator[None]:
+    """Puts a disk of `size` bytes under `out` in `folder`, with what `out` held."""
+    out, held = folder / "out", folder / "held"
+    shutil.move(out, held)
+    out.mkdir()
+    mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", out)
+    try:
+        shutil.copytree(held, out, symlinks=True, dirs_exist_ok=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", out], check=True)
+
+
+def is_a_sentence(done: subprocess.CompletedProcess[str], words: str, reason: str) -> None:
+    assert "Traceback" not in done.stderr, done.stderr
+    assert "Exception ignored" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: "), done.stderr
+    assert f"cannot be written ({reason})" in last
+    assert len(last) < 400, last
+    assert done.returncode == error_status(words.split()[0])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_disk_that_fills(prepared, whole, tmp_path, stage, share):
+    words, folder = STAGES[stage], copy(prepared, tmp_path / "full")
+    before = size_of(folder / "out")
+    needed = whole(stage) - before
+    with disk(folder, before + 2 * PAGE + int(share * needed)):
+        is_a_sentence(run(words, folder), words, "No space left on device")
+        assert list(folder.glob(f"out/**/{TEMPORARY}*")) == []
+        mount("-o", "remount,size=1g", folder / "out")
+        assert run(words, folder).returncode in (0, 1)
+
+
+@pytest.fixture(scope="module")
+def whole(prepared, tmp_path_factory):
+    """How much `out` takes after a stage that nothing stopped."""
+    sizes: dict[str, int] = {}
+
+    def size(stage: str) -> int:
+        if stage not in sizes:
+            folder = copy(prepared, tmp_path_factory.mktemp("whole") / "folder")
+            assert run(STAGES[stage], folder).returncode in (0, 1)
+            sizes[stage] = size_of(folder / "out")
+        return sizes[stage]
+
+    return size
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_disk_that_must_not_be_written(prepared, tmp_path, stage):
+    words, folder = STAGES[stage], copy(prepared, tmp_path / "read-only")
+    out = folder / "out"
+    mount("--bind", out, out)
+    try:
+        mount("-o", "remount,ro,bind", out)
+        is_a_sentence(run(words, folder), words, "Read-only file system")
+    finally:
+        subprocess.run(["umount", "--lazy", out], check=True)
