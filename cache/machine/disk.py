@@ -5,8 +5,13 @@ import os
 import re
 
 NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
-SIGNS = (*map(os.strerror, NUMBERS), "database or disk is full", "attempt to write a readonly database")
-"""What libraries in C say that raise errors of their own: HDF5, TensorFlow, OpenVINO, and SQLite, the last two."""
+SIGNS = (
+    *map(os.strerror, NUMBERS),
+    "database or disk is full",
+    "attempt to write a readonly database",
+    "basic_ios::clear: iostream error",
+)
+"""What libraries in C say that raise errors of their own: HDF5 and TensorFlow, SQLite (two), OpenVINO."""
 KEPT = "free some space or make it writable, and run again: finished work is kept"
 _OF_HDF5 = re.compile(r"error message = '([^']+)'")
 

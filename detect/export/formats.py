@@ -37,9 +37,9 @@ def write_network(
 ) -> Path:
     """Writes `network`, called `name`, into a folder; returns the file, or the folder of a SavedModel."""
     path = into / f"{name}{SUFFIXES[format]}"
+    require_room_for(network, into)
     with _silenced(), _frequent_garbage_collection(), _scratch_of_converters():
         if format in ("keras", "h5"):
-            require_room_for(network, into)
             network.save(path)
         else:
             kind = {"savedmodel": "tf_saved_model"}.get(format, format)

@@ -162,7 +162,7 @@ def run_until(command: list[str], out: Path, lines: int) -> tuple[int | None, st
 def test_five_hundred_clips_killed_and_resumed_are_judged_once_each(many, exported, suffix):
     out = many / "out" / f"results{suffix}"
     command = [sys.executable, "-m", "detect", str(many / "*.mp4"), "--run", str(exported), "--out", str(out)]
-    random, kills, status = np.random.default_rng(0), 0, None
+    random, kills, status, errors = np.random.default_rng(0), 0, None, ""
     while status is None:
         # Counted in clips and not in seconds: a kill is to hit a run at its work, however fast the machine is.
         status, errors = run_until(command, out, lines_in(out) + int(random.integers(20, 100)))

@@ -20,6 +20,7 @@ HDF5 = OSError(
     (HDF5, "No space left on device"),
     (OSError(errno.EROFS, os.strerror(errno.EROFS), "/x"), "Read-only file system"),
     (RuntimeError("(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT]"), "database or disk is full"),
+    (RuntimeError("basic_ios::clear: iostream error"), "basic_ios::clear: iostream error"),
     (RuntimeError("RESOURCE_EXHAUSTED: /x/variables; No space left on device [Op:SaveV2]"), "No space left on device"),
 ])  # fmt: skip
 def test_it_is_known_by_what_libraries_say(tmp_path, error, text):
