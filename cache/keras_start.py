@@ -16,8 +16,11 @@ BACKENDS = ("tensorflow", "jax", "torch")
 """What Keras may compute with; the first is the default. Its others, numpy and openvino, cannot train."""
 VARIABLE = "KERAS_BACKEND"
 """The environment variable that names the backend, for Keras too."""
-LEAST_MAPPED = 2.0
-"""GB of address space below which TensorFlow does not start, or aborts (measured)."""
+LEAST_MAPPED = 4.5
+"""GB of address space below which TensorFlow may abort at its work.
+
+At 3, extraction, training and fine-tuning ended in SIGSEGV or SIGABRT on two cores; at 4.5 they and exports worked.
+"""
 
 
 def choose_backend(supported: tuple[str, ...] = BACKENDS) -> None:
@@ -34,6 +37,8 @@ def choose_backend(supported: tuple[str, ...] = BACKENDS) -> None:
         raise UserError(f"the Keras backend {name} cannot be used here; set {VARIABLE} to {those}, or unset it.")
     if not loaded and importlib.util.find_spec(name) is None:
         raise UserError(f"the Keras backend {name} is not installed; pip install {name}, or unset {VARIABLE}.")
+    if not loaded and (lack := lack_of_address_space(LEAST_MAPPED, "Keras at work")):
+        raise UserError(lack)
     os.environ[VARIABLE] = name
 
 
@@ -44,8 +49,6 @@ def start_keras(supported: tuple[str, ...] = BACKENDS) -> None:
     channels last. A UserError says why Keras cannot be started.
     """
     choose_backend(supported)
-    if lack := lack_of_address_space(LEAST_MAPPED, "Keras' backend alone"):
-        raise UserError(lack)
     _limit_threads()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own remarks, also those of a later moment
     with quiet_stderr():

@@ -13,7 +13,6 @@ from cache.cli import option, parse_flags
 from cache.commands import flag
 from cache.files import require_writable, write_folder, write_json
 from cache.keras_start import start_keras
-from cache.machine.memory import lack_of_address_space
 from cache.outside.content import checksum
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError
@@ -41,8 +40,6 @@ from train.runs.replay import crops_replay, head_replay
 if TYPE_CHECKING:
     from evaluate.results.read import Results
 
-MAPPED = 4.5
-"""GB of address space below which a converter may abort (3.6 were measured with MobileNetV2)."""
 SHARES = (
     "The features of the taps follow each other in this order, one for each channel of the layer. A cell of a layer's "
     "map counts by the share of it that lies in the face's region; the surround is the rest of the crop."
@@ -83,8 +80,6 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
     _check(config)
     folder = config.run or newest()
     out = _out_folder(config, folder)
-    if lack := lack_of_address_space(MAPPED, "an export"):
-        raise UserError(lack)
     start_keras(("tensorflow",))
     from evaluate.results.read import read_results
 

@@ -1,6 +1,9 @@
 """The Python API: the stages by name, silent, typed, and with the flags' defaults."""
 
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 import reelcheck
 from cache.progress import progress_bar, say
 from extract.video.decode import play
+from tests import ROOT
 from tests.stores import pairs, write_features
 
 
@@ -88,3 +92,30 @@ def test_every_name_of_the_api_is_there():
     assert all(getattr(reelcheck, name) for name in reelcheck.__all__)
     with pytest.raises(AttributeError, match="no attribute 'exrtact'"):
         reelcheck.exrtact  # noqa: B018 # pyright: ignore[reportAttributeAccessIssue]
+
+
+SCRIPT = """
+import reelcheck
+reelcheck.show_progress(False)
+clips = reelcheck.draw("clips", people=4, clips=1, youtube=0, fakes=4, workers=2)
+features = reelcheck.extract(data=clips, backbone="mobilenetv2", weights="random", workers=2)
+run = reelcheck.train(features=features, split="random", epochs=2)
+print(reelcheck.judge(next(clips.glob("*/*.mp4")), reelcheck.load_detector(run)).outcome)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["a file", "standard input", "-c"])
+def test_a_script_without_a_guard_prints_what_it_prints(tmp_path, how):
+    (path := tmp_path / "script.py").write_text(SCRIPT)
+    words = {"a file": [str(path)], "standard input": ["-"], "-c": ["-c", SCRIPT]}[how]
+    found = subprocess.run(
+        [sys.executable, *words],
+        input=SCRIPT,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stdout, found.stderr) == (0, "ok\n", "")

@@ -44,7 +44,7 @@ def test_the_sentence_names_what_ran_out_and_the_limit(monkeypatch):
 
 PROGRAM = """
 import resource
-resource.setrlimit(resource.RLIMIT_AS, (1_200_000_000,) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (3_000_000_000,) * 2)
 from cache.cli import run
 from cache.keras_start import start_keras
 run(start_keras)
@@ -55,5 +55,5 @@ def test_a_backend_that_does_not_fit_is_a_sentence_and_no_abort():
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (
         2,
-        "error: this process may map 1.2 GB (ulimit -v), and Keras' backend alone maps 2 GB; raise that limit.\n",
+        "error: this process may map 3.0 GB (ulimit -v), and Keras at work maps 4.5 GB; raise that limit.\n",
     )
