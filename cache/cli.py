@@ -148,9 +148,17 @@ class _Sigterm:
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGTERM, self._before or signal.SIG_DFL)
 
-    def _interrupt(self, number: int, frame: types.FrameType | None) -> None:
+    def _interrupt(self, *_: object) -> None:
         self.came = True
-        signal.default_int_handler(number, frame)
+        raise _Terminated
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as a class of its own.
+
+    Where a KeyboardInterrupt itself passes through an `exec`, as in a dataclass that is being made, Python ends by
+    SIGINT, whatever status it is told later.
+    """
 
 
 def _ending(main: Callable[[], int | None], error_status: int, sigterm: _Sigterm) -> int:

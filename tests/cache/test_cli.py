@@ -274,3 +274,14 @@ def test_an_unknown_flag_is_refused_with_the_nearest_name(words, sentence):
     with pytest.raises(UserError) as caught:
         parse_flags("p", "", Named, words)
     assert str(caught.value) == sentence
+
+
+IN_EXEC = """
+from cache.cli import run
+run(lambda: exec("import os, signal; os.kill(os.getpid(), signal.SIGTERM)"))
+"""
+
+
+def test_sigterm_while_a_class_is_made_gives_its_status():
+    done = subprocess.run([sys.executable, "-c", IN_EXEC], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (143, "interrupted; finished work is kept.\n")
