@@ -1,5 +1,6 @@
 """Opens a video file, at the stream that a player would show. Says by name why one cannot be used."""
 
+import errno
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,8 @@ def naming_failures(path: Path) -> Iterator[None]:
     try:
         yield
     except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
+        if getattr(error, "errno", None) in (errno.EAGAIN, errno.ENOMEM):  # EAGAIN: a thread that could not be started
+            raise MemoryError from None
         reason = getattr(error, "strerror", None) or error  # without the number and the path that str() adds
         raise ClipError("unreadable", f"{printable(path.name)} cannot be decoded ({reason})") from None
 

@@ -282,6 +282,9 @@ run(lambda: exec("import os, signal; os.kill(os.getpid(), signal.SIGTERM)"))
 """
 
 
-def test_sigterm_while_a_class_is_made_gives_its_status():
-    done = subprocess.run([sys.executable, "-c", IN_EXEC], cwd=ROOT, capture_output=True, text=True, check=False)
+def test_sigterm_while_a_class_is_made_gives_its_status(tmp_path: Path):
+    (tmp_path / "program.py").write_text(IN_EXEC)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "program"]  # as a file, Python would heed the status
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (143, "interrupted; finished work is kept.\n")
