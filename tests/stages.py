@@ -17,11 +17,11 @@ PREPARATION = (
 )
 STAGES = {
     "features": "features --data clips --out out/data --workers 1 " + RANDOM,
-    "train": "train --features FEATURES --epochs 30 --runs out/runs --name trained --seeds 2",
+    "train": "train --features FEATURES --epochs 30 --runs out/runs --seeds 2",
     "sweep": "sweep --features FEATURES --trials 6 --epochs 6 --best 2 --runs out/runs --sweeps out/sweeps",
-    "ensemble": "ensemble --members out/runs/one,out/runs/two --runs out/runs --name joined",
-    "finetune": "finetune --run out/runs/one --epochs 3 --runs out/runs --name tuned",
-    "cnn3d": "cnn3d --run out/runs/one --epochs 3 --runs out/runs --name cnn",
+    "ensemble": "ensemble --members out/runs/one,out/runs/two --runs out/runs",
+    "finetune": "finetune --run out/runs/one --epochs 3 --runs out/runs",
+    "cnn3d": "cnn3d --run out/runs/one --epochs 3 --runs out/runs",
     "eval": "eval --run out/runs/one --resamples 100",
     "compare": "compare --runs out/runs/one,out/runs/two --out out/comparison --resamples 100",
     "protocols": "protocols --features FEATURES --out out/protocols --resamples 100",
