@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import clips
 from benchmarks.__main__ import main
 from benchmarks.calibration import COUNTS, simulate
 from benchmarks.fold_measures import measure
 from benchmarks.folds import fold_parts
 from benchmarks.folds import main as measure_folds
 from benchmarks.measure import Result, summarise
+from benchmarks.ratios import clips
 from cache.schema import UserError, is_blend_id
 from evaluate.stats.bootstrap import ends
 from evaluate.stats.calibration import LEAST_OF_CLASS
