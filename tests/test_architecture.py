@@ -150,6 +150,7 @@ def test_training_a_head_loads_no_video_code():
     ) & (others | {"keras"})
 
 
+@pytest.mark.slow
 def test_training_on_crops_loads_no_video_code_before_it_needs_a_backbone():
     stages = "from train.end_to_end import finetune, cnn3d, augment"
     assert not loaded_by(stages) & {"cv2", "av", "extract", "keras"}

@@ -147,6 +147,7 @@ def test_a_clip_that_is_too_close_to_call_is_unsure_and_no_fake(capsys, run_fold
     assert "the default width" in lines[2]
 
 
+@pytest.mark.slow
 def test_a_run_not_to_believe_says_so_before_its_verdict(run_folder, data):
     command = [sys.executable, "-u", "-m", "detect", str(data / "Celeb-real/id0_0000.mp4"), "--run", str(run_folder)]
     found = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

@@ -108,6 +108,7 @@ def test_where_nothing_can_be_trained_it_fails_with_each_reason(tmp_path):
     assert not (tmp_path / "out" / "protocols.html").exists()
 
 
+@pytest.mark.slow
 def test_a_split_that_cannot_be_has_its_reason_in_the_table(tmp_path, capsys):
     records = [dataclasses.replace(record, part="") for record in pairs()]
     home = write_features(tmp_path / "home", records).folder

@@ -78,6 +78,7 @@ def test_made_on_the_way_without_kept_crops_or_by_another_process_they_are_the_s
         np.testing.assert_array_equal(again[name], array)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_makes_the_blends_that_are_missing(data, tmp_path, monkeypatch):
     def some(*arguments):
         for number, row in enumerate(extract_videos(*arguments)):

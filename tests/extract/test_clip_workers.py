@@ -33,6 +33,7 @@ def test_hangs_crashes_and_failures_cost_their_own_row_only():
     assert not [line for line in left if "spawn_main" in line]
 
 
+@pytest.mark.slow
 def test_pieces_that_come_in_time_may_not_come_for_ever():
     found = list(map_clips(drip, [("slow", (1000, 0.1)), ("quick", (2, 0.1))], 1, seconds=9.0, all_seconds=3.0))
     pieces = [piece for item, piece in found if item == "slow"]

@@ -52,6 +52,7 @@ def test_a_missing_clip_has_failed(run):
     assert verdict.outcome == "missing"
 
 
+@pytest.mark.slow
 def test_training_and_evaluating_print_nothing(tmp_path, capsys, caplog):
     store = write_features(tmp_path, pairs(), strength=2.0)
     reelcheck.show_progress(False)

@@ -57,6 +57,7 @@ def test_a_short_file_on_a_server_is_sampled_like_a_file_here(folder, server):
     assert (last["verdict"] in ("Real", "Unsure"), ended["verdicts"]) == (True, 12)
 
 
+@pytest.mark.slow
 def test_a_file_whose_server_was_away_at_first_is_played_once_too(folder):
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

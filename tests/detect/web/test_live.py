@@ -208,6 +208,7 @@ def test_a_bug_is_told_to_the_terminal_and_the_watcher_tries_again(monkeypatch, 
     assert "RuntimeError: in /secret/place" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_it_stops_with_its_block_wherever_it_is():
     def lost():
         raise Lost("nobody answers")

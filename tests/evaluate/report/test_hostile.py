@@ -30,6 +30,7 @@ def test_text_that_is_no_unicode_is_shown_replaced(tmp_path):
     assert "before ? after" in page(folder)
 
 
+@pytest.mark.slow
 def test_a_threshold_is_only_said_to_be_chosen_where_one_was(tmp_path):
     rows = [row for row in clips() if row[2] != "val" or row[1] == 1]
     text = page(write_run(tmp_path / "one", rows))
@@ -43,6 +44,7 @@ def test_dropped_clips_are_counted_without_a_guess_why(tmp_path):
     assert "Clips in no part: 1." in text
 
 
+@pytest.mark.slow
 def test_the_two_confusion_figures_are_told_apart_by_their_descriptions(tmp_path):
     labels = re.findall(r'aria-label="(Confusion[^"]*)"', page(write_run(tmp_path / "run")))
     assert len(set(labels)) == len(labels) == 2
@@ -65,6 +67,7 @@ def test_json_nested_without_end_is_refused(tmp_path):
         page(folder)
 
 
+@pytest.mark.slow
 def test_a_history_without_losses_draws_no_figure(tmp_path):
     folder = write_run(tmp_path / "run")
     (folder / "history.csv").write_text("epoch,loss,val_loss\n1,,\n2,,\n")

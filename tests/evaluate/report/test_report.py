@@ -429,6 +429,7 @@ def test_a_note_is_there_exactly_where_it_applies(tmp_path, expected, options, c
     assert [name for name, note in NOTES.items() if note in shown] == expected
 
 
+@pytest.mark.slow
 def test_calibration_that_made_errors_larger_on_test_is_said(tmp_path):
     """Validation says that the probabilities are sure and right, test that they are not."""
     rows = clips(val=200, test=60)
@@ -464,6 +465,7 @@ def test_a_clean_run_says_that_nothing_is_shared(written):
     assert "No person, source video or content is shared between parts." in read(written[1])
 
 
+@pytest.mark.slow
 def test_a_run_without_validation_is_reported_at_one_half_only(tmp_path):
     folder = write_run(tmp_path / "run", clips(val=0), validated=False)
     shown, found = read(report(folder)), metrics(folder)

@@ -187,6 +187,7 @@ def test_interrupted_and_resumed_is_uninterrupted(clips, tmp_path, monkeypatch, 
     assert equal(resumed, whole)
 
 
+@pytest.mark.slow
 def test_each_epoch_has_its_own_order_also_after_an_interruption(clips, tmp_path, monkeypatch):
     epochs, start = [], CropSequence.start_epoch
 

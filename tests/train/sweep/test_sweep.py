@@ -217,6 +217,7 @@ def test_a_trial_gone_astray_fails_and_the_others_go_on(store, tmp_path, monkeyp
     assert len(rows) == 4
 
 
+@pytest.mark.slow
 def test_where_memory_is_short_fewer_are_trained_at_once(store, tmp_path, monkeypatch, capsys):
     step, seen = Stack.step, []
 
@@ -242,6 +243,7 @@ def test_slots_are_halved_until_they_fit(store, tmp_path, monkeypatch, capsys):
     assert "training 4 at once" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_grid_holds_every_combination_once(store, tmp_path):
     config = quick(store, tmp_path, heads=("mean",), sampler="grid", points=2, trials=8, dropout=(0.3, 0.3), best=1)
     with pytest.raises(UserError, match="has 4 trials, not 8; give --trials 4"):
