@@ -148,6 +148,7 @@ def test_the_most_wrong_clips_come_first_and_only_wrong_ones(ran):
     assert (np.diff(np.abs(clips.probabilities[found.wrong] - 0.5)) <= 0).all()
 
 
+@pytest.mark.slow
 def test_an_ensemble_shows_each_seed_and_their_spread(ran):
     folder = ran / "runs" / "mean-mobilenetv2-official"
     text = write_report(ReportConfig(run=folder, resamples=20)).read_text()

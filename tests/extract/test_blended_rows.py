@@ -113,6 +113,7 @@ def test_a_clip_that_fails_passes_it_on_and_is_not_tried_again(data, tmp_path, m
     extract(config_of(broken, tmp_path / "out", blends=1))
 
 
+@pytest.mark.slow
 def test_the_sheet_shows_real_clips_and_their_blends(data, tmp_path):
     (tmp_path / "sheets").mkdir()
     extract(config_of(data, tmp_path, show=tmp_path / "sheets" / "blends.png"))

@@ -139,7 +139,7 @@ def test_a_second_backbone_reads_no_video(config, engine, monkeypatch):
     assert len(kept.failures) == 3
 
 
-@pytest.mark.parametrize("backend", ["local", "units"])
+@pytest.mark.parametrize("backend", ["local", pytest.param("units", marks=pytest.mark.slow)])
 def test_crops_that_were_not_kept_are_made_when_asked_for_later(config, engine, monkeypatch, capsys, backend):
     """Also of some videos, while others have them, and with all features there: the backbone has nothing to do then."""
     config = replace(config, workers=1)

@@ -717,6 +717,7 @@ def test_the_page_ends_at_once_while_visitors_are_on_it(app, face, capfd):
         answer.close()
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_one_sentence(app, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

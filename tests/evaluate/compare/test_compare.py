@@ -210,6 +210,7 @@ def test_the_command_leaves_page_numbers_tables_and_figures(runs, tmp_path, caps
     assert all(sentence in text for sentence in (*told["sentences"], *told["baselines"]))
 
 
+@pytest.mark.slow
 def test_two_features_folders_are_trained_and_compared_by_one_command(tmp_path):
     """The mission's comparison: the same head on the features of two backbones."""
     profiles = [dataclasses.replace(FEATURES, backbone=name) for name in ("resnet50", "mobilenetv2")]

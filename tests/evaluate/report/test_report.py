@@ -503,6 +503,7 @@ def test_the_recipe_asks_for_the_run_and_the_report_again(tmp_path):
     assert parse_flags("", "", ReportConfig, again[2:]) == ReportConfig(run=folder, resamples=7, seed=0)
 
 
+@pytest.mark.slow
 def test_the_command_prints_headline_and_path_and_writes_the_same_bytes_again(written, capsys):
     folder, text = written
     before = {path: path.read_bytes() for path in (folder / "report").rglob("*.*")}

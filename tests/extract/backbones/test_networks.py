@@ -102,7 +102,7 @@ def assert_equal(name, found, expected) -> None:
             assert np.abs(expected[:, part]).max() > 0.01 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["keras", pytest.param("openvino", marks=[has_openvino, pytest.mark.slow])])
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name == "mobilenetv2" else pytest.mark.slow) for name in BACKBONES]
 )

@@ -87,6 +87,7 @@ def test_training_lowers_the_loss_and_the_kept_weights_are_the_best(tuned):
     assert weighted_loss(tuned, "val") == pytest.approx(min(float(row["val_loss"]) for row in history), abs=2e-3)
 
 
+@pytest.mark.slow
 def test_only_the_last_layers_change_and_no_batch_norm(tuned):
     before, after = (
         trunk_of(build_backbone("mobilenetv2", weights), "mobilenetv2")
@@ -146,6 +147,7 @@ def test_evaluation_takes_it_for_a_run(tuned, source):
     assert f"reelcheck finetune --run {source}" in page
 
 
+@pytest.mark.slow
 def test_detection_gives_the_stored_probability_wherever_the_folder_went(tuned, source, tmp_path):
     moved = shutil.copytree(tuned, tmp_path / "moved")
     detector = open_detector(moved)

@@ -219,6 +219,7 @@ def test_training_lowers_the_loss_and_the_best_epoch_is_kept(clips, tmp_path):
     assert found == pytest.approx(losses[progress.best, 1], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_training_that_only_harms_keeps_the_start_and_stops(clips, tmp_path, monkeypatch):
     start = small_network()
     values = iter([0.5, 0.6, 0.7, 0.8])

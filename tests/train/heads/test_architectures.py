@@ -237,6 +237,7 @@ def test_a_head_is_never_worse_than_its_baseline_on_validation():
     np.testing.assert_allclose(predict(head, clips, rows), expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_head_adds_to_its_baseline_what_only_time_shows():
     """Fakes flicker: their frames differ in turn from a mean that says nothing."""
     clips, rows = clips_of(192, strength=0), np.arange(192)

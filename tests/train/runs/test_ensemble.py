@@ -47,7 +47,7 @@ def test_seeds_give_a_run_each_and_their_average(runs, store):
     np.testing.assert_allclose(probabilities_of(alone), members[2], atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["average", "weighted", "stacked"])
+@pytest.mark.parametrize("kind", ["average", pytest.param("weighted", marks=pytest.mark.slow), "stacked"])
 def test_an_ensemble_is_a_run_that_evaluation_accepts(runs, kind):
     members = tuple(runs / f"three-seed{seed}" for seed in range(3))
     folder = ensemble(EnsembleConfig(members, runs=runs.parent / kind, kind=kind))

@@ -279,6 +279,7 @@ def test_both_classes_weigh_the_same_in_training(tmp_path, step_weights):
     assert real_weight == pytest.approx(fake_weight)
 
 
+@pytest.mark.slow
 def test_one_value_is_a_range_too(store, tmp_path):
     config = quick(store, tmp_path, heads=("mean",), trials=2, best=1, learning_rate=(1e-3, 1e-3))
     assert {row["learning_rate"] for row in board(sweep(config))} == {"0.001"}
