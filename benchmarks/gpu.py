@@ -25,14 +25,14 @@ from cache.profile import CropProfile
 from cache.schema import FRAMES, TEST, TRAIN, UserError, central_region
 from train.runs.predictions import Predictions
 
-BACKBONE, SIZE = "resnet50", 2048
+BACKBONE = "resnet50"
 SECONDS = 3.0
 """How long each rate is measured, after one batch that compiles."""
 BATCHES = 20
 """Batches handed to the engine at once."""
 CHECKED = 2 * FRAMES
-TRAINED: tuple[tuple[int, int], ...] = ((30, 4), (30, 32), (10_000, 32))
-"""Layers that are trained, and clips a batch; 10,000 layers are all."""
+TRAINED: tuple[tuple[int, int], ...] = ((30, 4), (30, 32), (0, 32))
+"""Layers that are trained, 0 for all, and clips a batch."""
 
 
 @dataclass(frozen=True)
@@ -117,16 +117,9 @@ def taps(precision: str) -> Figures:
 
 def fine_tuning(precision: str, layers: int, clips: int) -> Figures:
     """Frames a second of training backbone and head together, on one batch of `clips` clips from memory."""
-    import keras
+    from benchmarks.ratios.stage2 import ALL_LAYERS, whole_network
 
-    from extract.backbones.networks import build_backbone, trunk_of
-    from train.end_to_end.finetune import join, open_layers
-    from train.heads.architectures import HeadConfig, build_head
-
-    backbone = build_backbone(BACKBONE, "random", precision)
-    open_layers(backbone, trunk_of(backbone, BACKBONE), layers)
-    network = join(backbone, build_head(HeadConfig(), SIZE))
-    network.compile(keras.optimizers.Adam(1e-5), keras.losses.BinaryCrossentropy())
+    network = whole_network(precision, layers or ALL_LAYERS, "auto")
     crops, regions = _crops(clips * FRAMES)
     given = {
         "crops": crops.reshape(clips, FRAMES, *crops.shape[1:]),
@@ -135,8 +128,7 @@ def fine_tuning(precision: str, layers: int, clips: int) -> Figures:
     }
     labels = (np.arange(clips) % 2)[:, None].astype(np.float32)
     rate = _rate(lambda _: network.train_on_batch(given, labels), clips * FRAMES)
-    which = "all" if layers >= len(trunk_of(backbone, BACKBONE).layers) else str(layers)
-    return Figures(f"finetune_{precision}_{which}_layers_{clips}_clips", {"frames_a_second": rate})
+    return Figures(f"finetune_{precision}_{layers or 'all'}_layers_{clips}_clips", {"frames_a_second": rate})
 
 
 def fine_tuning_with_blends(config: GpuConfig) -> Iterator[Figures]:

@@ -48,8 +48,8 @@ def map_clips(
     `tasks` yields (item, arguments). A generator function hands its result over in pieces: each is yielded with the
     item, in order, and nothing waits for the whole. A call, or a piece, that takes longer than `seconds`, a call that
     takes longer than `all_seconds` with all its pieces, consumer and all, and one that twice loses its process, is
-    given up; the others go on. Workers are spawned, because a process that runs
-    TensorFlow must not be forked, and end with this process. A UserError says that they cannot be started.
+    given up; the others go on. Workers are spawned, because a process that runs TensorFlow must not be forked, and end
+    with this process. A UserError says that they cannot be started.
     """
     answers = _Answers(AHEAD * workers)
     processes = _Processes(seconds, all_seconds)

@@ -34,6 +34,8 @@ LOADED = 8000
 """Clips whose features are loaded: 393 MB."""
 SWEEP_AIM, EPOCH_AIM, LOAD_AIM = 10.0, 1000.0, 0.8
 END_TO_END_CLIPS, END_TO_END_BATCH = 8, 2
+ALL_LAYERS = 10_000
+"""More than there are."""
 
 
 def make_features(root: Path, crops: CropProfile, clips: int = CLIPS) -> Store:
@@ -180,7 +182,7 @@ def head_epoch(repeats: int) -> Iterator[Result]:
     clips = Clips(features, np.ones((CLIPS, FRAMES), bool), np.arange(CLIPS) % 2)
     inputs, rows = prepare(clips, np.arange(CLIPS), 0), np.arange(CLIPS)
     config = LearnConfig(1e-3, 32, 6, 6, 6, True, 0)
-    network = _whole_network()
+    network = whole_network("float32", ALL_LAYERS, False)  # XLA on a CPU compiles for minutes
     crops = random.integers(0, 256, (END_TO_END_BATCH, FRAMES, 160, 160, 3), np.uint8)
     given = {"crops": crops, "mask": np.ones((END_TO_END_BATCH, FRAMES), bool)}
     given["regions"] = np.full((END_TO_END_BATCH, FRAMES, 4), central_region(CropProfile().margin), np.uint8)
@@ -204,16 +206,18 @@ def _epoch_seconds(inputs: Any, rows: np.ndarray, config: LearnConfig) -> float:
     return float(np.median(np.diff(ends)))
 
 
-def _whole_network() -> Any:
-    """Returns ResNet50 with the published head, all of it trainable."""
+def whole_network(precision: str, layers: int, compiled: Any) -> Any:
+    """Returns ResNet50 with the published head, its last `layers` layers with weights trainable.
+
+    `precision` is Keras' dtype policy, `compiled` what Keras' `jit_compile` takes.
+    """
     import keras
 
     from extract.backbones.networks import build_backbone, trunk_of
     from train.end_to_end.finetune import join, open_layers
 
-    backbone = build_backbone("resnet50", "random")
-    open_layers(backbone, trunk_of(backbone, "resnet50"), 10_000)
+    backbone = build_backbone("resnet50", "random", precision)
+    open_layers(backbone, trunk_of(backbone, "resnet50"), layers)
     network = join(backbone, build_head(HeadConfig(), SIZE))
-    compiled: Any = False  # XLA on a CPU compiles for minutes
     network.compile(keras.optimizers.Adam(1e-5), keras.losses.BinaryCrossentropy(), jit_compile=compiled)
     return network
