@@ -37,9 +37,13 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What file systems answer that have no locks, such as NFS and Lustre in many places."""
 
 
+class Unwritable(UserError):
+    """Something cannot be written: work that goes on without one of its parts need not try the next."""
+
+
 @contextmanager
 def writing(place: Path, remedy: str = KEPT) -> Iterator[None]:
-    """Turns an OSError in the block into a UserError with `remedy`: `place` is read-only, or its disk full or broken.
+    """Turns an OSError in the block into an Unwritable with `remedy`: `place` is read-only, or its disk full or broken.
 
     So it does with what libraries in C raise in place of one.
     """
@@ -48,7 +52,7 @@ def writing(place: Path, remedy: str = KEPT) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, UserError) or not (isinstance(error, OSError) or cannot_write(error)):
             raise
-        raise UserError(unwritable(place, error, remedy)) from None
+        raise Unwritable(unwritable(place, error, remedy)) from None
 
 
 def require_writable(folder: Path, remedy: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from cache.cli import option
 from cache.commands import flag
-from cache.files import make_folder, require_writable, write_text, writing
+from cache.files import Unwritable, make_folder, require_writable, write_text, writing
 from cache.keras_start import choose_backend, start_keras
 from cache.manifest import read_manifest
 from cache.schema import TEST, TRAIN, UserError
@@ -89,6 +89,8 @@ def protocols(config: ProtocolsConfig) -> Path:
     for split in SPLITS:
         try:
             run = fit(_fit_config(config, features, split))
+        except Unwritable:
+            raise
         except UserError as error:
             outcomes.append(Protocol(split, 0, 0, 0, 0, {}, {}, None, [], str(error)))
             continue

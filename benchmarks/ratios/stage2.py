@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import Result, summarise, timed
-from cache.manifest import write_manifest
+from cache.manifest import read_manifest, write_manifest
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord, central_region, central_regions
-from cache.store import Store, create_store, load, open_writer
+from cache.store import Store, create_store, load, open_writer, read_indexes
 from extract.backbones.networks import BACKBONES
 from train.data.batches import FeatureBatches
 from train.data.clips import Clips, balanced_weights
@@ -68,8 +68,12 @@ def make_features(root: Path, crops: CropProfile, clips: int = CLIPS) -> Store:
 
 
 def load_bench(repeats: int) -> Iterator[Result]:
-    """Yields `load`: megabytes of features a second, against numpy.fromfile of as many bytes from one plain file."""
+    """Yields `load`: megabytes of features a second, against numpy.fromfile of as many bytes from one plain file.
+
+    The row has what two parts of it take: the manifest's rows, and the shards' digests and indexes. The rest is a copy.
+    """
     rates: dict[str, list[float]] = {"megabytes_a_second": [], "plain_megabytes_a_second": []}
+    parts: dict[str, list[float]] = {"manifest_seconds": [], "shards_seconds": []}
     with tempfile.TemporaryDirectory() as folder:
         store = make_features(Path(folder), CropProfile(), LOADED)
         plain = Path(folder) / "plain"
@@ -79,8 +83,10 @@ def load_bench(repeats: int) -> Iterator[Result]:
             for name, work in (("", lambda: load(store)), ("plain_", lambda: np.fromfile(plain, np.float16))):
                 seconds, _cores = timed(work)
                 rates[f"{name}megabytes_a_second"].append(megabytes / seconds)
+            parts["manifest_seconds"].append(timed(lambda: read_manifest(store.manifest))[0])
+            parts["shards_seconds"].append(timed(lambda: read_indexes(store))[0])
     ratios = np.array(rates["megabytes_a_second"]) / rates["plain_megabytes_a_second"]
-    yield summarise("load", LOAD_AIM, ratios.tolist(), rates)
+    yield summarise("load", LOAD_AIM, ratios.tolist(), rates | parts)
 
 
 def sweep_bench(repeats: int) -> Iterator[Result]:

@@ -31,16 +31,24 @@ the look; a turning head changes the look but not the frame.
 
 
 class FrameView:
-    """A frame uint8 RGB (H, W, 3), and its colours once someone asks."""
+    """A frame uint8 RGB (H, W, 3), and its colours and thumbnails once someone asks."""
 
     def __init__(self, image: np.ndarray) -> None:
         self.image = image
+        self._thumbnails: dict[tuple[tuple[float, float], float], np.ndarray] = {}
 
     @cached_property
     def colours(self) -> np.ndarray:
         """The frame's colour histogram."""
         step = max(1, max(self.image.shape[:2]) // 96)
         return _histogram(np.ascontiguousarray(self.image[::step, ::step]))
+
+    def thumbnail(self, centre: tuple[float, float], side: float) -> np.ndarray:
+        """The square of `side` around `centre`, small and grey: float32 (16, 16)."""
+        if (centre, side) not in self._thumbnails:
+            patch = _patch(self.image, centre, side, THUMBNAIL)
+            self._thumbnails[centre, side] = cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        return self._thumbnails[centre, side]
 
 
 class BoxView:
@@ -57,11 +65,6 @@ class BoxView:
         """The colour histogram of head and collar."""
         return _histogram(_patch(self.frame.image, self.centre, LOOK * self.side, 48))
 
-    @cached_property
-    def thumbnail(self) -> np.ndarray:
-        """The box, small and grey."""
-        return _thumbnail(self.frame.image, self)
-
     def look_distance(self, other: "BoxView") -> float:
         """Returns how differently two boxes look, 0 to 1."""
         return _distance(self.look, other.look)
@@ -72,19 +75,15 @@ class BoxView:
         Nothing changes if the picture in the box is the same, or if the picture at its old place is: the camera may
         move, and the box of a still thing may tremble.
         """
-        in_box = np.abs(self.thumbnail - later.thumbnail).mean()
-        in_place = np.abs(self.thumbnail - _thumbnail(later.frame.image, self)).mean()
+        before = self.frame.thumbnail(self.centre, self.side)
+        in_box = np.abs(before - later.frame.thumbnail(later.centre, later.side)).mean()
+        in_place = np.abs(before - later.frame.thumbnail(self.centre, self.side)).mean()
         return float(np.clip((min(in_box, in_place) - STILL) / (LIVELY - STILL), 0, 1))
 
 
 def is_cut(before: BoxView, after: BoxView) -> bool:
     """Returns whether a cut to something else lies between two boxes."""
     return before.look_distance(after) > CUT_LOOK and _distance(before.frame.colours, after.frame.colours) > CUT_FRAME
-
-
-def _thumbnail(image: np.ndarray, view: BoxView) -> np.ndarray:
-    patch = _patch(image, view.centre, view.side, THUMBNAIL)
-    return cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 
 def _patch(image: np.ndarray, centre: tuple[float, float], side: float, size: int) -> np.ndarray:

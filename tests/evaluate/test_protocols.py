@@ -2,11 +2,13 @@
 
 import csv
 import dataclasses
+import errno
 import json
 
 import numpy as np
 import pytest
 
+from cache.files import writing
 from cache.schema import REAL, UserError
 from evaluate.__main__ import main
 from evaluate.protocols import ProtocolsConfig, protocols
@@ -106,6 +108,21 @@ def test_where_nothing_can_be_trained_it_fails_with_each_reason(tmp_path):
     with pytest.raises(UserError, match=r"no protocol could be trained on .*official: .*identity: .*random: "):
         protocols(ProtocolsConfig(features, out=tmp_path / "out"))
     assert not (tmp_path / "out" / "protocols.html").exists()
+
+
+def test_a_full_disk_is_no_reason_against_one_split_but_the_end(tmp_path, monkeypatch):
+    features = write_features(tmp_path, pairs()).folder
+    tried = []
+
+    def full(config):
+        tried.append(config.split)
+        with writing(config.runs):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("evaluate.protocols.fit", full)
+    with pytest.raises(UserError, match=r"runs cannot be written \(No space left on device\)"):
+        protocols(ProtocolsConfig(features, out=tmp_path / "out"))
+    assert tried == ["official"]
 
 
 @pytest.mark.slow
