@@ -19,8 +19,9 @@ import numpy as np
 from cache.progress import quiet
 from cache.schema import UserError as UserError
 from detect.detector.contract import EngineName
+from detect.detector.judge import Detector
 from detect.detector.load import open_detector
-from detect.detector.verdict import Detector, Verdict
+from detect.detector.verdict import Verdict
 from evaluate.report.stage import ReportConfig
 from evaluate.results.measures import HALF, HEAD
 from evaluate.results.read import METRICS

@@ -16,8 +16,8 @@ from benchmarks.measure import Result, summarise
 from benchmarks.ratios.clips import FRAMES, RATE, make_clips
 from benchmarks.ratios.stage2 import make_features
 from cache.profile import CropProfile
+from detect.detector.judge import Detector
 from detect.detector.load import open_detector
-from detect.detector.verdict import Detector
 from detect.export.stage import ExportConfig, export
 from detect.stream.frame_sources import Frame, FrameSource, open_source
 from detect.stream.stage import StreamConfig, watch

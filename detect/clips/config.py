@@ -12,7 +12,7 @@ from cache.schema import UserError
 from detect.clips.inputs import DOWNLOAD_SECONDS
 from detect.clips.results_file import Style, require_suffix
 from detect.detector.contract import EngineName
-from detect.detector.verdict import DEFAULT_WINDOW, JudgeOptions, require_threshold, require_window
+from detect.detector.judge import DEFAULT_WINDOW, JudgeOptions, require_threshold, require_window
 from evaluate.stats.metrics import THRESHOLD
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cache.schema import CROP_SIZE, FrameStatus, Row, mask_of
-from detect.detector.verdict import Detector
+from detect.detector.judge import Detector
 from extract.steps import features_of
 
 GRID = 4

@@ -18,8 +18,9 @@ from cache.schema import UserError, printable
 from detect.clips.config import DetectConfig, check
 from detect.clips.inputs import Clip, open_clips
 from detect.clips.results_file import KINDS, JudgedBy, ResultFile, header, lines, preface
+from detect.detector.judge import Detector, VerdictAndCrops
 from detect.detector.load import newest, open_detector, open_ensemble
-from detect.detector.verdict import Detector, VerdictAndCrops, failed
+from detect.detector.verdict import failed
 
 if TYPE_CHECKING:
     from tqdm import tqdm

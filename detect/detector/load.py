@@ -13,9 +13,9 @@ from cache.profile import FeatureProfile, Profile, crops_of, fingerprint
 from cache.schema import UserError
 from detect.detector.contract import CONTRACT, EngineName, exported_folder
 from detect.detector.face_file import needed_file
+from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, Scorer
 from detect.detector.portable import read_exported
-from detect.detector.verdict import Detector
 from evaluate.results.about_run import AboutRun, about_run, about_several
 from extract.backbones.engines import Engine, make_engine
 from train.runs.replay import Network

@@ -13,8 +13,8 @@ from cache.profile import fingerprint, uses_regions
 from cache.schema import FRAMES, UserError
 from detect.detector.contract import PORTABLE, Contract, read_contract
 from detect.detector.face_file import needed_file
+from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, FeatureScorer
-from detect.detector.verdict import Detector
 from extract.backbones.engines import Engine, Run, openvino_threads
 from train.runs.replay import Network, Replay
 

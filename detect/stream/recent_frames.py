@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from cache.schema import CROP_SIZE, FRAMES, Row, mask_of
-from detect.detector.verdict import Detector, Verdict, row_of
+from detect.detector.judge import Detector, row_of
+from detect.detector.verdict import Verdict
 from extract.clips.crops import CroppedClip, crop_frames
 from extract.clips.face_detectors import Box, FaceDetector, NoDetector, make_face_detector
 from extract.video.decode import Frames

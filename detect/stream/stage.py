@@ -18,8 +18,9 @@ from cache.commands import flag
 from cache.files import require_place
 from cache.schema import UserError, printable
 from detect.detector.contract import EngineName
+from detect.detector.judge import DEFAULT_WINDOW, Detector, require_threshold, require_window
 from detect.detector.load import newest, open_detector
-from detect.detector.verdict import DEFAULT_WINDOW, Detector, Verdict, require_threshold, require_window
+from detect.detector.verdict import Verdict
 from detect.stream.frame_sources import Frame, FrameSource, Lost, Picture, open_source, paced, sampled
 from detect.stream.overlay import Overlay
 from detect.stream.recent_frames import RecentFrames

@@ -20,7 +20,7 @@ from starlette.routing import Mount
 
 from cache.commands import flag
 from cache.schema import UserError
-from detect.detector.verdict import DEFAULT_WINDOW, Detector, JudgeOptions
+from detect.detector.judge import DEFAULT_WINDOW, Detector, JudgeOptions
 from detect.stream.frame_sources import open_source
 from detect.web import page as web_page
 from detect.web.config import WebConfig

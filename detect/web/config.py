@@ -10,7 +10,7 @@ from cache.cli import option
 from cache.commands import flag
 from cache.schema import UserError
 from detect.detector.contract import EngineName
-from detect.detector.verdict import DEFAULT_WINDOW, require_threshold
+from detect.detector.judge import DEFAULT_WINDOW, require_threshold
 from evaluate.stats.metrics import THRESHOLD
 
 NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*")

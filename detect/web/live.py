@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from detect.detector.judge import Detector
 from detect.detector.networks import Scorer
-from detect.detector.verdict import Detector, Verdict
+from detect.detector.verdict import Verdict
 from detect.stream.frame_sources import TIMEOUT, Frame, FrameSource, Lost
 from detect.stream.overlay import annotated
 from detect.stream.stage import LONGEST_WAIT, StreamConfig, watch

@@ -1,6 +1,6 @@
 """The texts of the page."""
 
-from detect.detector.verdict import DEFAULT_WINDOW
+from detect.detector.judge import DEFAULT_WINDOW
 
 TITLES = {
     "Fake": "The face looks fake",

@@ -94,7 +94,7 @@ def on_the_page(run: Path, data: Path) -> dict[str, float]:
 
 
 def judge_for_page(judge, clip: Path) -> float | None:
-    from detect.detector.verdict import DEFAULT_WINDOW, JudgeOptions
+    from detect.detector.judge import DEFAULT_WINDOW, JudgeOptions
     from detect.web.uploads import clip_limits
 
     (seen, *_) = next(judge.detector.judge([clip], JudgeOptions(0.5, window=DEFAULT_WINDOW), clip_limits(120.0, 300.0)))

@@ -8,8 +8,8 @@ import pytest
 from cache.profile import CropProfile
 from cache.schema import FrameStatus
 from detect.clips.evidence import GRID, find_evidence
+from detect.detector.judge import Detector, row_of
 from detect.detector.networks import CropScorer, FeatureScorer
-from detect.detector.verdict import Detector, row_of
 from extract.backbones.engines import Engine
 from extract.clips.crops import CroppedClip
 

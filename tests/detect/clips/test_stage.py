@@ -5,7 +5,8 @@ import pytest
 from cache.schema import UserError
 from detect.clips import stage
 from detect.clips.config import DetectConfig
-from detect.detector.verdict import VerdictAndCrops, failed
+from detect.detector.judge import VerdictAndCrops
+from detect.detector.verdict import failed
 
 
 def test_missing_clips_are_named_before_a_model_is_loaded(tmp_path, monkeypatch, capsys):

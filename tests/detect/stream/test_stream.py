@@ -21,8 +21,8 @@ import pytest
 
 from cache.profile import CropProfile
 from cache.schema import FRAMES, UserError
+from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, FeatureScorer
-from detect.detector.verdict import Detector
 from detect.stream import stage as stream
 from detect.stream.frame_sources import Frame, FrameSource, Lost, open_source, sampled
 from detect.stream.overlay import WAITING, Overlay

@@ -23,7 +23,8 @@ from PIL import Image
 
 from cache.schema import FRAMES, UserError
 from detect.detector.band import band_around
-from detect.detector.verdict import Detector, SeenFrame, Verdict, WindowScore
+from detect.detector.judge import Detector
+from detect.detector.verdict import SeenFrame, Verdict, WindowScore
 from detect.web import page as web_page
 from detect.web.config import WebConfig, check, is_loopback
 from detect.web.frames import frames_html

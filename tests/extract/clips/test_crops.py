@@ -162,8 +162,8 @@ def test_a_clip_of_one_person_has_one_however_many_are_asked_for(tmp_path):
 
 def test_everything_goes_through_one_function(tmp_path, monkeypatch):
     """Extraction, detection, windows and the stream: without `crop_people` none of them has a crop."""
+    from detect.detector.judge import Detector
     from detect.detector.networks import CropScorer
-    from detect.detector.verdict import Detector
     from detect.stream.recent_frames import RecentFrames
 
     path = write_clip(tmp_path / "clip.mp4", counting_images(60))

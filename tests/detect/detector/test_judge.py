@@ -10,8 +10,8 @@ from PIL import Image
 from cache.profile import CropProfile
 from cache.schema import FRAMES, UserError
 from detect.detector.band import band_around
+from detect.detector.judge import Detector, JudgeOptions
 from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer
-from detect.detector.verdict import Detector, JudgeOptions
 from evaluate.results.about_run import AboutRun
 from evaluate.stats.calibration import Temperature
 from extract.video.decode import play, read_times

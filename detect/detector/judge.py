@@ -1,0 +1,263 @@
+"""From a clip to a verdict, by the same sampling, crops and networks as in training."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from cache.commands import flag
+from cache.profile import CropProfile
+from cache.schema import FRAMES, LEAST_COVERAGE, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
+from detect.detector.band import Band, band_around
+from detect.detector.networks import Scorer
+from detect.detector.verdict import SeenFrame, Verdict, WindowScore, failed
+from evaluate.results.about_run import UNKNOWN, AboutRun
+from evaluate.stats.calibration import Temperature
+from evaluate.stats.metrics import THRESHOLD
+from extract.backbones.engines import Engine
+from extract.clip_workers import map_clips
+from extract.clips.crops import CroppedClip, crop_frames, crop_in_pieces
+from extract.clips.face_detectors import face_detector_hash, make_face_detector
+from extract.clips.thumbnails import Thumbnails
+from extract.steps import Clock, crop_row, rows_with_features
+from extract.video.containers import ClipError, Limits
+from extract.video.decoded import sample_images
+
+DEFAULT_WINDOW = 6.0
+"""Seconds of a window of a long clip, and of a stream, where the user asks for no other."""
+
+
+@dataclass(frozen=True)
+class JudgeOptions:
+    """How to judge each clip.
+
+    A clip is called fake from the probability `threshold` on, unless it is too close to call (see `Band`). Up to
+    `faces` people are judged, the largest face first. A clip longer than `window` seconds is also judged window by
+    window; None leaves that out. `thumbnails` is the longer side, in pixels, of the small frames that `show` of
+    `Detector.judge` gets; None makes none.
+    """
+
+    threshold: float = THRESHOLD
+    faces: int = 1
+    window: float | None = None
+    thumbnails: int | None = None
+
+
+VerdictAndCrops = tuple[Verdict, Row | None]
+"""A verdict and the row with the crops that it rests on, None where the clip failed."""
+
+
+class Detector:
+    """A run, loaded to judge clips; `detect.detector.load.open_detector` makes one.
+
+    `profile` says how crops are made, `scorer` turns them into probabilities, `temperature` calibrates these, `about`
+    says how good they are.
+
+    >>> detector = open_detector(Path("runs/my-run"))
+    >>> detector.judge_clip(Path("clip.mp4")).verdict
+    'Fake'
+    """
+
+    def __init__(
+        self,
+        profile: CropProfile,
+        scorer: Scorer,
+        temperature: Temperature | None,
+        detector_file: Path | None,
+        about: AboutRun = UNKNOWN,
+    ) -> None:
+        _require_same_face_detector(profile, detector_file)
+        self.profile, self.detector_file, self.about = profile, detector_file, about
+        self._scorer, self._temperature = scorer, temperature
+
+    def with_scorer(self, wrap: Callable[[Scorer], Scorer]) -> "Detector":
+        """Returns the same detector with its scorer replaced by `wrap(scorer)`."""
+        return Detector(self.profile, wrap(self._scorer), self._temperature, self.detector_file, self.about)
+
+    @property
+    def engine(self) -> Engine | None:
+        """The engine that makes features of crops; None where the network takes the crops themselves."""
+        return self._scorer.engine
+
+    def judge(
+        self,
+        clips: Sequence[Path],
+        options: JudgeOptions = JudgeOptions(),
+        limits: Limits = Limits(),
+        workers: int = 2,
+        show: Callable[[Thumbnails], object] = lambda _: None,
+    ) -> Iterator[list[VerdictAndCrops]]:
+        """Yields the verdicts on each clip, one for each person, with their crops; the clip read first comes first.
+
+        Clips are decoded in `workers` processes of their own: one that cannot be read gets the verdict "Failed". `show`
+        gets the frames of each clip, small, before its verdict comes, if `options` asks for them.
+        """
+        pending: deque[_PendingRow] = deque()
+        rows = self.with_features(self._rows(clips, options, limits, workers, pending, show))
+        judged: dict[str, tuple[list[VerdictAndCrops], list[WindowScore]]] = {}
+        for row in rows:
+            crops = pending.popleft()
+            people, timeline = judged.setdefault(row.id, ([], []))
+            if row.array is None:
+                people[:] = []  # a clip that fails after some of its windows has failed
+            if crops.span:
+                timeline.append(self._window_score(row, crops.span))
+            else:
+                verdict = self.verdict(str(clips[int(row.id)]), row, options.threshold)
+                people.append((replace(verdict, face=len(people) + 1), crops.row))
+            if crops.is_last:
+                del judged[row.id]
+                spans = () if row.array is None else tuple(timeline)
+                yield [(replace(people[0][0], timeline=spans), people[0][1]), *people[1:]]
+
+    def judge_clip(self, clip: Path, threshold: float = THRESHOLD, limits: Limits = Limits()) -> Verdict:
+        """Returns the verdict on the largest face of the file `clip`, a video or a picture."""
+        (((verdict, _),),) = self.judge([clip], JudgeOptions(threshold), limits, workers=1)
+        return verdict
+
+    def judge_frames(
+        self,
+        frames: np.ndarray | Sequence[np.ndarray],
+        seconds: Sequence[float] | np.ndarray | None = None,
+        threshold: float = THRESHOLD,
+        name: str = "frames",
+    ) -> Verdict:
+        """Returns the verdict on the largest face in decoded `frames`, uint8 (T, H, W, 3) RGB, upright.
+
+        Twelve of them are sampled as they are from a file. `seconds` says when each is shown, in ascending order;
+        without it they count as evenly spaced, one second apart. A UserError names frames of another shape.
+
+        >>> detector.judge_frames(np.zeros((30, 480, 640, 3), np.uint8)).verdict
+        'Undecided'
+        """
+        sampled = sample_images(frames, seconds, self.profile.sampling)  # pyright: ignore[reportArgumentType]
+        faces = make_face_detector(self.profile.detector, self.detector_file)
+        row = row_of(name, crop_frames(sampled, faces, self.profile.margin))
+        return self.verdict(name, next(iter(self.with_features([row]))), threshold)
+
+    def _rows(
+        self,
+        clips: Sequence[Path],
+        options: JudgeOptions,
+        limits: Limits,
+        workers: int,
+        pending: "deque[_PendingRow]",
+        show: Callable[[Thumbnails], object],
+    ) -> Iterator[Row]:
+        """Yields the rows of crops of each clip, first its people, then its windows; adds each to `pending` too."""
+        settings = (self.profile, limits, self.detector_file, options.faces, options.window, options.thumbnails)
+        tasks = ((str(number), (clip, *settings)) for number, clip in enumerate(clips))
+        workers = max(1, min(workers, len(clips)))
+        for number, piece in map_clips(crop_in_pieces, tasks, workers, limits.seconds, limits.all_seconds):
+            failure = isinstance(piece, ClipError)
+            if not failure and piece.thumbnails:
+                show(piece.thumbnails)
+            row = row_of(number, piece if failure else piece.crops)
+            pending.append(_PendingRow(None, True, row) if failure else _PendingRow(piece.span, piece.is_last, row))
+            yield row
+
+    def with_features(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Turns rows of crops into rows of what the scorer takes, in the same order: features, or crops as they are."""
+        return rows_with_features(rows, self.engine, Clock()) if self.engine else iter(rows)
+
+    def verdict(self, clip: str, row: Row, threshold: float) -> Verdict:
+        """Returns the verdict on the person in `row`, which holds what the scorer takes."""
+        band = self.band(threshold)
+        return replace(self._verdict(clip, row, band), run=self.about, band=band)
+
+    def _verdict(self, clip: str, row: Row, band: Band) -> Verdict:
+        if row.array is None:
+            return failed(clip, row.outcome, row.reason)
+        coverage = float(coverage_of(row.status))
+        if coverage < LEAST_COVERAGE:
+            faces, frames = (row.status == FrameStatus.FACE).sum(), (row.status != FrameStatus.PAD).sum()
+            reason = f"a face was found in {faces} of {frames} frames; half of them are needed"
+            reason = "no face was found in its only frame" if frames == 1 else reason
+            return Verdict(clip, "Undecided", None, None, coverage, reason, _seen_frames(row))
+        score = self.probability(row)
+        return Verdict(clip, band.call(score), score, self.calibrated(score), coverage, "", _seen_frames(row))
+
+    def band(self, threshold: float) -> Band:
+        """Returns the scores around `threshold` that are too close to call."""
+        return band_around(threshold, self._temperature)
+
+    def _window_score(self, row: Row, span: "_Span") -> WindowScore:
+        coverage = float(coverage_of(row.status))
+        judged = row.array is not None and coverage >= LEAST_COVERAGE
+        probability = self.probability(row) if judged else None
+        return WindowScore(round(span[0], 3), round(span[1], 3), probability, coverage)
+
+    def probability(self, row: Row) -> float:
+        """Returns the probability of fake of the clip in `row`, whose array is what the scorer takes."""
+        assert row.array is not None
+        return float(self.probabilities(row.array[None], row.regions[None], mask_of(row.status)[None])[0])
+
+    def probabilities(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of fake, float64 (N,), of N clips.
+
+        `arrays` is what the scorer takes: features float16 (N, 12, D), or crops uint8 (N, 12, 160, 160, 3). `regions`
+        uint8 (N, 12, 4) are the faces in the crops, `masks` bool (N, 12) the frames that exist.
+        """
+        return self._scorer.probabilities(arrays, regions, masks)
+
+    def calibrated(self, probability: float) -> float | None:
+        """Returns `probability` corrected by the run's temperature, None where it has none."""
+        return None if self._temperature is None else float(self._temperature(np.array(probability)))
+
+
+_Span = tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class _PendingRow:
+    """A row of crops on its way through the backbone: its window's `span`, if any, and whether it ends its clip."""
+
+    span: "_Span | None"
+    is_last: bool
+    row: Row
+
+
+def require_threshold(threshold: float) -> None:
+    """Raises a UserError unless `threshold` is a probability."""
+    if not 0 <= threshold <= 1:
+        raise UserError(f"{flag('threshold', f'{threshold:g}')} is not a probability; give a number from 0 to 1.")
+
+
+def require_window(name: str, seconds: float) -> None:
+    """Raises a UserError unless the flag `name` has a length in `seconds` that a window can have."""
+    if not 0.1 <= seconds <= 3600:
+        raise UserError(
+            f"{flag(name, f'{seconds:g}')} is not 0.1 to 3600 seconds; give a length such as {DEFAULT_WINDOW:g}."
+        )
+
+
+def row_of(name: str, crops: CroppedClip | ClipError) -> Row:
+    """Returns the row of crops, or of the failure, of a clip called `name`."""
+    return crop_row(VideoRecord(name, name, 0, "", "", "", "", 0, 0), crops)
+
+
+def _require_same_face_detector(crops: CropProfile, file: Path | None) -> None:
+    here = face_detector_hash(crops.detector, file)
+    if here != crops.detector_file:
+        way_out = "install the locked version of opencv-python-headless"
+        if crops.detector == "yunet":
+            way_out = f"give the same ONNX file with {flag('detector_file')}"
+        raise UserError(
+            f"the face detector {crops.detector} here is the file {here}, the run was trained with "
+            f"{crops.detector_file}; {way_out}."
+        )
+
+
+def _seen_frames(row: Row) -> tuple[SeenFrame, ...]:
+    assert row.outcome == OK
+    return tuple(
+        SeenFrame(
+            round(float(row.times[i]), 3),
+            FrameStatus(row.status[i]).name.lower(),  # pyright: ignore[reportArgumentType]
+            tuple(row.boxes[i].tolist()) if row.status[i] in (FrameStatus.FACE, FrameStatus.TRACKED) else None,
+        )
+        for i in range(FRAMES)
+        if row.status[i] != FrameStatus.PAD
+    )
