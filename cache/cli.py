@@ -126,59 +126,61 @@ def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoRetur
     prepare_streams()
     # No command opens a window, and a backend meant for one, or for a notebook, need not be installed here.
     os.environ["MPLBACKEND"] = "agg"
-    with _Sigterm() as sigterm:
-        status = _ending(main, error_status, sigterm)
+    with _Signals() as signals:
+        status = _ending(main, error_status, signals)
     sys.exit(status)
 
 
-class _Sigterm:
-    """Interrupts a command like Ctrl-C, while the block lasts, when SIGTERM comes, as from systemd and docker stop.
+class _Signals:
+    """Interrupts a command, while the block lasts, when Ctrl-C or SIGTERM comes, as from systemd and docker stop.
 
-    What a stage does at Ctrl-C it thus does then too. `came` tells the two apart, and remembers the signal where a
-    library has turned the interruption into an error of its own.
+    What a stage does at the one it thus does at the other too. `came` is the signal's number, 0 before: it tells the
+    two apart, and remembers them where a library has turned the interruption into an error of its own.
     """
 
     def __init__(self) -> None:
-        self.came = False
+        self.came = 0
 
-    def __enter__(self) -> "_Sigterm":
-        self._before = signal.signal(signal.SIGTERM, self._interrupt)
+    def __enter__(self) -> "_Signals":
+        heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._interrupt) for number in heard}
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGTERM, self._before or signal.SIG_DFL)
+        for number, before in self._before.items():
+            signal.signal(number, before or signal.SIG_DFL)
 
-    def _interrupt(self, *_: object) -> None:
-        self.came = True
-        raise _Terminated
+    def _interrupt(self, number: int, _: object) -> None:
+        self.came = number
+        raise _Interrupted
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, as a class of its own.
+class _Interrupted(KeyboardInterrupt):
+    """An interruption, as a class of its own.
 
     Where a KeyboardInterrupt itself passes through an `exec`, as in a dataclass that is being made, Python ends by
     SIGINT, whatever status it is told later.
     """
 
 
-def _ending(main: Callable[[], int | None], error_status: int, sigterm: _Sigterm) -> int:
+def _ending(main: Callable[[], int | None], error_status: int, signals: _Signals) -> int:
     """Returns the status with which `main` ends, and prints why if that is no regular end."""
     try:
         status = _status(main)
-        if sigterm.came:  # a stage that Ctrl-C ends regularly
+        if signals.came == signal.SIGTERM:  # a stage that Ctrl-C ends regularly
             raise KeyboardInterrupt
-    except UserError as error:
-        status = _ended(error_status, f"error: {_on_terminal(str(error))}")
     except OutputLost as lost:
         # A reader (head, less) that has closed the pipe knows.
         broken, reason = isinstance(lost.error, BrokenPipeError), lost.error.strerror
         text = f"error: the output cannot be written ({reason}); free its disk, or send it elsewhere."
         status = 141 if broken else _ended(error_status, text)
     except KeyboardInterrupt:
-        status = _ended(TERMINATED if sigterm.came else INTERRUPTED, INTERRUPTION)
+        status = _interrupted(signals)
     except Exception as error:  # noqa: BLE001 - a bug, or in other words an interruption, a full disk or a lack of memory
-        if sigterm.came:
-            status = _ended(TERMINATED, INTERRUPTION)
+        if signals.came:
+            status = _interrupted(signals)
+        elif isinstance(error, UserError):
+            status = _ended(error_status, f"error: {_on_terminal(str(error))}")
         elif cannot_write(error):
             place = getattr(error, "filename", None) or "a file"
             status = _ended(error_status, f"error: {_on_terminal(unwritable(place, error))}")
@@ -187,6 +189,10 @@ def _ending(main: Callable[[], int | None], error_status: int, sigterm: _Sigterm
         else:
             status = _ended(BUG, traceback.format_exc().rstrip())
     return status
+
+
+def _interrupted(signals: _Signals) -> int:
+    return _ended(TERMINATED if signals.came == signal.SIGTERM else INTERRUPTED, INTERRUPTION)
 
 
 def _status(main: Callable[[], int | None]) -> int:

@@ -146,26 +146,50 @@ def test_how_commands_end(capsys, error, status, said):
 
 
 WAITING = "import time\ntry:\n print('ready', flush=True)\n time.sleep(60)\nexcept KeyboardInterrupt:\n "
-ENDS = {"as Ctrl-C": "raise", "regularly": "pass", "with an error of its own": "raise ValueError"}
+ENDS = {
+    "by itself": "raise",
+    "with an error of its own": "raise ValueError",
+    "with a sentence of its own": "raise UserError('the engine is not installed.')",  # its import was interrupted
+}
+STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
-@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_sigterm_interrupts_like_ctrl_c_with_a_status_of_its_own(end):
-    words = [sys.executable, "-c", f"from cache.cli import run\ndef f():\n exec({WAITING + end!r})\nrun(f)"]
+def interrupted(number: int, end: str) -> tuple[int, str]:
+    """Returns status and stderr of a command that ends like that when the signal comes."""
+    program = (
+        f"from cache.schema import UserError\nfrom cache.cli import run\ndef f():\n exec({WAITING + end!r})\nrun(f)"
+    )
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(words, cwd=ROOT, **pipes) as process:
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, **pipes) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        process.terminate()
+        process.send_signal(number)
         _, errors = process.communicate(timeout=20)
-    assert (process.returncode, errors) == (143, "interrupted; finished work is kept.\n")
+    return process.returncode, errors
+
+
+@pytest.mark.parametrize("number", STATUS)
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_signal_interrupts_with_a_status_of_its_own_whatever_becomes_of_it(number, end):
+    assert interrupted(number, end) == (STATUS[number], "interrupted; finished work is kept.\n")
+
+
+def test_a_stage_that_ctrl_c_ends_regularly_says_that_sigterm_ended_it():
+    assert interrupted(signal.SIGINT, "pass") == (0, "")
+    assert interrupted(signal.SIGTERM, "pass") == (143, "interrupted; finished work is kept.\n")
+
+
+def test_a_signal_that_was_ignored_stays_so():
+    program = "import os, signal\nfrom cache.cli import run\nrun(lambda: os.kill(os.getpid(), signal.SIGINT))"
+    words = ["sh", "-c", 'trap \'\' INT; exec "$0" -c "$1"', sys.executable, program]
+    assert subprocess.run(words, cwd=ROOT, check=False).returncode == 0
 
 
 def test_a_command_gives_the_signal_back(capsys):
-    before = signal.getsignal(signal.SIGTERM)
+    before = [signal.getsignal(number) for number in STATUS]
     with pytest.raises(SystemExit):
         run(lambda: 0)
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert [signal.getsignal(number) for number in STATUS] == before
 
 
 def test_a_bug_has_its_traceback_and_a_status_of_its_own(capsys):

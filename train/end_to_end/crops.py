@@ -1,6 +1,7 @@
 """Batches of kept crops for Keras, read clip by clip from their store: they never lie in memory all at once."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 
 from cache.commands import command
+from cache.machine.processors import usable_processors
 from cache.manifest import read_manifest
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FAKE, FRAMES, OK, PARTS, REAL, UserError, VideoRecord, mask_of
@@ -115,6 +117,8 @@ class CropSequence(keras.utils.PyDataset):
     `augmentation` depend on seed and epoch alone; without one the order is that of `rows` and nothing is augmented.
     With `blending` and a seed, some real clips are followed by their blend: a fake with the same augmentation.
 
+    The clips of a batch are read and augmented by a thread for each processor.
+
     With a seed all batches have one size, for a GPU compiles anew for each: a batch that would be smaller repeats a
     clip with weight 0, and its other weights make up for it.
     """
@@ -135,6 +139,8 @@ class CropSequence(keras.utils.PyDataset):
         self._labels, self._mask, self._regions = clips.labels, mask_of(clips.status), clips.regions
         self._blending, self._with_regions = blending, with_regions
         self._class_weights = np.ones(2) if class_weights is None else class_weights
+        # Keras's own workers would begin an epoch before it has said which.
+        self._threads = ThreadPoolExecutor(usable_processors())
         # Batches of nearly equal size: batch normalisation cannot learn from a last batch of one clip.
         blends = 0 if blending is None else blending.count(self._labels[rows])
         self._count = -(-(len(rows) + blends) // batch)
@@ -166,7 +172,7 @@ class CropSequence(keras.utils.PyDataset):
         if self._seed is not None and len(rows) < self._size:
             weights = np.append(weights * self._size / len(rows), 0)
             rows, is_blend, labels = (np.append(values, values[0]) for values in (rows, is_blend, labels))
-        clips = (self._clip(row, blend) for row, blend in zip(rows.tolist(), is_blend.tolist(), strict=True))
+        clips = self._threads.map(self._clip, rows.tolist(), is_blend.tolist())
         crops, regions = (np.stack(arrays) for arrays in zip(*clips, strict=True))
         inputs = {"crops": crops, "mask": self._mask[rows]} | ({"regions": regions} if self._with_regions else {})
         return inputs, labels[:, None].astype(np.float32), weights.astype(np.float32)
