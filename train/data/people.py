@@ -26,13 +26,16 @@ ABSENT = 10.0
 class _Ties:
     """The videos as ties between people: `ends` int64 (E, 2), `labels` int64 (E,), `counts` of videos float64 (E,).
 
-    A video of one person ties that person to themselves.
+    A video of one person ties that person to themselves. `videos` is the number of them all, `classes` bool (2,) those
+    that they have.
     """
 
     ends: np.ndarray
     labels: np.ndarray
     counts: np.ndarray
     people: int
+    videos: float
+    classes: np.ndarray
 
 
 def assign_people(
@@ -62,7 +65,8 @@ def assign_people(
 
 def _gather(ends: np.ndarray, labels: np.ndarray, people: int) -> _Ties:
     rows, counts = np.unique(np.column_stack([ends, labels]), axis=0, return_counts=True)
-    return _Ties(rows[:, :2], rows[:, 2], counts.astype(np.float64), people)
+    classes = np.isin((0, 1), labels)
+    return _Ties(rows[:, :2], rows[:, 2], counts.astype(np.float64), people, float(counts.sum()), classes)
 
 
 def _climb(ties: _Ties, parts: np.ndarray, shares: np.ndarray) -> tuple[float, np.ndarray]:
@@ -179,7 +183,6 @@ def _score(kept: np.ndarray, ties: _Ties, shares: np.ndarray) -> np.ndarray:
     by_class = kept / np.maximum(kept.sum(-2, keepdims=True), 1)
     # Per class: otherwise people with one real video would fill the small parts.
     imbalance = np.abs(by_class - shares[:, None]).sum(-2).mean(-1)
-    kept_share = kept.sum((-1, -2)) / ties.counts.sum()
+    kept_share = kept.sum((-1, -2)) / ties.videos
     # A class that no video has cannot be given to any part.
-    present = np.isin((0, 1), ties.labels)
-    return kept_share - IMBALANCE * imbalance - ABSENT * (kept < 0.5)[..., present].sum((-1, -2))
+    return kept_share - IMBALANCE * imbalance - ABSENT * (kept < 0.5)[..., ties.classes].sum((-1, -2))

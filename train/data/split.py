@@ -63,9 +63,7 @@ def split(records: Sequence[VideoRecord], config: SplitConfig) -> Split:
     if len({video.label for video in videos}) < 2:
         # Validation without fakes would call everything real.
         config = replace(config, val=0.0)
-    config, chosen = _chosen(videos, config)
-    parts, notes = _SPLITS[config.kind](videos, config)
-    notes = [*chosen, *notes]
+    config, parts, notes = _divided(videos, config)
     if VAL not in parts and config.kind != "identity":
         parts, more = _carve_validation(videos, parts, config)
         notes += more
@@ -80,26 +78,27 @@ def split(records: Sequence[VideoRecord], config: SplitConfig) -> Split:
     return Split(config.kind, parts, notes)
 
 
-def _chosen(videos: Sequence[VideoRecord], config: SplitConfig) -> tuple[SplitConfig, list[str]]:
-    """Returns `config` with the kind that auto stands for, and the sentence that says which and what it means."""
+def _divided(
+    videos: Sequence[VideoRecord], config: SplitConfig, *sentences: str
+) -> tuple[SplitConfig, list[str], list[str]]:
+    """Returns `config` with the kind that auto stands for, the parts, and the notes on them after `sentences`."""
     if config.kind != "auto":
-        return config, []
+        parts, notes = _SPLITS[config.kind](videos, config)
+        return config, parts, [*sentences, *notes]
     if config.csv:
-        return replace(config, kind="csv"), []
+        return _divided(videos, replace(config, kind="csv"))
     if any(video.part == TEST for video in videos):
         meaning = "the data set's own test part; it may show people who are in train too"
-        return replace(config, kind="official"), [f"The split is official: {meaning}."]
+        return _divided(videos, replace(config, kind="official"), f"The split is official: {meaning}.")
+    why = "nothing says who is shown"
     if any(video.target for video in videos):
+        meaning = "by person, since the data set has no test part: nobody is in two of train, validation and test"
         try:
-            _identity(videos, config)
-            meaning = "by person, since the data set has no test part: nobody is in two of train, validation and test"
-            return replace(config, kind="identity"), [f"The split is identity: {meaning}."]
+            return _divided(videos, replace(config, kind="identity"), f"The split is identity: {meaning}.")
         except UserError:
             why = "there are too few people to divide"
-    else:
-        why = "nothing says who is shown"
     meaning = f"since the data set has no test part and {why}; people may be in both train and test"
-    return replace(config, kind="random"), [f"The split is random, {meaning}."]
+    return _divided(videos, replace(config, kind="random"), f"The split is random, {meaning}.")
 
 
 def require_both_classes(labels: Sequence[int], where: str) -> None:
