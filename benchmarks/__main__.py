@@ -11,11 +11,13 @@ from typing import Any
 from benchmarks.measure import Result, describe_machine
 from cache.cli import Parser, run
 from cache.files import write_text
+from cache.keras_start import start_keras
 
 HERE = Path(__file__).parent
 
 
 def _benches() -> dict[str, Callable[[Path, int], Iterator[Result]]]:
+    start_keras()  # first, so that TensorFlow keeps its remarks to itself
     from benchmarks.ratios.detection import cold_start, stream_720p
     from benchmarks.ratios.stage1 import second_backbone, stage1
     from benchmarks.ratios.stage2 import head_epoch, load_bench, sweep_bench

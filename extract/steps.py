@@ -3,6 +3,7 @@
 Extraction and detection are both composed of these, so that both treat a clip alike.
 """
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cache.machine.processors import usable_processors
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, Row, VideoRecord, failed_row, mask_of
 from cache.shard import ShardIndex, read_arrays
@@ -23,8 +25,8 @@ from extract.clips.crops import CroppedClip
 from extract.file_content import crop_and_checksum
 from extract.video.containers import ClipError, Limits
 
-READ_AHEAD = 8
-"""Clips that are read from stored crops in advance."""
+PART = 8
+"""Clips that a thread reads from stored crops at a time."""
 NON_FINITE = "non_finite"
 """The outcome of a clip whose features would be infinite or no numbers in float16, which ends at 65,504."""
 
@@ -77,29 +79,34 @@ def crop_row(record: VideoRecord, result: CroppedClip | ClipError) -> Row:
 
 
 def rows_from_store(stored: Sequence[StoredRow]) -> Iterator[Row]:
-    """Yields the `stored` rows of crops, shard by shard; a thread reads them in advance."""
+    """Yields the `stored` rows of crops, shard by shard; a thread for each processor reads some of them in advance."""
     by_shard: dict[Path, tuple[ShardIndex, list[int]]] = {}
     for index, row in stored:
         by_shard.setdefault(index.path, (index, []))[1].append(row)
-    return _ahead(row for path in sorted(by_shard) for row in _stored_rows(*by_shard[path]))
+    parts = (
+        (by_shard[path][0], sorted(by_shard[path][1])[start : start + PART])
+        for path in sorted(by_shard)
+        for start in range(0, len(by_shard[path][1]), PART)
+    )
+    with ThreadPoolExecutor(usable_processors()) as threads:
+        read = (threads.submit(_stored_rows, *part) for part in parts)
+        waiting = deque(itertools.islice(read, usable_processors() + 1))
+        while waiting:
+            rows = waiting.popleft().result()
+            waiting.extend(itertools.islice(read, 1))
+            yield from rows
 
 
-def _stored_rows(index: ShardIndex, rows: Sequence[int]) -> Iterator[Row]:
-    done = [row for row in sorted(rows) if index.outcome[row] == OK]
+def _stored_rows(index: ShardIndex, rows: Sequence[int]) -> list[Row]:
+    done = [row for row in rows if index.outcome[row] == OK]
     arrays = read_arrays(index, done, (FRAMES, CROP_SIZE, CROP_SIZE, 3), np.dtype(np.uint8))
-    for row in sorted(rows):
+    found = []
+    for row in rows:
         columns = (index.status[row], index.times[row], index.boxes[row], index.regions[row])
         array = next(arrays) if index.outcome[row] == OK else None
-        yield Row(*index.keys[row], index.outcome[row], index.reason[row], *columns, array, index.file_checksum[row])
-
-
-def _ahead(rows: Iterator[Row]) -> Iterator[Row]:
-    """Yields `rows`; a thread computes the next READ_AHEAD of them in advance."""
-    with ThreadPoolExecutor(1) as thread:
-        waiting = deque(thread.submit(next, rows, None) for _ in range(READ_AHEAD))
-        while (row := waiting.popleft().result()) is not None:
-            waiting.append(thread.submit(next, rows, None))
-            yield row
+        facts = (*index.keys[row], index.outcome[row], index.reason[row])
+        found.append(Row(*facts, *columns, array, index.file_checksum[row]))
+    return found
 
 
 def rows_with_features(rows: Iterable[Row], engine: Engine, clock: Clock) -> Iterator[Row]:
