@@ -167,7 +167,7 @@ def _test_auc(predictions: Predictions) -> float:
 def feeding(config: GpuConfig) -> Figures:
     """Clips a second that the processor makes ready for fine-tuning: read, augmented, and half of them blended."""
     from extract.clips.blends import blend
-    from train.data.batches import balanced_weights
+    from train.data.clips import balanced_weights
     from train.end_to_end.augment import Augmentation
     from train.end_to_end.crops import Blending, CropSequence
     from train.end_to_end.finetune import FinetuneConfig

@@ -61,6 +61,32 @@ def cycle_in(graph: Mapping[Path, Iterable[Path]]) -> list[str]:
     return []
 
 
+def names_of(path: Path) -> set[str]:
+    """The names that a module defines or imports at its top level, whatever stands around them there."""
+    names, waiting = {"__doc__", "__file__", "__version__"}, list(ast.parse((ROOT / path).read_text("utf-8")).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.expr):
+            names |= {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+        else:
+            waiting += [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.stmt | ast.expr)]
+    return names
+
+
+def test_every_name_that_is_imported_exists():
+    """Also inside functions that no test runs, where the type checker lets it pass."""
+    known = {str(path.with_suffix("")).replace("/", "."): path for path in sources(*ORDER, "benchmarks", "reelcheck")}
+    for path in sources(*ORDER, "benchmarks", "reelcheck", "tests"):
+        for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module in known:
+                unknown = {alias.name for alias in node.names} - names_of(known[node.module])
+                assert not unknown, f"{path} imports {unknown} from {node.module}, which has no such name"
+
+
 @pytest.mark.parametrize("package", ORDER)
 def test_packages_import_one_way(package):
     later = set(ORDER[ORDER.index(package) + 1 :]) | {"reelcheck", "benchmarks", "tests"}
