@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import difflib
+import gc
 import os
 import re
 import signal
@@ -128,6 +129,9 @@ def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoRetur
     os.environ["MPLBACKEND"] = "agg"
     with _Signals() as signals:
         status = _ending(main, error_status, signals)
+    # What an interrupted prediction still reads ahead in threads goes now: they cannot end once Python itself does, and
+    # TensorFlow would wait for them for ever.
+    gc.collect()
     sys.exit(status)
 
 
