@@ -114,8 +114,9 @@ def _crops(steps: np.ndarray) -> np.ndarray:
 
 
 def _inflated(path: Path, arrays: h5py.Dataset, positions: Sequence[int]) -> Iterator[np.ndarray]:
-    """Yields the compressed arrays of the file `path` at `positions`, read only.
+    """Yields the compressed arrays of the file `path` at `positions`, read only, as the dataset `arrays` has them.
 
+    Raises DamagedShard if they are compressed in another way, or if what is there does not make a whole array.
     HDF5 would inflate them while it holds the interpreter's lock, and threads that read for a GPU would take turns.
     """
     shape, properties = arrays.shape[1:], arrays.id.get_create_plist()
@@ -212,7 +213,7 @@ def read_arrays(
         if offset is None:
             yield from map(_crops, _inflated(index.path, arrays, [int(position[row]) for row in rows]))
         else:
-            # A plain view of it: each slice of a memmap takes as long as copying it.
+            # A plain view of it, for numpy makes each slice of a memmap in Python.
             view = np.asarray(np.memmap(index.path, arrays.dtype, mode="r", offset=offset, shape=arrays.shape))
             yield from (view[position[row]] for row in rows)
 
