@@ -18,6 +18,7 @@ from cache.weights import require_room_for
 from detect.detector.contract import PORTABLE, SUFFIXES
 from detect.detector.load import as_network
 from detect.detector.portable import load_network
+from extract.backbones.engines import openvino_network
 from train.runs.replay import Network
 
 if TYPE_CHECKING:
@@ -41,10 +42,18 @@ def write_network(
     with _silenced(), _frequent_garbage_collection(), _scratch_of_converters():
         if format in ("keras", "h5"):
             network.save(path)
+        elif format == "openvino":
+            _save_openvino(network, path)
         else:
             kind = {"savedmodel": "tf_saved_model"}.get(format, format)
             network.export(str(path), format=kind, verbose=False, **_litert_options(name, precision))
     return path
+
+
+def _save_openvino(network: "keras.Model", path: Path) -> None:
+    import openvino
+
+    openvino.save_model(openvino_network(network), path, compress_to_fp16=False)
 
 
 def _litert_options(name: str, precision: Precision) -> dict[str, Any]:

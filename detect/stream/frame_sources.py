@@ -17,7 +17,7 @@ import numpy as np
 
 from cache.schema import FRAMES, UserError
 from detect.addresses import AddressError, open_address
-from extract.video.containers import CONTAINERS, ClipError, Limits, main_stream
+from extract.video.containers import CONTAINERS, ClipError, Limits, main_stream, open_input
 from extract.video.decode import choose, play, play_stream, read_times
 from extract.video.display import pixel_aspect, upright
 
@@ -193,7 +193,7 @@ def _opened(address: str) -> Iterator[tuple[av.container.InputContainer, av.Vide
         "rw_timeout": str(int(TIMEOUT * 1e6)),
     }
     try:
-        with av.open(_ask(address)[0], options=options, timeout=TIMEOUT, metadata_errors="ignore") as container:
+        with open_input(_ask(address)[0], options, TIMEOUT) as container:
             stream = main_stream(container)
             if stream is None:
                 raise Lost("it has no video")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -13,6 +14,9 @@ from cache.schema import printable
 
 # Containers that hold their own frames. FFmpeg also reads playlists, which would make it open other files or addresses.
 CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,gif,asf,ogg,m4v,h264,hevc,mjpeg,ivf,mxf,dv,nut,yuv4mpegpipe"
+
+# PyAV 19 takes titles of any coding, and no longer knows the argument.
+_LENIENT: Any = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 
 class ClipError(Exception):
@@ -78,9 +82,14 @@ def _open_container(path: Path) -> av.container.InputContainer:
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     try:
         # Without "file:", FFmpeg would take the part of a name before a colon for a protocol.
-        return av.open(f"file:{path}", metadata_errors="ignore", options=options)
+        return open_input(f"file:{path}", options)
     except av.error.ArgumentError:
         raise ClipError("unreadable", f"{printable(path.name)} is not in a video format that is read here") from None
+
+
+def open_input(address: str, options: dict[str, str], timeout: float | None = None) -> av.container.InputContainer:
+    """Opens a file or an address with FFmpeg's `options`; a title that is no UTF-8 is no reason to refuse it."""
+    return av.open(address, "r", options=options, timeout=timeout, **_LENIENT)
 
 
 def main_stream(container: av.container.InputContainer) -> av.VideoStream | None:

@@ -69,10 +69,10 @@ def _rgb(frame: av.VideoFrame) -> np.ndarray:
 def _turned(image: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     """Applies the display matrix (a, b; c, d), which maps x, y to a x + c y, b x + d y, to the nearest quarter turn."""
     sides: Any = frame.side_data
-    matrix = next((bytes(side) for side in sides if side.type == Type.DISPLAYMATRIX), None)
+    matrix = sides.get(Type.DISPLAYMATRIX)
     if matrix is None:
         return image
-    a, b, _, c, d = struct.unpack_from("=5i", matrix)
+    a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
     if abs(b) > abs(a):
         image, a, d = image.transpose(1, 0, 2), c, b
     return image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
