@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 VERBS := features train sweep ensemble finetune cnn3d eval compare protocols published runs detect stream export web demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup $(VERBS) test test-slow bench lint format lock wheel clean
+.PHONY: help setup $(VERBS) test smoke test-slow bench lint format lock wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -18,7 +18,7 @@ help: ## this list
 setup: $(READY) ## the locked packages and the command reelcheck, in .venv
 
 $(READY): requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Reelcheck needs Python 3.11 or newer; name one with make PYTHON=python3.11.")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "error: Reelcheck runs on Python 3.11 to 3.13; name one with make PYTHON=python3.13.")'
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
@@ -49,6 +49,9 @@ web: ## [RUN=runs/x PORT=7860 LIVE=0]: the page on which people drop a clip and 
 
 test: $(READY) ## the tests, without the slow ones
 	@$(PY) -m pytest -m "not slow" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+smoke: ## install from nothing, as a user does, with PYTHON=python3.13; then demo, detect and an export
+	@.ci/smoke $(PYTHON)
 
 test-slow: $(READY) ## the slow tests: many kills, many clips, the wheel
 	@$(PY) -m pytest -m slow $(ARGS)
