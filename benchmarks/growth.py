@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import describe_machine
+from benchmarks.measure import describe_machine, peak_memory
 from cache.cli import Parser, run
 from cache.files import write_text
 from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord, central_regions
@@ -155,7 +155,7 @@ def _run_step(step: str, root: Path) -> dict[str, float]:
     return {
         "seconds": round(time.perf_counter() - start, 2),
         "core_seconds": round(_core_seconds() - before, 2),
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "megabytes": peak_memory() >> 20,
     }
 
 

@@ -2,7 +2,9 @@
 
 import os
 import platform
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +32,12 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cores
 
 
+def peak_memory(who: int = resource.RUSAGE_SELF) -> int:
+    """Returns the most bytes that this process, or a child of it, has had in memory; macOS counts bytes, Linux KiB."""
+    peak = resource.getrusage(who).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 def summarise(name: str, aim: float, ratios: Sequence[float], figures: Mapping[str, Sequence[float]]) -> Result:
     """Returns the result of paired repeats: the medians, and the smallest and largest ratio."""
     medians = {key: round(statistics.median(values), 4) for key, values in figures.items()}
@@ -40,11 +48,11 @@ def summarise(name: str, aim: float, ratios: Sequence[float], figures: Mapping[s
 def describe_machine() -> dict[str, object]:
     """Returns the processor, cores, memory, system and versions that the figures belong to."""
     names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    memory = [int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")]
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": names[0] if names else platform.processor(),
         "cores": os.cpu_count(),
-        "memory_gb": round(memory[0] / 1e6) if memory else None,
+        "memory_gb": round(memory / 1024e6),
         "system": f"{platform.system()}, Python {platform.python_version()}",
         "versions": {name: _version(name) for name in PACKAGES},
     }

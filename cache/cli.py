@@ -20,6 +20,7 @@ from cache.commands import flag
 from cache.machine.disk import cannot_write, unwritable
 from cache.machine.memory import out_of_memory, shortage
 from cache.machine.streams import OutputLost, prepare_streams
+from cache.machine.system import lack_of_system
 from cache.schema import UserError, printable
 
 BUG = 70
@@ -200,6 +201,8 @@ def _interrupted(signals: _Signals) -> int:
 
 
 def _status(main: Callable[[], int | None]) -> int:
+    if lack := lack_of_system():
+        raise UserError(lack)
     try:
         status = main() or 0
     except SystemExit as ended:  # argparse's --help

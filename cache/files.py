@@ -6,7 +6,6 @@ What has its final name is on the disk, and so is the name, when the call return
 import contextlib
 import csv
 import errno
-import fcntl
 import io
 import json
 import os
@@ -20,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cache.machine.disk import KEPT, cannot_write, unwritable
+from cache.machine.disk import KEPT, cannot_write, flush, unwritable
 from cache.outside.cells import harmless
 from cache.progress import say
 from cache.schema import UserError
@@ -33,8 +32,8 @@ ABANDONED = 86_400.0
 """Seconds after which what another machine was writing counts as left behind: its processes cannot be asked."""
 _OWNER = re.compile(rf"(?:{re.escape(TEMPORARY)}|{SCRATCH})(\d{{1,9}})(?:@([0-9a-f]{{8}}))?-")
 _HERE = f"{zlib.crc32(platform.node().encode()):08x}"
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What file systems answer that have no locks, such as NFS and Lustre in many places."""
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
+"""What file systems answer that have no locks, such as NFS and Lustre in many places; macOS has both of the last."""
 
 
 class Unwritable(UserError):
@@ -84,6 +83,8 @@ def lock(descriptor: int, path: Path, tell: Callable[[str], object] = say) -> bo
     Raises BlockingIOError if another process holds the lock. Where the file system has no locks, it tells that in a
     sentence and returns False: the caller goes on, but must not take what it finds for left behind.
     """
+    import fcntl  # which Windows lacks
+
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -171,6 +172,15 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def listed_name(path: Path) -> str:
+    """Returns the name by which its folder lists `path`: where case makes no difference, it may be another's by that.
+
+    So it is on most disks of macOS, where `sweeps/Sweep` opens the folder `sweeps/sweep`.
+    """
+    names = [other.name for other in path.parent.iterdir() if other.name.casefold() == path.name.casefold()]
+    return next((name for name in names if path.name not in names), path.name)
+
+
 def point_link(link: Path, target: str) -> Path:
     """Makes `link` a symbolic link to `target`, in one step where there is an earlier link; returns `link`."""
     with _temporary(link) as temporary:
@@ -184,7 +194,7 @@ def sync(path: Path) -> None:
     """Flushes the file or folder `path` to the disk, so that it survives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        flush(descriptor)
     finally:
         os.close(descriptor)
 

@@ -1,5 +1,6 @@
 """The stage: one head by every protocol -> how good it looks by each, with what leaks into each test part."""
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -152,14 +153,14 @@ def _trained_checksums(run: Path, features: Path) -> set[str]:
 
 
 def _names(others: Sequence[Contents]) -> list[str]:
-    """Returns the name of each data set's folder, numbered if two have the same."""
-    names: list[str] = []
+    """Returns the name of each data set's folder, numbered if two have the same, or would have where case is none."""
+    names: dict[str, str] = {}
     for other in others:
-        name, number = other.store.folder.resolve().parent.name, 1
-        while (name if number == 1 else f"{name}-{number}") in names:
-            number += 1
-        names.append(name if number == 1 else f"{name}-{number}")
-    return names
+        name = other.store.folder.resolve().parent.name
+        numbered = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+        free = next(one for one in numbered if one.casefold() not in names)
+        names[free.casefold()] = free
+    return list(names.values())
 
 
 def _across(split: str, run: Path, trained: set[str], name: str, other: Contents, config: ProtocolsConfig) -> Protocol:

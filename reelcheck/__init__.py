@@ -51,9 +51,16 @@ if not (_HERE / "stages").is_dir() and str(_HERE.parent) not in sys.path:
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the API at its first use, so that the command's --help does not wait for it."""
+    """Loads the API at its first use, so that the command's --help does not wait for it.
+
+    An ImportError says that the system is Windows. The commands say so in their own way, and import this package too.
+    """
     if name not in __all__:
         raise AttributeError(f"module 'reelcheck' has no attribute {name!r}")
+    from cache.machine.system import lack_of_system
+
+    if lack := lack_of_system():
+        raise ImportError(lack)
     from reelcheck import api
 
     return getattr(api, name)

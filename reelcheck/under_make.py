@@ -47,9 +47,13 @@ def _status(verb: str, status: int | None) -> int | None:
 
 
 def variables(makeflags: str) -> dict[str, str]:
-    """Returns the variables of make's command line by name, from what MAKEFLAGS says of them."""
-    _, _, text = f" {makeflags}".partition(" -- ")
-    words = [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL) for word in re.findall(r"(?:\\.|[^\s\\])+", text)]
+    """Returns the variables of make's command line by name, from what MAKEFLAGS says of them.
+
+    They stand behind ` -- `, or alone: make 3.81, which is macOS's, writes that only where flags come before it.
+    """
+    _, dashes, text = f" {makeflags}".partition(" -- ")
+    escaped = re.findall(r"(?:\\.|[^\s\\])+", text if dashes else makeflags)
+    words = [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL) for word in escaped]
     named = (re.match(r"(\w+)[:?+!]*=(.*)", word, re.DOTALL) for word in words)
     # A dollar is doubled: make would take it for one of its own variables.
     return {match[1]: match[2].replace("$$", "$") for match in named if match}

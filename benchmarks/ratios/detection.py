@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import statistics
 import subprocess
 import sys
@@ -11,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from benchmarks.measure import Result, summarise
 from benchmarks.ratios.clips import FRAMES, RATE, make_clips
@@ -100,5 +101,4 @@ def _shown_often(clip: Path) -> FrameSource:
 
 def _memory() -> float:
     """Returns the resident memory of this process in megabytes."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return psutil.Process().memory_info().rss / 1e6

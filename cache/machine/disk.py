@@ -1,5 +1,6 @@
-"""Whether an error means that a disk is full, or must not be written, and the reason in a few words."""
+"""What is on a disk for good; whether an error means that one is full, or must not be written, and why in few words."""
 
+import contextlib
 import errno
 import os
 import re
@@ -14,6 +15,20 @@ SIGNS = (
 """What libraries in C say that raise errors of their own: HDF5 and TensorFlow, SQLite (two), OpenVINO."""
 KEPT = "free some space or make it writable, and run again: finished work is kept"
 _OF_HDF5 = re.compile(r"error message = '([^']+)'")
+
+
+def flush(descriptor: int) -> None:
+    """Waits until the file or folder that is open as `descriptor` is on the disk, so that it survives a power cut.
+
+    macOS leaves it in the drive's own memory after `fsync`, and has another call.
+    """
+    import fcntl  # which Windows lacks
+
+    if hasattr(fcntl, "F_FULLFSYNC"):
+        with contextlib.suppress(OSError):  # a network's file system, which has `fsync` alone
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
 
 
 def reason(error: BaseException) -> str:

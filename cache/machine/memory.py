@@ -1,6 +1,9 @@
 """How much memory is left, and whether an error means that there was too little."""
 
-import resource
+import contextlib
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 SIGNS = (
@@ -19,18 +22,33 @@ ENOUGH = 6.0
 """GB of address space that do for every command on clips of the usual size (measured; TensorFlow maps most of it)."""
 
 
+MEMINFO, VM_STAT = Path("/proc/meminfo"), Path("/usr/bin/vm_stat")
+"""Where Linux and macOS say how much memory there is: a file, and a program."""
+
+
 def free_memory() -> int | None:
     """Returns the available memory in bytes, None if the system does not report it."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    available = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
-    return available[0] if available else None
+    with contextlib.suppress(OSError):
+        available = re.search(r"^MemAvailable:\s*(\d+)", MEMINFO.read_text(encoding="utf-8"), re.MULTILINE)
+        return int(available[1]) * 1024 if available else None
+    with contextlib.suppress(OSError):
+        return _available(subprocess.run([VM_STAT], capture_output=True, text=True, check=False).stdout)
+    return None
+
+
+def _available(vm_stat: str) -> int | None:
+    """Returns the bytes that macOS can give away: pages that are free, and those that nobody has used of late."""
+    size = re.search(r"page size of (\d+) bytes", vm_stat)
+    pages = re.findall(r"^Pages (?:free|inactive|speculative): +(\d+)\.", vm_stat, re.MULTILINE)
+    return int(size[1]) * sum(map(int, pages)) if size and pages else None
 
 
 def address_space() -> int | None:
-    """Returns how many bytes this process may map, None if that is not limited."""
+    """Returns how many bytes this process may map, None if that is not limited, as on macOS whatever `ulimit` says."""
+    if sys.platform == "darwin":
+        return None
+    import resource  # which Windows lacks
+
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     return None if limit == resource.RLIM_INFINITY else limit
 

@@ -14,13 +14,20 @@ def usable_processors(cgroups: Path = CGROUPS, own_cgroups: Path = OWN_CGROUPS) 
     A quota is what containers and batch systems set; part of a processor counts as one.
     """
     quotas = (math.ceil(quota) for quota in _quotas(cgroups, own_cgroups))
-    return max(1, min([len(os.sched_getaffinity(0)), *quotas]))
+    return max(1, min([_allowed(), *quotas]))
 
 
 def processor_limit() -> int | None:
     """Returns `usable_processors()` if the machine has more, else None: a library then knows best how many to use."""
     usable = usable_processors()
     return usable if usable < (os.cpu_count() or 1) else None
+
+
+def _allowed() -> int:
+    """Returns how many processors this process may run on: all of them where the system, as macOS, cannot tell."""
+    if hasattr(os, "process_cpu_count"):  # since Python 3.13
+        return os.process_cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _quotas(cgroups: Path, own_cgroups: Path) -> Iterator[float]:

@@ -84,8 +84,13 @@ def check(config: DetectConfig) -> None:
     for name, suffix in (("show", ".png"), ("explain", ".png"), ("html", ".html")):
         if path := getattr(config, name):
             _require_drawable(name, path, suffix)
-    if config.show and config.show == config.explain:
+    if config.show and config.explain and _are_one(config.show, config.explain):
         raise UserError(f"{flag('show')} and {flag('explain')} both name {config.show}; give each a name of its own.")
+
+
+def _are_one(one: Path, other: Path) -> bool:
+    """Tells whether two files to be made may be the same: case makes no difference on many a disk of macOS."""
+    return one.name.casefold() == other.name.casefold() and one.parent.samefile(other.parent)
 
 
 def _require_drawable(name: str, path: Path, suffix: str) -> None:

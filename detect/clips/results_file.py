@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Literal
 
 from cache.commands import flag
 from cache.files import lock, make_folder, sync, writing
+from cache.machine.disk import flush
 from cache.outside.cells import harmless, originals
 from cache.schema import UserError, printable
 from detect.detector.band import Band
@@ -248,7 +248,7 @@ class ResultFile:
         with writing(self.path):
             self._file.write(text.encode())
             self._file.flush()
-            os.fsync(self._file.fileno())
+            flush(self._file.fileno())
 
     def _read(self) -> dict[str, list[str]]:
         """Returns the verdicts on each clip in the file, and cuts off a clip whose lines were not all written."""

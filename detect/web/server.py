@@ -9,15 +9,19 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from cache.machine.open_files import allow_open_files
 from detect.web.guards.connections import ACCEPTED_AT_ONCE, GuardedConnection
 
 IDLE_SECONDS, LAST_SECONDS = 15, 3
 """How long a connection may be idle between two requests, and how long answers may take once the page is closed."""
+MOST_FILES = 1024
+"""Files and connections that the server may hold open at once: what Linux usually allows, and macOS if asked."""
 
 
 @contextlib.contextmanager
 def serve(app: ASGIApp, host: str, port: int, proxy: str | None = None) -> Iterator[None]:
     """Serves `app` in a thread of its own until the block ends. An OSError says why the port cannot be listened to."""
+    allow_open_files(MOST_FILES)
     listener = _listen(host, port)
     config = uvicorn.Config(
         app,

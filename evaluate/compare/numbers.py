@@ -148,13 +148,11 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def _names(runs: Sequence[Results]) -> list[str]:
+    for one, other in itertools.combinations([run.folder for run in runs], 2):
+        if one.samefile(other):
+            raise UserError(f"{one.resolve()} is named twice; compare different runs.")
     names = [run.name for run in runs]
-    if len(set(names)) == len(names):
-        return names
-    paths = [str(run.folder.resolve()) for run in runs]
-    if twice := [path for path in paths if paths.count(path) > 1]:
-        raise UserError(f"{twice[0]} is named twice; compare different runs.")
-    return [str(run.folder) for run in runs]
+    return names if len(set(names)) == len(names) else [str(run.folder) for run in runs]
 
 
 def _ordered(clips: Predictions) -> Predictions:

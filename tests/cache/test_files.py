@@ -15,6 +15,7 @@ import pytest
 from cache.files import (
     ABANDONED,
     TEMPORARY,
+    listed_name,
     lock,
     make_folder,
     point_link,
@@ -30,16 +31,17 @@ from tests import ROOT
 
 
 @pytest.fixture
-def synced(monkeypatch) -> list[tuple[Path, list[str]]]:
+def synced(tmp_path: Path, monkeypatch) -> list[tuple[Path, list[str]]]:
     """Each path that is synced, a folder with the names that it held then."""
     calls: list[tuple[Path, list[str]]] = []
 
-    def fsync(descriptor: int) -> None:
-        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+    def flush(descriptor: int) -> None:
+        there = (tmp_path, *tmp_path.rglob("*"))
+        path = next(path for path in there if os.path.samestat(os.fstat(descriptor), path.lstat()))
         names = sorted(file.name for file in path.iterdir()) if path.is_dir() else []
         calls.append((path, names))
 
-    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr("cache.files.flush", flush)
     return calls
 
 
@@ -220,6 +222,34 @@ def test_a_file_system_without_locks_is_told_of(tmp_path: Path, number: int, mon
         f"{tmp_path / 'file'} is on a file system without locks ({os.strerror(number)}): two that write there at once "
         "are not kept apart, so start no second one."
     ]
+
+
+MACOS_WITHOUT_LOCKS = """
+import errno, fcntl
+errno.ENOTSUP, errno.EOPNOTSUPP = 45, 102
+from pathlib import Path
+from cache.files import lock
+def refuse(*_):
+    raise OSError(45, "Operation not supported")
+fcntl.flock = refuse
+print(lock(0, Path("x")))
+"""
+
+
+def test_macos_has_a_number_of_its_own_for_no_locks():
+    command = [sys.executable, "-c", MACOS_WITHOUT_LOCKS]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_a_name_is_that_which_its_folder_lists(tmp_path: Path):
+    """On a disk where case makes no difference, `Sweep` is the folder `sweep`; here both can be there."""
+    (tmp_path / "sweep").mkdir()
+    assert listed_name(tmp_path / "Sweep") == "sweep"
+    (tmp_path / "Sweep").mkdir()
+    assert listed_name(tmp_path / "Sweep") == "Sweep"
+    assert listed_name(tmp_path / "other") == "other"
 
 
 def test_other_failures_of_a_lock_are_none_of_that(tmp_path: Path):

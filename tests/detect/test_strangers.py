@@ -143,11 +143,12 @@ def test_what_is_no_probability_is_no_verdict(output):
 
 
 PROGRAM = """
-import json, os, sys, time, resource
+import json, os, sys, time
 opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
 from pathlib import Path
 import numpy as np
+from benchmarks.measure import peak_memory
 from cache.keras_start import start_keras
 start_keras()
 from cache.profile import uses_regions
@@ -168,15 +169,15 @@ folders = sys.stdin.read().split("\\0")
 judge(Path(folders[0]))  # what is slow the first time
 for folder in map(Path, folders):
     opened.clear()
-    start, memory = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start, memory = time.perf_counter(), peak_memory()
     outcome = []
     for look in (judge, read_contents):
         try:
             outcome.append(str(look(folder)) if look is judge else "read")
         except UserError as error:
             outcome.append("error: " + str(error))
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
-    print(json.dumps([outcome, time.perf_counter() - start, grown / 1024, opened]), flush=True)
+    grown = peak_memory() - memory
+    print(json.dumps([outcome, time.perf_counter() - start, grown / 2**20, opened]), flush=True)
 """
 
 

@@ -104,6 +104,13 @@ def test_variables_become_flags(monkeypatch):
     assert variables("ks") == {}
 
 
+def test_make_of_macos_puts_nothing_before_variables_without_flags():
+    r"""make 3.81 writes ` -- ` only behind flags; a space in a value is escaped, so that ` -- ` in it is none."""
+    assert variables(r"VIDEO=my\ clip.mp4 RUN=a\ --\ b") == {"VIDEO": "my clip.mp4", "RUN": "a -- b"}
+    assert variables("s -- VIDEO=clip.mp4") == {"VIDEO": "clip.mp4"}
+    assert variables("ks -j --jobserver-fds=3,4") == {}
+
+
 def test_patterns_of_one_path_are_expanded_and_others_left_alone(tmp_path):
     (tmp_path / "features-1").mkdir()
     one = f"{tmp_path}/features-*"

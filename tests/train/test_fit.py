@@ -153,11 +153,11 @@ def test_everything_in_a_run_folder_is_on_the_disk(store, tmp_path, monkeypatch)
     """What a file holds was synced as it is, and after that its folder."""
     last: dict[int, int] = {}
 
-    def fsync(descriptor: int) -> None:
+    def flush(descriptor: int) -> None:
         status = os.fstat(descriptor)
         last[status.st_ino] = status.st_mtime_ns
 
-    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr("cache.files.flush", flush)
     folder = fit(quick(store, tmp_path / "new" / "runs", epochs=1, head="mean"))
     write_report(ReportConfig(folder, resamples=5))
     below = list((tmp_path / "new").rglob("*"))

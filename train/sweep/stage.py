@@ -4,13 +4,14 @@ import functools
 import hashlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cache.commands import flag
-from cache.files import make_folder, require_writable, writing
+from cache.files import listed_name, make_folder, require_writable, writing
 from cache.keras_start import choose_backend, start_keras
 from cache.machine.memory import out_of_memory
 from cache.progress import say
@@ -42,7 +43,7 @@ def sweep(config: SweepConfig) -> Path:
     require_writable(config.runs, f"choose another {flag('runs')}")
     training_set = _training_set(config)
     _require_validation(training_set)
-    make_folder(config.folder)
+    config = replace(config, name=listed_name(make_folder(config.folder)))  # it resumes what lies there
     start = time.perf_counter()
     say(str(training_set.baseline))
     with writing(config.folder), alone(config.folder):

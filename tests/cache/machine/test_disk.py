@@ -1,12 +1,13 @@
 """Disks that are full or must not be written: known by what libraries say, and told by the reason alone."""
 
 import errno
+import fcntl
 import os
 
 import pytest
 
 from cache.files import writing
-from cache.machine.disk import cannot_write, reason
+from cache.machine.disk import cannot_write, flush, reason
 from cache.schema import UserError
 
 HDF5 = OSError(
@@ -29,6 +30,32 @@ def test_it_is_known_by_what_libraries_say(tmp_path, error, text):
     with pytest.raises(UserError) as told, writing(tmp_path, "choose another"):
         raise error
     assert str(told.value) == f"{tmp_path} cannot be written ({text}); choose another."
+
+
+def test_what_is_flushed_is_synced(monkeypatch):
+    made: list[int] = []
+    monkeypatch.delattr(fcntl, "F_FULLFSYNC", raising=False)
+    monkeypatch.setattr(os, "fsync", made.append)
+    flush(9)
+    assert made == [9]
+
+
+@pytest.mark.parametrize(("refuses", "calls"), [(False, ["drive"]), (True, ["drive", "fsync"])])
+def test_macos_is_asked_to_empty_the_drives_own_memory(refuses, calls, monkeypatch):
+    """Its `fsync` does not; the file system of a network has nothing better."""
+    made: list[str] = []
+
+    def full(descriptor: int, command: int) -> None:
+        assert (descriptor, command) == (9, 51)
+        made.append("drive")
+        if refuses:
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", full)
+    monkeypatch.setattr(os, "fsync", lambda _: made.append("fsync"))
+    flush(9)
+    assert made == calls
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "No such file"), ValueError("shapes differ")])

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from cache.machine import memory
-from cache.machine.memory import out_of_memory, shortage
+from cache.machine.memory import address_space, free_memory, out_of_memory, shortage
 from tests import ROOT
 
 
@@ -29,6 +29,7 @@ def test_other_errors_are_no_lack_of_memory(error):
 
 
 def test_the_sentence_names_what_ran_out_and_the_limit(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
     error = RuntimeError("Exception from core.cpp:1:\ncannot load library: failed to map segment\nmore")
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1_500_000_000, resource.RLIM_INFINITY))
     assert shortage(error) == (
@@ -42,6 +43,46 @@ def test_the_sentence_names_what_ran_out_and_the_limit(monkeypatch):
     )
 
 
+VM_STAT = """#!/bin/sh
+cat <<END
+Mach Virtual Memory Statistics: (page size of 16384 bytes)
+Pages free:                                1000.
+Pages active:                            400000.
+Pages inactive:                          200000.
+Pages speculative:                          500.
+Pages throttled:                              0.
+Pages wired down:                        100000.
+"Translation faults":                1234567890.
+END
+"""
+
+
+def test_macos_is_asked_by_its_own_program(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "absent")
+    monkeypatch.setattr(memory, "VM_STAT", tmp_path / "vm_stat")
+    assert free_memory() is None
+    (tmp_path / "vm_stat").write_text(VM_STAT)
+    (tmp_path / "vm_stat").chmod(0o755)
+    assert free_memory() == 201_500 * 16_384
+    (tmp_path / "vm_stat").write_text("#!/bin/sh\n")
+    assert free_memory() is None
+
+
+def test_linux_says_what_is_available(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    (tmp_path / "meminfo").write_text("MemTotal:       24684084 kB\nMemFree:  100 kB\nMemAvailable:   21026124 kB\n")
+    assert free_memory() == 21_026_124 * 1024
+    (tmp_path / "meminfo").write_text("MemTotal:       24684084 kB\n")
+    assert free_memory() is None
+
+
+def test_a_limit_that_macos_does_not_keep_is_none(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1_500_000_000, resource.RLIM_INFINITY))
+    assert address_space() == 1_500_000_000
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert address_space() is None
+
+
 PROGRAM = """
 import resource
 resource.setrlimit(resource.RLIMIT_AS, (3_000_000_000,) * 2)
@@ -51,6 +92,7 @@ run(start_keras)
 """
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS keeps no process to a limit of its address space")
 def test_a_backend_that_does_not_fit_is_a_sentence_and_no_abort():
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (

@@ -25,7 +25,7 @@ def cgroups(tmp_path):
 
 @pytest.fixture
 def large_machine(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
 
 
@@ -54,6 +54,7 @@ def test_a_quota_counts(own, files, expected, cgroups, large_machine):
     assert usable_processors(*cgroups(own, **files)) == expected
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="macOS binds no process to a processor")
 def test_affinity_counts(cgroups):
     before = os.sched_getaffinity(0)
     try:
@@ -61,6 +62,16 @@ def test_affinity_counts(cgroups):
         assert usable_processors(*cgroups("0::/", **{"cpu.max": "max 100000"})) == 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+def test_without_affinity_all_processors_count(tmp_path, monkeypatch):
+    """As on macOS."""
+    monkeypatch.delattr(os, "process_cpu_count", raising=False)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 10)
+    assert usable_processors(tmp_path, tmp_path / "absent") == 10
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 3, raising=False)  # Python 3.13 knows what the user set
+    assert usable_processors(tmp_path, tmp_path / "absent") == 3
 
 
 def test_libraries_are_told_only_of_a_limit(monkeypatch):

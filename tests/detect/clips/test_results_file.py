@@ -133,7 +133,7 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     file = ResultFile(tmp_path / "out.csv", JUDGE)
-    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr("detect.clips.results_file.flush", full)
     with pytest.raises(UserError, match="No space left"):
         file.add([verdict("a")])
     file.close()

@@ -11,6 +11,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from benchmarks.measure import peak_memory
 from cache.profile import fingerprint, needs_regions, parse_profile
 from cache.schema import FRAMES, UserError
 from detect.detector.contract import CONTRACT, PORTABLE, SUFFIXES
@@ -122,7 +123,7 @@ as_network(network)({{**zeros, "mask": np.ones((1, 12), bool)}})
 write_network(network, Path(sys.argv[1]), "detector", {format!r})
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < MOST_MEMORY
+    assert peak_memory(resource.RUSAGE_CHILDREN) < MOST_MEMORY
 
 
 def test_the_contract_says_what_is_there_and_how_near_it_comes(exported, run):
