@@ -4,6 +4,7 @@ Nothing here contacts another machine, and the page's content policy forbids the
 """
 
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -26,12 +27,12 @@ from detect.web import page as web_page
 from detect.web.config import WebConfig
 from detect.web.frames import SIDE
 from detect.web.guards.answers import OwnFiles, Policy, UsedPaths
-from detect.web.guards.bodies import SmallBodies
+from detect.web.guards.bodies import OwnClips, SmallBodies
 from detect.web.guards.origins import Forwarded, OwnNames, SameOrigin
 from detect.web.guards.turns import FairTurns
 from detect.web.guards.visitors import visitor_at
-from detect.web.intake import UPLOAD, take_only, undecoded, upload_routes
-from detect.web.live import PICTURES, Latest, Live, shared
+from detect.web.intake import UPLOAD, upload_routes
+from detect.web.live import LAST_WORD, PICTURES, Latest, Live, shared
 from detect.web.server import serve
 from detect.web.uploads import (
     KEPT,
@@ -112,14 +113,16 @@ def open_page(judge: PageDetector, config: WebConfig, folder: Path) -> Iterator[
     most_bytes = config.most_megabytes * MEGABYTE
     uploads = Uploads(folder, config.most_waiting * most_bytes, config.most_each * most_bytes)
     examples = copy_examples(config.examples, uploads.examples) if config.examples else draw_examples(uploads.examples)
-    live = None
+    live, networks = None, threading.Lock()
+    judge = replace(judge, detector=shared(judge.detector, networks))
     if config.live is not None:
-        judge = replace(judge, detector=shared(judge.detector))
         source = open_source(config.live, DEFAULT_WINDOW)
         live = Live(source, judge.detector, config.threshold)
     page = make_page(judge, config, uploads, examples, live and live.latest)
     app = _mounted(page, config, uploads)
     with ExitStack() as stack:
+        # Last of all, no batch is under way and none begins: a network that comes back while Python ends, aborts it.
+        stack.callback(networks.acquire, timeout=LAST_WORD)
         try:
             stack.enter_context(serve(app, config.host, config.port, config.proxy))
         except OSError:
@@ -190,27 +193,30 @@ def make_page(
 def _add_clips(judge: PageDetector, config: WebConfig, uploads: Uploads, examples: list[Example]) -> None:
     """Adds the part that judges a clip or a picture."""
 
-    def hold(
-        upload: str | None, other: str | None, held: Path | None, request: gr.Request
-    ) -> tuple[Path | None, Any, Any]:
-        """Holds the newest upload in place of any other, which its own component then forgets."""
-        latest, (visitor, tab) = Path(upload or other or ""), _tab_of(request)
+    def hold(upload: dict | None, held: Path | None, shown: Path | None, request: gr.Request) -> Any:
+        """Holds a new upload in place of any other, which its own component forgets, and of the clip and verdict shown.
+
+        A component that is empty changes nothing: another took its place, or its clip was judged or let go.
+        """
+        if upload is None:
+            return gr.skip()
+        latest, (visitor, tab) = Path(upload["path"]), _tab_of(request)
+        uploads.release(shown)
         held = uploads.replace(held, latest if uploads.is_for(latest, visitor) else None, tab)
-        return held, gr.update(interactive=held is not None), None if upload else gr.skip()
+        return held, None, gr.update(interactive=held is not None), web_page.welcome_html(), None
+
+    def let_go(held: Path | None) -> tuple[None, Any]:
+        uploads.release(held)
+        return None, gr.update(interactive=False)
 
     def answer(
         held: Path | None,
-        shown: Path | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> tuple[Html, None, Path | None, None, None]:
-        """Judges what is held; it is shown from now on, in place of what was."""
-        uploads.release(shown)
+    ) -> tuple[None, Path | None, Any, Html, None, None]:
+        """Judges what is held; it is shown from now on."""
         said = judge.answer(held, config, lambda share, step: progress(share, desc=step))
-        if held is not None and said.plays:
-            uploads.keep_on(held)
-            return said.html, None, held, None, None
-        uploads.release(held)
-        return said.html, None, None, None, None
+        (uploads.keep_on if said.plays else uploads.release)(held)
+        return None, held if said.plays else None, gr.update(interactive=False), said.html, None, None
 
     held, shown = gr.State(None), gr.State(None)
     with gr.Row(equal_height=False):
@@ -224,21 +230,20 @@ def _add_clips(judge: PageDetector, config: WebConfig, uploads: Uploads, example
                         api_visibility="private",
                     )  # fmt: skip
                 with gr.Tab("A picture"):
-                    picture = undecoded(gr.Image(label="Your picture", sources=["upload"], height=340, buttons=[]))
-            for component in (video, picture):
-                take_only(uploads, component)
+                    picture = gr.Image(label="Your picture", sources=["upload"], height=340, buttons=[])
             gr.HTML(web_page.caps_html(config.most_megabytes, config.most_seconds, KEPT / 60))
             gr.HTML(web_page.too_large_html(config.most_megabytes))
             button = gr.Button("Judge", variant="primary", interactive=False)
         with gr.Column(scale=3, min_width=300):
             verdict = gr.HTML(web_page.welcome_html(), elem_id="verdict")
+    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    state = [held, shown, button, verdict]
     for component, other in ((video, picture), (picture, video)):
-        component.change(
-            hold, [component, other, held], [held, button, other], queue=False, show_progress="hidden",
-            api_visibility="private",
-        )  # fmt: skip
+        # Gradio would decode a picture in this process.
+        component.change(hold, [component, held, shown], [*state, other], preprocess=False, **quiet)
+        component.clear(let_go, held, [held, button], **quiet)
     button.click(
-        answer, [held, shown], [verdict, held, shown, video, picture], concurrency_id=NETWORK, concurrency_limit=1,
+        answer, held, [*state, video, picture], concurrency_id=NETWORK, concurrency_limit=1,
         show_progress_on=verdict, scroll_to_output=True, api_visibility="private",
     )  # fmt: skip
 
@@ -282,6 +287,7 @@ def _guards(page: gr.Blocks, config: WebConfig, uploads: Uploads) -> list[Middle
         Middleware(UsedPaths, UPLOAD),
         Middleware(OwnFiles, uploads),
         Middleware(SmallBodies, UPLOAD),
+        Middleware(OwnClips, uploads, UPLOAD),
         Middleware(FairTurns, page, config.most_each),
     ]
 

@@ -1,9 +1,5 @@
 """How a clip gets from a visitor's browser into the page's folder."""
 
-from pathlib import Path
-from typing import Any
-
-import gradio as gr
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -46,28 +42,6 @@ def upload_routes(uploads: Uploads, most_bytes: int) -> list[BaseRoute]:
         return JSONResponse([str(path)])
 
     return [Route(UPLOAD, take, methods=["POST"]), arrivals.route()]
-
-
-def undecoded(picture: gr.Image) -> gr.Image:
-    """Has uploads of `picture` passed on as paths; Gradio would decode them in this process."""
-
-    def path_of(upload: Any) -> str | None:
-        return upload.path if upload is not None else None
-
-    picture.preprocess = path_of  # as in `take_only`, not a subclass
-    return picture
-
-
-def take_only(uploads: Uploads, component: gr.Video | gr.Image) -> None:
-    """Has `component` take nothing but clips of this page; Gradio would fetch any address that a request names."""
-    take = component.async_move_resource_to_block_cache
-
-    async def checked(path: str | Path | None) -> str | None:
-        if path is not None and not uploads.has(Path(path)):
-            raise gr.Error("This clip is no longer here; drop it again.", print_exception=False)
-        return await take(path)
-
-    component.async_move_resource_to_block_cache = checked  # a subclass would have Gradio write a stub beside this file
 
 
 async def _file_of(request: Request) -> UploadFile:

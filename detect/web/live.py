@@ -133,20 +133,20 @@ def looped(source: FrameSource) -> FrameSource:
     return FrameSource(source.name, False, frames)
 
 
-def shared(detector: Detector) -> Detector:
-    """Returns `detector` for use by several threads: its networks run one batch at a time.
+def shared(detector: Detector, lock: threading.Lock) -> Detector:
+    """Returns `detector` for use by several threads: its networks run one batch at a time, while they hold `lock`.
 
     A thread waits for one batch of another thread, not for its whole clip. LiteRT and OpenVINO need this: a network
     of theirs has one set of buffers.
     """
-    return detector.with_scorer(_OneAtATime)
+    return detector.with_scorer(lambda scorer: _OneAtATime(scorer, lock))
 
 
 class _OneAtATime:
     """A scorer whose networks, its own and its engine's, run one at a time."""
 
-    def __init__(self, scorer: Scorer) -> None:
-        self._scorer, self._lock = scorer, threading.Lock()
+    def __init__(self, scorer: Scorer, lock: threading.Lock) -> None:
+        self._scorer, self._lock = scorer, lock
         self.input_kind = scorer.input_kind
         self.engine: Engine | None = _LockedEngine(scorer.engine, self._lock) if scorer.engine else None
 

@@ -34,7 +34,7 @@ def caps_html(most_megabytes: int, most_seconds: float, kept_minutes: float) -> 
     return element(
         "p",
         f"Up to {most_megabytes} MB and {most_seconds:g} seconds. Only you can play your clip here. It is deleted when "
-        f"you have another one judged or leave, {kept_minutes:g} minutes after its verdict at the latest.",
+        f"you give another one or leave, {kept_minutes:g} minutes after its verdict at the latest.",
         class_="soft",
     )
 

@@ -28,6 +28,7 @@ def serve(app: ASGIApp, host: str, port: int, proxy: str | None = None) -> Itera
         http=type("Connection", (GuardedConnection,), {"proxy": proxy}),
         ws="none",
         lifespan="on",
+        log_config=None,  # uvicorn's own would close the handlers of other libraries, and with absl's standard error
         log_level="warning",
         access_log=False,
         proxy_headers=False,  # uvicorn would believe everyone on this machine

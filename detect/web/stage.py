@@ -1,7 +1,7 @@
 """The page on which people drop a clip or a picture, or film one, and read its verdict.
 
 Only this machine can open it, unless --host says otherwise. Clips are judged one after another. Each plays beside its
-verdict until its visitor has another one judged or leaves, and is deleted then, or ten minutes after the verdict.
+verdict until its visitor gives another one or leaves, and is deleted then, or ten minutes after the verdict.
 """
 
 import contextlib
@@ -13,11 +13,12 @@ from pathlib import Path
 
 from cache.cli import parse_flags
 from cache.files import scratch_folder
+from cache.machine.streams import OutputLost
 from detect.web.config import SERVED, WebConfig, check, is_loopback
 
 
 def main(argv: Sequence[str]) -> int:
-    """Serves the page until Ctrl-C or SIGTERM; returns the exit status."""
+    """Serves the page until Ctrl-C or SIGTERM, which then end the command with their status as any other."""
     config = parse_flags("reelcheck web", __doc__ or "", WebConfig, argv)
     check(config)
     from detect.detector.load import newest, open_detector
@@ -39,7 +40,9 @@ def main(argv: Sequence[str]) -> int:
                 print(f"The page is at {address} until you press Ctrl-C.", flush=True)
                 threading.Event().wait()
     except KeyboardInterrupt:
-        print("The page is closed, and all uploads are deleted.", flush=True)
+        with contextlib.suppress(OutputLost):
+            print("The page is closed, and all uploads are deleted.", flush=True)
+        raise
     return 0
 
 

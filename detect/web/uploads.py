@@ -125,10 +125,10 @@ class Uploads:
                 self._kept[newer] = replace(self._kept[newer], tab=tab)
         return newer if newer is not None and self.has(newer) else None
 
-    def keep_on(self, clip: Path) -> None:
+    def keep_on(self, clip: Path | None) -> None:
         """Keeps an upload that was judged for a while, so that its visitor can play it."""
         with self._lock:
-            if clip in self._kept:
+            if clip is not None and clip in self._kept:
                 self._kept[clip] = replace(self._kept[clip], due=time.monotonic() + KEPT, is_judged=True)
 
     def release(self, clip: Path | None) -> None:

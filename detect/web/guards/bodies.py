@@ -1,11 +1,15 @@
-"""How large a request may be, and how slowly it may come."""
+"""How large a request may be, how slowly it may come, and which files it may name."""
 
 import asyncio
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detect.web.guards.visitors import Refused
@@ -77,6 +81,58 @@ class SmallBodies:
         except ClientDisconnect:
             return
         await self._app(scope, replayed(bytes(body), receive), send)
+
+
+class Here(Protocol):
+    """The clips of the page."""
+
+    def has(self, clip: Path) -> bool:
+        """Tells whether `clip` is here."""
+        ...
+
+
+class OwnClips:
+    """Refuses requests, except those to `uploads`, that name a file which is no clip of the page.
+
+    Gradio would fetch any address.
+    """
+
+    def __init__(self, app: ASGIApp, clips: Here, uploads: str) -> None:
+        self._app, self._clips, self._uploads = app, clips, uploads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or refuses it."""
+        if scope["type"] != "http" or scope["path"] == self._uploads:
+            await self._app(scope, receive, send)
+            return
+        body = (await receive()).get("body", b"")  # the whole of it, as `SmallBodies` gives it
+        if all(isinstance(path, str) and self._clips.has(Path(path)) for path in _paths_in(parsed(body))):
+            await self._app(scope, replayed(body, receive), send)
+            return
+        # Gradio's script shows an error that comes in this form.
+        gone = JSONResponse({"error": "This clip is no longer here; drop it again."}, 404)
+        await gone(scope, receive, send)
+
+
+def parsed(body: bytes) -> Any:
+    """Returns what a request says, None where it cannot be read, which Gradio refuses."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _paths_in(value: Any) -> Iterator[Any]:
+    """Yields the paths of all files in a request, however deep they are."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            if "path" in one:
+                yield one["path"]
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

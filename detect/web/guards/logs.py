@@ -9,8 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from typing import TextIO
+
+from cache.machine.streams import OutputLost
 
 MOST_LINES, SECONDS = 20, 60.0
 """Lines that are printed in so many seconds; the rest is counted."""
@@ -21,7 +23,10 @@ WITHIN = re.compile(r"\s|Traceback \(most recent|During handling of|The above ex
 
 
 class ShortLog(io.TextIOBase):
-    """Prints what is written to it on `terminal`: of a traceback its last line, and never more than a few lines."""
+    """Prints what is written to it on `terminal`: of a traceback its last line, and never more than a few lines.
+
+    What the terminal does not take, because its reader is gone or its disk full, is dropped: no line ends a thread.
+    """
 
     def __init__(self, terminal: TextIO) -> None:
         self._terminal = terminal
@@ -39,12 +44,13 @@ class ShortLog(io.TextIOBase):
 
     def flush(self) -> None:
         """Flushes the terminal."""
-        self._terminal.flush()
+        with suppress(OutputLost):
+            self._terminal.flush()
 
     def tell_rest(self) -> None:
         """Prints how many lines were left out since it last did."""
         if self._lines > MOST_LINES:
-            self._terminal.write(f"... and {self._lines - MOST_LINES} more lines like these\n")
+            self._send(f"... and {self._lines - MOST_LINES} more lines like these\n")
         self._lines = 0
 
     def _take(self, line: str) -> None:
@@ -63,8 +69,12 @@ class ShortLog(io.TextIOBase):
                 self._since = now
             self._lines += 1
             if self._lines <= MOST_LINES:
-                self._terminal.write(line + "\n")
-                self._terminal.flush()
+                self._send(line + "\n")
+
+    def _send(self, text: str) -> None:
+        with suppress(OutputLost):
+            self._terminal.write(text)
+            self._terminal.flush()
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Who waits for the detector: a few clips of each visitor, and all visitors by turns."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Protocol
@@ -9,7 +8,7 @@ from gradio.queueing import Event, Queue
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from detect.web.guards.bodies import replayed
+from detect.web.guards.bodies import parsed, replayed
 from detect.web.guards.visitors import Refused, visitor_of
 
 JOIN = "/gradio_api/queue/join"
@@ -72,8 +71,5 @@ def _names(event: Event) -> tuple[str, str]:
 
 def _tab_of(body: bytes) -> str:
     """Returns the tab that sends a request; "" where it does not say, which Gradio refuses."""
-    try:
-        asked = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
+    asked = parsed(body)
     return str(asked.get("session_hash", "")) if isinstance(asked, dict) else ""

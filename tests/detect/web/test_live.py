@@ -71,7 +71,7 @@ def impatient(monkeypatch):
 
 
 def live(source: FrameSource, judge=None) -> Live:
-    return Live(source, shared(judge or detector()), 0.5)
+    return Live(source, shared(judge or detector(), threading.Lock()), 0.5)
 
 
 # What is there to look at
@@ -242,7 +242,7 @@ def test_networks_that_are_shared_run_one_at_a_time():
     run = engine._run
     engine._run = lambda crops, regions: alone(run(crops, regions))
     judge._scorer._head = lambda inputs: alone(network(inputs))
-    one = shared(judge)
+    one = shared(judge, threading.Lock())
     assert one.engine is not None
     small, crops = one.engine.of_batch(1), np.full((FRAMES, 160, 160, 3), 90, np.uint8)
     regions = np.zeros((FRAMES, 4), np.uint8)
