@@ -7,6 +7,7 @@ import contextlib
 import csv
 import errno
 import io
+import itertools
 import json
 import os
 import platform
@@ -22,10 +23,12 @@ from pathlib import Path
 from cache.machine.disk import KEPT, cannot_write, flush, unwritable
 from cache.outside.cells import harmless
 from cache.progress import say
-from cache.schema import UserError
+from cache.schema import UserError, is_break, printable
 
 TEMPORARY = ".tmp-"
 """Prefix of what is being written; the numbers of the process and of the machine that write it come next."""
+MADE_OF_NAME = 40
+"""Bytes by which names made of a given one may be longer, beside the prefix above: NAME-seed12, .training-NAME.npz."""
 SCRATCH = "reelcheck-"
 """Prefix of folders in the system's temporary folder; the same numbers follow."""
 ABANDONED = 86_400.0
@@ -51,7 +54,7 @@ def writing(place: Path, remedy: str = KEPT) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, UserError) or not (isinstance(error, OSError) or cannot_write(error)):
             raise
-        raise Unwritable(unwritable(place, error, remedy)) from None
+        raise Unwritable(unwritable(printable(str(place)), error, remedy)) from None
 
 
 def require_writable(folder: Path, remedy: str) -> None:
@@ -60,9 +63,12 @@ def require_writable(folder: Path, remedy: str) -> None:
     For the start of work that ends there. It leaves nothing behind, not even `folder`.
     """
     with writing(folder, remedy):
-        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        absent = list(itertools.takewhile(lambda path: not path.exists(), (folder, *folder.absolute().parents)))
+        existing = absent[-1].absolute().parent if absent else folder
         with tempfile.TemporaryFile(dir=existing) as file:
             file.write(bytes(4096))
+        for path in absent:
+            _require_name(existing, path.name)
 
 
 def require_place(path: Path, remedy: str) -> None:
@@ -70,11 +76,21 @@ def require_place(path: Path, remedy: str) -> None:
 
     None is made: a folder that is not there is more often a slip than a wish.
     """
-    if path.is_dir():
-        raise UserError(f"{path} is a folder, and a file is to be written; {remedy}.")
-    if not path.parent.exists():
-        raise UserError(f"{path} cannot be written: there is no folder {path.parent}; make it, or {remedy}.")
-    require_writable(path.parent, remedy)
+    with writing(path, remedy):
+        if path.is_dir():
+            raise UserError(f"{path} is a folder, and a file is to be written; {remedy}.")
+        if not path.parent.exists():
+            raise UserError(f"{path} cannot be written: there is no folder {path.parent}; make it, or {remedy}.")
+        require_writable(path.parent, remedy)
+        _require_name(path.parent, path.name)
+
+
+def _require_name(folder: Path, name: str) -> None:
+    """Raises an OSError unless `name`, and the longer names that are made of it, can be given in `folder`."""
+    if any(map(is_break, name)):
+        raise OSError(errno.EINVAL, "a name has no line break and no control character")
+    with _temporary(folder / (name + "-" * MADE_OF_NAME)) as probe:
+        probe.mkdir()
 
 
 def lock(descriptor: int, path: Path, tell: Callable[[str], object] = say) -> bool:

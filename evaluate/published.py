@@ -26,7 +26,7 @@ from cache.schema import CROP_SIZE, FRAMES, TEST, TRAIN, UserError, VideoRecord
 from cache.store import MANIFEST, load, open_store
 from evaluate.compare.stage import CompareConfig, compare
 from evaluate.results.read import PUBLISHED
-from extract.backbones.networks import BACKBONES
+from extract.backbones.networks import BACKBONES, obtain_weights
 from extract.backbones.weights import identify_weights
 from extract.config import ExtractConfig
 from extract.pipeline import extract
@@ -70,8 +70,11 @@ def published(config: PublishedConfig) -> Path:
             f"there are {len(config.backbones)} {flag('backbones')} and {len(config.weights)} {flag('weights')}; "
             "give weights for each backbone."
         )
-    for weights in config.weights:
+    if unknown := [backbone for backbone in config.backbones if backbone not in BACKBONES]:
+        raise UserError(f"there is no backbone {unknown[0]}; take one of {', '.join(BACKBONES)}.")
+    for backbone, weights in zip(config.backbones, config.weights, strict=True):
         identify_weights(weights)  # says what is wrong with a file
+        obtain_weights(backbone, weights)
     folders: list[Path] = []
     for backbone, weights in zip(config.backbones, config.weights, strict=True):
         features = extract(

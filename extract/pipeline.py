@@ -29,6 +29,7 @@ from cache.store import (
     store_folder,
 )
 from extract.backbones.engines import OPENVINO_BACKENDS
+from extract.backbones.networks import obtain_weights
 from extract.blend_sheet import write_blend_sheet
 from extract.blended_rows import blend_records
 from extract.config import ExtractConfig
@@ -74,6 +75,8 @@ def extract(config: ExtractConfig) -> Path:
             say(f"{len(records)} videos in {config.data}, {_count(left.features)} to extract into {features.folder}")
         if left.crops:
             say(f"{len(left.crops)} videos have features, but no crops were kept of them: these are made now.")
+        if left.features:
+            obtain_weights(config.backbone, config.weights)
         if left:
             videos = [(record, data.root / record.path) for record in left.videos]
             _extract_all(videos, len(left), config, crops, writer, clock)

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cache.cli import option
-from cache.commands import flag
-from cache.files import require_writable
 from cache.keras_start import choose_backend, start_keras
 from cache.progress import say
 from cache.schema import UserError
@@ -18,7 +16,7 @@ from train.data.split import SplitConfig, SplitKind
 from train.data.training_set import TrainingSet, gather
 from train.heads.architectures import HEADS, HeadConfig, Start, require_buildable
 from train.runs.ensemble import EnsembleConfig, ensemble
-from train.runs.folder import free_name
+from train.runs.folder import choose_name, free_name
 from train.runs.trained import Trained, write_trained
 
 if TYPE_CHECKING:
@@ -86,7 +84,7 @@ def fit(config: FitConfig) -> Path:
     """
     check(config)
     choose_backend()
-    require_writable(config.runs, f"choose another {flag('runs')}")
+    choose_name(config.runs, config.name, config.head)  # the default ends with the split, which is not known yet
     training_set = gather(config.features, config.split_config)
     config = dataclasses.replace(config, split=training_set.split.kind)
     name = free_name(config.runs, config.name, f"{config.head}-{training_set.profile.backbone}-{config.split}")

@@ -155,10 +155,12 @@ def judged(folder: Path) -> tuple[Profile, list[Path], "Mixture | None"]:
 
 
 def _weights(run: "Run", moved_to: str | None) -> str:
+    from extract.backbones.networks import backbone_of, obtain_weights
     from extract.backbones.weights import require_weights
 
     weights = moved_to or run.weights
     require_weights(weights, run.profile.weights, run.folder)
+    obtain_weights(backbone_of(run.profile), weights)
     return weights
 
 

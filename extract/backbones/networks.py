@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cache.keras_start import start_keras
 from cache.profile import FeatureProfile, Tap, needs_regions
 from cache.schema import CROP_SIZE, UserError
 from cache.weights import require_room_for
 from extract.backbones.folding import fold_batch_norms
 from extract.backbones.pooling import pool
-from extract.backbones.weights import download, load_whole_network
+from extract.backbones.weights import load_whole_network, obtain
 
 if TYPE_CHECKING:
     import keras
@@ -152,13 +151,17 @@ def save_backbone(model: "keras.Model", name: str, path: Path) -> Path:
     return path
 
 
+def obtain_weights(name: str, weights: str) -> None:
+    """Makes sure that `build_backbone` will get the `weights` of `name`; raises a UserError early if it cannot."""
+    obtain(BACKBONES[name].builder, weights)
+
+
 def obtainable_weights(name: str) -> str:
     """Returns "imagenet" if those weights are in the cache or can be downloaded; else warns and returns "random"."""
-    start_keras()
     try:
         # Keras reports a download on stdout, where our answer goes.
         with contextlib.redirect_stdout(sys.stderr):
-            download(BACKBONES[name].builder)
+            obtain_weights(name, "imagenet")
     except UserError as error:
         print(f"No ImageNet weights: {error}", file=sys.stderr)
         print(

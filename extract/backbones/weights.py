@@ -1,12 +1,19 @@
 """The weights of backbones: from Keras' download, from a file, or random; and what stands for them in a profile."""
 
 import hashlib
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 
 from cache.commands import flag
+from cache.keras_start import start_keras
 from cache.schema import CROP_SIZE, UserError
 from cache.weights import WrongWeights, load_weights, require_weights_file
 
@@ -15,8 +22,77 @@ if TYPE_CHECKING:
 
 RANDOM_SEED = 0
 SUFFIXES = (".h5", ".hdf5")
-DOWNLOAD_TIMEOUT = 20.0
-"""Seconds without an answer until a download of weights is given up."""
+DOWNLOAD_TIMEOUT, CONNECT_TIMEOUT = 20.0, 5.0
+"""Seconds without an answer until a download of weights, and the first connection for one, are given up."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A network of `keras.applications` without its top: where Keras gets its ImageNet weights, and their number."""
+
+    url: str
+    count: int
+
+    @property
+    def name(self) -> str:
+        """The file's name, in Keras' cache too."""
+        return self.url.rpartition("/")[2]
+
+    def is_cached(self) -> bool:
+        """Returns whether Keras, which need not be started, has the whole file in its cache."""
+        # A file of HDF5 is a little larger than the float32 numbers in it.
+        files = (folder / self.name for folder in _cache_folders())
+        return any(file.is_file() and file.stat().st_size >= 4 * self.count for file in files)
+
+
+_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
+PUBLISHED = {
+    "ResNet50": Published(f"{_URL}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5", 23_587_712),
+    "MobileNetV2": Published(
+        f"{_URL}/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{CROP_SIZE}_no_top.h5", 2_257_984
+    ),
+}
+"""By the name of the builder."""
+
+
+def obtain(builder: str, weights: str) -> None:
+    """Makes sure that `load_whole_network` will get the `weights` of `builder`, for the start of long work.
+
+    Downloads those of ImageNet if Keras has not got them yet. Raises a UserError, within seconds and without starting
+    Keras, if the server of that download cannot be reached, or if a file holds too few numbers for the network.
+    """
+    published = PUBLISHED[builder]
+    if weights == "imagenet" and not published.is_cached():
+        _require_answer(builder, published.url)
+        start_keras()
+        download(builder)
+    elif weights not in ("imagenet", "random"):
+        _require_numbers(builder, Path(weights), published.count)
+
+
+def _cache_folders() -> list[Path]:
+    """Returns where `keras.utils.get_file` keeps weights; the second, where it may not write into the first."""
+    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    return [Path(folder, "models") for folder in (home, Path(tempfile.gettempdir(), ".keras"))]
+
+
+def _require_answer(builder: str, url: str) -> None:
+    try:
+        # By the library that Keras downloads with, so that it goes through the same proxy.
+        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=CONNECT_TIMEOUT).close()
+    except urllib.error.HTTPError:
+        return  # the server can be reached
+    except OSError as error:
+        raise _no_download(builder, getattr(error, "reason", error)) from None
+
+
+def _require_numbers(builder: str, path: Path, count: int) -> None:
+    """Raises a UserError if the weights file `path` holds less than `count` numbers."""
+    sizes: list[int] = []
+    with h5py.File(path, "r", locking=False) as file:
+        file.visititems(lambda _, item: sizes.append(item.size or 0) if isinstance(item, h5py.Dataset) else None)
+    if sum(sizes) < count:
+        raise _other_network(builder, path, f"it has {sum(sizes):,} numbers, and they are {count:,}")
 
 
 def identify_weights(weights: str) -> str:
@@ -69,7 +145,7 @@ def load_whole_network(builder: str, weights: str) -> "keras.Model":
     try:
         load_weights(network, Path(weights))
     except WrongWeights as error:
-        raise UserError(f"{weights} does not hold weights of {builder} without its top ({error}).") from None
+        raise _other_network(builder, weights, error) from None
     return network
 
 
@@ -85,13 +161,22 @@ def download(builder: str) -> "keras.Model":
         make = getattr(keras.applications, builder)
         return make(include_top=False, weights="imagenet", input_shape=(CROP_SIZE, CROP_SIZE, 3))
     except Exception as error:  # noqa: BLE001 - Keras wraps whatever went wrong in a bare Exception
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(
-            f"the ImageNet weights of {builder} are not in Keras' cache and cannot be downloaded ({reason}); "
-            f"give a file with {flag('weights', 'path.h5')}, or {flag('weights', 'random')} to try the pipeline."
-        ) from None
+        raise _no_download(builder, error) from None
     finally:
         socket.setdefaulttimeout(before)
+
+
+def _no_download(builder: str, error: object) -> UserError:
+    reason = str(error).strip().split("\n")[0]
+    return UserError(
+        f"the ImageNet weights of {builder} are not in Keras' cache and cannot be downloaded ({reason}); put "
+        f"{PUBLISHED[builder].url} into {_cache_folders()[0]}, give a file with {flag('weights', 'path.h5')}, or "
+        f"{flag('weights', 'random')} to try the pipeline."
+    )
+
+
+def _other_network(builder: str, weights: object, reason: object) -> UserError:
+    return UserError(f"{weights} does not hold weights of {builder} without its top ({reason}).")
 
 
 def _randomise(network: "keras.Model") -> None:

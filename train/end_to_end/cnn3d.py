@@ -19,7 +19,7 @@ from cache.profile import crops_of
 from cache.schema import CROP_SIZE, FRAMES, UserError
 from train.end_to_end.config import EndToEndConfig, require_sensible
 from train.end_to_end.stage import Outcome, StartingRun, profile_entries, read_starting_run, train_and_write
-from train.runs.folder import CONFIG, CROPS, free_name
+from train.runs.folder import CONFIG, CROPS, choose_name
 from train.runs.replay import crops_replay
 from train.runs.saved_weights import load_saved, once, require_intact
 from train.runs.trained import save_head
@@ -65,12 +65,12 @@ def train_cnn3d(config: Cnn3dConfig) -> Path:
     """
     require_sensible(config)
     _require_buildable(config.shape)
+    name = choose_name(config.runs, config.name, "cnn3d")
     start_keras()
     import keras
 
     start = read_starting_run(config)
     config = replace(config, run=start.folder)
-    name = free_name(config.runs, config.name, "cnn3d")
     keras.utils.set_random_seed(config.seed)
     network = build_cnn3d(config.shape, config.precision)
     return train_and_write(config, start, name, network, lambda folder: _write(network, config, start, folder))

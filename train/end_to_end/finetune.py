@@ -15,7 +15,7 @@ from cache.schema import CROP_SIZE, FRAMES, TRAIN, UserError, mask_of
 from train.data.split import require_both_classes
 from train.end_to_end.config import EndToEndConfig, require_sensible
 from train.end_to_end.stage import Outcome, StartingRun, profile_entries, read_starting_run, train_and_write
-from train.runs.folder import BACKBONE_WEIGHTS, free_name
+from train.runs.folder import BACKBONE_WEIGHTS, choose_name, latest
 from train.runs.load import Run, load_head, read_run
 from train.runs.trained import most_telling, replay_entry, save_head
 
@@ -52,18 +52,19 @@ def finetune(config: FinetuneConfig) -> Path:
         raise UserError(f"{flag('layers', config.layers)} is below 0; give the number of backbone layers to train.")
     if not 0 <= config.blend <= 1:
         raise UserError(f"{flag('blend', config.blend)} is no share; give 0 to 1.")
+    config = replace(config, run=config.run or latest(config.runs))
+    name = choose_name(config.runs, config.name, f"{config.run.name}-tuned")
+    run = read_run(config.run)
+    weights = _weights(run, config)
     start_keras()
     from train.data.clips import Clips
     from train.heads.training import predict
 
     start = read_starting_run(config)
-    run = read_run(start.folder)
     labels = start.clips.labels[start.clips.rows(TRAIN)]
     if not config.blend:
         require_both_classes(labels.tolist(), f"without {flag('blend')}, the train part of {start.folder} holds")
-    config = replace(config, run=start.folder)
-    name = free_name(config.runs, config.name, f"{start.folder.name}-tuned")
-    backbone, head = _load(run, config)
+    backbone, head = _load(run, weights, config)
 
     def save(folder: Path) -> Outcome:
         profile = _save_backbone(backbone, run.profile, folder)
@@ -85,15 +86,23 @@ def _blending(config: FinetuneConfig) -> "Blending | None":
     return Blending(blend, config.blend) if config.blend else None
 
 
-def _load(run: Run, config: FinetuneConfig) -> tuple["keras.Model", "keras.Model"]:
-    """Returns the run's backbone, its last layers trainable, and its head; every batch norm is frozen."""
-    import keras
-
-    from extract.backbones.networks import backbone_of, build_backbone, trunk_of
+def _weights(run: Run, config: FinetuneConfig) -> str:
+    """Returns the weights of the run's backbone; a UserError if they are others, or cannot be had."""
+    from extract.backbones.networks import backbone_of, obtain_weights
     from extract.backbones.weights import require_weights
 
     weights = config.weights or run.weights
     require_weights(weights, run.profile.weights, run.folder)
+    obtain_weights(backbone_of(run.profile), weights)
+    return weights
+
+
+def _load(run: Run, weights: str, config: FinetuneConfig) -> tuple["keras.Model", "keras.Model"]:
+    """Returns the run's backbone with its `weights`, the last layers trainable, and its head; batch norms are frozen."""
+    import keras
+
+    from extract.backbones.networks import backbone_of, build_backbone, trunk_of
+
     keras.utils.set_random_seed(config.seed)
     backbone = build_backbone(backbone_of(run.profile), weights, config.precision)
     head = load_head(run, run.profile)

@@ -16,7 +16,7 @@ from cache.progress import say
 from cache.schema import VAL, UserError
 from train.heads.ranking import roc_auc
 from train.runs.contents import read_contents, write_run
-from train.runs.folder import CONFIG, ENSEMBLE, free_name
+from train.runs.folder import CONFIG, ENSEMBLE, choose_name
 from train.runs.load import features_folders, read_config
 from train.runs.predictions import Predictions
 
@@ -67,6 +67,7 @@ class Mixture:
 def ensemble(config: EnsembleConfig) -> Path:
     """Joins the members and returns the run folder; a UserError says where they do not fit together."""
     start = time.perf_counter()
+    name = choose_name(config.runs, config.name, f"ensemble-{config.kind}")
     runs = [read_contents(folder) for folder in config.members]
     members = [run.predictions for run in runs]
     if len(members) < 2:
@@ -77,7 +78,6 @@ def ensemble(config: EnsembleConfig) -> Path:
     probabilities = np.array([member.probabilities for member in members])
     mixture = fit_mixture(config.kind, probabilities, members[0])
     joined = replace(members[0], probabilities=mixture(probabilities))
-    name = free_name(config.runs, config.name, f"ensemble-{config.kind}")
     say(_comparison(config, members, mixture, joined))
     if config.kind != "average":
         say(FITTED_TWICE)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cache.commands import command, flag
-from cache.files import TEMPORARY
+from cache.files import TEMPORARY, require_writable
 from cache.schema import UserError
 
 DONE = "run.json"
@@ -23,16 +23,31 @@ CROPS, ENSEMBLE = "crops", "ensemble"
 """The `kind` in the config of a run that judges crops, by its own network or by its members'; a head's run has none."""
 
 
+def choose_name(runs: Path, wished: str | None, otherwise: str) -> str:
+    """Returns `free_name`, after making sure that a run with it can be written below `runs`; else raises a UserError.
+
+    For the start of the work: nothing is made.
+    """
+    require_writable(runs, f"choose another {flag('runs')}")
+    require_name(otherwise if wished is None else wished, runs)
+    return free_name(runs, wished, otherwise)
+
+
 def free_name(runs: Path, wished: str | None, otherwise: str) -> str:
     """Returns the name of a new run below `runs`: `wished`, refused if taken, or `otherwise` with a free number."""
-    if wished is None:
-        numbered = (otherwise if number == 1 else f"{otherwise}-{number}" for number in range(1, 1_000_000))
-        return next(name for name in numbered if not (runs / name).exists())
-    if Path(wished).name != wished or wished.startswith("."):
-        raise UserError(f"{flag('name')} {wished!r} is not the name of a folder; give one such as lstm-1.")
-    if (runs / wished).exists():
-        raise UserError(f"{runs / wished} is there already; choose another {flag('name')}, or remove the folder.")
-    return wished
+    if wished is not None:
+        if (runs / wished).exists():
+            raise UserError(f"{runs / wished} is there already; choose another {flag('name')}, or remove the folder.")
+        return wished
+    numbered = (otherwise if number == 1 else f"{otherwise}-{number}" for number in range(1, 1_000_000))
+    return next(name for name in numbered if not (runs / name).exists())
+
+
+def require_name(name: str, folder: Path) -> None:
+    """Raises a UserError unless `folder` can hold one called `name`, and others whose names are made of it."""
+    if Path(name).name != name or not name or name.startswith("."):
+        raise UserError(f"{flag('name')} {name!r} is not the name of a folder; give one such as lstm-1.")
+    require_writable(folder / name, f"choose another {flag('name')}")
 
 
 def is_finished(folder: Path) -> bool:

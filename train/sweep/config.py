@@ -101,8 +101,6 @@ class SweepConfig:
 
 def require_sensible(config: SweepConfig) -> None:
     """Raises a UserError if a setting of `config` is out of range."""
-    if Path(config.name).name != config.name or config.name.startswith("."):
-        raise UserError(f"{flag('name', config.name)} is not the name of a folder; give one such as sweep-1.")
     for name, least, most in (("learning_rate", 1e-9, 1.0), ("dropout", 0.0, 0.99), ("weight_decay", 1e-12, 10.0)):
         _check_range(name, getattr(config, name), least, most)
     if not (config.heads and config.units and config.differences) or set(config.differences) - {0, 1}:

@@ -18,6 +18,7 @@ from cache.progress import say
 from cache.schema import UserError
 from train.data.training_set import TrainingSet, gather
 from train.fit import inputs_of
+from train.runs.folder import require_name
 from train.sweep.best_runs import Winner, write_winners
 from train.sweep.config import VALUES, SweepConfig, require_sensible
 from train.sweep.leaderboard import auc_error, write_leaderboard
@@ -35,12 +36,13 @@ def sweep(config: SweepConfig) -> Path:
 
     Raises a UserError if the features or the settings cannot be swept.
     """
+    for name, folder in (("sweeps", config.sweeps), ("runs", config.runs)):
+        require_writable(folder, f"choose another {flag(name)}")
+        require_name(config.name, folder)
     from train.sweep.study import alone, as_values, importances, open_study, results
 
     require_sensible(config)
     choose_backend()
-    require_writable(config.folder, f"choose another {flag('sweeps')}")
-    require_writable(config.runs, f"choose another {flag('runs')}")
     training_set = _training_set(config)
     _require_validation(training_set)
     config = replace(config, name=listed_name(make_folder(config.folder)))  # it resumes what lies there
