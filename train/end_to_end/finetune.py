@@ -98,7 +98,7 @@ def _weights(run: Run, config: FinetuneConfig) -> str:
 
 
 def _load(run: Run, weights: str, config: FinetuneConfig) -> tuple["keras.Model", "keras.Model"]:
-    """Returns the run's backbone with its `weights`, the last layers trainable, and its head; batch norms are frozen."""
+    """Returns the run's backbone with `weights`, its last layers trainable, and its head; every batch norm is frozen."""
     import keras
 
     from extract.backbones.networks import backbone_of, build_backbone, trunk_of

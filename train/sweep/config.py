@@ -10,6 +10,7 @@ from cache.schema import UserError
 from train.data.split import SplitConfig, SplitKind
 from train.fit import FitConfig, check
 from train.heads.architectures import HEADS, Start
+from train.sweep.storage import VARIABLE
 
 if TYPE_CHECKING:
     from train.sweep.study import Space, StudyConfig
@@ -58,7 +59,11 @@ class SweepConfig:
     best: int = option(3, "how many of the best trials become run folders")
     places: int = option(8, "trials trained side by side")
     seed: int = option(0, "seed of the proposals; trial N trains with seed + N")
-    storage: str | None = option(None, "URL of the study's storage, which several machines can share")
+    storage: str | None = option(
+        None,
+        "URL of the study's storage, which several machines can share; its password is neither shown nor stored "
+        f"(default: the environment variable {VARIABLE}, else a file in the sweep's folder)",
+    )
     adopt: bool = option(False, "with a storage: take over trials that others started and left unfinished")
     backend: Literal["loky", "ray", "dask"] = option(
         "loky", "joblib's backend for training several shapes of heads at once"

@@ -22,6 +22,7 @@ from train.runs.folder import require_name
 from train.sweep.best_runs import Winner, write_winners
 from train.sweep.config import VALUES, SweepConfig, require_sensible
 from train.sweep.leaderboard import auc_error, write_leaderboard
+from train.sweep.storage import shown, storage_errors, storage_of
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -41,6 +42,7 @@ def sweep(config: SweepConfig) -> Path:
         require_name(config.name, folder)
     from train.sweep.study import alone, as_values, importances, open_study, results
 
+    config = replace(config, storage=storage_of(config.storage))
     require_sensible(config)
     choose_backend()
     training_set = _training_set(config)
@@ -48,12 +50,12 @@ def sweep(config: SweepConfig) -> Path:
     config = replace(config, name=listed_name(make_folder(config.folder)))  # it resumes what lies there
     start = time.perf_counter()
     say(str(training_set.baseline))
-    with writing(config.folder), alone(config.folder):
+    with writing(config.folder), alone(config.folder), storage_errors(config.study_config().storage):
         progress = _try_all(config, training_set)
         study = open_study(config.study_config(), _made_for(config, training_set))
         ranked = results(study)
         summary = {
-            "config": as_values(config),
+            "config": as_values(replace(config, storage=config.storage and shown(config.storage))),
             "made_for": _made_for(config, training_set),
             "importances": importances(study),
         }

@@ -20,8 +20,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cache.commands import flag
 from cache.files import lock
-from cache.machine.disk import cannot_write
 from cache.schema import UserError
+from train.sweep.storage import storage_errors
 
 SamplerName = Literal["tpe", "random", "grid"]
 Group = dict[str, Any]
@@ -90,7 +90,7 @@ def open_study(config: StudyConfig, made_for: Mapping[str, Any], sampler: optuna
     `made_for` holds the settings and data that all trials share; the error names the values that differ.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
+    with storage_errors(config.storage, Exception):
         study = optuna.create_study(
             study_name=config.name,
             storage=config.storage,
@@ -100,13 +100,6 @@ def open_study(config: StudyConfig, made_for: Mapping[str, Any], sampler: optuna
             pruner=optuna.pruners.SuccessiveHalvingPruner(config.first_rung, config.factor),
         )
         stored = study.user_attrs.get(MADE_FOR)
-    except Exception as error:
-        if cannot_write(error):
-            raise
-        first = str(error).strip().split("\n")[0]
-        raise UserError(
-            f"the study {config.storage} cannot be opened ({first}); use another {flag('storage')}."
-        ) from None
     wanted = json.loads(json.dumps(made_for))
     if stored is None:
         study.set_user_attr(MADE_FOR, wanted)

@@ -190,7 +190,7 @@ def test_a_sweep_goes_on_without_locks(tmp_path, monkeypatch, capsys):
 def test_a_sweep_asks_first_where_it_can_write(store, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(stage, "gather", lambda *_: pytest.fail("it worked first"))
-    with pytest.raises(UserError, match=r"file/sweep cannot be written \(Not a directory\); choose another --sweeps"):
+    with pytest.raises(UserError, match=r"file cannot be written \(Not a directory\); choose another --sweeps"):
         sweep(replace(quick(store, tmp_path), sweeps=tmp_path / "file"))
     with pytest.raises(UserError, match=r"file cannot be written \(Not a directory\); choose another --runs"):
         sweep(replace(quick(store, tmp_path), runs=tmp_path / "file"))
