@@ -1,5 +1,6 @@
 """python -m cache: info | verify | export, for folders of features or crops."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -9,8 +10,8 @@ import h5py
 import numpy as np
 
 from cache.cli import Parser, run
-from cache.commands import command
-from cache.files import make_folder, replace_with, require_room, write_csv, writing
+from cache.commands import command, flag
+from cache.files import make_folder, replace_with, require_room, require_writable, write_csv, writing
 from cache.profile import canonical_json
 from cache.schema import UserError, coverage_of
 from cache.store import Contents, has_rows, load, open_store, require_rows, verify
@@ -96,6 +97,8 @@ def export(folder: Path, out: Path) -> Path:
     Both array files hold `features` (or `crops`), `label`, `mask`, `status`, `times`, `boxes` and `regions`, a row
     for each line of the CSV.
     """
+    if not os.path.lexists(out):
+        require_writable(out, f"choose another {flag('out')}")
     contents = load(open_store(folder))
     if not contents.records:
         raise UserError(f"{folder} holds no extracted video; run {command('features', data='...')} first.")

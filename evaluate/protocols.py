@@ -85,6 +85,9 @@ def protocols(config: ProtocolsConfig) -> Path:
     for split in SPLITS:
         check(_fit_config(config, features, split))
     others = [_other(folder, features) for folder in config.others]
+    names = _names(others)
+    for name in names:
+        require_writable(config.out / f"on-{name}", "rename the data set's folder")
     outcomes: list[Protocol] = []
     runs: list[tuple[str, Path]] = []
     for split in SPLITS:
@@ -102,7 +105,6 @@ def protocols(config: ProtocolsConfig) -> Path:
         raise UserError(f"no protocol could be trained on {features} ({reasons}).")
     split, run = runs[0]
     trained = _trained_checksums(run, features)
-    names = _names(others)
     outcomes += [_across(split, run, trained, *other, config) for other in zip(names, others, strict=True)]
     with writing(config.out, f"give another {flag('out')}"):
         return _write(config, features, outcomes)

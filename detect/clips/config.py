@@ -1,5 +1,6 @@
 """The settings of `detect`, and what is refused before any work is done."""
 
+import os
 import re
 import threading
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from cache.cli import option
 from cache.commands import flag
-from cache.files import require_place
+from cache.files import require_place, require_writable
 from cache.schema import UserError
 from detect.clips.inputs import DOWNLOAD_SECONDS
 from detect.clips.results_file import Style, require_suffix
@@ -81,6 +82,8 @@ def check(config: DetectConfig) -> None:
         require_window("timeline", config.timeline)
     if config.out:
         require_suffix(config.out)
+        if not os.path.lexists(config.out):
+            require_writable(config.out, f"choose another {flag('out')}")
     for name, suffix in (("show", ".png"), ("explain", ".png"), ("html", ".html")):
         if path := getattr(config, name):
             _require_drawable(name, path, suffix)

@@ -119,7 +119,7 @@ def build_networks(folder: Path, weights: str | None = None) -> dict[str, "keras
     """
     from extract.backbones.networks import backbone_of, build_backbone
     from train.end_to_end.cnn3d import load_cnn3d
-    from train.end_to_end.finetune import join
+    from train.end_to_end.finetune import backbone_weights, join
     from train.runs.ensemble import mix
     from train.runs.load import load_head, read_config, read_run
 
@@ -127,7 +127,7 @@ def build_networks(folder: Path, weights: str | None = None) -> dict[str, "keras
     if not isinstance(profile, FeatureProfile):
         return {"detector": load_cnn3d(folder, read_config(folder)[0])}
     runs = [read_run(member) for member in members]
-    backbone = build_backbone(backbone_of(profile), _weights(runs[0], weights))
+    backbone = build_backbone(backbone_of(profile), backbone_weights(runs[0], weights))
     heads = [load_head(run, profile) for run in runs]
     head = mix(heads, mixture) if mixture else heads[0]
     return {"detector": join(backbone, head), "backbone": backbone, "head": head}
@@ -154,21 +154,12 @@ def judged(folder: Path) -> tuple[Profile, list[Path], "Mixture | None"]:
     return profiles[0], members, mixture
 
 
-def _weights(run: "Run", moved_to: str | None) -> str:
-    from extract.backbones.networks import backbone_of, obtain_weights
-    from extract.backbones.weights import require_weights
-
-    weights = moved_to or run.weights
-    require_weights(weights, run.profile.weights, run.folder)
-    obtain_weights(backbone_of(run.profile), weights)
-    return weights
-
-
 def _feature_scorer(run: "Run", weights: str | None) -> FeatureScorer:
     from extract.backbones.networks import BACKBONES, backbone_of
+    from train.end_to_end.finetune import backbone_weights
     from train.runs.load import load_head, require_head
 
-    name, file = backbone_of(run.profile), _weights(run, weights)
+    name, file = backbone_of(run.profile), backbone_weights(run, weights)
     if run.size != BACKBONES[name].features:
         raise UserError(
             f"{run.folder} has a head for {run.size} features, and {name} gives {BACKBONES[name].features}; train the "

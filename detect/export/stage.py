@@ -137,7 +137,8 @@ def _out_folder(config: ExportConfig, run: Path) -> Path:
     is_ours = out.is_dir() and (not any(out.iterdir()) or (out / CONTRACT).is_file())
     if not out.name or (out.exists() and not is_ours):
         raise UserError(f"{out} holds something that is not an export; choose another {flag('out')}.")
-    require_writable(out, f"choose another {flag('out')}")
+    for folder in (out.parent, out):
+        require_writable(folder, f"choose another {flag('out')}")
     return out
 
 

@@ -27,7 +27,8 @@ from train.fit import FitConfig, fit
 from train.heads.architectures import HeadConfig
 from train.runs.folder import require_finished
 
-MOST_CURVES = 4
+MOST_CURVES, MOST_NAME = 4, 120
+"""Most runs in a figure, and most bytes in the name of a folder that is made of theirs."""
 COMPARISONS = Path("comparisons")
 PAGE, NUMBERS = "compare.html", "comparison.json"
 
@@ -58,6 +59,7 @@ def compare(config: CompareConfig) -> Path:
     """
     require_resamples(config.resamples, config.seed)
     require_writable(config.out or COMPARISONS, f"choose another {flag('out')}")
+    require_writable(_runs_folder(config), f"choose another {flag('runs_folder')}")
     for folder in config.runs:
         _require_usable(folder)
     folders = [_trained(folder, config) for folder in config.runs]
@@ -94,8 +96,7 @@ def _trained(folder: Path, config: CompareConfig) -> Path:
     return fit(
         FitConfig(
             features=folder,
-            # Not into runs/, whose newest run is the one that detection takes.
-            runs=config.runs_folder or (config.out or COMPARISONS) / "runs",
+            runs=_runs_folder(config),
             head=config.head,
             split=config.split,
             seed=config.seed,
@@ -104,9 +105,16 @@ def _trained(folder: Path, config: CompareConfig) -> Path:
     )
 
 
+def _runs_folder(config: CompareConfig) -> Path:
+    """Returns where runs go that are trained here: not runs/, whose newest run is the one that detection takes."""
+    return config.runs_folder or (config.out or COMPARISONS) / "runs"
+
+
 def _name(names: list[str]) -> str:
-    joined = "-vs-".join(re.sub(r"[^\w.-]+", "-", name).strip("-.") for name in names)
-    return joined if len(joined) <= 120 else f"{joined[:100]}-and-{len(names)}-runs"
+    joined = "-vs-".join(re.sub(r"[^\w.-]+", "-", name).strip("-.") for name in names).encode()
+    # File systems count bytes.
+    shown = joined if len(joined) <= MOST_NAME else joined[: MOST_NAME - 20]
+    return shown.decode(errors="ignore") + f"-and-{len(names)}-runs" * (shown is not joined)
 
 
 def _repeat(config: CompareConfig, folders: list[Path]) -> str:

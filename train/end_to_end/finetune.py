@@ -55,7 +55,7 @@ def finetune(config: FinetuneConfig) -> Path:
     config = replace(config, run=config.run or latest(config.runs))
     name = choose_name(config.runs, config.name, f"{config.run.name}-tuned")
     run = read_run(config.run)
-    weights = _weights(run, config)
+    weights = backbone_weights(run, config.weights)
     start_keras()
     from train.data.clips import Clips
     from train.heads.training import predict
@@ -86,19 +86,22 @@ def _blending(config: FinetuneConfig) -> "Blending | None":
     return Blending(blend, config.blend) if config.blend else None
 
 
-def _weights(run: Run, config: FinetuneConfig) -> str:
-    """Returns the weights of the run's backbone; a UserError if they are others, or cannot be had."""
+def backbone_weights(run: Run, moved_to: str | None) -> str:
+    """Returns the weights of the backbone of `run`, which may have `moved_to` another file.
+
+    A UserError says that they are others, or cannot be had. Keras need not be started.
+    """
     from extract.backbones.networks import backbone_of, obtain_weights
     from extract.backbones.weights import require_weights
 
-    weights = config.weights or run.weights
+    weights = moved_to or run.weights
     require_weights(weights, run.profile.weights, run.folder)
     obtain_weights(backbone_of(run.profile), weights)
     return weights
 
 
 def _load(run: Run, weights: str, config: FinetuneConfig) -> tuple["keras.Model", "keras.Model"]:
-    """Returns the run's backbone with `weights`, its last layers trainable, and its head; every batch norm is frozen."""
+    """Returns the run's backbone with `weights`, its last layers trainable, and its head. Batch norms are frozen."""
     import keras
 
     from extract.backbones.networks import backbone_of, build_backbone, trunk_of
