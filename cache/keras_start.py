@@ -22,6 +22,9 @@ LEAST_MAPPED = 4.5
 At 3, extraction, training and fine-tuning ended in SIGSEGV or SIGABRT on two cores; at 4.5 they and exports worked.
 """
 
+_started_in: int | None = None
+"""The process in which Keras was started."""
+
 
 def choose_backend(supported: tuple[str, ...] = BACKENDS) -> None:
     """Settles what Keras will compute with, in this process and those that it starts, without importing it.
@@ -48,6 +51,7 @@ def start_keras(supported: tuple[str, ...] = BACKENDS) -> None:
     Whatever keras.json and the environment say, networks compute as they did where they were trained: in float32, with
     channels last. A UserError says why Keras cannot be started.
     """
+    _require_not_forked()
     choose_backend(supported)
     _limit_threads()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own remarks, also those of a later moment
@@ -71,6 +75,17 @@ def start_keras(supported: tuple[str, ...] = BACKENDS) -> None:
         keras.ops.zeros(())
     # It counts how often it had to compile anew, which is right where several networks are used.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def _require_not_forked() -> None:
+    """Raises a UserError in a process forked from one where Keras runs: its threads, which compute, are not copied."""
+    global _started_in  # noqa: PLW0603 - Keras is started once in a process, too
+    if _started_in not in (None, os.getpid()):
+        raise UserError(
+            f"Keras was started in process {_started_in} and would wait for ever in {os.getpid()}, which was forked "
+            "from that; load detectors and train after the fork, or start processes by spawn."
+        )
+    _started_in = os.getpid()
 
 
 def sees_gpu() -> bool:

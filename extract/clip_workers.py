@@ -32,6 +32,10 @@ AHEAD = 8
 READY = "ready"
 STARTS = 3
 """How many processes in a row may end before one is ready for work."""
+DAEMONIC = (
+    "clips are decoded in processes of their own, and a daemonic one, as of multiprocessing.Pool or Celery, may start "
+    "none; use concurrent.futures.ProcessPoolExecutor (Celery: --pool threads), or judge frames that you decode yourself."
+)
 TRIES = 2
 """How often a clip may lose its process. Once may be the system's fault, which kills processes when memory is short."""
 
@@ -51,6 +55,8 @@ def map_clips(
     given up; the others go on. Workers are spawned, because a process that runs TensorFlow must not be forked, and end
     with this process. A UserError says that they cannot be started.
     """
+    if multiprocessing.current_process().daemon:
+        raise UserError(DAEMONIC)
     answers = _Answers(AHEAD * workers)
     processes = _Processes(seconds, all_seconds)
     todo, lock = iter(tasks), threading.Lock()

@@ -1,5 +1,6 @@
 """From a clip to a verdict, by the same sampling, crops and networks as in training."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -53,7 +54,7 @@ class Detector:
     """A run, loaded to judge clips; `detect.detector.load.open_detector` makes one.
 
     `profile` says how crops are made, `scorer` turns them into probabilities, `temperature` calibrates these, `about`
-    says how good they are.
+    says how good they are. It judges in the process that has loaded it; in one forked from that, a UserError says so.
 
     >>> detector = open_detector(Path("runs/my-run"))
     >>> detector.judge_clip(Path("clip.mp4")).verdict
@@ -71,14 +72,17 @@ class Detector:
         _require_same_face_detector(profile, detector_file)
         self.profile, self.detector_file, self.about = profile, detector_file, about
         self._scorer, self._temperature = scorer, temperature
+        self._process = os.getpid()
 
     def with_scorer(self, wrap: Callable[[Scorer], Scorer]) -> "Detector":
         """Returns the same detector with its scorer replaced by `wrap(scorer)`."""
+        self._require_same_process()
         return Detector(self.profile, wrap(self._scorer), self._temperature, self.detector_file, self.about)
 
     @property
     def engine(self) -> Engine | None:
         """The engine that makes features of crops; None where the network takes the crops themselves."""
+        self._require_same_process()
         return self._scorer.engine
 
     def judge(
@@ -200,7 +204,17 @@ class Detector:
         `arrays` is what the scorer takes: features float16 (N, 12, D), or crops uint8 (N, 12, 160, 160, 3). `regions`
         uint8 (N, 12, 4) are the faces in the crops, `masks` bool (N, 12) the frames that exist.
         """
+        self._require_same_process()
         return self._scorer.probabilities(arrays, regions, masks)
+
+    def _require_same_process(self) -> None:
+        """Raises a UserError after a fork, which copies networks without the threads that run them."""
+        if os.getpid() != self._process:
+            raise UserError(
+                f"this detector was loaded in process {self._process} and would wait for ever in {os.getpid()}, which "
+                "was forked from that; load it after the fork, in each process that judges (gunicorn: leave out "
+                "--preload; multiprocessing.Pool: in the initializer)."
+            )
 
     def calibrated(self, probability: float) -> float | None:
         """Returns `probability` corrected by the run's temperature, None where it has none."""
