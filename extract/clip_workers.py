@@ -34,7 +34,7 @@ STARTS = 3
 """How many processes in a row may end before one is ready for work."""
 DAEMONIC = (
     "clips are decoded in processes of their own, and a daemonic one, as of multiprocessing.Pool or Celery, may start "
-    "none; use concurrent.futures.ProcessPoolExecutor (Celery: --pool threads), or judge frames that you decode yourself."
+    "none; use concurrent.futures.ProcessPoolExecutor (Celery: --pool threads), or judge frames decoded by yourself."
 )
 TRIES = 2
 """How often a clip may lose its process. Once may be the system's fault, which kills processes when memory is short."""

@@ -89,7 +89,7 @@ def open_source(word: str, window: float) -> FrameSource:
             f"{word} is not a file, a camera's number or an address such as rtsp://host/path; give one of these."
         )
     try:
-        times, end, scale = read_times(path)
+        times, end, scale = read_times(path, window)
     except ClipError as error:
         raise UserError(f"{word} cannot be watched ({error.reason}); give another source.") from None
     seconds = [times[position] * scale for position in choose(times, end, "uniform")]

@@ -8,6 +8,7 @@ wanted. The result is bit for bit the same as decoding everything.
 import bisect
 import functools
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -77,15 +78,16 @@ def _sample(path: Path, sampling: Sampling, limits: Limits) -> Frames:
     return _film_by_frames(path, limits).sample(sampling)
 
 
-def read_times(path: Path, limits: Limits = Limits()) -> tuple[list[int], int, float]:
+def read_times(path: Path, seconds: float = math.inf, limits: Limits = Limits()) -> tuple[list[int], int, float]:
     """Returns the sorted times at which the frames of the video at `path` are shown, the end of the last one, and the
     seconds per unit.
 
-    If the container gives no times, the list is empty. Raises ClipError like `sample_frames`.
+    If the container's times say nothing, frames are decoded for theirs, up to the first that is shown after `seconds`.
+    Raises ClipError like `sample_frames`.
     """
     with naming_failures(path):
-        film = _film_by_packets(path, limits)
-    return (sorted(film.timeline.times), film.timeline.end, film.timeline.scale) if film else ([], 0, 1.0)
+        timeline = (_film_by_packets(path, limits) or _film_by_frames(path, limits, seconds)).timeline
+    return sorted(timeline.times), timeline.end, timeline.scale
 
 
 def play_seconds(path: Path) -> float:
@@ -286,11 +288,18 @@ def _decode_packet(packet: av.Packet) -> list[av.VideoFrame]:
         return []  # a broken packet; the caller notices if a wanted frame is missing
 
 
-def _film_by_frames(path: Path, limits: Limits) -> _Film:
-    """Returns the film of all frames that can be decoded, in their order: for clips whose container has wrong times."""
+def _film_by_frames(path: Path, limits: Limits, seconds: float = math.inf) -> _Film:
+    """Returns the film of all frames that can be decoded, in their order: for clips whose container has wrong times.
+
+    Its timeline ends with the first frame that is shown after `seconds`.
+    """
     with open_video(path) as stream:
         scale, aspect = _scale(stream), pixel_aspect(stream)
-    times = [time for time, _ in _decode_in_order(path, limits)]
+    times: list[int] = []
+    for time, _ in _decode_in_order(path, limits):
+        times.append(time)
+        if time * scale > seconds:
+            break
     end = times[-1] + (int(np.median(np.diff(times))) if len(times) > 1 else 1) if times else 0
 
     def decode(_: Collection[int]) -> Iterator[tuple[int, av.VideoFrame]]:

@@ -32,7 +32,7 @@ from extract.backbones.engines import Engine
 from extract.clips.face_detectors import HaarDetector, face_detector_hash
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.look import make_look
-from extract.video.decode import sample_frames
+from extract.video.decode import read_times, sample_frames
 from tests import ROOT
 from tests.clips import counting_images, read_number, write_clip
 
@@ -111,6 +111,25 @@ def test_a_short_file_is_sampled_as_a_clip(tmp_path, count):
     taken = list(sampled(found.frames(), 6.0, found.moments))
     assert [read_number(frame.picture()) for frame in taken] == [read_number(image) for image in expected.images]
     assert [frame.seconds for frame in taken] == pytest.approx(expected.times)
+
+
+@pytest.mark.parametrize(("suffix", "count"), [("mp4", 5), ("mp4", 100), ("ts", 5), ("ts", 100)])
+def test_a_file_whose_frames_have_one_time_gets_the_verdicts_of_a_clip(tmp_path, suffix, count):
+    """Their order says when they are shown, as it does for detection."""
+    path = write_clip(tmp_path / f"clip.{suffix}", counting_images(count), times=[0] * count)
+    ((expected, _),) = next(detector().judge([path]))
+    *events, last, _ = watch(open_source(str(path), 6.0), detector(), StreamConfig(fast=True))
+    assert len(events) + 1 == min(count, FRAMES)
+    assert last["verdict"] == expected.verdict != "Undecided"
+    assert last["probability"] == pytest.approx(expected.probability, abs=1e-12)
+
+
+def test_a_long_file_without_times_is_not_read_to_its_end_first(tmp_path):
+    path = write_clip(tmp_path / "raw.h264", counting_images(100))
+    times, end, scale = read_times(path, seconds=1.0)
+    assert len(times) == 27
+    assert end * scale > 1.0
+    assert open_source(str(path), 1.0).moments is None
 
 
 def test_a_raw_stream_of_frames_goes_at_its_own_times(tmp_path):
