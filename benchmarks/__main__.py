@@ -1,16 +1,12 @@
 """python -m benchmarks: measures ratios in one run, prints a table, and writes it to results.json."""
 
 import argparse
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
-from typing import Any
 
-from benchmarks.measure import Result, describe_machine
+from benchmarks.measure import Result, write_rows
 from cache.cli import Parser, run
-from cache.files import write_text
 from cache.keras_start import start_keras
 
 HERE = Path(__file__).parent
@@ -43,18 +39,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"measuring {name} ...", flush=True)
         measured = list(benches[name](arguments.clips, arguments.repeats))
         if arguments.out:  # at once: a bench that fails does not take the others with it
-            _write(arguments.out, [asdict(result) for result in measured])
+            write_rows(arguments.out, [asdict(result) for result in measured])
         results += measured
     print("\n".join(_table(results)))
-
-
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes the results; rows measured earlier on the same kind of machine, but not now, are kept."""
-    document: dict[str, Any] = {"date": date.today().isoformat(), "machine": describe_machine()}
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    same = before.get("machine") == document["machine"]
-    merged = {row["name"]: row for row in [*(before["rows"] if same else []), *json.loads(json.dumps(rows))]}
-    write_text(path, json.dumps(document | {"rows": list(merged.values())}, indent=1) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """Ratios of two ways to do the same work, measured side by side: alone, timings on a shared machine mean little."""
 
+import json
 import os
 import platform
 import resource
@@ -8,8 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
+
+from cache.files import write_text
 
 PACKAGES = ("tensorflow", "keras", "openvino", "opencv-python-headless", "av", "numpy", "h5py")
 
@@ -43,6 +48,15 @@ def summarise(name: str, aim: float, ratios: Sequence[float], figures: Mapping[s
     medians = {key: round(statistics.median(values), 4) for key, values in figures.items()}
     spread = (round(min(ratios), 3), round(max(ratios), 3))
     return Result(name, round(statistics.median(ratios), 3), spread, aim, medians | {"repeats": len(ratios)})
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes rows of results, each with its `name`; those measured earlier on the same kind of machine are kept."""
+    document: dict[str, Any] = {"date": date.today().isoformat(), "machine": describe_machine()}
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    same = before.get("machine") == document["machine"]
+    merged = {row["name"]: row for row in [*(before["rows"] if same else []), *json.loads(json.dumps(rows))]}
+    write_text(path, json.dumps(document | {"rows": list(merged.values())}, indent=1) + "\n")
 
 
 def describe_machine() -> dict[str, object]:
