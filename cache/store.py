@@ -32,6 +32,8 @@ MOST_PROFILE = 2**16
 """Bytes that are read of a profile."""
 ORIGIN = "origin.json"
 """Where videos and weights lay when the store was made: a hint, no part of the profile."""
+EXTRACTED = "extracted"
+"""Its entry that says when the store's videos were last gone through. No part of `Origin`, which goes into runs."""
 ALIGNMENT = 64
 """Bytes: TensorFlow uses an array in memory that begins at a multiple of it, and copies any other."""
 

@@ -11,14 +11,14 @@ from urllib.parse import quote
 
 from cache.cli import option
 from cache.commands import command
-from cache.files import TEMPORARY, write_text
+from cache.files import write_text
 from cache.outside.content import WrongContent, read_json, read_text
 from cache.outside.values import Between, WrongValue, parse
 from cache.schema import UserError
 from evaluate.page.markup import element, page, table
 from evaluate.page.tables import NOTHING, Cell, aligned, measure_text, readable
 from evaluate.stats.bootstrap import Measure
-from train.runs.folder import AUDIT, DONE, ENSEMBLE
+from train.runs.folder import AUDIT, CREATED, DONE, ENSEMBLE, newest_first
 from train.runs.load import data_set_name
 from train.runs.recipe import Done, read_object, read_recipe
 
@@ -124,18 +124,16 @@ def find_lines(runs: Path) -> list[Line]:
 
     Of more than `MOST_RUNS` the older ones are only names.
     """
-    folders = [path.parent for path in runs.glob(f"*/{DONE}") if not path.parent.name.startswith(TEMPORARY)]
-    dated = sorted(((_created(one), one) for one in folders if not one.is_symlink()), reverse=True)
     return [
-        _line(folder, created) if number < MOST_RUNS else Line(folder.name, created)
-        for number, (created, folder) in enumerate(dated)
+        _line(folder, _created(folder)) if number < MOST_RUNS else Line(folder.name, _created(folder))
+        for number, folder in enumerate(newest_first(runs))
     ]
 
 
 def _created(folder: Path) -> str:
     """Returns when the run was finished, "" if that cannot be read."""
     try:
-        return read_object(folder / DONE, Done)["created"][:16].replace("T", " ")
+        return read_object(folder / DONE, Done)[CREATED][:16].replace("T", " ")
     except UserError:
         return ""
 

@@ -13,9 +13,11 @@ from cache.commands import flag
 from cache.files import require_place, require_writable, write_text, writing
 from cache.keras_start import BACKENDS, choose_backend
 from cache.manifest import write_manifest
+from cache.outside.moments import now
 from cache.progress import progress_bar, say
 from cache.schema import CROP_SIZE, FRAMES, OK, UserError, VideoRecord
 from cache.store import (
+    EXTRACTED,
     MANIFEST,
     ORIGIN,
     PROFILE,
@@ -92,9 +94,9 @@ def _count(todo: Sequence[VideoRecord]) -> str:
 
 
 def _describe(store: Store, records: Sequence[VideoRecord], config: ExtractConfig) -> None:
-    """Writes the manifest and the file that says where videos and weights lie."""
+    """Writes the manifest and the file that says where videos and weights lie, and when they were gone through."""
     weights = config.weights if config.weights in ("imagenet", "random") else str(Path(config.weights).resolve())
-    origin: dict[str, Any] = {"data": str(config.data.resolve()), "weights": weights}
+    origin: dict[str, Any] = {"data": str(config.data.resolve()), "weights": weights, EXTRACTED: now()}
     if (config.data / MARK).is_file():
         origin["drawn"] = True
     if config.detector_file:

@@ -11,7 +11,7 @@ from cache.schema import FAKE, REAL, TEST, VAL, UserError
 from evaluate.stats.calibration import LEAST_OF_CLASS, Temperature, fit_temperature
 from evaluate.stats.pairs import PairedShare, paired_share, source_rows
 from train.runs.contents import read_contents
-from train.runs.folder import DONE, ENSEMBLE, PREDICTIONS, require_finished
+from train.runs.folder import CREATED, DONE, ENSEMBLE, PREDICTIONS, require_finished
 from train.runs.predictions import Predictions, SplitRow, read_predictions
 from train.runs.recipe import Done, read_object
 
@@ -75,7 +75,7 @@ class Results:
 def read_results(folder: Path) -> Results:
     """Returns the run in `folder`; a UserError names what is missing, damaged or does not fit the rest."""
     run = read_contents(folder)
-    created = read_object(folder / DONE, Done)["created"][:10]
+    created = read_object(folder / DONE, Done)[CREATED][:10]
     return Results(
         folder,
         created,

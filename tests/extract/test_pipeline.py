@@ -1,5 +1,6 @@
 """Stage 1 from folder to store: bad clips cost their row, nothing is done twice, a kill at any moment loses nothing."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from cache.schema import FRAMES, FrameStatus, UserError
-from cache.store import Writer, load, open_store, open_writer
+from cache.store import EXTRACTED, ORIGIN, Writer, load, open_store, open_writer, read_origin
 from extract import many_processes, pipeline
 from extract import one_process as unit
 from extract.backbones.networks import BACKBONES, backbone_of
@@ -19,6 +20,7 @@ from extract.config import ExtractConfig
 from tests import ROOT
 from tests.clips import counting_images, write_clip, write_sound
 from tests.fakes import FakeEngine
+from train.data.training_set import newest_features
 
 
 class Stop(Exception):
@@ -106,6 +108,18 @@ def test_a_second_call_extracts_nothing_and_a_changed_clip_itself_only(config, e
     pipeline.extract(config)
     assert engine.crops == seen + FRAMES
     np.testing.assert_array_equal(load(open_store(folder)).arrays, before.arrays)
+
+
+def test_a_store_says_when_its_videos_were_gone_through(config, engine, monkeypatch):
+    """Though nothing was left to do; and runs, which repeat what a store says of its origin, do not."""
+    said = []
+    for backbone in ("mobilenetv2", "resnet50", "mobilenetv2"):
+        said.append(pipeline.extract(replace(config, backbone=backbone)))
+        assert newest_features(config.out) == said[-1]
+        for manifest in config.out.glob("*/*/manifest.csv"):
+            os.utime(manifest, (1, 1))
+    assert EXTRACTED in json.loads((said[0] / ORIGIN).read_text())
+    assert EXTRACTED not in read_origin(said[0])
 
 
 def test_failures_are_tried_again_only_when_asked(config, engine, tmp_path):

@@ -16,7 +16,7 @@ import pytest
 
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import UserError, coverage_of
-from cache.store import create_store, load
+from cache.store import EXTRACTED, ORIGIN, create_store, load
 from evaluate.protocols import ProtocolsConfig, protocols
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.read import read_results
@@ -128,8 +128,7 @@ def test_names_are_free_or_refused(store, tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             fit(quick(store, tmp_path, name=name))
-    os.utime(tmp_path / folders[0] / "run.json")
-    assert latest(tmp_path).name == folders[0]
+    assert latest(tmp_path).name == folders[1]
     assert {path.name for path in tmp_path.iterdir()} == set(folders)
 
 
@@ -248,13 +247,18 @@ def test_a_clip_with_features_that_are_not_finite_is_named(tmp_path):
         protocols(ProtocolsConfig(poisoned.folder, (poisoned.folder,), out=tmp_path / "out"))
 
 
-def test_the_newest_features_are_those_looked_at_last(tmp_path):
+def test_the_newest_features_are_those_whose_videos_were_gone_through_last(tmp_path):
+    """Those of earlier versions do not say when: they come before the others, and of them the last written counts."""
     stores = [
         write_features(tmp_path, pairs(4), profile=FeatureProfile(CropProfile(margin=margin), "mobilenetv2"))
-        for margin in (0.1, 0.2)
+        for margin in (0.1, 0.2, 0.3)
     ]
     os.utime(stores[0].manifest)
     assert newest_features(tmp_path) == stores[0].folder
+    for number in (1, 2):
+        (stores[number].folder / ORIGIN).write_text(json.dumps({EXTRACTED: f"2026-01-0{number}T10:00:00.000001+00:00"}))
+    os.utime(stores[1].manifest)
+    assert newest_features(tmp_path) == stores[2].folder
 
 
 @pytest.mark.parametrize(

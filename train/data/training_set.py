@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cache.commands import command, flag
+from cache.outside.moments import moment
 from cache.profile import FeatureProfile
 from cache.progress import say
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError
-from cache.store import MANIFEST, Contents, has_rows, load, open_store
+from cache.store import EXTRACTED, MANIFEST, ORIGIN, Contents, has_rows, load, open_store
 from train.data.audit import Finding, audit, summary
 from train.data.split import DROPPED, Split, SplitConfig, owner, split
 
@@ -95,12 +96,12 @@ def gather(features: Path | None, config: SplitConfig) -> TrainingSet:
 
 
 def newest_features(data: Path) -> Path:
-    """Returns the features folder below `data` whose manifest was written last; raises a UserError if there is none."""
+    """Returns the features folder below `data` whose videos were gone through last; a UserError if there is none."""
     manifests = [path for path in data.glob(f"*/features-*/{MANIFEST}") if has_rows(path.parent)]
     if not manifests:
         make, give = command("features", data="..."), flag("features", "...")
         raise UserError(f"there are no features below {data}/; run {make}, or give their folder with {give}.")
-    return max(manifests, key=lambda path: path.stat().st_mtime_ns).parent
+    return max(manifests, key=lambda path: (moment(path.with_name(ORIGIN), EXTRACTED), path.stat().st_mtime_ns)).parent
 
 
 def _load(folder: Path) -> Contents:

@@ -1,6 +1,5 @@
 """What a run folder holds beside its networks: one record, written and read here and nowhere else."""
 
-import datetime
 import importlib.metadata
 import math
 import platform
@@ -12,18 +11,21 @@ from typing import Annotated, Any
 import numpy as np
 
 from cache.files import write_csv, write_folder, write_json
+from cache.outside.moments import now
 from cache.outside.values import Between
 from cache.schema import UserError
 from train.runs.folder import (
     AUDIT,
     BASELINE,
     CONFIG,
+    CREATED,
     DONE,
     HISTORY,
     PREDICTIONS,
     SPLIT,
     free_name,
 )
+from train.runs.members import read_joined
 from train.runs.predictions import (
     Predictions,
     SplitRow,
@@ -34,7 +36,7 @@ from train.runs.predictions import (
     write_predictions,
     write_split,
 )
-from train.runs.recipe import Done, read_object, read_recipe
+from train.runs.recipe import Done, read_object
 from train.runs.saved_weights import checksums
 
 PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "h5py", "opencv-python-headless", "av")
@@ -87,16 +89,15 @@ def write_run(folder: Path, save: Callable[[Path], RunContents]) -> Path:
         write_predictions(into / PREDICTIONS, contents.predictions)
         write_predictions(into / BASELINE, contents.baseline)
         write_json(into / CONFIG, contents.config | {"versions": versions()})
-        created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         seconds = contents.seconds and round(contents.seconds, 3)
-        write_json(into / DONE, {"created": created, "seconds": seconds, "weights": checksums(into)})
+        write_json(into / DONE, {CREATED: now(), "seconds": seconds, "weights": checksums(into)})
 
     return write_folder(folder, fill, lambda: folder.with_name(free_name(folder.parent, None, folder.name)))
 
 
 def read_contents(folder: Path) -> RunContents:
     """Returns what the run in `folder` holds; a UserError names what is missing, damaged or does not fit the rest."""
-    config = read_recipe(folder)
+    config = read_joined(folder)
     split = read_split(folder / SPLIT)
     predictions, baseline = (_predictions(folder / name, split) for name in (PREDICTIONS, BASELINE))
     audit = read_object(folder / AUDIT, _Audit)

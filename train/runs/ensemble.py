@@ -18,6 +18,7 @@ from train.heads.ranking import roc_auc
 from train.runs.contents import read_contents, write_run
 from train.runs.folder import CONFIG, ENSEMBLE, choose_name
 from train.runs.load import features_folders, read_config
+from train.runs.members import run_digest
 from train.runs.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -205,7 +206,11 @@ def _config(
     return {
         "kind": ENSEMBLE,
         "config": asdict(config) | {"members": [str(folder) for folder in config.members]},
-        "ensemble": asdict(mixture) | {"members": [str(folder.resolve()) for folder in config.members]},
+        "ensemble": asdict(mixture)
+        | {
+            "members": [str(folder.resolve()) for folder in config.members],
+            "digests": [run_digest(folder) for folder in config.members],
+        },
         "profile": asdict(crops),
         "fingerprint": fingerprint(crops),
         "features": sorted(features),

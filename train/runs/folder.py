@@ -4,10 +4,13 @@ from pathlib import Path
 
 from cache.commands import command, flag
 from cache.files import TEMPORARY, require_writable
+from cache.outside.moments import moment
 from cache.schema import UserError
 
 DONE = "run.json"
 """Written last: a folder with this file holds a finished run."""
+CREATED = "created"
+"""Its entry that says when the run was finished."""
 CONFIG = "config.json"
 """Everything needed to repeat the run and to rebuild its network."""
 SPLIT, AUDIT = "split.csv", "audit.json"
@@ -65,8 +68,18 @@ def require_finished(folder: Path) -> None:
 
 def latest(runs: Path) -> Path:
     """Returns the folder of the run below `runs` that was finished last; a UserError if there is none."""
+    newest = newest_first(runs)
+    if not newest:
+        raise UserError(f"there is no finished run below {runs}/; run {command('train')} first, or name a run folder.")
+    return newest[0]
+
+
+def newest_first(runs: Path) -> list[Path]:
+    """Returns the folders of the finished runs below `runs`, without links to them, the one finished last first.
+
+    Each says when it was finished; the time of its file decides only between those that say the same, or nothing.
+    """
     finished = [path for path in runs.glob(f"*/{DONE}") if not path.parent.name.startswith(TEMPORARY)]
     done = [path for path in finished if not path.parent.is_symlink()]
-    if not done:
-        raise UserError(f"there is no finished run below {runs}/; run {command('train')} first, or name a run folder.")
-    return max(done, key=lambda path: path.stat().st_mtime_ns).parent
+    done.sort(key=lambda path: (moment(path, CREATED), path.stat().st_mtime_ns, path), reverse=True)
+    return [path.parent for path in done]

@@ -12,7 +12,8 @@ from cache.profile import FeatureProfile, Profile, differences, fingerprint
 from cache.schema import UserError
 from train.heads.architectures import HeadConfig, build_head, least_bytes, parse_head
 from train.runs.folder import BACKBONE_WEIGHTS, CONFIG, CROPS, ENSEMBLE, WEIGHTS
-from train.runs.recipe import read_profile, read_recipe
+from train.runs.members import read_joined
+from train.runs.recipe import read_profile
 from train.runs.saved_weights import load_saved, require_intact
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Run:
 
 def read_config(folder: Path) -> tuple[dict[str, Any], Profile]:
     """Returns the config of the run in `folder` and the profile of what it judges; a UserError if it has none."""
-    config = read_recipe(folder)
+    config = read_joined(folder)
     profile = read_profile(folder, config)
     path, named = folder / CONFIG, config["fingerprint"]
     if (

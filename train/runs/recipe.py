@@ -29,10 +29,11 @@ class Done:
 
 @dataclass(frozen=True)
 class _Members:
-    """An ensemble's members, and how their probabilities become one."""
+    """An ensemble's members, which runs they were (earlier versions do not say), and how their probabilities mix."""
 
     kind: str
     members: list[str] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
     weights: list[Annotated[float, Between(-1e6, 1e6)]] = field(default_factory=list)
     intercept: Annotated[float, Between(-1e6, 1e6)] = 0.0
 

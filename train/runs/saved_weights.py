@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def checksums(folder: Path) -> dict[str, str]:
     """Returns the checksum of each weights file in `folder` by name."""
-    return {path.name: checksum(path) for path in sorted(folder.glob("*.weights.h5"))}
+    return {path.name: checksum(path) for path in sorted(folder.glob("*.weights.h5")) if path.is_file()}
 
 
 def require_intact(path: Path, least: int) -> None:

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import html
 import json
-import os
 import re
 import shlex
 import time
@@ -529,9 +528,9 @@ def test_the_newest_finished_run_is_taken_where_none_is_named(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="no finished run below runs"):
         write_report(ReportConfig())
-    for name, age in (("a", 200), ("b", 100), ("c", 300)):
+    for name, second in (("a", 20), ("b", 30), ("c", 10)):
         folder = write_run(tmp_path / "runs" / name)
-        os.utime(folder / "run.json", (1e9 - age, 1e9 - age))
+        (folder / "run.json").write_text(json.dumps({"created": f"2026-01-01T00:00:{second}+00:00"}))
     (tmp_path / "runs/b/split.csv").unlink()
     with pytest.raises(UserError, match=r"^runs/b/split\.csv is missing"):
         write_report(ReportConfig())
