@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.measure import Result, write_rows
 from cache.cli import Parser, run
 from cache.keras_start import start_keras
+from cache.schema import UserError
 
 HERE = Path(__file__).parent
 
@@ -31,17 +32,25 @@ def _benches() -> dict[str, Callable[[Path, int], Iterator[Result]]]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the benches and prints the table."""
+    """Runs the benches and prints the table; a UserError names those that could not be measured, after all others."""
     arguments = _parser().parse_args(argv)
     benches = _benches()
     results: list[Result] = []
+    failed: list[str] = []
     for name in arguments.only or benches:
         print(f"measuring {name} ...", flush=True)
-        measured = list(benches[name](arguments.clips, arguments.repeats))
+        try:
+            measured = list(benches[name](arguments.clips, arguments.repeats))
+        except UserError as error:
+            print(f"{name} is not measured: {error}", flush=True)
+            failed.append(name)
+            continue
         if arguments.out:  # at once: a bench that fails does not take the others with it
             write_rows(arguments.out, [asdict(result) for result in measured])
         results += measured
     print("\n".join(_table(results)))
+    if failed:
+        raise UserError(f"{', '.join(failed)} could not be measured; the reasons are above.")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks import good_clips
 from benchmarks.__main__ import main
 from benchmarks.calibration import COUNTS, simulate
 from benchmarks.fold_measures import measure
@@ -15,11 +16,13 @@ from benchmarks.folds import fold_parts
 from benchmarks.folds import main as measure_folds
 from benchmarks.measure import Result, summarise
 from benchmarks.ratios import clips
-from cache.schema import UserError, is_blend_id
+from benchmarks.ratios.stage1 import require_good
+from cache.schema import UserError, VideoRecord, failed_row, is_blend_id
 from evaluate.stats.bootstrap import ends
 from evaluate.stats.calibration import LEAST_OF_CLASS
 from extract.blended_rows import blend_records
 from extract.clips.face_detectors import HaarDetector
+from extract.video.decode import sample_frames
 from tests import ROOT
 from tests.stores import fake, pairs, real, write_features
 from train.fit import fit
@@ -110,6 +113,38 @@ def test_the_command_writes_what_it_measured(tmp_path, monkeypatch, capsys):
     assert written["rows"][0] == {**json.loads(json.dumps(result.__dict__))}
     assert written["machine"]["cores"] >= 1
     assert "some" in capsys.readouterr().out
+
+
+def test_a_good_clip_that_fails_is_named_and_the_other_benches_go_on(tmp_path, monkeypatch, capsys):
+    def extract(folder, repeats):
+        records = [VideoRecord(name, f"{name}.mp4", 0, "", "", "", "", 1, 1) for name in "ab"]
+        require_good([failed_row(records[1], "timeout", "was not finished after 300 s")], 2)
+        yield
+
+    result = Result("other", 2.5, (2.0, 3.0), 2.0, {"repeats": 5})
+    monkeypatch.setattr("benchmarks.__main__._benches", lambda: {"some": extract, "other": lambda *_: iter([result])})
+    with pytest.raises(UserError, match="some could not be measured; the reasons are above"):
+        main(["--out", str(tmp_path / "results.json")])
+    said = capsys.readouterr().out
+    reason = "of 2 good clips, 1 have no row and 1 failed: b (timeout: was not finished after 300 s)."
+    assert f"some is not measured: {reason}" in said
+    assert [row["name"] for row in json.loads((tmp_path / "results.json").read_text())["rows"]] == ["other"]
+
+
+def test_good_clips_of_each_kind_give_twelve_frames(tmp_path):
+    good_clips.draw_good_clips(tmp_path, len(good_clips.KINDS))
+    paths = sorted(tmp_path.rglob("*.*"))
+    assert {path.suffix[1:] for path in paths} == {suffix for suffix, _ in good_clips.KINDS}
+    for path in paths:
+        assert len(sample_frames(path).images) == 12
+
+
+def test_each_run_on_good_clips_counts_its_outcomes_and_names_its_failures(monkeypatch):
+    rows = [{"id": "a", "outcome": "ok", "reason": ""}, {"id": "b", "outcome": "timeout", "reason": "too slow"}]
+    monkeypatch.setattr(good_clips, "draw_good_clips", lambda *_: None)
+    monkeypatch.setattr(good_clips, "extract_once", lambda _: rows)
+    *_, last = good_clips.count_outcomes(4, 2, load=0)
+    assert (last["clips"], last["outcomes"], last["failures"]) == (4, {"ok": 2, "timeout": 2}, [rows[1]] * 2)
 
 
 def test_auc_and_paired_share_are_those_counted_by_hand_and_mean_over_repetitions():

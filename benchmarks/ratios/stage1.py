@@ -14,7 +14,7 @@ from benchmarks.measure import Result, summarise, timed
 from benchmarks.ratios.clips import make_clips
 from benchmarks.ratios.plain import plain_loop, plain_model
 from cache.profile import FeatureProfile
-from cache.schema import FRAMES, OK, VideoRecord
+from cache.schema import FRAMES, OK, Row, UserError, VideoRecord
 from cache.store import Writer, create_store, open_store, read_indexes, store_folder
 from extract.backbones.engines import Engine
 from extract.config import ExtractConfig
@@ -78,8 +78,15 @@ def _extract(
     kinds = (config.crop_profile, profile or config.profile)
     crops, features = (Writer(create_store(folder, kind), []) for kind in kinds)
     rows = list(extract_videos(videos, config, lambda: engine, crops, features, clock or Clock()))
-    assert len(rows) == len(paths)
-    assert all(row.outcome == OK for row in rows)
+    require_good(rows, len(paths))
+
+
+def require_good(rows: Sequence[Row], count: int) -> None:
+    """Raises a UserError that names each of `rows` but those that are `ok`, as all `count` should be."""
+    failed = [f"{row.id} ({row.outcome}: {row.reason})" for row in rows if row.outcome != OK]
+    if failed or len(rows) != count:
+        which = f": {', '.join(failed)}" * bool(failed)
+        raise UserError(f"of {count} good clips, {count - len(rows)} have no row and {len(failed)} failed{which}.")
 
 
 def second_backbone(clips: Path, repeats: int) -> Iterator[Result]:
