@@ -10,8 +10,9 @@ import pytest
 
 from cache.files import writing
 from cache.schema import REAL, UserError
+from cache.store import load, open_store
 from evaluate.__main__ import main
-from evaluate.protocols import ProtocolsConfig, protocols
+from evaluate.protocols import ProtocolsConfig, _names, protocols
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.footage import find_footage
 from evaluate.results.read import read_results
@@ -83,6 +84,15 @@ def test_the_page_and_the_tables_hold_every_protocol(ran):
         assert name in text
         assert name in (ran / "tables" / "tables.tex").read_text()
     assert (ran / "figures" / "protocols.png").exists()
+
+
+def test_no_data_set_has_the_name_of_another_but_for_its_case(tmp_path):
+    """Each gives its name to a file, and where case makes no difference, the second would replace the first."""
+    names = ("Set", "set", "set-2", "SET")
+    stores = [write_features(tmp_path / str(number), pairs()).folder.parent for number in range(len(names))]
+    folders = [store.rename(store.with_name(name)) for store, name in zip(stores, names, strict=True)]
+    contents = [load(open_store(next(folder.iterdir()))) for folder in folders]
+    assert _names(contents) == ["Set", "set-2", "set-2-2", "SET-3"]
 
 
 def test_features_of_another_profile_are_refused_before_anything_is_trained(tmp_path):

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,6 +163,14 @@ def test_one_run_or_the_same_run_twice_is_no_comparison(runs):
         compared(runs[:1])
     with pytest.raises(UserError, match="is named twice"):
         compared([runs[0], runs[0]])
+
+
+def test_a_run_by_two_names_is_no_comparison(tmp_path, monkeypatch):
+    """Where case makes no difference, only the system can tell that `ONE` and `one` are the same folder."""
+    folders = [write_run(tmp_path / name) for name in ("one", "ONE")]
+    monkeypatch.setattr(Path, "samefile", lambda self, other: str(self).lower() == str(other).lower())
+    with pytest.raises(UserError, match="one is named twice; compare different runs"):
+        compared(folders)
 
 
 def test_thresholds_chosen_on_validation_are_used_when_asked_for(runs):

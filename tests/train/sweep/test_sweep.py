@@ -176,6 +176,18 @@ def test_two_sweeps_of_one_name_do_not_run_at_once(store, tmp_path):
         sweep(config)
 
 
+def test_where_case_makes_no_difference_a_name_resumes_the_sweep_that_it_opens(store, swept, monkeypatch):
+    """As on most disks of macOS; a second study in that folder would replace the leaderboard of the first."""
+    swept.with_name("Sweep").symlink_to("sweep")
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda self: (path for path in listed(self) if path.name != "Sweep"))
+    before = board(swept)
+    assert sweep(quick(store, swept.parents[1], name="Sweep")) == swept
+    with contextlib.closing(sqlite3.connect(swept / "study.db")) as connection:
+        assert connection.execute("SELECT study_name FROM studies").fetchall() == [("sweep",)]
+    assert board(swept) == before
+
+
 def test_a_sweep_goes_on_without_locks(tmp_path, monkeypatch, capsys):
     from train.sweep.study import alone
 
