@@ -186,16 +186,21 @@ def command_line(environment: Environment, folder: Path) -> tuple[list[str], dic
     return ["sh", "-c", f'"$@" {environment.redirected}', "sh", sys.executable, "-m", "reelcheck"], variables
 
 
+def bind(processors: int) -> None:
+    """Binds this process to so many processors, if any number is given."""
+    if processors:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:processors])
+
+
 def run_all(environment: Environment, drawn: Path, into: Path) -> dict[str, subprocess.CompletedProcess[str]]:
     """Runs the four commands in `environment`, from a folder that is not the checkout."""
     words, variables = command_line(environment, into / "environment")
-    processors = sorted(os.sched_getaffinity(0))[: environment.processors or None]
     done = {}
     for verb in commands(drawn, into):
         flags = list(map(str, commands(drawn, into)[verb]))
         done[verb] = subprocess.run(
             [*words, verb, *flags], check=False, cwd=into, env=variables, capture_output=True, text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, processors),
+            preexec_fn=lambda: bind(environment.processors),
         )  # fmt: skip
     return done
 
@@ -226,6 +231,8 @@ def plain(drawn, tmp_path_factory):
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_in_any_environment_the_numbers_are_the_same_or_a_sentence_says_why_not(name, drawn, plain, tmp_path):
     environment, (expected, verdict_status) = ENVIRONMENTS[name], plain
+    if sys.platform == "darwin" and (environment.processors or "/dev/full" in environment.redirected):
+        pytest.skip("macOS binds no process to a processor, and has no disk that is always full")
     done = run_all(environment, drawn, tmp_path)
     statuses = [one.returncode for one in done.values()]
     assert "Traceback" not in "".join(one.stderr for one in done.values())

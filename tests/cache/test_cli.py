@@ -231,6 +231,10 @@ def test_a_command_works_with_its_streams_closed(closed, tmp_path):
     assert done.stderr == (b"" if "2>" in closed else b"err\n")
 
 
+WITH_DEV_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="macOS has no disk that is always full")
+
+
+@WITH_DEV_FULL
 @pytest.mark.parametrize("program", ["print('x')", "print('x' * 99999)", "print('x', flush=True)"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_disk_under_the_output_is_one_sentence(program, unbuffered):
@@ -241,6 +245,7 @@ def test_a_full_disk_under_the_output_is_one_sentence(program, unbuffered):
     )
 
 
+@WITH_DEV_FULL
 def test_help_and_errors_on_a_full_disk_have_their_status():
     help_text = "import cache.__main__ as m; m.main(['--help'])"
     assert shell(help_text, ">/dev/full").returncode == 2

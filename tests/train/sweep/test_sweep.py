@@ -182,10 +182,10 @@ def test_where_case_makes_no_difference_a_name_resumes_the_sweep_that_it_opens(s
     listed = Path.iterdir
     monkeypatch.setattr(Path, "iterdir", lambda self: (path for path in listed(self) if path.name != "Sweep"))
     before = board(swept)
-    assert sweep(quick(store, swept.parents[1], name="Sweep")) == swept
+    folder = sweep(quick(store, swept.parents[1], name="Sweep"))
     with contextlib.closing(sqlite3.connect(swept / "study.db")) as connection:
         assert connection.execute("SELECT study_name FROM studies").fetchall() == [("sweep",)]
-    assert board(swept) == before
+    assert (folder, board(swept)) == (swept, before)
 
 
 def test_a_sweep_goes_on_without_locks(tmp_path, monkeypatch, capsys):
