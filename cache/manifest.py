@@ -1,16 +1,15 @@
 """The manifest: one CSV row per video. All later arrays are in its order."""
 
-import csv
 import dataclasses
-import io
 import operator
 from collections.abc import Iterable
 from pathlib import Path
 
 from cache.commands import command
 from cache.files import write_csv
-from cache.outside.cells import original_values
-from cache.outside.content import WrongContent, read_text
+from cache.outside.content import WrongContent
+from cache.outside.rows import read_csv
+from cache.outside.values import shown
 from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, safe_relative_path
 
 COLUMNS = [field.name for field in dataclasses.fields(VideoRecord)]
@@ -28,20 +27,21 @@ def write_manifest(path: Path, records: Iterable[VideoRecord]) -> Path:
 
 def read_manifest(path: Path) -> list[VideoRecord]:
     """Returns the records in the manifest `path`; a UserError names a malformed line."""
+    records: dict[str, VideoRecord] = {}
     try:
-        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-        if reader.fieldnames != COLUMNS:
-            raise UserError(f"{path} does not have the columns {', '.join(COLUMNS)}; extract again to rewrite it.")
-        return [_record(values, path, reader.line_num) for values in reader]
+        for line, values in read_csv(path, COLUMNS):
+            record = _record(values, path, line)
+            if record.id in records:
+                raise WrongContent(f"line {line} has the id {shown(record.id)} a second time")
+            records[record.id] = record
+        return list(records.values())
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run {command('features', data='...')} to write it.") from None
-    except (OSError, WrongContent, csv.Error) as error:
+    except (OSError, WrongContent) as error:
         raise UserError(f"{path} cannot be read as CSV ({error}); extract again to rewrite it.") from None
 
 
 def _record(values: dict[str, str], path: Path, line: int) -> VideoRecord:
-    if None in values or None in values.values():
-        raise UserError(f"{path}, line {line}: it has not as many values as there are columns; extract again.")
     try:
         numbers = {name: int(values[name]) for name in _INTEGERS}
     except ValueError:
@@ -49,12 +49,15 @@ def _record(values: dict[str, str], path: Path, line: int) -> VideoRecord:
             f"{path}, line {line}: label, size and mtime_ns have to be whole numbers; extract again to rewrite it."
         ) from None
     if numbers["label"] not in (REAL, FAKE):
-        raise UserError(f"{path}, line {line}: label {numbers['label']} is neither 0 (real) nor 1 (fake).")
-    record = VideoRecord(**{**original_values(values), **numbers})  # pyright: ignore[reportArgumentType]
+        raise UserError(f"{path}, line {line}: label {shown(numbers['label'])} is neither 0 (real) nor 1 (fake).")
+    record = VideoRecord(**{name: values[name] for name in COLUMNS} | numbers)  # pyright: ignore[reportArgumentType]
     try:
         safe_relative_path(record.path)
+        if not record.id:
+            raise ValueError("it has no id")
         if record.part not in (*PARTS, "") or not 0 <= record.size < MOST or not -MOST <= record.mtime_ns < MOST:
-            raise ValueError(f"part {record.part!r}, size {record.size} or time {record.mtime_ns} is out of range")
+            found = f"part {shown(record.part)}, size {shown(record.size)} or time {shown(record.mtime_ns)}"
+            raise ValueError(f"{found} is out of range")
     except ValueError as error:
         raise UserError(f"{path}, line {line}: {error}; extract again to rewrite it.") from None
     return record

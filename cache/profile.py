@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
+from cache.outside.content import parse_json
 from cache.outside.values import Between, Like, WrongValue, parse
 from cache.schema import CROP_SIZE, FRAMES, UserError
 
@@ -94,8 +95,8 @@ def fingerprint(profile: Profile) -> str:
 def parse_profile(text: str, where: str) -> Profile:
     """Returns the profile in the JSON `text`; a UserError says that `where` holds none."""
     try:
-        return profile_of(json.loads(text))
-    except (ValueError, RecursionError) as error:
+        return profile_of(parse_json(text))
+    except ValueError as error:
         raise UserError(f"{where} holds no profile of this version ({error}); extract into a new folder.") from None
 
 

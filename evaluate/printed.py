@@ -1,9 +1,9 @@
 """What the terminal shows of a report, a comparison and the like, above the path of the page."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from cache.outside.content import read_json
 from cache.schema import TEST
 from evaluate.compare.stage import NUMBERS, CompareConfig, compare
 from evaluate.page.tables import NOTHING, aligned, measure_text
@@ -20,7 +20,7 @@ from evaluate.stats.bootstrap import Measure
 
 def headline(path: Path) -> str:
     """Returns what the terminal shows of metrics.json at `path`: the main measures on test, the summary, the notes."""
-    values = json.loads(path.read_text(encoding="utf-8"))
+    values = read_json(path)
     counts, models = values["counts"][TEST], values["parts"][TEST]
     title = f"test: {counts['real']} real, {counts['fake']} fake"
     lines = [f"{title:<28}" + "".join(f"{name:<24}" for name in models)]
@@ -47,7 +47,7 @@ def report(config: ReportConfig) -> Path:
 def comparison(config: CompareConfig) -> Path:
     """Compares runs and prints what follows in sentences; returns the path of the page."""
     path = compare(config)
-    numbers = json.loads(path.with_name(NUMBERS).read_text(encoding="utf-8"))
+    numbers = read_json(path.with_name(NUMBERS))
     print(
         "\n".join(
             [*numbers["sentences"], *numbers["baselines"], *(f"note: {warning}" for warning in numbers["warnings"])]
@@ -60,7 +60,7 @@ def all_protocols(config: ProtocolsConfig) -> Path:
     """Trains and tests by every protocol and prints a row for each; returns the path of the page."""
     path = protocols(config)
     rows = []
-    for one in json.loads(path.with_name(PROTOCOLS).read_text(encoding="utf-8"))["protocols"]:
+    for one in read_json(path.with_name(PROTOCOLS))["protocols"]:
         if one["reason"]:
             rows.append([one["name"], f"not trained: {one['reason']}"])
             continue
@@ -76,7 +76,7 @@ def all_protocols(config: ProtocolsConfig) -> Path:
 def both_recipes(config: PublishedConfig) -> Path:
     """Trains by the published recipe and ours and prints a row for each run; returns the path of the comparison."""
     path = published(config)
-    models = json.loads(path.with_name(NUMBERS).read_text(encoding="utf-8"))["models"]
+    models = read_json(path.with_name(NUMBERS))["models"]
     names = ("accuracy", "roc_auc", "f1_fake", "f1_real", "kappa")
     rows = [
         [

@@ -12,9 +12,9 @@ from urllib.parse import quote
 from cache.cli import option
 from cache.commands import command
 from cache.files import write_text
-from cache.outside.content import WrongContent, read_json, read_text
+from cache.outside.content import WrongContent, is_regular, read_json, read_text
 from cache.outside.values import Between, WrongValue, parse
-from cache.schema import UserError
+from cache.schema import UserError, printable
 from evaluate.page.markup import element, page, table
 from evaluate.page.tables import NOTHING, Cell, aligned, measure_text, readable
 from evaluate.stats.bootstrap import Measure
@@ -25,6 +25,8 @@ from train.runs.recipe import Done, read_object, read_recipe
 PAGE = "index.html"
 TITLE = "Reelcheck runs"
 REPORT, METRICS = Path("report/report.html"), Path("report/metrics.json")
+MOST_SHOWN = 60
+"""Characters of a cell."""
 MOST_RUNS = 500
 """Runs that are listed, the newest."""
 COLUMNS = ("run", "head", "backbone", "data set", "split", "ROC AUC on test", "finished (UTC)", "report")
@@ -148,12 +150,12 @@ def _line(folder: Path, created: str) -> Line:
     return Line(
         folder.name,
         created,
-        _head(recipe),
-        str(recipe["profile"].get("backbone") or NOTHING),
-        data_set_name(recipe) or NOTHING,
-        str(split),
+        _word(_head(recipe)),
+        _word(recipe["profile"].get("backbone")),
+        _word(data_set_name(recipe)),
+        _word(split),
         _area(folder / METRICS),
-        (folder / REPORT).is_file(),
+        is_regular(folder / REPORT),
     )
 
 
@@ -162,11 +164,16 @@ class _Split:
     split: str
 
 
-def _head(recipe: dict[str, Any]) -> str:
+def _word(value: object) -> str:
+    """Returns what a cell shows of a value that may be anything."""
+    return str(value or NOTHING)[:MOST_SHOWN]
+
+
+def _head(recipe: dict[str, Any]) -> object:
     kind, config = recipe.get("kind"), recipe["config"]
     if kind == ENSEMBLE:
-        return f"ensemble of {len(recipe.get('ensemble', {}).get('members', ()))}"
-    return str(config.get("head") or recipe.get("command") or kind or NOTHING)
+        return f"ensemble of {len((recipe.get('ensemble') or {}).get('members', ()))}"
+    return config.get("head") or recipe.get("command") or kind
 
 
 def _area(path: Path) -> Measure | None:
@@ -189,7 +196,7 @@ def _cells(one: Line) -> Iterator[Cell]:
 
 
 def _text(cell: Cell) -> str:
-    return measure_text(cell) if isinstance(cell, Measure) else cell
+    return measure_text(cell) if isinstance(cell, Measure) else printable(cell)
 
 
 def _write(path: Path, lines: Sequence[Line]) -> Path:

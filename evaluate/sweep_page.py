@@ -1,11 +1,11 @@
 """A sweep's folder -> leaderboard.html and figures: which trials were best, and which values mattered."""
 
-import json
+import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 from urllib.parse import quote
 
 import matplotlib as mpl
@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from cache.cli import option
 from cache.commands import command
 from cache.files import write_text
+from cache.outside.content import WrongContent, is_regular, read_json
+from cache.outside.values import Between, PathText, WrongValue, parse, shown
 from cache.schema import UserError
 from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, page, safe, scrolling, section, table
@@ -39,6 +41,8 @@ PARALLEL = "Each line is a finished trial, from value to value; thicker and dark
 MOST_TRIALS = 1000
 """Trials that the page lists."""
 NUMBERS = ("learning_rate", "dropout", "weight_decay")
+MEASURED = ("units", *NUMBERS, "val_auc")
+"""Columns in which a finished trial has a number; the others have names."""
 LOGARITHMIC = ("learning_rate", "weight_decay")
 
 
@@ -54,10 +58,10 @@ def write_leaderboard_page(config: LeaderboardConfig) -> Path:
 
     Raises a UserError that says what the folder lacks.
     """
-    rows = [values for _, values in read_rows(config.sweep / LEADERBOARD, COLUMNS)]
+    rows = _rows(config.sweep / LEADERBOARD)
     summary = _summary(config.sweep / SUMMARY)
     complete = [row for row in rows if row["state"] == "complete"]
-    figures = {"importance": (importance_figure(summary["importances"]), IMPORTANCE)}
+    figures = {"importance": (importance_figure(summary.importances), IMPORTANCE)}
     if complete:
         figures["parallel"] = (parallel_figure(complete), PARALLEL)
     for name, (figure, _) in figures.items():
@@ -72,17 +76,46 @@ def _drawing(name: str, figure: Figure, caption: str) -> Html:
     return element("figure", svg, element("figcaption", caption), class_="full")
 
 
-def _summary(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Summary:
+    """What the page shows of `SUMMARY`."""
+
+    importances: dict[str, Annotated[float, Between(0, 1 + 1e-6)]]
+    runs: list[PathText] = field(default_factory=list)
+
+
+def _summary(path: Path) -> _Summary:
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-        return summary | {"importances": {str(name): float(share) for name, share in summary["importances"].items()}}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return parse(_Summary, read_json(path), extra=True)
+    except (OSError, WrongContent, WrongValue) as error:
         raise UserError(
             f"{path} does not describe a sweep ({error}); run {command('sweep')} again to write it."
         ) from None
 
 
-def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Mapping[str, Any], drawings: Sequence[Html]) -> str:
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Returns the trials of the leaderboard `path`; a UserError names the line of one without its numbers."""
+    rows = []
+    for line, row in read_rows(path, COLUMNS):
+        needed = MEASURED if row["state"] == "complete" else ()
+        if wrong := [name for name in needed if not _is_number(row[name], above_zero=name in LOGARITHMIC)]:
+            raise UserError(
+                f"{path}, line {line}: the {wrong[0]} {shown(row[wrong[0]])} is no number that it can be; run "
+                f"{command('sweep')} again to write it."
+            )
+        rows.append(row)
+    return rows
+
+
+def _is_number(text: str, *, above_zero: bool) -> bool:
+    try:
+        number = float(text)
+    except ValueError:
+        return False
+    return math.isfinite(number) and (number > 0 or not above_zero)
+
+
+def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: _Summary, drawings: Sequence[Html]) -> str:
     name = sweep.resolve().name
     title = name if "sweep" in name.lower() else f"Sweep {name}"
     hint = (
@@ -108,13 +141,13 @@ def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Mapping[str, 
     )
 
 
-def _links(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Mapping[str, Any]) -> dict[str, Html]:
+def _links(sweep: Path, rows: Sequence[Mapping[str, str]], summary: _Summary) -> dict[str, Html]:
     """Returns a link to each run of the best trials, to its report where it has one, by the trial's number."""
     complete = [row["trial"] for row in rows if row["state"] == "complete"]
     links = {}
-    for trial, run in zip(complete, map(Path, summary.get("runs", [])), strict=False):
-        shown = run / "report" / "report.html"
-        target = os.path.relpath(shown if shown.is_file() else run, sweep)
+    for trial, run in zip(complete, map(Path, summary.runs), strict=False):
+        page = run / "report" / "report.html"
+        target = os.path.relpath(page if is_regular(page) else run, sweep)
         links[trial] = element("a", run.name, href=quote(target))
     return links
 
@@ -163,7 +196,7 @@ def parallel_figure(rows: Sequence[Mapping[str, str]]) -> Figure:
         strength = (rank + 1) / len(order)
         axes.plot(heights[line], color=COLOURS["one"], alpha=0.1 + 0.8 * strength**2, linewidth=0.8 + 1.4 * strength**4)
     for column, name in enumerate(columns):
-        _label_axis(axes, column, [row[name] for row in rows])
+        _label_axis(axes, column, [row[name] for row in rows], numbers=name in MEASURED)
     axes.set_xticks(range(len(columns)), [HEADINGS[name] for name in columns])
     axes.set(ylim=(-0.12, 1.12), yticks=[], xlim=(-0.5, len(columns) - 0.5))
     axes.spines["left"].set_visible(False)
@@ -172,9 +205,9 @@ def parallel_figure(rows: Sequence[Mapping[str, str]]) -> Figure:
 
 def _heights(texts: Sequence[str], name: str) -> np.ndarray:
     """Returns each value scaled so that the lowest is 0 and the highest 1; names count in alphabetical order."""
-    try:
+    if name in MEASURED:
         values = np.array([float(text) for text in texts])
-    except ValueError:
+    else:
         names = sorted(set(texts))
         values = np.array([names.index(text) for text in texts], float)
     values = np.log(values) if name in LOGARITHMIC else values
@@ -182,11 +215,8 @@ def _heights(texts: Sequence[str], name: str) -> np.ndarray:
     return (values - values.min()) / spread if spread else np.full(len(values), 0.5)
 
 
-def _label_axis(axes: Axes, column: int, texts: Sequence[str]) -> None:
+def _label_axis(axes: Axes, column: int, texts: Sequence[str], *, numbers: bool) -> None:
     """Writes the lowest and the highest value at both ends of an axis."""
-    try:
-        low, high = (f"{value(map(float, texts)):.3g}" for value in (min, max))
-    except ValueError:
-        low, high = min(texts), max(texts)
+    low, high = (f"{value(map(float, texts)):.3g}" if numbers else value(texts) for value in (min, max))
     for height, text, side in ((-0.03, low, "top"), (1.03, high, "bottom")):
         axes.text(column, height, text, ha="center", va=side, fontsize=8)

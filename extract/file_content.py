@@ -3,7 +3,7 @@
 import contextlib
 from pathlib import Path
 
-from cache.outside.content import checksum
+from cache.outside.content import WrongContent, checksum
 from cache.profile import CropProfile
 from extract.clips.crops import CroppedClip, crop_clip
 from extract.video.containers import Limits
@@ -18,6 +18,6 @@ def crop_and_checksum(
     it is what a worker process imports.
     """
     clip = crop_clip(path, profile, limits, detector_file)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, WrongContent):
         return clip, checksum(path)
     return clip, ""

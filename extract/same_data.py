@@ -5,7 +5,6 @@ like a changed one.
 """
 
 import contextlib
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,8 @@ from pathlib import Path
 from cache.commands import flag
 from cache.files import write_csv, writing
 from cache.manifest import read_manifest
-from cache.outside.cells import original
-from cache.outside.content import checksum
+from cache.outside.content import WrongContent, checksum
+from cache.outside.rows import read_csv
 from cache.progress import progress_bar, say
 from cache.schema import OK, UserError, VideoRecord
 from cache.shard import DamagedShard, ShardIndex, read_index
@@ -83,7 +82,7 @@ def _compared(folder: Path, videos: Sequence[VideoRecord], known: Known) -> Iter
     if not videos:
         return
     for video in progress_bar(iterable=videos, unit="video", desc="compare"):
-        with contextlib.suppress(OSError):  # extraction will name it
+        with contextlib.suppress(OSError, WrongContent):  # extraction will name it
             found = checksum(folder / video.path)
             times = [time for time, other in known[_file(video)].items() if other == found]
             yield from ((video.key, time) for time in times[:1])
@@ -131,11 +130,10 @@ def _indexes(root: Path) -> Iterator[ShardIndex]:
 def _read_copies(path: Path) -> dict[Key, int]:
     """Returns the time of extraction of each copy, by its own key; nothing if the file is absent or damaged."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return dict(map(_copy, csv.DictReader(file)))
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return dict(_copy(values) for _, values in read_csv(path, COLUMNS))
+    except (OSError, ValueError):
         return {}
 
 
 def _copy(values: Mapping[str, str]) -> tuple[Key, int]:
-    return (original(values["id"]), int(values["size"]), int(values["mtime_ns"])), int(values["extracted_ns"])
+    return (values["id"], int(values["size"]), int(values["mtime_ns"])), int(values["extracted_ns"])

@@ -5,7 +5,6 @@ printed: sentences go to the logger "reelcheck", progress bars are shown unless 
 """
 
 import dataclasses
-import json
 import logging
 import typing
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from cache.outside.content import read_json
 from cache.progress import quiet
 from cache.schema import UserError as UserError
 from detect.detector.contract import EngineName
@@ -109,7 +109,7 @@ def _evaluate(config: ReportConfig) -> Evaluation:
     from evaluate.report.stage import write_report
 
     page = write_report(config)
-    head = json.loads(page.with_name(METRICS).read_text(encoding="utf-8"))["parts"]["test"][HEAD]
+    head = read_json(page.with_name(METRICS))["parts"]["test"][HEAD]
     calls = head["decisions"][HALF]["measures"]
     measures = {name: Measure(**calls[name]) for name in ("accuracy", "f1_fake", "kappa")}
     return Evaluation(page, roc_auc=Measure(**head["scores"]["roc_auc"]), **measures)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cache.lists.text import UnreadableText, read_text
-from cache.outside.cells import originals
+from cache.lists.text import read_text
+from cache.outside.content import WrongContent
+from cache.outside.rows import strict_rows
 from cache.schema import UserError, printable
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -32,7 +33,7 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
     """
     try:
         return _parse(path, read_text(path), needed)
-    except (OSError, UnreadableText, csv.Error) as error:
+    except (OSError, WrongContent) as error:
         raise UserError(
             f"{path} cannot be read as CSV ({error}); give a file with the columns {', '.join(needed)}."
         ) from None
@@ -68,13 +69,12 @@ def _header(text: str, separator: str) -> list[str]:
 def _rows(path: Path, text: str, separator: str, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     reader, rows = _reader(text, separator), []
     next(reader)
-    for values in reader:
+    for line, values in strict_rows(reader):
         if len(values) > len(columns):
             raise UserError(
-                f"{path}, line {reader.line_num} has more values than the file has columns; put quotes around a value "
-                f"with a {SEPARATORS[separator]}."
+                f"{path}, line {line} has more values than the file has columns; put quotes around a value with a "
+                f"{SEPARATORS[separator]}."
             )
-        if values:
-            values = [*originals(values), *[""] * (len(columns) - len(values))]
-            rows.append((reader.line_num, {name: value for name, value in zip(columns, values, strict=True) if name}))
+        values += [""] * (len(columns) - len(values))
+        rows.append((line, {name: value for name, value in zip(columns, values, strict=True) if name}))
     return rows

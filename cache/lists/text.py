@@ -3,6 +3,8 @@
 import codecs
 from pathlib import Path
 
+from cache.outside.content import MOST_TABLE, WrongContent, read_regular, require_text
+
 _MARKS = {
     # UTF-32's little-endian mark begins with that of UTF-16.
     codecs.BOM_UTF32_LE: "utf-32",
@@ -15,23 +17,19 @@ HEAD = 40
 """Bytes of which every second one is zero at the start of UTF-16 without a mark: lists begin with plain letters."""
 
 
-class UnreadableText(ValueError):
-    """A file that is no text in its coding; says what was found and the way out, without the file's name."""
-
-
 def read_text(path: Path) -> str:
-    """Returns the text in `path`, its line ends as they are; raises UnreadableText, or OSError."""
-    content = path.read_bytes()
+    """Returns the text in `path`, its line ends as they are; raises WrongContent, or OSError."""
+    content = read_regular(path, MOST_TABLE)
     coding = _coding(content)
     try:
-        return content.decode(coding)
+        return require_text(content.decode(coding))
     except UnicodeDecodeError as error:
         if coding == "utf-8":
             line = content.count(b"\n", 0, error.start) + 1
             found = f"byte 0x{content[error.start]:02x} in line {line} is not UTF-8, but perhaps Windows-1252"
         else:
             found = f"it begins as {coding.upper()} and does not go on like that"
-        raise UnreadableText(f"{found}: save it as UTF-8") from None
+        raise WrongContent(f"{found}: save it as UTF-8") from None
 
 
 def _coding(content: bytes) -> str:

@@ -1,7 +1,7 @@
 """Cells of a CSV file that no spreadsheet takes for a formula, and that are read back as they were."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBERS = re.compile(r"[-+][-+\d.,e \[\]]*")
@@ -27,8 +27,3 @@ def original(cell: str) -> str:
 def originals(row: Sequence[str]) -> list[str]:
     """Returns the texts of a row of a CSV file."""
     return list(map(original, row))
-
-
-def original_values(row: Mapping[str, str]) -> dict[str, str]:
-    """Returns the texts of a row of a CSV file by column."""
-    return {name: original(value) for name, value in row.items()}

@@ -6,14 +6,16 @@ or a text is narrowed by `Annotated[int, Between(1, 12)]` and `Annotated[str, Li
 
 import dataclasses
 import math
+import os
 import re
 import types
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+MOST_PATH, MOST_NAME = 4096, 255
+"""Bytes of a path, with its end, and of each name in it, on Linux; no system takes longer ones."""
 MOST_SHOWN = 60
-MOST_DEPTH = 24
-"""Lists in lists, and objects in objects, of what is kept as it is."""
+"""Characters of a value that a sentence quotes."""
 
 
 class WrongValue(ValueError):
@@ -47,12 +49,30 @@ class Like:
         return f"of the form {self.pattern}"
 
 
+@dataclass(frozen=True)
+class PathLike:
+    """Narrows a text to those that can be a path here: no NUL, and no longer than file systems take."""
+
+    def __contains__(self, value: Any) -> bool:
+        try:
+            path = os.fsencode(value)
+        except UnicodeEncodeError:
+            return False
+        return b"\0" not in path and len(path) < MOST_PATH and max(map(len, path.split(b"/"))) <= MOST_NAME
+
+    def __str__(self) -> str:
+        return "a path that can be"
+
+
+PathText = Annotated[str, PathLike()]
+
+
 def parse(kind: Any, value: Any, name: str = "", *, extra: bool = False) -> Any:
     """Returns the JSON `value` called `name` as `kind`; raises WrongValue. `extra` keys of an object are left out."""
     if dataclasses.is_dataclass(kind):
         return _object(kind, value, name, extra)
     if kind is Any:
-        return _plain(value, name, MOST_DEPTH)
+        return value
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Annotated, Literal):
         return _narrowed(origin, inner, value, name)
@@ -67,10 +87,10 @@ def _narrowed(origin: Any, inner: tuple[Any, ...], value: Any, name: str) -> Any
     if origin is Annotated:
         parsed = parse(inner[0], value, name)
         if parsed not in inner[1]:
-            raise WrongValue(f"has the {name!r} {_shown(value)}, which is not {inner[1]}")
+            raise WrongValue(f"has the {name!r} {shown(value)}, which is not {inner[1]}")
         return parsed
     if not any(value == choice and type(value) is type(choice) for choice in inner):
-        raise WrongValue(f"has the {name!r} {_shown(value)}, which is none of {', '.join(map(str, inner))}")
+        raise WrongValue(f"has the {name!r} {shown(value)}, which is none of {', '.join(map(str, inner))}")
     return value
 
 
@@ -82,7 +102,7 @@ def _object(kind: Any, value: Any, name: str, extra: bool) -> Any:
         raise _no(dict, value, name) if name else _no(hints[first], None, first)
     unknown = sorted(value.keys() - fields.keys())
     if unknown and not extra:
-        raise WrongValue(f"has {_shown(unknown[0])} in {name or 'it'}, which this version does not know")
+        raise WrongValue(f"has {shown(unknown[0])} in {name or 'it'}, which this version does not know")
     inside = f"{name}." if name else ""
     found = {}
     for key, field in fields.items():
@@ -131,26 +151,18 @@ def _scalar(kind: type, value: Any, name: str) -> Any:
     return value
 
 
-def _plain(value: Any, name: str, depth: int) -> Any:
-    """Returns a value that is kept as it is, if it is not nested without end."""
-    if depth < 0:
-        raise WrongValue(f"has a {name!r} that is nested too deeply")
-    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _plain(each, name, depth - 1)
-    return value
-
-
 def _no(kind: Any, value: Any, name: str) -> WrongValue:
     origin = get_origin(kind)
     kind = get_args(kind)[0] if origin is Annotated else kind
     word = "dict" if dataclasses.is_dataclass(kind) else getattr(get_origin(kind) or kind, "__name__", str(kind))
-    found = "" if value is None else f" (but {_shown(value)})"
+    found = "" if value is None else f" (but {shown(value)})"
     return WrongValue(f"has no {name!r} that is a {word}{found}")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Returns `value` as a sentence quotes it: on one line, and not longer than `MOST_SHOWN`."""
     if isinstance(value, dict | list):
         return f"a {type(value).__name__} of {len(value)}"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**15:
         return "a number of more than 15 digits"
-    return ascii(value)[:MOST_SHOWN]
+    return repr(value)[:MOST_SHOWN]

@@ -1,18 +1,17 @@
 """`contract.json`, which describes an exported detector: its files, and the preprocessing its networks expect."""
 
-import math
-from collections.abc import Mapping
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from cache.commands import command, flag
 from cache.outside.content import read_json
-from cache.outside.values import WrongValue, parse
+from cache.outside.values import Between, WrongValue, parse
 from cache.profile import CropProfile, Profile, crops_of, fingerprint, profile_of
 from cache.schema import UserError, central_region, printable
 from evaluate.results.about_run import RANDOM, AboutRun
-from evaluate.stats.calibration import LEAST_OF_CLASS, Temperature
+from evaluate.stats.calibration import COLDEST, HOTTEST, LEAST_OF_CLASS, Temperature
 from train.runs.replay import Replay
 
 CONTRACT = "contract.json"
@@ -40,6 +39,12 @@ class _Network:
 
 
 @dataclass(frozen=True)
+class _Temperature:
+    value: Annotated[float, Between(COLDEST, HOTTEST)]
+    clips: Annotated[int, Between(0, 10**9)]
+
+
+@dataclass(frozen=True)
 class _Contract:
     """The entries that are used; others are for readers. Exports made before lack the last three."""
 
@@ -48,7 +53,7 @@ class _Contract:
     profile: dict[str, Any]
     fingerprint: str
     networks: dict[str, _Network]
-    temperature: dict[str, Any] | None
+    temperature: _Temperature | None
     detector_file: str | None
     checksums: dict[str, str] = field(default_factory=dict)
     replay: dict[str, Replay] = field(default_factory=dict)
@@ -79,13 +84,18 @@ class Contract:
         return crops_of(self.profile)
 
 
+def is_export(folder: Path) -> bool:
+    """Returns whether `folder` holds an export, or something in its contract's place, which reading it then names."""
+    return os.path.lexists(folder / CONTRACT)
+
+
 def exported_folder(folder: Path, engine: str) -> Path:
     """Returns the folder of the export for `engine` of the run in `folder`, or `folder` if that is an export itself."""
-    if (folder / CONTRACT).is_file():
+    if is_export(folder):
         if engine not in ("keras", format := read_contract(folder).format):
             raise UserError(f"{folder} was exported for {format}, not for {engine}; leave out {flag('engine')}.")
         return folder
-    if not (folder / EXPORTS / engine / CONTRACT).is_file():
+    if not is_export(folder / EXPORTS / engine):
         raise UserError(
             f"{folder} has no export for {engine}; run {command('export', run=folder, format=engine)} first, or leave "
             f"out {flag('engine')}."
@@ -112,7 +122,7 @@ def read_contract(folder: Path) -> Contract:
             _about(values),
         )
         present = {file.name for file in folder.iterdir()}
-    except (OSError, ArithmeticError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} does not describe an exported detector ({error}); export it again.") from None
     for name in names.values():
         if name not in present:
@@ -132,14 +142,11 @@ def _profile(values: _Contract) -> Profile:
     return profile
 
 
-def _temperature(fitted: Mapping[str, Any] | None) -> Temperature | None:
+def _temperature(fitted: _Temperature | None) -> Temperature | None:
     """Returns the temperature in a contract; None without one, or with one of fewer clips than are needed now."""
-    if fitted is None:
+    if fitted is None or fitted.clips < 2 * LEAST_OF_CLASS:
         return None
-    temperature = Temperature(float(fitted["value"]), int(fitted["clips"]))
-    if not 0 < temperature.value < math.inf:
-        raise ValueError(f"its temperature is {temperature.value:g}")
-    return temperature if temperature.clips >= 2 * LEAST_OF_CLASS else None
+    return Temperature(fitted.value, fitted.clips)
 
 
 def _about(values: _Contract) -> AboutRun:

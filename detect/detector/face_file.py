@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
+from cache.outside.content import WrongContent, require_regular
 from cache.profile import CropProfile
-from extract.clips.face_detectors import face_detector_hash
-
-MOST_BYTES = 2**26
+from extract.clips.face_detectors import MOST_DETECTOR, face_detector_hash
 
 
 def needed_file(crops: CropProfile, hint: object) -> Path | None:
@@ -18,6 +17,6 @@ def needed_file(crops: CropProfile, hint: object) -> Path | None:
         return None
     path = Path(str(hint))
     try:
-        return path if path.suffix == ".onnx" and path.is_file() and path.stat().st_size <= MOST_BYTES else None
-    except (OSError, ValueError):  # a name that no file can have
+        return path if path.suffix == ".onnx" and require_regular(path) <= MOST_DETECTOR else None
+    except (OSError, WrongContent):
         return None

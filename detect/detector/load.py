@@ -11,7 +11,7 @@ from cache.commands import flag
 from cache.keras_start import start_keras
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint
 from cache.schema import UserError
-from detect.detector.contract import CONTRACT, EngineName, exported_folder
+from detect.detector.contract import EngineName, exported_folder, is_export
 from detect.detector.face_file import needed_file
 from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, Scorer
@@ -36,7 +36,7 @@ def open_detector(
     All engines but "keras" run an export of the run, without TensorFlow; `folder` may then be the export itself.
     `weights` and `detector_file` are for files that have moved. A UserError says what is missing or does not fit.
     """
-    if engine != "keras" or (folder / CONTRACT).is_file():
+    if engine != "keras" or is_export(folder):
         if weights:
             raise UserError(f"an export has its weights inside; leave out {flag('weights')}.")
         return read_exported(exported_folder(folder, engine), detector_file)

@@ -119,7 +119,7 @@ def _members(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yields the configs of an ensemble's members, and of theirs, as far as they are still there."""
     if config.get("kind") != ENSEMBLE:
         return
-    for folder in config.get("ensemble", {}).get("members", ()):
+    for folder in (config.get("ensemble") or {}).get("members", ()):
         try:
             member = read_recipe(Path(folder))
         except UserError:

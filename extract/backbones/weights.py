@@ -14,6 +14,7 @@ import numpy as np
 
 from cache.commands import flag
 from cache.keras_start import start_keras
+from cache.outside.content import is_regular, open_regular
 from cache.schema import CROP_SIZE, UserError
 from cache.weights import WrongWeights, load_weights, require_weights_file
 
@@ -105,7 +106,7 @@ def identify_weights(weights: str) -> str:
     if weights == "random":
         return f"random:{RANDOM_SEED}"
     path = Path(weights)
-    if path.suffix not in SUFFIXES or not path.is_file():
+    if path.suffix not in SUFFIXES or not is_regular(path):
         raise UserError(
             f"{weights} is not a weights file; give {flag('weights', 'imagenet')}, random, or the path of an .h5 file."
         )
@@ -113,7 +114,7 @@ def identify_weights(weights: str) -> str:
         require_weights_file(path)
     except WrongWeights as error:
         raise UserError(f"{weights} is not a weights file ({error}); give the path of another .h5 file.") from None
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -121,7 +122,7 @@ def require_weights(weights: str, known: str, run: Path) -> None:
     """Raises a UserError unless `weights` are those of `run`, whose profile calls them `known`."""
     # A file is only read where the run was trained with one.
     is_file = weights not in ("imagenet", "random")
-    if is_file and not Path(weights).is_file():
+    if is_file and not is_regular(Path(weights)):
         identify_weights(weights)  # says so
     if is_file != known.startswith("sha256:") or identify_weights(weights) != known:
         remedy = f"give that file with {flag('weights', '...')}"

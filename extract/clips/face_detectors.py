@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from cache.commands import flag
+from cache.outside.content import WrongContent, is_regular, read_regular
 from cache.schema import UserError
 
 DetectorName = Literal["haar", "yunet", "none"]
@@ -32,6 +33,8 @@ ALIKE = 0.2
 """How far two hits may differ, in sides, and still be one face (OpenCV's own value)."""
 ONE_SHIFT, ALL_SHIFTS = ((0, 0),), ((0, 0), (0, 1), (1, 0), (1, 1))
 YUNET_FILE = Path(__file__).parent / "weights" / "face_detection_yunet_2026may.onnx"
+MOST_DETECTOR = 2**26
+"""Bytes of a face detector's file."""
 YUNET_SCORE = 0.6
 YUNET_LONG_SIDE, YUNET_HARDER_LONG_SIDES = 320, (640, 1280)
 """Long side of the copy that YuNet searches, and of the copies of its harder search. Chosen by measurement
@@ -196,7 +199,13 @@ def cascade_file() -> Path:
 def face_detector_hash(name: str, file: Path | None = None) -> str:
     """Returns what identifies the detector's file in a profile; "" where it has none."""
     path = detector_file(name, file)
-    return "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    if path is None:
+        return ""
+    try:
+        return hashlib.sha256(read_regular(path, MOST_DETECTOR)).hexdigest()[:16]
+    except (OSError, WrongContent) as error:
+        remedy = f"give another one as {flag('detector_file', 'path.onnx')}"
+        raise UserError(f"{path} is no file of a face detector ({error}); {remedy}.") from None
 
 
 def detector_file(name: str, file: Path | None) -> Path | None:
@@ -205,7 +214,7 @@ def detector_file(name: str, file: Path | None) -> Path | None:
         return None
     if name == "haar":
         return cascade_file()
-    if file is not None and not file.is_file():
+    if file is not None and not is_regular(file):
         raise UserError(
             f"the detector yunet was given {file}, which is not a file; give another one as "
             f"{flag('detector_file', 'path.onnx')}, or none for the one that comes with it."

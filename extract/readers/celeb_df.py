@@ -1,11 +1,14 @@
 """Reads Celeb-DF: labels by folder, identities from names, the official test part from its list."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from cache.lists.text import UnreadableText, read_text
+from cache.lists.text import read_text
+from cache.outside.content import WrongContent
+from cache.outside.values import shown
 from cache.schema import FAKE, REAL, UserError, VideoRecord, safe_relative_path
 from extract.readers.dataset import Dataset, find_in, link_sources, make_dataset, make_record, require_folder
 
@@ -61,14 +64,14 @@ def _people(folder: str, stem: str) -> tuple[str, str, str]:
 
 def _read_test_list(path: Path, labels: dict[str, int]) -> set[str]:
     """Returns the ids on the official test list; the list says 1 for real, the reverse of our labels."""
-    if not path.is_file():
+    if not os.path.lexists(path):
         return set()
     lines = [(number, line.split()) for number, line in enumerate(_lines(path), 1) if line.strip()]
     listed = {_listed_id(words, f"{path}, line {number}", labels): number for number, words in lines}
     absent = [name for name in listed if name not in labels]
     if absent:
         raise UserError(
-            f"{path} names {len(absent)} of {len(listed)} videos that do not exist, the first {absent[0]}; "
+            f"{path} names {len(absent)} of {len(listed)} videos that do not exist, the first {shown(absent[0])}; "
             "complete the data set, or remove these lines."
         )
     return set(listed)
@@ -77,8 +80,8 @@ def _read_test_list(path: Path, labels: dict[str, int]) -> set[str]:
 def _lines(path: Path) -> list[str]:
     try:
         return read_text(path).splitlines()
-    except UnreadableText as error:
-        raise UserError(f"{path} is not a text file ({error}), or restore the list that came with the set.") from None
+    except (OSError, WrongContent) as error:
+        raise UserError(f"{path} is not a text file ({error}); restore the list that came with the set.") from None
 
 
 def _listed_id(words: list[str], where: str, labels: dict[str, int]) -> str:
@@ -87,10 +90,12 @@ def _listed_id(words: list[str], where: str, labels: dict[str, int]) -> str:
     try:
         parts = [part for part in safe_relative_path(words[1]).parts if part != "videos"]
     except ValueError:
-        raise UserError(f"{where} names {words[1]}, which is outside the data set; remove the line.") from None
+        raise UserError(f"{where} names {shown(words[1])}, which is outside the data set; remove the line.") from None
     name = "/".join(parts)
     if labels.get(name, 1 - int(words[0])) != 1 - int(words[0]):
-        raise UserError(f"{where} calls {name} {'real' if words[0] == '1' else 'fake'}, but its folder says otherwise.")
+        raise UserError(
+            f"{where} calls {shown(name)} {'real' if words[0] == '1' else 'fake'}, but its folder says otherwise."
+        )
     return name
 
 

@@ -1,10 +1,13 @@
 """Reads a CSV list of videos: the user's own labels and, if known, people, sources and parts."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from cache.lists.table import Table, read_table
+from cache.outside.content import is_regular
+from cache.outside.values import shown
 from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, is_break, safe_relative_path
 from extract.readers.dataset import Dataset, make_dataset, make_record
 
@@ -15,7 +18,7 @@ LABELS = {"0": REAL, "0.0": REAL, "real": REAL, "1": FAKE, "1.0": FAKE, "fake": 
 
 def has_csv_list(root: Path) -> bool:
     """Returns whether `root` has a `videos.csv`."""
-    return (root / LIST).is_file()
+    return os.path.lexists(root / LIST)
 
 
 def read_csv_list(path: Path) -> Dataset:
@@ -67,9 +70,9 @@ def _existing(file: Path, where: str, text: str) -> str:
         name = safe_relative_path(text).as_posix()
     except ValueError:
         raise UserError(
-            f"{where} names {text!r}, which is not a path inside {file.parent}; give one that is."
+            f"{where} names {shown(text)}, which is not a path inside {file.parent}; give one that is."
         ) from None
-    if not (file.parent / name).is_file():
+    if not is_regular(file.parent / name):
         raise UserError(f"{where}: {file.parent / name} does not exist; add the video, or remove the line.")
     return name
 
@@ -79,9 +82,9 @@ def _label(where: str, texts: dict[str, str]) -> int:
     text = texts.pop("label")
     label = LABELS.get(text.lower())
     if label is None:
-        raise UserError(f"{where}: the label {text!r} is none of 0, real, 1, fake; correct the line.")
+        raise UserError(f"{where}: the label {shown(text)} is none of 0, real, 1, fake; correct the line.")
     if texts["part"] not in (*PARTS, ""):
-        raise UserError(f"{where}: the part {texts['part']!r} is none of train, val, test; correct the line.")
+        raise UserError(f"{where}: the part {shown(texts['part'])} is none of train, val, test; correct the line.")
     if label == REAL and (texts["donor"] or texts["source"]):
         raise UserError(f"{where}: a real video has no donor and no source; clear them, or correct the label.")
     if any(is_break(sign) for text in texts.values() for sign in text):

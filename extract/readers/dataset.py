@@ -1,7 +1,6 @@
 """What all readers share: the data set they return, the record of one file, and common checks."""
 
 import itertools
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from cache.commands import flag
 from cache.lists.text import read_text
+from cache.outside.content import WrongContent, parse_json
 from cache.schema import UserError, VideoRecord, is_break, printable
 from extract.readers.found import Found, find_clips
 
@@ -77,8 +77,8 @@ def require_folder(root: Path) -> None:
 def read_json(path: Path) -> Any:
     """Returns the content of the JSON file `path`; raises a UserError if it is not JSON."""
     try:
-        return json.loads(read_text(path))
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_json(read_text(path))
+    except (OSError, WrongContent) as error:
         raise UserError(
             f"{path} cannot be read as JSON ({error}); restore the file that came with the data set."
         ) from None

@@ -1,10 +1,12 @@
 """Reads DFDC: labels, parts and sources from the `metadata.json` in each of its folders."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cache.outside.values import PathLike, shown
 from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, safe_relative_path
 from extract.readers.dataset import Dataset, make_dataset, make_record, read_json, require_folder
 from extract.readers.found import find_clips, is_video
@@ -47,7 +49,7 @@ def read_dfdc(root: Path) -> Dataset:
 
 
 def _folders(root: Path) -> list[Path]:
-    return [path.parent for path in (root / METADATA, *sorted(root.glob(f"*/{METADATA}"))) if path.is_file()]
+    return [path.parent for path in (root / METADATA, *sorted(root.glob(f"*/{METADATA}"))) if os.path.lexists(path)]
 
 
 def _require_folders(root: Path) -> list[Path]:
@@ -76,21 +78,23 @@ def _listed(path: Path, name: str, values: Any) -> _Listed:
     entry: dict[str, Any] = values if isinstance(values, dict) else {}
     label, part, original = entry.get("label"), entry.get("split") or "", entry.get("original") or ""
     if not isinstance(label, str) or label not in LABELS:
-        raise UserError(f"{path} gives {name} the label {label!r}, which is neither REAL nor FAKE; correct the entry.")
+        raise UserError(
+            f"{path} gives {shown(name)} the label {shown(label)}, which is neither REAL nor FAKE; correct the entry."
+        )
     if part not in (*PARTS, ""):
         raise UserError(
-            f"{path} gives {name} the split {part!r}, which is none of train, val, test; correct the entry."
+            f"{path} gives {shown(name)} the split {shown(part)}, which is none of train, val, test; correct the entry."
         )
     for text in (name, original) if original else (name,):
         if not _is_file_name(text):
-            raise UserError(f"{path} names {text!r}, which is not a video beside it; remove the entry.")
+            raise UserError(f"{path} names {shown(text)}, which is not a video beside it; remove the entry.")
     return _Listed(path.parent / name, LABELS[label], original, part)
 
 
 def _is_file_name(text: Any) -> bool:
     try:
-        return len(safe_relative_path(text).parts) == 1
-    except (ValueError, AttributeError):
+        return text in PathLike() and len(safe_relative_path(text).parts) == 1
+    except (ValueError, TypeError):
         return False
 
 

@@ -1,5 +1,6 @@
 """Reads FaceForensics++: one compression level of its two trees, people from names, parts from its three lists."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -118,7 +119,7 @@ def _read_people(root: Path) -> dict[str, str]:
     The 1000 sequences come from 977 videos. Without the list, each sequence counts as a different person.
     """
     path = root / CONVERSION
-    if not path.is_file():
+    if not os.path.lexists(path):
         return {}
     videos = read_json(path)
     if not isinstance(videos, dict) or not all(isinstance(video, str) and video.split() for video in videos.values()):
@@ -146,7 +147,7 @@ def _read_parts(root: Path) -> dict[str, str]:
 
 
 def _find_list(root: Path, part: str) -> Path | None:
-    return next((path for path in (root / f"{part}.json", root / "splits" / f"{part}.json") if path.is_file()), None)
+    return next(filter(os.path.lexists, (root / f"{part}.json", root / "splits" / f"{part}.json")), None)
 
 
 def _read_pairs(path: Path) -> list[Any]:

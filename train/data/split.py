@@ -8,6 +8,7 @@ from typing import Literal
 
 from cache.commands import command, flag
 from cache.lists.table import read_table
+from cache.outside.values import shown
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError, VideoRecord, is_blend_id
 from train.data.blended_parts import DROPPED, dropped_blends, place_blends
 from train.data.people import assign_people
@@ -208,11 +209,13 @@ def _read_parts(path: Path, known: set[str]) -> dict[str, str]:
 def _check_row(values: dict[str, str], where: str, known: set[str], seen: dict[str, str]) -> None:
     name, part = values["id"], values["part"]
     if name not in known:
-        raise UserError(f"{where}: {name!r} is not among the extracted videos; remove the line, or extract the video.")
+        raise UserError(
+            f"{where}: {shown(name)} is not among the extracted videos; remove the line, or extract the video."
+        )
     if name in seen:
-        raise UserError(f"{where}: {name!r} appears a second time; keep one of the two lines.")
+        raise UserError(f"{where}: {shown(name)} appears a second time; keep one of the two lines.")
     if part not in (*PARTS, DROPPED):
-        raise UserError(f"{where}: the part {part!r} is none of {', '.join((*PARTS, DROPPED))}; correct the line.")
+        raise UserError(f"{where}: the part {shown(part)} is none of {', '.join((*PARTS, DROPPED))}; correct the line.")
 
 
 def _carve_validation(

@@ -5,7 +5,7 @@ ran through.
 """
 
 import json
-import zipfile
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,9 @@ import numpy as np
 
 from cache.commands import flag
 from cache.files import make_folder, replace_with, writing
+from cache.outside.arrays import read_arrays
+from cache.outside.content import WrongContent, parse_json
+from cache.outside.values import WrongValue, parse, shown
 from cache.schema import UserError
 
 
@@ -67,29 +70,49 @@ def write_checkpoint(path: Path, settings: Mapping[str, Any], checkpoint: Checkp
 
 
 def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint | None:
-    """Returns the checkpoint at `path`, None if there is none; a UserError if it was written with other `settings`."""
-    if not path.exists():
-        return None
+    """Returns the checkpoint at `path`, None if there is none.
+
+    A UserError says what is wrong with it, or that it was written with other `settings`.
+    """
     try:
-        # numpy does not close a file that it opened and that is no archive.
-        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in sorted(file.files)}
-        _require_same(path, json.loads(str(arrays["settings"])), json.loads(json.dumps(settings, default=str)))
-        kept, network, optimizer = (
-            [array for name, array in arrays.items() if name.startswith(kind)]
-            for kind in ("kept", "network", "optimizer")
-        )
-        losses = [(float(loss), float(val_loss)) for loss, val_loss in arrays["losses"]]
-        return Checkpoint(
-            TrainingProgress(losses, int(arrays["best"]), kept, float(arrays["seconds"])), network, optimizer
-        )
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(path)
+        earlier = parse(dict[str, Any], parse_json(str(arrays["settings"])), "settings")
+        progress = _progress(arrays)
+        found = Checkpoint(progress, _numbers(arrays, "network"), _numbers(arrays, "optimizer"))
+    except FileNotFoundError:
+        return None
+    except (OSError, WrongContent, WrongValue, KeyError) as error:
         raise UserError(f"{path} is no interrupted training ({error}); remove it to start again.") from None
+    _require_same(path, earlier, json.loads(json.dumps(settings, default=str)))
+    return found
+
+
+def _progress(arrays: Mapping[str, np.ndarray]) -> TrainingProgress:
+    """Returns the progress in `arrays`; raises WrongContent, or KeyError."""
+    losses, best, seconds = arrays["losses"], arrays["best"], arrays["seconds"]
+    if losses.dtype != np.float64 or losses.shape != (len(np.atleast_1d(losses)), 2) or np.isinf(losses).any():
+        raise WrongContent("its losses are no pairs of numbers")
+    if best.dtype != np.int64 or best.shape != () or not 0 <= best < len(losses):
+        raise WrongContent(f"its best epoch is {shown(best.tolist())} of {len(losses) - 1}")
+    if seconds.dtype != np.float64 or seconds.shape != () or not 0 <= seconds < np.inf:
+        raise WrongContent(f"it took {shown(seconds.tolist())} seconds")
+    pairs = [(loss, val_loss) for loss, val_loss in losses.tolist()]
+    return TrainingProgress(pairs, int(best), _numbers(arrays, "kept"), float(seconds))
+
+
+def _numbers(arrays: Mapping[str, np.ndarray], kind: str) -> list[np.ndarray]:
+    """Returns the arrays of `kind` in their order; raises WrongContent unless all numbers are finite."""
+    names = sorted(name for name in arrays if re.fullmatch(rf"{kind}\d{{5}}", name))
+    for name in names:
+        if arrays[name].dtype.kind not in "fiub" or not np.isfinite(arrays[name]).all():
+            raise WrongContent(f"its {name} has something else than finite numbers")
+    return [arrays[name] for name in names]
 
 
 def restore(variables: Sequence[Any], numbers: Sequence[np.ndarray], path: Path) -> None:
     """Assigns `numbers`, read from `path`, to Keras `variables`; a UserError if they do not fit."""
-    if [tuple(variable.shape) for variable in variables] != [array.shape for array in numbers]:
+    expected = [(tuple(variable.shape), variable.dtype) for variable in variables]
+    if expected != [(array.shape, array.dtype.name) for array in numbers]:
         raise UserError(f"{path} holds another network's training; remove it to start again.")
     for variable, array in zip(variables, numbers, strict=True):
         variable.assign(array)

@@ -41,8 +41,9 @@ def train_on_crops(
         val_loss, numbers = _measure(model, val), _numbers(network.variables)
         seconds = time.perf_counter() - start
         progress = progress.after(loss, val_loss, numbers, seconds)
-        _require_numbers(progress, val is not None, config, checkpoint)
-        write_checkpoint(checkpoint, config.settings, Checkpoint(progress, numbers, _numbers(_state(model))))
+        reached = Checkpoint(progress, numbers, _numbers(_state(model)))
+        _require_numbers(reached, val is not None, config, checkpoint)
+        write_checkpoint(checkpoint, config.settings, reached)
         say(_line(progress, seconds))
     restore(network.variables, progress.kept, checkpoint)
     return progress
@@ -126,13 +127,18 @@ def _numbers(variables: list[Any]) -> list[np.ndarray]:
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def _require_numbers(progress: TrainingProgress, validated: bool, config: EndToEndConfig, checkpoint: Path) -> None:
-    """Raises a UserError for losses that are not finite, and removes the checkpoint, which is of no use then."""
-    loss, val_loss = progress.losses[-1]
-    if not np.isfinite(loss) or (validated and not np.isfinite(val_loss)):
+def _require_numbers(reached: Checkpoint, validated: bool, config: EndToEndConfig, checkpoint: Path) -> None:
+    """Raises a UserError for numbers that are not finite, and removes the checkpoint, which is of no use then."""
+    loss, val_loss = reached.progress.losses[-1]
+    found = ""
+    if not np.isfinite([loss, val_loss] if validated else [loss]).all():
+        found = f"the loss was {loss}, on validation {val_loss},"
+    elif not all(np.isfinite(numbers).all() for numbers in (*reached.network, *reached.optimizer)):
+        found = "a weight was no finite number"
+    if found:
         checkpoint.unlink(missing_ok=True)
         raise UserError(
-            f"the loss was {loss}, on validation {val_loss}, in epoch {progress.epoch}; "
+            f"{found} in epoch {reached.progress.epoch}; "
             f"try again with {flag('learning_rate')} below {config.learning_rate:g}."
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cache.files import Unwritable
 from cache.profile import Profile, crops_of, fingerprint
 from cache.progress import say
 from cache.schema import UserError, is_blend_id
@@ -95,7 +96,13 @@ def train_and_write(
     checkpoint = config.runs / f".training-{name}.npz"
     progress = train_on_crops(network, start.clips, config, checkpoint, blending)
     say(_ending(progress))
-    folder = write_run(config.runs / name, lambda into: _contents(start, progress, save(into)))
+    try:
+        folder = write_run(config.runs / name, lambda into: _contents(start, progress, save(into)))
+    except Unwritable:
+        raise  # with room on the disk, the training is of use
+    except UserError:
+        checkpoint.unlink(missing_ok=True)  # else the next try would end like this one
+        raise
     checkpoint.unlink(missing_ok=True)
     return folder
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from cache.files import write_csv, write_folder, write_json
 from cache.outside.moments import now
-from cache.outside.values import Between
+from cache.outside.values import Between, shown
 from cache.schema import UserError
 from train.runs.folder import (
     AUDIT,
@@ -140,7 +140,7 @@ def _number(text: str, path: Path, line: int) -> float:
     try:
         return float(text or "nan")
     except ValueError:
-        raise UserError(f"{path}, line {line}: {text!r} is not a number; train the run again.") from None
+        raise UserError(f"{path}, line {line}: {shown(text)} is not a number; train the run again.") from None
 
 
 def _predictions(path: Path, split: Mapping[str, SplitRow]) -> Predictions:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cache.commands import command, flag
 from cache.files import TEMPORARY, require_writable
+from cache.outside.content import is_regular
 from cache.outside.moments import moment
 from cache.schema import UserError
 
@@ -55,7 +56,7 @@ def require_name(name: str, folder: Path) -> None:
 
 def is_finished(folder: Path) -> bool:
     """Returns whether `folder` holds a finished run."""
-    return (folder / DONE).is_file()
+    return is_regular(folder / DONE)
 
 
 def require_finished(folder: Path) -> None:

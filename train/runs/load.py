@@ -3,6 +3,7 @@
 It is rebuilt from `config.json` and only numbers are loaded into it: no pickle, no code out of a file (CVE-2025-9905).
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def features_folders(config: Mapping[str, Any]) -> list[Path]:
     named = config.get("features")
     if isinstance(named, str):
         # Ensembles used to write their folders as one text.
-        joined = config.get("kind") == ENSEMBLE and not Path(named).is_dir()
+        joined = config.get("kind") == ENSEMBLE and not os.path.isdir(named)  # noqa: PTH112 - a name that cannot be is none
         named = named.split(" and ") if joined else [named]
     return [Path(str(folder)) for folder in named if folder] if isinstance(named, list) else []
 

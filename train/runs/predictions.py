@@ -1,7 +1,5 @@
 """The tables of a run folder, one CSV row a clip. They are read strictly: a number one row off looks like any other."""
 
-import csv
-import io
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +10,9 @@ import numpy as np
 
 from cache.commands import flag
 from cache.files import write_csv
-from cache.outside.cells import original_values
-from cache.outside.content import WrongContent, read_text
+from cache.outside.content import WrongContent
+from cache.outside.rows import read_csv
+from cache.outside.values import shown
 from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, coverage_of, is_blend_id
 from train.data.split import DROPPED
 
@@ -150,36 +149,36 @@ def require_split(predictions: Predictions, split: Mapping[str, SplitRow], path:
 def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields line number and values of each row of the CSV file `path`, which must have `columns`."""
     try:
-        reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
-        if missing := [name for name in columns if name not in (reader.fieldnames or ())]:
-            raise UserError(f"{path} has no column {missing[0]!r}; it needs {', '.join(columns)}.")
-        for values in reader:
-            if None in values or None in values.values():
-                raise UserError(f"{path}, line {reader.line_num}: it has not as many values as there are columns.")
-            yield reader.line_num, original_values(values)
+        yield from read_csv(path, columns)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; train the run again to write it.") from None
-    except (OSError, WrongContent, csv.Error) as error:
+    except (OSError, WrongContent) as error:
         raise UserError(f"{path} cannot be read as CSV ({error}); train the run again to write it.") from None
 
 
 def _refuse_twice(name: str, seen: Mapping[str, object], where: str) -> None:
+    if not name:
+        raise UserError(f"{where}: the clip has no id; train the run again.")
     if name in seen:
-        raise UserError(f"{where}: the clip {name!r} is there a second time; each clip counts once, remove one row.")
+        raise UserError(
+            f"{where}: the clip {shown(name)} is there a second time; each clip counts once, remove one row."
+        )
 
 
 def _label_and_part(values: dict[str, str], where: str, parts: tuple[str, ...]) -> tuple[int, str]:
     if values["label"] not in (str(REAL), str(FAKE)):
-        raise UserError(f"{where}: the label {values['label']!r} is neither 0 (real) nor 1 (fake).")
+        raise UserError(f"{where}: the label {shown(values['label'])} is neither 0 (real) nor 1 (fake).")
     if values["part"] not in parts:
-        raise UserError(f"{where}: the part {values['part']!r} is none of {', '.join(parts)}.")
+        raise UserError(f"{where}: the part {shown(values['part'])} is none of {', '.join(parts)}.")
     return int(values["label"]), values["part"]
 
 
 def _share(values: dict[str, str], name: str, where: str) -> float:
     share = float(values[name]) if _NUMBER.fullmatch(values[name]) else math.nan
     if not 0 <= share <= 1:
-        raise UserError(f"{where}: the {name} {values[name]!r} of {values['id']!r} is not a number in [0, 1].")
+        raise UserError(
+            f"{where}: the {name} {shown(values[name])} of {shown(values['id'])} is not a number in [0, 1]."
+        )
     return share
 
 

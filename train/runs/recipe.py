@@ -1,13 +1,12 @@
 """`config.json` of a run: what may stand in it. It is read here and nowhere else."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from cache.outside.content import WrongContent, read_json
-from cache.outside.values import Between, WrongValue, parse
+from cache.outside.values import Between, PathText, WrongValue, parse
 from cache.profile import Profile, Tap, profile_of
 from cache.schema import UserError
 from cache.store import Origin
@@ -32,7 +31,7 @@ class _Members:
     """An ensemble's members, which runs they were (earlier versions do not say), and how their probabilities mix."""
 
     kind: str
-    members: list[str] = field(default_factory=list)
+    members: list[PathText] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     weights: list[Annotated[float, Between(-1e6, 1e6)]] = field(default_factory=list)
     intercept: Annotated[float, Between(-1e6, 1e6)] = 0.0
@@ -60,7 +59,7 @@ class _Recipe:
     command: str | None = None
     about: str = ""
     source: str = ""
-    features: list[str] | str | None = None
+    features: list[PathText] | str | None = None
     origin: Origin = Origin()
     head: Any = None
     size: Annotated[int, Between(1, MOST_FEATURES)] | None = None
@@ -91,8 +90,6 @@ def read_object(path: Path, schema: type) -> dict[str, Any]:
     try:
         values = read_json(path)
         parse(schema, values, extra=True)
-        known = {one.name for one in dataclasses.fields(schema)}
-        parse(dict[str, Any], {name: value for name, value in values.items() if name not in known}, "entries")
     except FileNotFoundError:
         raise UserError(f"{path} is missing; train the run again to write it.") from None
     except (OSError, WrongContent) as error:

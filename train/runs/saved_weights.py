@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.outside.content import checksum
+from cache.outside.content import WrongContent, checksum
 from cache.schema import UserError
 from cache.weights import WrongWeights, load_weights, require_weights_file
 from train.runs.folder import DONE
@@ -32,7 +32,7 @@ def require_intact(path: Path, least: int) -> None:
         require_weights_file(path, least)
         if known not in (None, checksum(path)):
             raise WrongWeights("its bytes are not those that were written")
-    except (WrongWeights, OSError) as error:
+    except (WrongWeights, WrongContent, OSError) as error:
         raise _wrong(path, error) from None
 
 

@@ -2,17 +2,19 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cache.files import point_link
+from cache.files import TEMPORARY, point_link
 from cache.keras_start import start_keras
+from cache.progress import say
 from cache.schema import UserError
 from train.data.training_set import TrainingSet
 from train.fit import FitConfig, finish, train_all
-from train.runs.folder import CONFIG, free_name, is_finished
+from train.runs.folder import DONE, free_name
+from train.runs.recipe import read_recipe
 from train.runs.trained import write_trained
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ class Winner:
 
 def write_winners(runs: Path, prefix: str, winners: Sequence[Winner], training_set: TrainingSet) -> list[Path]:
     """Writes and returns the run folders of `winners`, best first; a run that is there already stays as it is."""
-    folders = [_find(runs, winner) or _write(runs, prefix, winner, training_set) for winner in winners]
+    earlier = list(_earlier_runs(runs))
+    folders = [_find(earlier, winner) or _write(runs, prefix, winner, training_set) for winner in winners]
     if folders:
         _point(runs / BEST, folders[0])
     return folders
@@ -54,19 +57,27 @@ def _write(runs: Path, prefix: str, winner: Winner, training_set: TrainingSet) -
     return write_trained(runs / name, named, training_set, trained, more)
 
 
-def _find(runs: Path, winner: Winner) -> Path | None:
-    """Returns the finished run of `winner`, None if there is none."""
+def _earlier_runs(runs: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yields the finished runs below `runs` with their configs; a damaged one is named and left out."""
+    for folder in sorted(path.parent for path in runs.glob(f"*/{DONE}")):
+        if folder.is_symlink() or folder.name.startswith(TEMPORARY):
+            continue
+        try:
+            yield folder, read_recipe(folder)
+        except UserError as error:
+            say(f"{folder} is left out: {error}")
+
+
+def _find(earlier: Sequence[tuple[Path, Mapping[str, Any]]], winner: Winner) -> Path | None:
+    """Returns the finished run of `winner` among `earlier`, None if there is none."""
     wanted = {"trial": winner.origin, "config": dataclasses.asdict(winner.config)}
     wanted = json.loads(json.dumps(wanted, default=str))
-    for path in sorted(runs.glob(f"*/{CONFIG}")):
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-            same = config["trial"] == wanted["trial"] and {**config["config"], "name": None} == wanted["config"]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # a run of something else
-        if same and not path.parent.is_symlink() and is_finished(path.parent):
-            return path.parent
-    return None
+    same = (
+        folder
+        for folder, config in earlier
+        if config.get("trial") == wanted["trial"] and {**config["config"], "name": None} == wanted["config"]
+    )
+    return next(same, None)
 
 
 def _point(link: Path, folder: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from cache.lists.table import Table, read_table
-from cache.lists.text import UnreadableText, read_text
+from cache.lists.text import read_text
+from cache.outside.content import WrongContent
 from cache.schema import UserError
 
 TEXT = "path,label\nä.mp4,0\n"
@@ -43,7 +44,7 @@ def test_every_common_coding_is_read(tmp_path, content):
     ],
 )
 def test_another_coding_is_named(tmp_path, content, message):
-    with pytest.raises(UnreadableText, match=message):
+    with pytest.raises(WrongContent, match=message):
         read_text(plant(tmp_path, content))
     with pytest.raises(UserError, match=rf"list\.csv cannot be read as CSV \({message}\); give a file with"):
         read_table(plant(tmp_path, content), ("path",))
@@ -77,7 +78,7 @@ def test_columns_without_a_name_are_left_out(tmp_path):
         ("path;label\na;0;b\n", "line 2 has more values .* quotes around a value with a semicolon"),
         ("path\tlabel\tpath\na\t0\tb\n", "has the column path twice"),
         ('"path;label\n', "no column path"),
-        ('path;label\n"a;0\n', r"cannot be read as CSV \(unexpected end of data\)"),
+        ('path;label\n"a;0\n', r"cannot be read as CSV \(line 2 is no row: unexpected end of data\)"),
     ],
 )  # fmt: skip
 def test_what_is_no_such_table_is_told(tmp_path, text, message):

@@ -73,7 +73,7 @@ def test_the_same_clip_twice_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("tested", "message"),
     [
-        ("1 Celeb-real/id9_0000.mp4", "1 of 1 videos that do not exist, the first Celeb-real/id9"),
+        ("1 Celeb-real/id9_0000.mp4", "1 of 1 videos that do not exist, the first 'Celeb-real/id9"),
         ("1 ../secret.mp4", "line 1 names .* outside the data set"),
         ("1 /etc/passwd.mp4", "outside the data set"),
         ("\n1 Celeb-synthesis/id0_id1_0000.mp4", "line 2 calls .* real"),

@@ -231,10 +231,10 @@ def test_an_identity_split_of_dfdc_keeps_an_original_with_its_fakes(tmp_path):
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("ddd.mp4", {"label": "fake"}, "gives ddd.mp4 the label 'fake'"),
+        ("ddd.mp4", {"label": "fake"}, "gives 'ddd.mp4' the label 'fake'"),
         ("ddd.mp4", {"label": 1}, "the label 1"),
         ("ddd.mp4", {"label": ["FAKE"]}, "the label"),
-        ("ddd.mp4", "FAKE", "gives ddd.mp4 the label None"),
+        ("ddd.mp4", "FAKE", "gives 'ddd.mp4' the label None"),
         ("ddd.mp4", {"label": "FAKE", "split": "exam"}, "the split 'exam'"),
         ("../ddd.mp4", {"label": "FAKE"}, r"names '\.\./ddd.mp4', which is not a video beside it"),
         ("deep/ddd.mp4", {"label": "FAKE"}, "not a video beside it"),
