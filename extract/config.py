@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from cache.cli import option, required
 from cache.commands import flag
@@ -17,6 +18,8 @@ from extract.video.containers import Limits
 from extract.video.decode import Sampling
 
 BackendName = Literal["local", "loky", "ray", "dask"]
+SCHEMES: dict[str, tuple[str, ...]] = {"ray": ("", "ray"), "dask": ("", "tcp", "tls", "ws", "wss")}
+"""How addresses of clusters may begin, by backend; the other backends run on this machine only."""
 MOST_MARGIN = 2.0
 
 
@@ -65,6 +68,30 @@ class ExtractConfig:
         for name, number in (("workers", self.workers), ("batch", self.batch), ("blends", self.blends)):
             if number < 0:
                 raise UserError(f"{flag(name, number)} is out of range; give 0 or more.")
+        if self.address:
+            self._check_address()
+
+    def _check_address(self) -> None:
+        if self.backend not in SCHEMES:
+            raise UserError(
+                f"{self.backend} runs on this machine only; leave out {flag('address')}, or use "
+                f"{flag('backend', 'ray')} or dask."
+            )
+        if not self.scheduler and (self.backend, self.address) != ("ray", "auto"):
+            example = "10.0.0.1:6379" if self.backend == "ray" else "tcp://10.0.0.1:8786"
+            raise UserError(
+                f"{flag('address', self.address)} is no address of {self.backend}; give one such as {example}."
+            )
+
+    @property
+    def scheduler(self) -> tuple[str, int] | None:
+        """Host and port that `address` names, None if it names none."""
+        try:
+            parts = urlsplit(self.address if "://" in self.address else f"//{self.address}")
+            named = parts.hostname and parts.port and parts.scheme in SCHEMES[self.backend] and not parts.path
+            return (parts.hostname, parts.port) if named else None  # pyright: ignore[reportReturnType]
+        except ValueError:
+            return None
 
     @property
     def crop_profile(self) -> CropProfile:

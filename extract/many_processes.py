@@ -6,8 +6,14 @@ that hands out the work holds the store's lock.
 """
 
 import contextlib
+import importlib
 import logging
 import multiprocessing
+import signal
+import socket
+import subprocess
+import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +37,13 @@ UNITS_A_WORKER = 4
 """Each worker gets about this many units, so that none is idle for long while the last ones run."""
 LEAST_VIDEOS = 8
 """Fewest videos in a unit."""
+CONNECT_SECONDS, ANSWER_SECONDS = 5, 10
+"""How long a cluster may take to accept a connection, and to answer a client."""
+CLIENTS = {
+    "ray": "import sys, ray; ray.init(sys.argv[1], log_to_driver=False)",
+    "dask": "import sys, distributed; distributed.Client(sys.argv[1])",
+}
+"""The smallest program that connects to a cluster."""
 MOST_LOSSES = 3
 """How many times in a row workers may be lost before the run stops."""
 
@@ -144,27 +157,53 @@ def _units(videos: Sequence[Video], config: ExtractConfig, crops: Store | None, 
     return [Unit(videos[start : start + size], config, *folders) for start in range(0, len(videos), size)]
 
 
+def require_cluster(config: ExtractConfig) -> None:
+    """Raises a UserError if `config` has an address, and no cluster there answers within some ten seconds.
+
+    A process of its own asks: a library that waits for an answer can be neither timed nor interrupted.
+    """
+    if not config.address:
+        return
+    with _sentences(config):
+        if config.scheduler:
+            socket.create_connection(config.scheduler, CONNECT_SECONDS).close()
+        importlib.import_module("ray" if config.backend == "ray" else "distributed")
+        program = [sys.executable, "-c", CLIENTS[config.backend], config.address]
+        subprocess.run(program, check=True, capture_output=True, text=True, timeout=ANSWER_SECONDS)
+
+
 @contextlib.contextmanager
 def _backend(config: ExtractConfig) -> Iterator[None]:
     """Makes joblib use the backend in `config`, started here or found at its address."""
+    starts = {"loky": contextlib.nullcontext, "ray": _ray, "dask": _dask}
     with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context({"loky": _loky, "ray": _ray, "dask": _dask}[config.backend](config.address))
-        except ImportError as error:
-            raise UserError(
-                f"{error.name} is not installed; install it with pip install ray 'dask[distributed]'."
-            ) from None
+        with _sentences(config):
+            stack.enter_context(starts[config.backend](config.address))
         stack.enter_context(joblib.parallel_config(config.backend))
         yield
 
 
 @contextlib.contextmanager
-def _loky(address: str) -> Iterator[None]:
-    if address:
+def _sentences(config: ExtractConfig) -> Iterator[None]:
+    """Turns what the libraries of clusters raise while they are started or looked for into UserErrors."""
+    try:
+        yield
+    except ImportError as error:
         raise UserError(
-            f"loky runs on this machine only; leave out {flag('address')}, or use {flag('backend', 'ray')} or dask."
-        )
-    yield
+            f"{error.name} is not installed; install it with pip install ray 'dask[distributed]'."
+        ) from None
+    except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+        where, remedy = "can be started here", f"use another {flag('backend')}"
+        if config.address:
+            where, remedy = f"answers at {config.address}", f"start it, or correct {flag('address')}"
+        raise UserError(f"no {config.backend} cluster {where} ({_reason(error)}); {remedy}.") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"not within {ANSWER_SECONDS} s"
+    text = error.stderr if isinstance(error, subprocess.CalledProcessError) else getattr(error, "strerror", None)
+    return (text or str(error)).strip().split("\n")[-1]
 
 
 @contextlib.contextmanager
@@ -174,9 +213,12 @@ def _ray(address: str) -> Iterator[None]:
 
     code = {"env_vars": {"PYTHONPATH": str(Path(__file__).parents[1])}}
     processors = None if address else usable_processors()
+    before = signal.getsignal(signal.SIGTERM)
     ray.init(
         address or "local", num_cpus=processors, runtime_env=code, log_to_driver=False, logging_level=logging.ERROR
     )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)  # Ray's own handler would end the command with another status
     register_ray()
     try:
         yield

@@ -36,7 +36,7 @@ from extract.blend_sheet import write_blend_sheet
 from extract.blended_rows import blend_records
 from extract.config import ExtractConfig
 from extract.drawn import MARK
-from extract.many_processes import extract_units
+from extract.many_processes import extract_units, require_cluster
 from extract.one_process import extract_videos, start_engine
 from extract.readers.layouts import read_dataset
 from extract.same_data import recognise, require_same_data
@@ -80,6 +80,7 @@ def extract(config: ExtractConfig) -> Path:
         if left.features:
             obtain_weights(config.backbone, config.weights)
         if left:
+            require_cluster(config)
             videos = [(record, data.root / record.path) for record in left.videos]
             _extract_all(videos, len(left), config, crops, writer, clock)
     if config.show:

@@ -52,9 +52,9 @@ def finetune(config: FinetuneConfig) -> Path:
         raise UserError(f"{flag('layers', config.layers)} is below 0; give the number of backbone layers to train.")
     if not 0 <= config.blend <= 1:
         raise UserError(f"{flag('blend', config.blend)} is no share; give 0 to 1.")
-    config = replace(config, run=config.run or latest(config.runs))
-    name = choose_name(config.runs, config.name, f"{config.run.name}-tuned")
-    run = read_run(config.run)
+    folder = config.run or latest(config.runs)
+    config, run = replace(config, run=folder), read_run(folder)
+    name = choose_name(config.runs, config.name, f"{folder.name}-tuned")
     weights = backbone_weights(run, config.weights)
     start_keras()
     from train.data.clips import Clips

@@ -117,6 +117,8 @@ def require_sensible(config: SweepConfig) -> None:
         raise UserError(
             "trials, points, first rung, best, places and jobs must be 1 or above, factor 2 or above; correct the flag."
         )
+    if config.jobs > 1:
+        _require_backend(config.backend)
     for group in config.space.groups:
         check(config.fit_config(group, config.seed))
     shapes, points = len(config.space.groups), len(config.space.grid(config.points))
@@ -131,3 +133,17 @@ def _check_range(name: str, values: tuple[float, ...], least: float, most: float
     if len(values) != 2 or not least <= values[0] <= values[1] <= most:
         shown = ",".join(f"{value:g}" for value in values)
         raise UserError(f"{flag(name, shown)} is no range within {least:g} to {most:g}; give LOWEST,HIGHEST.")
+
+
+def _require_backend(name: str) -> None:
+    """Raises a UserError unless joblib can use the backend `name` in this process."""
+    import joblib
+
+    try:
+        with joblib.parallel_config(name):
+            return
+    except (ValueError, ImportError):
+        raise UserError(
+            f"{flag('backend', name)} is for programs that are connected to a cluster; leave it out, and let several "
+            f"machines share one {flag('storage')}."
+        ) from None
