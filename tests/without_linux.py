@@ -8,11 +8,12 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 from tests import ROOT
 
-LINUX_ALONE = {
+LINUX_ALONE: dict[ModuleType, tuple[str, ...]] = {
     os: (
         "sched_getaffinity", "sched_setaffinity", "sched_setscheduler", "pipe2", "memfd_create", "eventfd",
         "posix_fadvise", "posix_fallocate", "copy_file_range", "splice", "pidfd_open", "getrandom", "unshare", "setns",
@@ -38,9 +39,8 @@ def take_away(locks: bool) -> None:
     for module, names in LINUX_ALONE.items():
         for name in filter(module.__dict__.__contains__, names):
             delattr(module, name)
-    sys.modules["psutil"] = (
-        None  # that of Linux reads what is hidden here; joblib, which likes to ask it, can do without
-    )
+    # That of Linux reads what is hidden here; joblib, which asks it where it is there, can do without.
+    sys.modules["psutil"] = None  # pyright: ignore[reportArgumentType]
     os.fork = _refuse  # macOS has it, and no library of its own survives it
     multiprocessing.set_start_method("spawn")
     os.stat = _hiding(os.stat)
