@@ -30,8 +30,7 @@ from detect.web.guards.answers import OwnFiles, Policy, UsedPaths
 from detect.web.guards.bodies import OwnClips, SmallBodies
 from detect.web.guards.origins import Forwarded, OwnNames, SameOrigin
 from detect.web.guards.turns import FairTurns
-from detect.web.guards.visitors import visitor_at
-from detect.web.intake import UPLOAD, upload_routes
+from detect.web.intake import UPLOAD, Tabs, tab_of, upload_routes
 from detect.web.live import LAST_WORD, PICTURES, Latest, Live, shared
 from detect.web.server import serve
 from detect.web.uploads import (
@@ -184,7 +183,7 @@ def make_page(
         gr.HTML(web_page.limits_html())
 
         def leave(request: gr.Request) -> None:
-            uploads.leave(*_tab_of(request))
+            uploads.leave(*tab_of(request))
 
         page.unload(leave)
     return page.queue(max_size=config.most_waiting, default_concurrency_limit=1, api_open=False)
@@ -193,32 +192,18 @@ def make_page(
 def _add_clips(judge: PageDetector, config: WebConfig, uploads: Uploads, examples: list[Example]) -> None:
     """Adds the part that judges a clip or a picture."""
 
-    def hold(upload: dict | None, held: Path | None, shown: Path | None, request: gr.Request) -> Any:
-        """Holds a new upload in place of any other, which its own component forgets, and of the clip and verdict shown.
-
-        A component that is empty changes nothing: another took its place, or its clip was judged or let go.
-        """
-        if upload is None:
-            return gr.skip()
-        latest, (visitor, tab) = Path(upload["path"]), _tab_of(request)
-        uploads.release(shown)
-        held = uploads.replace(held, latest if uploads.is_for(latest, visitor) else None, tab)
-        return held, None, gr.update(interactive=held is not None), web_page.welcome_html(), None
-
-    def let_go(held: Path | None) -> tuple[None, Any]:
-        uploads.release(held)
-        return None, gr.update(interactive=False)
-
     def answer(
         held: Path | None,
+        request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple[None, Path | None, Any, Html, None, None]:
         """Judges what is held; it is shown from now on."""
-        said = judge.answer(held, config, lambda share, step: progress(share, desc=step))
-        (uploads.keep_on if said.plays else uploads.release)(held)
+        with tabs.judging(request):
+            said = judge.answer(held, config, lambda share, step: progress(share, desc=step))
+            (uploads.keep_on if said.plays else uploads.release)(held)
         return None, held if said.plays else None, gr.update(interactive=False), said.html, None, None
 
-    held, shown = gr.State(None), gr.State(None)
+    tabs, held, shown = Tabs(uploads), gr.State(None), gr.State(None)
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
             with gr.Tabs():
@@ -240,8 +225,8 @@ def _add_clips(judge: PageDetector, config: WebConfig, uploads: Uploads, example
     state = [held, shown, button, verdict]
     for component, other in ((video, picture), (picture, video)):
         # Gradio would decode a picture in this process.
-        component.change(hold, [component, held, shown], [*state, other], preprocess=False, **quiet)
-        component.clear(let_go, held, [held, button], **quiet)
+        component.change(tabs.hold, [component, held, shown], [*state, other], preprocess=False, **quiet)
+        component.clear(tabs.let_go, held, [held, button], **quiet)
     button.click(
         answer, held, [*state, video, picture], concurrency_id=NETWORK, concurrency_limit=1,
         show_progress_on=verdict, scroll_to_output=True, api_visibility="private",
@@ -270,11 +255,6 @@ def _add_live(latest: Latest, here: gr.Tab, elsewhere: gr.Tab) -> None:
     timer.tick(look, seen, [picture, words, seen], **quiet)
     here.select(lambda: gr.Timer(active=True), None, timer, **quiet)
     elsewhere.select(lambda: gr.Timer(active=False), None, timer, **quiet)
-
-
-def _tab_of(request: gr.Request) -> tuple[str, str]:
-    """Returns who asks, and from which tab of their browser."""
-    return visitor_at(request.client.host if request.client else ""), request.session_hash or ""
 
 
 def _guards(page: gr.Blocks, config: WebConfig, uploads: Uploads) -> list[Middleware]:

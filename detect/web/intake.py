@@ -1,5 +1,11 @@
-"""How a clip gets from a visitor's browser into the page's folder."""
+"""How a clip gets from a visitor's browser into the page's folder, and what holds it there until it is judged."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -8,8 +14,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from detect.web.guards.bodies import limited
-from detect.web.guards.visitors import Refused, visitor_of
+from detect.web.guards.visitors import Refused, visitor_at, visitor_of
+from detect.web.page import welcome_html
 from detect.web.progress import Arrivals
+from detect.web.texts import STILL_JUDGED
 from detect.web.uploads import NoRoom, Uploads
 
 UPLOAD = "/gradio_api/upload"
@@ -42,6 +50,55 @@ def upload_routes(uploads: Uploads, most_bytes: int) -> list[BaseRoute]:
         return JSONResponse([str(path)])
 
     return [Route(UPLOAD, take, methods=["POST"]), arrivals.route()]
+
+
+class Tabs:
+    """What the tabs of browsers hold until it is judged, and which of them have something judged right now.
+
+    Gradio keeps for each tab `held`, the clip that waits, and `shown`, the one that plays beside its verdict.
+    """
+
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads = uploads
+        self._judged: set[tuple[str, str]] = set()
+
+    def hold(self, upload: dict | None, held: Path | None, shown: Path | None, request: gr.Request) -> Any:
+        """Holds a new `upload`; the other component forgets its own, and the clip and verdict that are shown go.
+
+        A component that is empty changes nothing: another took its place, or its clip was judged or let go.
+        """
+        if upload is None:
+            return gr.skip()
+        latest, (visitor, tab) = Path(upload["path"]), tab_of(request)
+        newer = latest if self._uploads.is_for(latest, visitor) else None
+        if (visitor, tab) in self._judged:
+            self._uploads.release(newer)
+            raise gr.Error(STILL_JUDGED, print_exception=False)
+        self._uploads.release(shown)
+        held = self._uploads.replace(held, newer, tab)
+        return held, None, gr.update(interactive=held is not None), welcome_html(), None
+
+    def let_go(self, held: Path | None, request: gr.Request) -> Any:
+        """Deletes what is held, unless it is being judged."""
+        if tab_of(request) in self._judged:
+            return gr.skip()
+        self._uploads.release(held)
+        return None, gr.update(interactive=False)
+
+    @contextmanager
+    def judging(self, request: gr.Request) -> Iterator[None]:
+        """Keeps what a tab holds as it is until the block ends."""
+        tab = tab_of(request)
+        self._judged.add(tab)
+        try:
+            yield
+        finally:
+            self._judged.discard(tab)
+
+
+def tab_of(request: gr.Request) -> tuple[str, str]:
+    """Returns who asks, and from which tab of their browser."""
+    return visitor_at(request.client.host if request.client else ""), request.session_hash or ""
 
 
 async def _file_of(request: Request) -> UploadFile:

@@ -52,3 +52,4 @@ ABOUT_TIME = (
 )
 UNPLAYABLE = "This browser cannot play this kind of clip. The verdict on it stands."
 GONE = "This clip is no longer kept, so it cannot be played. The verdict on it stands."
+STILL_JUDGED = "Your other clip is being judged. Drop this one again once the verdict is here."

@@ -81,33 +81,50 @@ class Page:
         status = Path(f"/proc/{self.process}/status").read_text()
         return 1024 * int(status.partition("VmRSS:")[2].split()[0])
 
-    def functions(self) -> tuple[int, int]:
-        """The numbers by which Gradio knows what holds an upload and what judges it."""
-        functions = json.loads(self.ask(VISITOR, "/config")[1])["dependencies"]
-        hold = next(one["id"] for one in functions if [event for _, event in one["targets"]] == ["change"])
-        return hold, next(one["id"] for one in functions if one["queue"] and len(one["outputs"]) == 5)
+    def functions(self, visitor: str, event: str) -> list[dict]:
+        """What answers to an `event`: of the clip's tab first, then of the picture's; the button comes last."""
+        functions = json.loads(self.ask(visitor, "/config")[1])["dependencies"]
+        return [one for one in functions if [name for _, name in one["targets"]] == [event]]
+
+    def call(self, visitor: str, way: str, function: dict, tab: str, value: object = None) -> tuple[int, bytes]:
+        """Calls a function as Gradio's script does: with `value`, and with nothing for the state it keeps itself."""
+        data = [value, *[None] * (len(function["inputs"]) - 1)]
+        asked = {"data": data, "fn_index": function["id"], "session_hash": tab}
+        return self.ask(visitor, f"/gradio_api/{way}", asked)
+
+    def send(self, visitor: str, clip: Path) -> str:
+        """Uploads `clip`; returns its path on the page."""
+        body = form(clip.read_bytes(), name=clip.name)
+        status, answer = self.ask(visitor, "/gradio_api/upload", body, Content_Type=FORM)
+        assert status == 200, answer
+        return json.loads(answer)[0]
+
+    def hold(self, visitor: str, clip: str | None, tab: str, component: int = 0) -> tuple[int, bytes]:
+        """Tells the page which clip a component, the clip's or the picture's, has now."""
+        held = clip and {"path": clip, "meta": {"_type": "gradio.FileData"}}
+        return self.call(visitor, "run/predict", self.functions(visitor, "change")[component], tab, held)
 
     def join(self, visitor: str, clip: str, tab: str) -> int:
         """Holds `clip` and asks for its verdict; returns the status."""
-        hold, judge = self.functions()
-        held = {"path": clip, "meta": {"_type": "gradio.FileData"}}
-        asked = {"data": [held, None, None], "fn_index": hold, "session_hash": tab}
-        assert self.ask(visitor, "/gradio_api/run/predict", asked)[0] == 200
-        return self.ask(
-            visitor, "/gradio_api/queue/join", {"data": [None, None], "fn_index": judge, "session_hash": tab}
-        )[0]
+        assert self.hold(visitor, clip, tab)[0] == 200
+        return self.judge(visitor, tab)
+
+    def judge(self, visitor: str, tab: str) -> int:
+        """Asks for the verdict on what the tab holds; returns the status."""
+        return self.call(visitor, "queue/join", self.functions(visitor, "click")[-1], tab)[0]
+
+    def read(self, visitor: str, tab: str) -> str:
+        """What the tab reads, once it is judged."""
+        return self.ask(visitor, f"/gradio_api/queue/data?session_hash={tab}")[1].decode()
 
     def verdict(self, visitor: str, clip: Path) -> str:
         """What a visitor reads who drops `clip`."""
-        tab = uuid.uuid4().hex
-        status, answer = self.ask(visitor, "/gradio_api/upload", form(clip.read_bytes()), Content_Type=FORM)
-        assert status == 200, answer
-        assert self.join(visitor, json.loads(answer)[0], tab) == 200
-        _, answers = self.ask(visitor, f"/gradio_api/queue/data?session_hash={tab}")
-        clip = json.loads(answer)[0]
-        assert self.ask(visitor, f"/gradio_api/file={clip}")[0] == 200  # it plays beside its verdict
+        tab, sent = uuid.uuid4().hex, self.send(visitor, clip)
+        assert self.join(visitor, sent, tab) == 200
+        answers = self.read(visitor, tab)
+        assert self.ask(visitor, f"/gradio_api/file={sent}")[0] == 200  # it plays beside its verdict
         self.leave(visitor, tab)
-        return answers.decode()
+        return answers
 
     def leave(self, visitor: str, tab: str) -> None:
         """Closes a tab, which Gradio knows by the end of its heartbeat."""
@@ -119,8 +136,8 @@ class Page:
 FORM = "multipart/form-data; boundary=b"
 
 
-def form(*contents: bytes) -> bytes:
-    head = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.mp4"\r\n\r\n'
+def form(*contents: bytes, name: str = "x.mp4") -> bytes:
+    head = f'--b\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode()
     return b"".join(head + content + b"\r\n" for content in contents) + b"--b--\r\n"
 
 
@@ -182,7 +199,7 @@ def answer_to(connection: socket.socket) -> bytes:
 
 def test_five_hundred_malformed_requests(unharmed):
     head = b"POST /gradio_api/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    hold, judge = unharmed.functions()
+    hold, judge = (unharmed.functions(VISITOR, event)[-1]["id"] for event in ("change", "click"))
     examples = next(unharmed.folder.rglob("examples"))  # Gradio would try to delete it as a file in the end
     deep = b"[" * 60_000
     bodies = [
