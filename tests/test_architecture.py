@@ -4,7 +4,7 @@ import ast
 import importlib
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -18,6 +18,29 @@ STATS = "evaluate/stats"
 MAY_IMPORT_EXTRACT = {"train/end_to_end/finetune.py"}
 MAY_IMPORT_TENSORFLOW = {"detect/export/formats.py", "extract/backbones/engines.py"}
 MOST_MODULES = 12
+DOOR = "cache/outside/"
+"""Where files that anybody may have written are opened and decoded."""
+READS = ("open", "read_text", "read_bytes", "load", "loads", "loadtxt", "genfromtxt", "fromfile", "File", "ZipFile")
+"""How calls end that open a file, or take apart what was in one."""
+# Call: why it reads something else than a file that anybody may have written, or who guards it instead.
+MAY_READ = {
+    "cache/files.py: os.open": "a folder, to flush or lock it",
+    "cache/store.py: os.open": "a folder, to lock it",
+    "train/sweep/study.py: os.open": "a folder, to lock it",
+    "cache/shard.py: h5py.File": "a shard: checked there",
+    "cache/shard.py: path.open": "a shard: checked there",
+    "cache/weights.py: h5py.File": "weights: checked there",
+    "cache/machine/": "what the system says of itself",
+    "evaluate/page/markup.py: Path(__file__).with_name('page.css').read_text": "the package's own",
+    "evaluate/page/markup.py: Path(__file__).with_name('sort.js').read_text": "the package's own",
+    "detect/web/app.py: (HERE / 'page.js').read_text": "the package's own",
+    "detect/web/guards/turns.py: json.loads": "the body of a request",
+    "detect/addresses.py: opener.open": "an address",
+    "detect/export/formats.py: tf.saved_model.load": "what was just written",
+    "detect/stream/": "streams, and what it writes itself",
+    "detect/clips/results_file.py: path.open": "looked at first, and read a line at a time",
+    "extract/video/": "clips, which workers decode under limits",
+}
 # Folder: why it has more.
 MAY_BE_LARGER: dict[str, str] = {}
 
@@ -157,6 +180,23 @@ def test_the_numbers_stand_alone(path):
 def test_only_one_engine_file_and_one_export_file_know_tensorflow():
     for path in sources(*ORDER):
         assert "tensorflow" not in imported(path) or str(path) in MAY_IMPORT_TENSORFLOW, path
+
+
+def reads(path: Path) -> Iterator[str]:
+    """The calls of a module that open a file to read it, or take apart what was in one."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+        if isinstance(node, ast.Call) and (name := ast.unparse(node.func)).split(".")[-1] in READS:
+            words = [inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant)]
+            writes = any(word in ("w", "wb") for word in words)
+            own = ast.unparse(node).startswith("json.loads(json.dumps(")
+            if ("." in name or name == "open") and not (writes or own):
+                yield f"{path}: {name}"
+
+
+def test_files_of_strangers_come_through_one_door():
+    found = {call for path in sources(*ORDER, "reelcheck") if not str(path).startswith(DOOR) for call in reads(path)}
+    assert {call for call in found if not call.startswith(tuple(MAY_READ))} == set()
+    assert {known for known in MAY_READ if not any(call.startswith(known) for call in found)} == set()
 
 
 def loaded_by(statement: str) -> set[str]:

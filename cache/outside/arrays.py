@@ -31,6 +31,8 @@ def _require_plain(members: list[zipfile.ZipInfo], size: int) -> None:
         raise WrongContent("its arrays are packed, and no packed one is read")
     if sum(one.file_size for one in members) > size:
         raise WrongContent("its arrays claim more bytes than it has")
+    if len({one.filename for one in members}) < len(members):
+        raise WrongContent("it has two arrays of one name")
 
 
 def _array(content: bytes) -> np.ndarray:
@@ -38,6 +40,8 @@ def _array(content: bytes) -> np.ndarray:
     head = io.BytesIO(content)
     try:
         shape, by_columns, dtype = _HEADERS[np.lib.format.read_magic(head)](head)
+        if min(shape, default=0) < 0:
+            raise ValueError("its shape is below 0")
         values = np.frombuffer(content, dtype, offset=head.tell())  # refuses objects
         return values.reshape(shape, order="F" if by_columns else "C")
     except (KeyError, ValueError, TypeError, RecursionError, MemoryError) as error:

@@ -6,15 +6,17 @@ import io
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from cache.commands import flag
 from cache.files import lock, make_folder, sync, writing
 from cache.machine.disk import flush
-from cache.outside.cells import harmless, originals
+from cache.outside.cells import harmless
+from cache.outside.content import WrongContent, require_regular
+from cache.outside.values import MOST_SHOWN
 from cache.schema import UserError, printable
+from detect.clips.judged_by import RUNS_JOIN, JudgedBy, WrittenVerdict, read_line
 from detect.detector.band import Band
 from detect.detector.verdict import Verdict
 from evaluate.results.about_run import AboutRun
@@ -47,47 +49,10 @@ COLUMNS = (
 )
 OLDER = COLUMNS[: COLUMNS.index("unsure_above")]
 """The columns of files that were begun before verdicts said how good their run is; such a file goes on with these."""
-RUNS_JOIN = "/"
-"""Between names of runs in a cell of a CSV: no folder has it in its name."""
+MOST_LINE = 2**24
+"""Bytes of a line that is read; a long clip's timeline has thousands."""
+_JSON_START = b'{"clip": "'
 TITLE = f"{'verdict':<10} {'p(fake)':>7} {'calibrated':>10} {'coverage':>8}  clip"
-
-
-@dataclass(frozen=True)
-class JudgedBy:
-    """What made the verdicts in a file: the names of the runs that judged together, one or more, and the flags.
-
-    A clip is called fake from the probability `threshold` on; up to `faces` people of it were judged, and a long one in
-    windows of `window` seconds, None for no windows.
-    """
-
-    runs: tuple[str, ...]
-    threshold: float
-    faces: int = 1
-    window: float | None = None
-
-    @staticmethod
-    def read(values: dict[str, Any]) -> "JudgedBy":
-        """Returns what a line says; raises a ValueError, TypeError or KeyError if it says no such thing."""
-        window = None if values["window"] in (None, "") else float(values["window"])
-        return JudgedBy(tuple(map(str, values["runs"])), float(values["threshold"]), int(values["most_faces"]), window)
-
-    def values(self) -> dict[str, Any]:
-        """Returns what each line says of this."""
-        return {"runs": list(self.runs), "threshold": self.threshold, "most_faces": self.faces, "window": self.window}
-
-    def differences(self, other: "JudgedBy") -> str:
-        """Returns what is another thing here than in `other`, as in "run a, not b; --faces 2, not 1"."""
-        pairs = {
-            "run ": (", ".join(self.runs), ", ".join(other.runs)),
-            f"{flag('threshold')} ": (f"{self.threshold:g}", f"{other.threshold:g}"),
-            f"{flag('faces')} ": (self.faces, other.faces),
-            f"{flag('timeline')} ": (_seconds(self.window), _seconds(other.window)),
-        }
-        return "; ".join(f"{name}{one}, not {two}" for name, (one, two) in pairs.items() if one != two)
-
-
-def _seconds(window: float | None) -> str:
-    return "off" if window is None else f"{window:g}"
 
 
 def lines(verdicts: Sequence[Verdict], style: Style, by: JudgedBy, columns: Sequence[str] = COLUMNS) -> str:
@@ -179,11 +144,6 @@ def _csv_row(verdict: Verdict, faces: int, by: JudgedBy) -> list[Any]:
     return list(map(harmless, cells))
 
 
-def _csv_values(line: str, columns: Sequence[str]) -> dict[str, Any]:
-    values: dict[str, Any] = dict(zip(columns, originals(next(csv.reader([line], strict=True))), strict=True))
-    return values | {"runs": values["runs"].split(RUNS_JOIN)}
-
-
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
@@ -192,6 +152,13 @@ def require_suffix(path: Path) -> None:
     """Raises a UserError unless `path` ends in .csv or .jsonl."""
     if path.suffix not in (".csv", ".jsonl"):
         raise UserError(f"{flag('out', path)} is neither .csv nor .jsonl; give a name that ends in one of them.")
+
+
+def _require_regular(path: Path) -> None:
+    try:
+        require_regular(path)
+    except WrongContent as error:
+        raise UserError(f"{path} is no file of verdicts ({error}); choose another {flag('out')}.") from None
 
 
 def _to_stderr(text: str) -> None:
@@ -213,6 +180,8 @@ class ResultFile:
         self._columns = COLUMNS
         with writing(path, f"choose another {flag('out')}"):
             make_folder(path.parent)
+            if path.exists():
+                _require_regular(path)
             self._file = path.open("a+b")
             sync(path.parent)
         try:
@@ -253,44 +222,47 @@ class ResultFile:
     def _read(self) -> dict[str, list[str]]:
         """Returns the verdicts on each clip in the file, and cuts off a clip whose lines were not all written."""
         self._file.seek(0)
-        content, start = self._file.read(), header(self.style).encode()
-        older = f"{','.join(OLDER)}\n".encode()
-        if self.style == "csv" and content.startswith(older):
-            self._columns, start = OLDER, older
-        if start.startswith(content):  # a new file, or one that ends within its first line
-            self._file.truncate(0)
-            self._write(start.decode())
-            return {}
-        if not content.startswith(start):
-            raise UserError(f"{self.path} is no file of verdicts; choose another {flag('out')}, or remove it.")
+        if self.style == "csv":
+            self._read_header()
         clips: dict[str, list[str]] = {}
         verdicts: list[str] = []
-        end = whole = len(start)
-        for line in content[len(start) :].splitlines(keepends=True):
-            end += len(line)
-            if not line.endswith(b"\n"):
+        whole = self._file.tell()
+        while line := self._file.readline(MOST_LINE):
+            if self._is_cut_off(line):
                 break
-            values = self._values(line.decode(errors="replace"))
-            verdicts.append(values["verdict"])
-            if len(verdicts) == values["faces"]:
-                clips[values["clip"]], verdicts, whole = verdicts, [], end
+            read = self._line(line.decode(errors="replace"))
+            verdicts.append(read.verdict)
+            if len(verdicts) == read.faces:
+                clips[read.clip], verdicts, whole = verdicts, [], self._file.tell()
         self._file.truncate(whole)
         return clips
 
-    def _values(self, line: str) -> dict[str, Any]:
+    def _is_cut_off(self, line: bytes) -> bool:
+        """Returns whether `line` is the beginning of a verdict, as a killed call leaves it."""
+        begun = self.style == "csv" or line.startswith(_JSON_START) or _JSON_START.startswith(line)
+        return begun and len(line) < MOST_LINE and not line.endswith(b"\n")
+
+    def _read_header(self) -> None:
+        """Reads the first line, and writes it into a new file, or into one that ends within it."""
+        known = {f"{','.join(columns)}\n".encode(): columns for columns in (COLUMNS, OLDER)}
+        first = self._file.readline(MOST_LINE)
+        if first in known:
+            self._columns = known[first]
+        elif header(self.style).encode().startswith(first):
+            self._file.truncate(0)
+            self._write(header(self.style))
+        else:
+            raise UserError(f"{self.path} is no file of verdicts; choose another {flag('out')}, or remove it.")
+
+    def _line(self, line: str) -> WrittenVerdict:
         try:
-            values = json.loads(line) if self.style == "jsonl" else _csv_values(line, self._columns)
-            read = {"clip": str(values["clip"]), "verdict": str(values["verdict"]), "faces": int(values["faces"])}
-            by = JudgedBy.read(values)
-            if read["faces"] < 1:
-                raise ValueError
-        except (ValueError, KeyError, TypeError, csv.Error, RecursionError):
-            shown = printable(line.strip())[:60]
+            read = read_line(line, self._columns if self.style == "csv" else None)
+        except WrongContent:
+            found = printable(line[:MOST_SHOWN].strip())
             raise UserError(
-                f"{self.path} holds {shown!r}, which is no verdict; choose another {flag('out')}."
+                f"{self.path} holds {found!r}, which is no verdict; choose another {flag('out')}."
             ) from None
-        if by != self.by:
-            raise UserError(
-                f"{self.path} holds verdicts made otherwise ({by.differences(self.by)}); choose another {flag('out')}."
-            )
+        if read.by != self.by:
+            different = read.by.differences(self.by)
+            raise UserError(f"{self.path} holds verdicts made otherwise ({different}); choose another {flag('out')}.")
         return read

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from cache.lists.table import Table, read_table
 from cache.outside.content import is_regular
-from cache.outside.values import shown
+from cache.outside.values import PathText, parse, shown
 from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, is_break, safe_relative_path
 from extract.readers.dataset import Dataset, make_dataset, make_record
 
@@ -67,7 +67,7 @@ def _record(file: Path, where: str, values: dict[str, str]) -> VideoRecord:
 
 def _existing(file: Path, where: str, text: str) -> str:
     try:
-        name = safe_relative_path(text).as_posix()
+        name = parse(PathText, safe_relative_path(text).as_posix(), "path")
     except ValueError:
         raise UserError(
             f"{where} names {shown(text)}, which is not a path inside {file.parent}; give one that is."

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from cache.outside.content import WrongContent, open_regular
 from cache.schema import printable
 from extract.video.containers import ClipError, Limits
 from extract.video.decode import Frames
@@ -33,12 +34,10 @@ def has_picture_name(path: Path) -> bool:
 
 def _first_bytes(path: Path) -> bytes:
     try:
-        if path.is_file():  # reading a pipe would wait for a writer
-            with path.open("rb") as file:
-                return file.read(START)
-    except OSError:
-        pass
-    return b""
+        with open_regular(path) as file:
+            return file.read(START)
+    except (OSError, WrongContent):
+        return b""
 
 
 def _format_of(start: bytes) -> str:

@@ -136,14 +136,18 @@ def require_split(predictions: Predictions, split: Mapping[str, SplitRow], path:
     expected = {name: (row.label, row.part) for name, row in split.items() if row.part != DROPPED}
     for name, label, part in zip(predictions.ids, predictions.labels.tolist(), predictions.parts.tolist(), strict=True):
         if name not in expected:
-            raise UserError(f"{path} has the clip {name!r}, which the run's split does not use; train the run again.")
+            raise UserError(
+                f"{path} has the clip {shown(name)}, which the run's split does not use; train the run again."
+            )
         if (label, part) != expected[name]:
             raise UserError(
-                f"{path} has {name!r} with label {label} in {part}, but the run's split has label {expected[name][0]} "
-                f"in {expected[name][1]}; one of the two was changed: train the run again."
+                f"{path} has {shown(name)} with label {label} in {part}, but the run's split has label "
+                f"{expected[name][0]} in {expected[name][1]}; one of the two was changed: train the run again."
             )
     if missing := sorted(expected.keys() - set(predictions.ids)):
-        raise UserError(f"{path} lacks {len(missing)} clips of the run's split, {missing[0]!r} first; train again.")
+        raise UserError(
+            f"{path} lacks {len(missing)} clips of the run's split, {shown(missing[0])} first; train again."
+        )
 
 
 def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
