@@ -28,6 +28,8 @@ BUG = 70
 INTERRUPTED, TERMINATED = 130, 143
 """The exit statuses of Ctrl-C and SIGTERM: 128 and the number of the signal, as shells count."""
 INTERRUPTION = "interrupted; finished work is kept."
+_PASSWORD = re.compile(r"(://[^/\s:@]*):[^/\s]+@")
+"""That of an address, as in postgresql://user:password@host; no error repeats it, wherever it was typed."""
 
 
 def option(default: Any, text: str, **kind: Any) -> Any:
@@ -213,6 +215,7 @@ def _status(main: Callable[[], int | None]) -> int:
 
 def _ended(status: int, text: str) -> int:
     """Returns `status` after printing `text`, and what stdout still holds, as far as they can be written."""
+    text = _PASSWORD.sub(r"\1:***@", text)
     for stream, line in ((sys.stdout, ""), (sys.stderr, f"{text}\n")):
         with contextlib.suppress(OutputLost):
             stream.write(line)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cache.cli import option, parse_flags
 from cache.commands import flag
-from cache.files import require_writable, write_folder, write_json
+from cache.files import require_writable, write_folder, write_json, writing
 from cache.keras_start import start_keras
 from cache.outside.content import checksum
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
@@ -133,12 +133,13 @@ def _check(config: ExportConfig) -> None:
 
 def _out_folder(config: ExportConfig, run: Path) -> Path:
     variant = "" if config.precision == "float32" else f"-{config.precision}"
-    out = config.out or run / EXPORTS / f"{config.format}{variant}"
-    is_ours = out.is_dir() and (not any(out.iterdir()) or (out / CONTRACT).is_file())
-    if not out.name or (out.exists() and not is_ours):
-        raise UserError(f"{out} holds something that is not an export; choose another {flag('out')}.")
+    out, remedy = config.out or run / EXPORTS / f"{config.format}{variant}", f"choose another {flag('out')}"
+    with writing(out, remedy):
+        is_ours = out.is_dir() and (not any(out.iterdir()) or (out / CONTRACT).is_file())
+        if not out.name or (out.exists() and not is_ours):
+            raise UserError(f"{out} holds something that is not an export; {remedy}.")
     for folder in (out.parent, out):
-        require_writable(folder, f"choose another {flag('out')}")
+        require_writable(folder, remedy)
     return out
 
 

@@ -170,11 +170,11 @@ def interrupted(number: int, end: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("number", STATUS)
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_signal_interrupts_with_a_status_of_its_own_whatever_becomes_of_it(number, end):
+def test_a_signal_interrupts_with_a_status_of_its_own_whatever_becomes_of_it(ctrl_c, number, end):
     assert interrupted(number, end) == (STATUS[number], "interrupted; finished work is kept.\n")
 
 
-def test_a_stage_that_ctrl_c_ends_regularly_says_that_sigterm_ended_it():
+def test_a_stage_that_ctrl_c_ends_regularly_says_that_sigterm_ended_it(ctrl_c):
     assert interrupted(signal.SIGINT, "pass") == (0, "")
     assert interrupted(signal.SIGTERM, "pass") == (143, "interrupted; finished work is kept.\n")
 
@@ -183,6 +183,18 @@ def test_a_signal_that_was_ignored_stays_so():
     program = "import os, signal\nfrom cache.cli import run\nrun(lambda: os.kill(os.getpid(), signal.SIGINT))"
     words = ["sh", "-c", 'trap \'\' INT; exec "$0" -c "$1"', sys.executable, program]
     assert subprocess.run(words, cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("error", [UserError, RuntimeError])
+def test_no_error_shows_the_password_of_an_address(capsys, error):
+    def fail():
+        raise error("unrecognized arguments: postgresql://me:hunter2@host/db, and http://host:80/a@b")
+
+    with pytest.raises(SystemExit):
+        run(fail)
+    text = capsys.readouterr().err
+    assert "postgresql://me:***@host/db, and http://host:80/a@b" in text
+    assert "hunter2" not in text
 
 
 def test_a_command_gives_the_signal_back(capsys):

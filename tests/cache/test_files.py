@@ -21,6 +21,7 @@ from cache.files import (
     point_link,
     remove_temporaries,
     replace_with,
+    require_place,
     require_writable,
     scratch_folder,
     write_folder,
@@ -203,6 +204,43 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, monkeyp
 def test_a_relative_folder_is_looked_for_from_here(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     require_writable(Path("runs/deeper"), "choose another")
+
+
+NO_NAMES = ["n" * 235, "n" * 300, "\u00e4" * 120, "line\nbreak", "bell\x07", "null\x00", "half\udc80"]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_a_name_that_nothing_can_have_is_one_line_before_the_work(tmp_path: Path, name: str):
+    for check, path in ((require_writable, tmp_path / name), (require_writable, tmp_path / name / "a"),
+                        (require_place, tmp_path / name)):  # fmt: skip
+        with pytest.raises(UserError, match=r"cannot be written \(.*\); choose another --name\.$") as told:
+            check(path, "choose another --name")
+        assert str(told.value).isprintable()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_the_file_system_refuses_is_one_line_before_the_work(tmp_path: Path, monkeypatch):
+    def refuse(path, *_, **__):
+        raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(UserError, match=r"name cannot be written \(Invalid or .*\); choose another --name\.$"):
+        require_writable(tmp_path / "name", "choose another --name")
+
+
+def test_the_longest_name_that_is_taken_fits_with_all_that_is_made_of_it(tmp_path: Path):
+    def taken(length: int) -> bool:
+        try:
+            require_writable(tmp_path / ("n" * length), "")
+        except UserError:
+            return False
+        return True
+
+    longest = max(filter(taken, range(100, 250)))
+    name = "n" * longest
+    assert longest > 180
+    write_folder(tmp_path / f"{name}-seed1234567890-2", fill_run)
+    write_text(tmp_path / f".training-{name}-tuned-2.npz", "")
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])

@@ -53,8 +53,8 @@ def finetune(config: FinetuneConfig) -> Path:
     if not 0 <= config.blend <= 1:
         raise UserError(f"{flag('blend', config.blend)} is no share; give 0 to 1.")
     folder = config.run or latest(config.runs)
-    config, run = replace(config, run=folder), read_run(folder)
     name = choose_name(config.runs, config.name, f"{folder.name}-tuned")
+    config, run = replace(config, run=folder), read_run(folder)
     weights = backbone_weights(run, config.weights)
     start_keras()
     from train.data.clips import Clips
