@@ -77,21 +77,11 @@ class ExtractConfig:
                 f"{self.backend} runs on this machine only; leave out {flag('address')}, or use "
                 f"{flag('backend', 'ray')} or dask."
             )
-        if not self.scheduler and (self.backend, self.address) != ("ray", "auto"):
-            example = "10.0.0.1:6379" if self.backend == "ray" else "tcp://10.0.0.1:8786"
+        example = "10.0.0.1:6379" if self.backend == "ray" else "tcp://10.0.0.1:8786"
+        if not _is_address(self.address, self.backend):
             raise UserError(
                 f"{flag('address', self.address)} is no address of {self.backend}; give one such as {example}."
             )
-
-    @property
-    def scheduler(self) -> tuple[str, int] | None:
-        """Host and port that `address` names, None if it names none."""
-        try:
-            parts = urlsplit(self.address if "://" in self.address else f"//{self.address}")
-            named = parts.hostname and parts.port and parts.scheme in SCHEMES[self.backend] and not parts.path
-            return (parts.hostname, parts.port) if named else None  # pyright: ignore[reportReturnType]
-        except ValueError:
-            return None
 
     @property
     def crop_profile(self) -> CropProfile:
@@ -109,3 +99,13 @@ class ExtractConfig:
     def limits(self) -> Limits:
         """What one clip may cost."""
         return Limits(pixels=self.clip_pixels, seconds=self.clip_seconds)
+
+
+def _is_address(text: str, backend: str) -> bool:
+    if (backend, text) == ("ray", "auto"):  # the cluster that was started on this machine
+        return True
+    try:
+        parts = urlsplit(text if "://" in text else f"//{text}")
+        return bool(parts.hostname and parts.port) and parts.scheme in SCHEMES[backend] and not parts.path
+    except ValueError:
+        return False

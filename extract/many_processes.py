@@ -10,7 +10,6 @@ import importlib
 import logging
 import multiprocessing
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -37,8 +36,8 @@ UNITS_A_WORKER = 4
 """Each worker gets about this many units, so that none is idle for long while the last ones run."""
 LEAST_VIDEOS = 8
 """Fewest videos in a unit."""
-CONNECT_SECONDS, ANSWER_SECONDS = 5, 10
-"""How long a cluster may take to accept a connection, and to answer a client."""
+ANSWER_SECONDS = 10
+"""How long a cluster, which may just be starting, may take to answer."""
 CLIENTS = {
     "ray": "import sys, ray; ray.init(sys.argv[1], log_to_driver=False)",
     "dask": "import sys, distributed; distributed.Client(sys.argv[1])",
@@ -158,15 +157,13 @@ def _units(videos: Sequence[Video], config: ExtractConfig, crops: Store | None, 
 
 
 def require_cluster(config: ExtractConfig) -> None:
-    """Raises a UserError if `config` has an address, and no cluster there answers within some ten seconds.
+    """Raises a UserError if `config` has an address, and no cluster there answers within `ANSWER_SECONDS`.
 
-    A process of its own asks: a library that waits for an answer can be neither timed nor interrupted.
+    A process of its own asks: Ray, while it waits for an answer, hears no signal, and Dask no limit of time.
     """
     if not config.address:
         return
     with _sentences(config):
-        if config.scheduler:
-            socket.create_connection(config.scheduler, CONNECT_SECONDS).close()
         importlib.import_module("ray" if config.backend == "ray" else "distributed")
         program = [sys.executable, "-c", CLIENTS[config.backend], config.address]
         subprocess.run(program, check=True, capture_output=True, text=True, timeout=ANSWER_SECONDS)

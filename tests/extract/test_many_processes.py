@@ -1,6 +1,7 @@
 """Units on many processes: the same bytes as a local run, and a lost worker costs its unit a second try."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import h5py
+import numpy as np
 import psutil
 import pytest
 
@@ -20,6 +22,7 @@ from cache.store import Contents, load, open_store
 from extract import many_processes as scale
 from extract import one_process as unit
 from extract import pipeline
+from extract.backbones.weights import PUBLISHED
 from extract.config import ExtractConfig
 from extract.many_processes import UnitResult, run_unit
 from tests import ROOT
@@ -99,7 +102,8 @@ def test_an_error_in_a_unit_is_told_and_not_tried_again(config, monkeypatch):
     elsewhere = Elsewhere([])
     monkeypatch.setattr(scale, "_run_all", elsewhere)
     weights = config.out.parent / "wrong.h5"
-    h5py.File(weights, "w").close()
+    with h5py.File(weights, "w") as file:  # as many numbers as the network has
+        file["kernel"] = np.zeros(PUBLISHED["MobileNetV2"].count, np.float32)
     config = replace(config, out=config.out / "wrong", backend="loky", weights=str(weights))
     with pytest.raises(UserError, match="does not hold weights of MobileNetV2"):
         pipeline.extract(config)
@@ -117,6 +121,57 @@ def test_a_worker_that_may_start_no_processes_says_what_to_set(config, monkeypat
 def test_an_address_for_this_machine_alone_is_refused(config):
     with pytest.raises(UserError, match="loky runs on this machine only"):
         pipeline.extract(replace(config, out=config.out / "address", backend="loky", address="tcp://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize(
+    ("backend", "address"),
+    [("ray", "nonsense"), ("ray", "tcp://host:1"), ("ray", "host:99999"), ("dask", "tcp://host"), ("dask", "host:port"),
+     ("dask", "tcp://host:1/path"), ("dask", "http://host:1"), ("dask", ":1"), ("dask", "auto")],
+)  # fmt: skip
+def test_an_address_that_is_none_is_refused_at_once(config, backend, address):
+    with pytest.raises(UserError, match=f"--address {address} is no address of {backend}; give one such as"):
+        pipeline.extract(replace(config, data=Path("absent"), backend=backend, address=address))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("listens", [True, False])
+@pytest.mark.parametrize(("backend", "module"), [("dask", "distributed"), ("ray", "ray")])
+def test_where_no_cluster_answers_one_sentence_says_so_before_the_work(config, monkeypatch, backend, module, listens):
+    pytest.importorskip(module)
+    monkeypatch.setattr(scale, "ANSWER_SECONDS", 1, raising=False)
+    monkeypatch.setattr(pipeline, "_extract_all", lambda *_: pytest.fail("it worked first"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        if not listens:
+            server.close()
+        with pytest.raises(UserError, match=rf"no {backend} cluster answers at {address} \(not within 1 s\); start it"):
+            pipeline.extract(replace(config, out=config.out / "silent", backend=backend, address=address))
+
+
+WAITS = """
+from pathlib import Path
+from cache.cli import run
+from extract.config import ExtractConfig
+from extract.many_processes import require_cluster
+run(lambda: require_cluster(ExtractConfig(Path("x"), backend="dask", address="127.0.0.1:%d")))
+"""
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_wait_for_a_cluster(ctrl_c, number, status):
+    pytest.importorskip("distributed")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        program = [sys.executable, "-c", WAITS % server.getsockname()[1]]
+        with subprocess.Popen(program, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+            client, _ = server.accept()
+            process.send_signal(number)
+            start = time.monotonic()
+            _, errors = process.communicate(timeout=20)
+            seconds = time.monotonic() - start
+    assert (process.returncode, errors) == (status, "interrupted; finished work is kept.\n")
+    assert seconds < 5
+    client.close()
 
 
 @pytest.mark.slow

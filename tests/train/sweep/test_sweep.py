@@ -274,6 +274,7 @@ def test_a_grid_holds_every_combination_once(store, tmp_path):
         ({"heads": ("transformer",)}, "there is no head"),
         ({"differences": (2,)}, "differences only 0 or 1"),
         ({"trials": 0}, "must be 1 or above"),
+        ({"jobs": 2, "backend": "dask"}, "--backend dask is for programs that are connected to a cluster"),
         ({"name": "../x"}, "not the name of a folder"),
         ({"val": 0.0}, "0 validation videos, and a sweep needs both"),
         ({"storage": "sqlite:////nowhere/at/all.db"}, "cannot be opened"),
