@@ -187,7 +187,7 @@ def _ending(main: Callable[[], int | None], error_status: int, signals: _Signals
         if signals.came:
             status = _interrupted(signals)
         elif isinstance(error, UserError):
-            status = _ended(error_status, f"error: {_on_terminal(str(error))}")
+            status = _ended(error.status or error_status, f"error: {_on_terminal(str(error))}")
         elif cannot_write(error):
             place = getattr(error, "filename", None) or "a file"
             status = _ended(error_status, f"error: {_on_terminal(unwritable(place, error))}")

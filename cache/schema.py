@@ -16,7 +16,12 @@ REAL, FAKE = 0, 1
 
 
 class UserError(Exception):
-    """An error that the user can fix: one sentence with what was found, where, and the way out. No traceback."""
+    """An error that the user can fix: one sentence with what was found, where, and the way out. No traceback.
+
+    `status` is the exit status where it is another than that of all errors of the command.
+    """
+
+    status: int | None = None
 
 
 class FrameStatus(enum.IntEnum):

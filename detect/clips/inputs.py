@@ -3,7 +3,7 @@
 import glob
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,9 @@ from pathlib import Path
 from cache.commands import command
 from cache.files import scratch_folder
 from cache.schema import UserError
-from detect.addresses import AddressError, open_address
+from detect.addresses import AddressError, Site, open_address
+from detect.playlists import START, Playlist
+from detect.sign_in import Address, read_address, shown
 from extract.readers import found
 from extract.readers.found import is_video
 from extract.video.pictures import has_picture_name
@@ -64,10 +66,10 @@ def _clips(word: str, allow_url: bool, url_seconds: float, downloads: Path) -> I
         raise UserError("an empty name is no clip; for the current folder, give a dot.")
     if address := _ADDRESS.match(word):
         if address[1].lower() not in ("http", "https"):
-            raise UserError(f"{word} may never end; judge it with {command('stream', source=word)}.")
+            raise UserError(_endless(shown(word)))
         if not allow_url:
-            raise UserError(f"{word} would be downloaded; add --allow-url if you trust it, or give a file.")
-        return [_download(word, url_seconds, downloads)]
+            raise UserError(f"{shown(word)} would be downloaded; add --allow-url if you trust it, or give a file.")
+        return [_download(read_address(word), url_seconds, downloads)]
     return [Clip(str(path), path) for path in find_clips(Path(word))]
 
 
@@ -95,18 +97,36 @@ def _find_clips(path: Path) -> list[Path]:
     return [path]
 
 
-def _download(address: str, seconds: float, folder: Path) -> Clip:
-    """Downloads the file at `address`; a failure becomes the clip's reason, and the other clips are still judged."""
+def _endless(address: str) -> str:
+    return f"{address} may never end; judge it with {command('stream', source=address)}."
+
+
+def _download(address: Address, seconds: float, folder: Path) -> Clip:
+    """Downloads what is at `address`; a failure becomes the clip's reason, and the other clips are still judged."""
     path = folder / str(len(list(folder.iterdir())))
     try:
-        with open_address(address, seconds) as answer, path.open("wb") as file:
-            remaining = LARGEST_DOWNLOAD
-            while remaining > 0 and (chunk := answer.read(_CHUNK)):
-                remaining -= file.write(chunk)
-            if remaining > 0 and getattr(answer, "length", None):  # bytes that have not come
-                return Clip(address, path, f"its download broke off {answer.length} bytes before the end")
-            if remaining <= 0:  # whatever its header says
-                return Clip(address, path, f"it is larger than {LARGEST_DOWNLOAD // 10**9} GB")
+        return Clip(address.plain, path, _fetch(address, seconds, path))
     except AddressError as error:
-        return Clip(address, path, f"it cannot be downloaded ({error})")
-    return Clip(address, path)
+        return Clip(address.plain, path, f"it cannot be downloaded ({error})")
+
+
+def _fetch(address: Address, seconds: float, path: Path) -> str:
+    """Writes the file at `address`, or the film that a playlist there names, to `path`; returns why it cannot."""
+    site = Site(address)
+    with open_address(address.plain, seconds, site=site) as answer:
+        start, url = answer.read(len(START)), answer.url
+        if start != START:
+            reason = _save(start, answer.read, path)
+            missing = getattr(answer, "length", None)
+            return reason or (f"its download broke off {missing} bytes before the end" if missing else "")
+    playlist = Playlist(url, site, seconds=seconds)
+    return _save(b"", playlist.read, path) if playlist.ends else f"it is a live source: {_endless(address.plain)}"
+
+
+def _save(start: bytes, read: Callable[[int], bytes], path: Path) -> str:
+    """Writes `start`, and what `read` then gives, to `path`; returns why that is too much, whatever its header says."""
+    with path.open("wb") as file:
+        remaining = LARGEST_DOWNLOAD - file.write(start)
+        while remaining > 0 and (chunk := read(_CHUNK)):
+            remaining -= file.write(chunk)
+    return "" if remaining > 0 else f"it is larger than {LARGEST_DOWNLOAD // 10**9} GB"

@@ -13,7 +13,7 @@ from cache.files import sync
 from cache.machine.disk import unwritable
 from cache.schema import UserError
 from detect.detector.verdict import Verdict
-from detect.stream.frame_sources import Frame
+from detect.stream.frames import Frame
 
 _GREY = (120, 120, 120)
 COLOURS = {"Fake": (213, 94, 0), "Real": (0, 114, 178), "Unsure": _GREY, "Undecided": _GREY, "Failed": _GREY}

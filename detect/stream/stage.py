@@ -21,7 +21,8 @@ from detect.detector.contract import EngineName
 from detect.detector.judge import DEFAULT_WINDOW, Detector, require_threshold, require_window
 from detect.detector.load import newest, open_detector
 from detect.detector.verdict import Verdict
-from detect.stream.frame_sources import Frame, FrameSource, Lost, Picture, open_source, paced, sampled
+from detect.stream.frame_sources import open_source
+from detect.stream.frames import Frame, FrameSource, Lost, Picture, SourceError, paced, sampled
 from detect.stream.overlay import Overlay
 from detect.stream.recent_frames import RecentFrames
 from evaluate.stats.metrics import THRESHOLD
@@ -178,7 +179,7 @@ class _Reader(threading.Thread):
             self._put(None)
         except ClipError as error:
             self._put(
-                UserError(f"{self._source.name} cannot be watched any further ({error.reason}); give another source.")
+                SourceError(f"{self._source.name} cannot be watched any further ({error.reason}); give another source.")
             )
         except BaseException as error:  # noqa: BLE001 - `items` raises it in the other thread
             self._put(error)

@@ -14,7 +14,7 @@ import numpy as np
 from detect.detector.judge import Detector
 from detect.detector.networks import Scorer
 from detect.detector.verdict import Verdict
-from detect.stream.frame_sources import TIMEOUT, Frame, FrameSource, Lost
+from detect.stream.frames import TIMEOUT, Frame, FrameSource, Lost
 from detect.stream.overlay import annotated
 from detect.stream.stage import LONGEST_WAIT, StreamConfig, watch
 from detect.web import page as web_page

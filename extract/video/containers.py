@@ -87,9 +87,9 @@ def _open_container(path: Path) -> av.container.InputContainer:
         raise ClipError("unreadable", f"{printable(path.name)} is not in a video format that is read here") from None
 
 
-def open_input(address: str, options: dict[str, str], timeout: float | None = None) -> av.container.InputContainer:
-    """Opens a file or an address with FFmpeg's `options`; a title that is no UTF-8 is no reason to refuse it."""
-    return av.open(address, "r", options=options, timeout=timeout, **_LENIENT)
+def open_input(source: Any, options: dict[str, str], timeout: float | None = None) -> av.container.InputContainer:
+    """Opens a file's name, an address or a file object by FFmpeg's `options`; a title that is no UTF-8 is no obstacle."""
+    return av.open(source, "r", options=options, timeout=timeout, **_LENIENT)
 
 
 def main_stream(container: av.container.InputContainer) -> av.VideoStream | None:

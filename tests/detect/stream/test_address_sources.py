@@ -1,6 +1,9 @@
 """Addresses as sources: a file on a server is played once, at its own times; no address leads where it should not."""
 
+import contextlib
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -10,11 +13,14 @@ import pytest
 from cache.schema import UserError
 from detect import addresses
 from detect.stream import stage as stream
-from detect.stream.frame_sources import Lost, open_source
+from detect.stream.frame_sources import open_source
+from detect.stream.frames import Lost, SourceError, sampled
 from detect.stream.overlay import Overlay
 from detect.stream.stage import StreamConfig, watch
+from tests import ROOT
 from tests.clips import counting_images, read_number, write_clip
-from tests.detect.stream.test_stream import detector, frames_in, serve
+from tests.detect.hls import playlist, write_segments
+from tests.detect.stream.test_stream import PROGRAM, detector, frames_in, serve
 from tests.detect.test_addresses import INSIDE, Answer, redirects, serving
 
 
@@ -50,7 +56,7 @@ def test_a_file_on_a_server_is_played_once_at_its_own_times(server):
 
 def test_a_short_file_on_a_server_is_sampled_like_a_file_here(folder, server):
     remote, here = open_source(f"{server}/clip.mp4", 6.0), open_source(str(folder / "clip.mp4"), 6.0)
-    taken = [list(stream.sampled(source.frames(), 6.0, source.moments)) for source in (remote, here)]
+    taken = [list(sampled(source.frames(), 6.0, source.moments)) for source in (remote, here)]
     remote_numbers, numbers = ([read_number(frame.picture()) for frame in frames] for frames in taken)
     assert remote_numbers == numbers
     *_, last, ended = watch(remote, detector(), StreamConfig(fast=True))
@@ -82,7 +88,7 @@ def test_a_file_that_breaks_off_is_not_begun_again(tmp_path):
         assert len(asked) == 2  # where it leads, and the file
 
 
-@pytest.mark.parametrize(("status", "text"), [(404, "Not Found"), (410, "Gone")])
+@pytest.mark.parametrize(("status", "text"), [(404, "File not found"), (410, "Gone")])
 def test_what_is_not_there_is_one_sentence(status, text):
     answer = f"HTTP/1.1 {status} {text}\r\n\r\n".encode()
     with serving(lambda handler, _: handler.wfile.write(answer)) as (address, asked):
@@ -112,7 +118,7 @@ def test_ffmpeg_follows_no_redirect_that_was_not_checked(folder):
     """The server has content for the requests that check, and redirects each that follows one, which is FFmpeg's."""
     with serving(whole(folder / "clip.mp4")) as (other, asked):
         content, away = whole(folder / "clip.mp4"), redirects(f"{other}/x")
-        answers = iter([content, content, away, content, away])
+        answers = iter([content, away, content, away])
 
         def answer(handler, path):
             next(answers)(handler, path)
@@ -123,6 +129,97 @@ def test_ffmpeg_follows_no_redirect_that_was_not_checked(folder):
             with pytest.raises(Lost):
                 list(source.frames())
         assert (asked, list(answers)) == ([], [])
+
+
+@pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
+def test_a_film_of_segments_is_played_like_a_file(tmp_path, server, folder, kind):
+    write_segments(folder, counting_images(100), kind)
+    film = open_source(f"{server}/film.m3u8", 6.0)
+    assert not film.lives
+    assert [read_number(frame.picture()) for frame in film.frames()] == list(range(100))
+    here = open_source(str(write_clip(tmp_path / "whole.mp4", counting_images(100))), 6.0)
+    taken = [list(sampled(source.frames(), 6.0, source.moments)) for source in (film, here)]
+    films, numbers = ([read_number(frame.picture()) for frame in frames] for frames in taken)
+    assert films == numbers
+    *_, last, ended = watch(film, detector(), StreamConfig(fast=True))
+    assert (last["frames"], ended["verdicts"]) == (12, 12)
+
+
+class Growing:
+    """Answers like the server of a live source: its playlist has the last three segments that there are by now."""
+
+    def __init__(self, folder: Path, seconds: float, last: int) -> None:
+        self._folder, self._each, self._last, self._start = folder, seconds, last, time.monotonic()
+        self.down = False
+
+    def __call__(self, handler, path) -> None:
+        if self.down:
+            return
+        if path != "/live.m3u8":
+            whole(self._folder / path.lstrip("/"))(handler, path)
+            return
+        count = min(3 + int((time.monotonic() - self._start) / self._each), self._last)
+        names = [f"film{number}.ts" for number in range(max(0, count - 3), count)]
+        end = ["#EXT-X-ENDLIST"] if count == self._last else []
+        body = playlist(*names, *end, tags={"MEDIA-SEQUENCE": max(0, count - 3)})
+        handler.wfile.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def test_a_live_playlist_is_watched_at_the_pace_of_its_frames_until_it_ends(folder):
+    write_segments(folder, counting_images(150))
+    with serving(Growing(folder, 0.5, 5)) as (address, _):
+        source = open_source(f"{address}/live.m3u8", 1.0)
+        assert source.lives
+        start = time.monotonic()
+        events = list(watch(source, detector(), StreamConfig(window=1.0)))
+    assert 4.8 < time.monotonic() - start < 12
+    assert {event["event"] for event in events} == {"verdict", "ended"}
+    assert events[-2]["seconds"] > 4.5
+
+
+def test_a_live_playlist_whose_server_was_away_is_opened_again(folder, monkeypatch):
+    monkeypatch.setattr(stream, "FIRST_WAIT", 0.05)
+    write_segments(folder, counting_images(100))
+    server = Growing(folder, 1e9, 9)
+    with serving(server) as (address, _):
+        kinds = []
+        with contextlib.closing(watch(open_source(f"{address}/live.m3u8", 0.5), detector(), StreamConfig())) as events:
+            for event in events:
+                kinds.append(event["event"])
+                server.down = kinds.count("verdict") >= 2 and kinds.count("lost") < 2
+                if kinds.count("lost") >= 2 and kinds[-3:] == ["verdict"] * 3:
+                    break
+    assert kinds.count("lost") == 2
+
+
+HOSTILE = {
+    "names a file": (playlist("file:///etc/passwd", "#EXT-X-ENDLIST"), "neither http nor https"),
+    "names nothing": (playlist("#EXT-X-ENDLIST"), "it names no segment of a video"),
+    "is garbage": (b"#EXTM3U\n#EXTINF:\xff\n\0\n", "is damaged"),
+    "names garbage": (playlist("garbage.ts", "garbage.ts"), "is no segment of a video"),
+    "names itself": (playlist("#EXT-X-STREAM-INF:BANDWIDTH=1\nlist.m3u8"), "it names no segment of a video"),
+    "names what is not there": (playlist("absent.ts", "#EXT-X-ENDLIST"), "File not found"),
+    "has a key that cannot be had": (
+        playlist('#EXT-X-KEY:METHOD=AES-128,URI="https://127.0.0.1:1/key"', "garbage.ts"),
+        "Connection refused",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "what"), HOSTILE.values(), ids=HOSTILE)
+def test_a_playlist_that_cannot_be_played_is_one_sentence_at_once(server, folder, content, what):
+    (folder / "list.m3u8").write_bytes(content)
+    (folder / "garbage.ts").write_bytes(bytes(range(7)) * 30_000)
+    with pytest.raises(SourceError, match=what) as caught:
+        open_source(f"{server}/list.m3u8", 6.0)
+    assert str(caught.value).endswith("; give another source.")
+
+
+def test_a_source_that_cannot_be_watched_has_the_status_of_one_given_up(server, folder):
+    (folder / "list.m3u8").write_bytes(playlist("file:///etc/passwd", "#EXT-X-ENDLIST"))
+    command = [sys.executable, "-c", PROGRAM, f"{server}/list.m3u8"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
 
 
 @pytest.mark.parametrize("word", ["gopher://127.0.0.1/x", "concat://a|b", "ftp://127.0.0.1/x"])

@@ -1,0 +1,83 @@
+"""Addresses as users name them: what is shown of one, and apart from that its sign-in, which is used and never shown.
+
+An address has its sign-in in it, as `http://user:password@host/clip.mp4` has, or gets it from the user's netrc file, as
+curl and wget know it: ~/.netrc, or the file that the environment variable NETRC names.
+"""
+
+import base64
+import contextlib
+import os
+import re
+from dataclasses import dataclass, field
+from netrc import NetrcParseError, netrc
+from urllib.parse import quote, unquote, urlsplit
+
+from cache.schema import UserError
+
+VARIABLE = "NETRC"
+"""The environment variable that names the file with the sign-ins of hosts."""
+_SIGN_IN = re.compile(r"(?<=://)[^/?#\s]*@")
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address without its sign-in, `plain`, and with it what signs in there, "" where nothing does."""
+
+    plain: str
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+    @property
+    def full(self) -> str:
+        """The address with the sign-in in it, for whoever opens it: never to be shown."""
+        return self.sign(self.plain)
+
+    def sign(self, plain: str) -> str:
+        """Returns the address `plain` with this sign-in in it: never to be shown."""
+        who = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@"
+        return plain.replace("://", f"://{who}", 1) if self.user or self.password else plain
+
+    @property
+    def basic(self) -> dict[str, str]:
+        """The header of HTTP that signs in (RFC 7617), an empty dict without a sign-in."""
+        text = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return {"Authorization": f"Basic {text}"} if self.user or self.password else {}
+
+
+def read_address(word: str) -> Address:
+    """Returns the address that a user has typed; a UserError names a netrc file that cannot be used."""
+    plain = shown(word)
+    if not (sign_in := _SIGN_IN.search(word)):
+        return Address(plain, *_from_netrc(plain))
+    user, _, password = sign_in[0].removesuffix("@").partition(":")
+    return Address(plain, unquote(user), unquote(password))
+
+
+def shown(text: str) -> str:
+    """Returns `text` without the sign-ins of the addresses in it.
+
+    >>> shown("no answer from http://me:secret@example.org/clip.mp4")
+    'no answer from http://example.org/clip.mp4'
+    """
+    return _SIGN_IN.sub("", text)
+
+
+def _from_netrc(address: str) -> tuple[str, str]:
+    """Returns the user and the password that the netrc file has for the host of `address`, "" where it has none."""
+    file = os.environ.get(VARIABLE)
+    host = ""
+    with contextlib.suppress(ValueError):  # it is no address, as whoever opens it will say
+        host = urlsplit(address).hostname or ""
+    try:
+        entry = netrc(file).hosts.get(host)
+    except NetrcParseError as error:
+        # Its own words may quote a password.
+        raise UserError(
+            f"line {error.lineno} of {error.filename} is no sign-in, or others may read the file; mend it, or name "
+            f"another file in the environment variable {VARIABLE}."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        if not file:
+            return "", ""
+        raise UserError(f"{VARIABLE} names {file}, which cannot be read ({error}); mend or unset it.") from None
+    return (entry[0], entry[2] or "") if entry else ("", "")
