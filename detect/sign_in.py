@@ -16,7 +16,8 @@ from cache.schema import UserError
 
 VARIABLE = "NETRC"
 """The environment variable that names the file with the sign-ins of hosts."""
-_SIGN_IN = re.compile(r"(?<=://)[^/?#\s]*@")
+_WORD = re.compile(r"([a-z][a-z0-9+.-]*://)([^/?#]*)@", re.IGNORECASE)
+_IN_TEXT = re.compile(r"(?<=://)[^/?#\s]*@")
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,10 @@ class Address:
 
 def read_address(word: str) -> Address:
     """Returns the address that a user has typed; a UserError names a netrc file that cannot be used."""
-    plain = shown(word)
-    if not (sign_in := _SIGN_IN.search(word)):
-        return Address(plain, *_from_netrc(plain))
-    user, _, password = sign_in[0].removesuffix("@").partition(":")
-    return Address(plain, unquote(user), unquote(password))
+    if not (found := _WORD.match(word)):
+        return Address(word, *_from_netrc(word))
+    user, _, password = found[2].partition(":")
+    return Address(_WORD.sub(r"\1", word, count=1), unquote(user), unquote(password))
 
 
 def shown(text: str) -> str:
@@ -59,7 +59,8 @@ def shown(text: str) -> str:
     >>> shown("no answer from http://me:secret@example.org/clip.mp4")
     'no answer from http://example.org/clip.mp4'
     """
-    return _SIGN_IN.sub("", text)
+    # A word that is an address may have blanks in its password.
+    return _IN_TEXT.sub("", _WORD.sub(r"\1", text, count=1) if _WORD.match(text) else text)
 
 
 def _from_netrc(address: str) -> tuple[str, str]:

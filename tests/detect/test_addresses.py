@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http.client import parse_headers
 from ipaddress import ip_address
 
 import pytest
@@ -27,8 +28,7 @@ def serving(answer: Answer, host: str = "127.0.0.1") -> Iterator[tuple[str, list
         def handle(self) -> None:
             path = self.rfile.readline().split()[1].decode()
             asked.append(path)
-            while self.rfile.readline().strip():
-                pass
+            self.headers = parse_headers(self.rfile)
             with suppress(OSError):  # who asked has gone
                 answer(self, path)
 
