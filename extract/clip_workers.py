@@ -21,6 +21,7 @@ from types import GeneratorType
 from typing import Any, TypeVar
 
 from cache.commands import flag
+from cache.machine.memory import out_of_memory
 from cache.schema import UserError
 from extract.video.containers import ClipError
 
@@ -37,7 +38,7 @@ DAEMONIC = (
     "none; use concurrent.futures.ProcessPoolExecutor (Celery: --pool threads), or judge frames decoded by yourself."
 )
 TRIES = 2
-"""How often a clip may lose its process. Once may be the system's fault, which kills processes when memory is short."""
+"""How often a clip may lose its process: the system kills some when memory is short."""
 
 
 def map_clips(
@@ -46,19 +47,20 @@ def map_clips(
     workers: int,
     seconds: float,
     all_seconds: float = math.inf,
+    tries: int = TRIES,
 ) -> Iterator[tuple[Item, Result | ClipError]]:
     """Yields each item with the result of `function(*arguments)`, or with a ClipError, in the order of completion.
 
-    `tasks` yields (item, arguments). A generator function hands its result over in pieces: each is yielded with the
-    item, in order, and nothing waits for the whole. A call, or a piece, that takes longer than `seconds`, a call that
-    takes longer than `all_seconds` with all its pieces, consumer and all, and one that twice loses its process, is
-    given up; the others go on. Workers are spawned, because a process that runs TensorFlow must not be forked, and end
-    with this process. A UserError says that they cannot be started.
+    `tasks` yields (item, arguments). A generator function hands its result over in pieces: each is yielded at once,
+    with the item. A call, or a piece, that takes longer than `seconds`, a call that takes longer than `all_seconds`
+    with all its pieces, consumer and all, and one that loses its process `tries` times, is given up; the others go on.
+    Workers are spawned, because a process that runs TensorFlow must not be forked, and end with this process. A
+    UserError says that they cannot be started.
     """
     if multiprocessing.current_process().daemon:
         raise UserError(DAEMONIC)
     answers = _Answers(AHEAD * workers)
-    processes = _Processes(seconds, all_seconds)
+    processes = _Processes(seconds, all_seconds, tries)
     todo, lock = iter(tasks), threading.Lock()
 
     def work() -> None:
@@ -120,8 +122,8 @@ class _Died(Exception):
 class _Processes:
     """The worker processes: a thread takes an idle one, or starts one, and puts it back if it is still alive."""
 
-    def __init__(self, seconds: float, all_seconds: float) -> None:
-        self._seconds, self._all_seconds = seconds, all_seconds
+    def __init__(self, seconds: float, all_seconds: float, tries: int) -> None:
+        self._seconds, self._all_seconds, self._tries = seconds, all_seconds, tries
         self._idle: list[_Process] = []
         self._all: list[_Process] = []
         self._lock, self._ended = threading.Lock(), False
@@ -130,8 +132,9 @@ class _Processes:
 
     def call(self, function: Callable[..., Any], arguments: tuple) -> Iterator[Any]:
         """Yields what `function(*arguments)` gives, piece by piece; a ClipError at its end if it was given up."""
-        code, given = None, False
-        for _ in range(TRIES):
+        code, given, tried = None, False, 0
+        while tried < self._tries and not given:
+            tried += 1
             process = self._take()
             end = time.monotonic() + self._all_seconds
             try:
@@ -145,24 +148,21 @@ class _Processes:
                 return
             if process.timed_out:
                 seconds = min(self._seconds, self._all_seconds)
-                yield ClipError("timeout", f"was not finished after {seconds:g} s")
+                yield ClipError("timeout", f"was not finished after {seconds:g} s", passing=True)
                 return
-            if given:
-                break
-        yield ClipError("crashed", f"{'twice ' * (not given)}ended the process that decoded it (exit code {code})")
+        reason = f"{'twice ' * (tried > 1)}ended the process that decoded it (exit code {code})"
+        yield ClipError("crashed", reason, passing=True)
 
     def _take(self) -> "_Process":
         for _ in range(STARTS):
-            try:
+            with contextlib.suppress(IndexError):
                 return self._idle.pop()
-            except IndexError:
+            with contextlib.suppress(OSError):  # there are too many processes, or open files
                 process = self._start()
-            if process.is_ready():
-                return process
-        raise UserError(
-            f"{STARTS} worker processes in a row ended while starting; check whether memory is short, or start fewer "
-            f"with {flag('workers', 1)}."
-        )
+                if process.is_ready():
+                    return process
+        short = "memory, processes or open files may be short"
+        raise UserError(f"{STARTS} worker processes in a row did not start: {short}; use {flag('workers', 1)}.")
 
     def _start(self) -> "_Process":
         with self._lock:
@@ -291,10 +291,11 @@ def _answers(function: Callable[..., Any], arguments: tuple) -> Iterator[Any]:
             yield result
     except ClipError as error:
         yield error
-    except MemoryError:
-        yield ClipError("out_of_memory", "needs more memory than there is")
-    except Exception:  # noqa: BLE001 - the caller raises it again
-        yield RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
+    except Exception as error:  # noqa: BLE001 - the caller raises it again
+        if out_of_memory(error):  # which OpenCV says in words of its own
+            yield ClipError("out_of_memory", "needs more memory than there is", passing=True)
+        else:
+            yield RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
 
 
 def _end_with_parent() -> None:

@@ -27,6 +27,9 @@ from extract.video.containers import ClipError, Limits
 
 PART = 8
 """Clips that a thread reads from stored crops at a time."""
+Video = tuple[VideoRecord, Path]
+Cropped = tuple[CroppedClip, str] | ClipError
+"""A clip's crops with its file's checksum, or why there are none."""
 NON_FINITE = "non_finite"
 """The outcome of a clip whose features would be infinite or no numbers in float16, which ends at 65,504."""
 
@@ -50,25 +53,41 @@ class Clock:
 
 
 def rows_from_videos(
-    videos: Sequence[tuple[VideoRecord, Path]],
+    videos: Sequence[Video],
     profile: CropProfile,
     limits: Limits,
     workers: int,
     clock: Clock,
     detector_file: Path | None = None,
 ) -> Iterator[Row]:
-    """Yields the row of crops, or of the failure, of each (record, file), in the order of completion."""
-    if not videos:
-        return
-    tasks = ((record, (path, profile, limits, detector_file)) for record, path in videos)
-    for record, result in map_clips(crop_and_checksum, tasks, min(workers, len(videos)), limits.seconds):
+    """Yields the row of crops, or of the failure, of each (record, file), in the order of completion.
+
+    A clip that may have failed for what the machine lacked is tried once more, after all others and alone.
+    """
+
+    def crop(some: Sequence[Video], workers: int) -> Iterator[tuple[Video, Cropped]]:
+        tasks = ((video, (video[1], profile, limits, detector_file)) for video in some)
+        return map_clips(crop_and_checksum, tasks, workers, limits.seconds, tries=1) if some else iter(())
+
+    again: list[Video] = []
+    for video, result in crop(videos, min(workers, len(videos))):
+        if isinstance(result, ClipError) and result.passing:
+            again.append(video)
+        else:
+            yield _row(video[0], result, clock)
+    for video, result in crop(again, 1):
         if isinstance(result, ClipError):
-            yield crop_row(record, result)
-            continue
-        clip, checksum = result
-        for kind, seconds in clip.seconds.items():
-            clock.add(kind, seconds)
-        yield replace(crop_row(record, clip), file_checksum=checksum)
+            result = ClipError(result.outcome, f"{result.reason}; it was tried twice")
+        yield _row(video[0], result, clock)
+
+
+def _row(record: VideoRecord, result: Cropped, clock: Clock) -> Row:
+    if isinstance(result, ClipError):
+        return crop_row(record, result)
+    clip, checksum = result
+    for kind, seconds in clip.seconds.items():
+        clock.add(kind, seconds)
+    return replace(crop_row(record, clip), file_checksum=checksum)
 
 
 def crop_row(record: VideoRecord, result: CroppedClip | ClipError) -> Row:

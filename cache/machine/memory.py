@@ -11,6 +11,7 @@ SIGNS = (
     "resourceexhausted",
     "out of memory",
     "cannot allocate memory",
+    "insufficient memory",
     "unable to allocate",
     "bad_alloc",
     "bad allocation",

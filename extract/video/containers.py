@@ -19,13 +19,19 @@ CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,gif,asf,ogg,m4v,h264,he
 _LENIENT: Any = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 
-class ClipError(Exception):
-    """A clip cannot be used: the name of the outcome, and the reason in one sentence. It costs one row, not the run."""
+SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
+"""What the system says of files that cannot be opened at the moment: too many are open, or a share does not answer."""
 
-    def __init__(self, outcome: str, reason: str) -> None:
-        super().__init__(outcome, reason)
-        self.outcome = outcome
-        self.reason = reason
+
+class ClipError(Exception):
+    """A clip cannot be used: the name of the outcome, and the reason in one sentence. It costs one row, not the run.
+
+    `passing` tells that the cause may be what the machine lacked at that moment, so that another try may succeed.
+    """
+
+    def __init__(self, outcome: str, reason: str, passing: bool = False) -> None:
+        super().__init__(outcome, reason, passing)
+        self.outcome, self.reason, self.passing = outcome, reason, passing
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,12 @@ def naming_failures(path: Path) -> Iterator[None]:
     try:
         yield
     except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
-        if getattr(error, "errno", None) in (errno.EAGAIN, errno.ENOMEM):  # EAGAIN: a thread that could not be started
+        number = getattr(error, "errno", None)
+        if number in (errno.EAGAIN, errno.ENOMEM):  # EAGAIN: a thread that could not be started
             raise MemoryError from None
         reason = getattr(error, "strerror", None) or error  # without the number and the path that str() adds
-        raise ClipError("unreadable", f"{printable(path.name)} cannot be decoded ({reason})") from None
+        sentence = f"{printable(path.name)} cannot be decoded ({reason})"
+        raise ClipError("unreadable", sentence, passing=number in SHORTAGES) from None
 
 
 @contextmanager

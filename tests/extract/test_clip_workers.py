@@ -7,6 +7,7 @@ import sys
 import psutil
 import pytest
 
+from cache.schema import UserError
 from extract.clip_workers import map_clips
 from tests import ROOT
 from tests.extract.tasks import drip, work
@@ -22,13 +23,14 @@ def test_hangs_crashes_and_failures_cost_their_own_row_only():
         "segfault": "crashed",
         "exit": "crashed",
         "memory": "out_of_memory",
+        "opencv": "out_of_memory",
         "broken": "unreadable",
     }
     good = [f"good {i}" for i in range(20)]
     found = outcomes([*bad, *good])
     assert {kind: found[kind].outcome for kind in bad} == bad
     assert [found[kind] for kind in good] == [kind.upper() for kind in good]
-    assert "timeout" not in found["segfault"].reason
+    assert {kind: found[kind].passing for kind in bad} == {kind: kind != "broken" for kind in bad}
     left = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
     assert not [line for line in left if "spawn_main" in line]
 
@@ -47,6 +49,20 @@ def test_a_clip_whose_process_was_killed_once_is_tried_again(tmp_path):
     found = dict(map_clips(work, tasks, workers=2, seconds=10.0))
     assert found["innocent"] == "INNOCENT"
     assert found["guilty"].reason == "twice ended the process that decoded it (exit code -11)"
+
+
+def test_the_only_try_of_a_clip_says_nothing_of_a_second():
+    ((_, found),) = map_clips(work, [("segfault", ("segfault",))], workers=1, seconds=10.0, tries=1)
+    assert found.reason == "ended the process that decoded it (exit code -11)"
+
+
+def test_processes_that_the_system_does_not_start_are_told_in_a_sentence(monkeypatch):
+    def refuse(self):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("extract.clip_workers._Process.__init__", refuse)
+    with pytest.raises(UserError, match=r"3 worker processes in a row did not start: memory, processes or open files"):
+        outcomes(["good"])
 
 
 def test_a_bug_is_not_taken_for_a_bad_clip():

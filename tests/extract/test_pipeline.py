@@ -13,10 +13,11 @@ import pytest
 
 from cache.schema import FRAMES, FrameStatus, UserError
 from cache.store import EXTRACTED, ORIGIN, Writer, load, open_store, open_writer, read_origin
-from extract import many_processes, pipeline
+from extract import many_processes, pipeline, steps
 from extract import one_process as unit
 from extract.backbones.networks import BACKBONES, backbone_of
 from extract.config import ExtractConfig
+from extract.video.containers import ClipError
 from tests import ROOT
 from tests.clips import counting_images, write_clip, write_sound
 from tests.fakes import FakeEngine
@@ -71,6 +72,23 @@ def test_every_video_ends_as_a_row(config, engine, capsys):
     assert (contents.status[short] == FrameStatus.PAD).tolist() == [False] * 4 + [True] * 8
     assert not contents.arrays[short, 4:].any()
     assert contents.arrays[short, :4].any()
+
+
+def test_a_lone_failure_is_named_with_its_reason(config, engine, monkeypatch, capsys):
+    """Also one that the machine may be at fault for: it was tried twice."""
+    decode, reason = steps.map_clips, "ended the process that decoded it (exit code -9)"
+
+    def lose_one(*arguments, **settings):
+        for video, result in decode(*arguments, **settings):
+            lost = video[0].id == "Celeb-real/id0_0000.mp4"
+            yield video, ClipError("crashed", reason, passing=True) if lost else result
+
+    monkeypatch.setattr(steps, "map_clips", lose_one)
+    contents = load(open_store(pipeline.extract(config)))
+    assert len(contents.records) == 7
+    said = capsys.readouterr().out
+    assert f"  Celeb-real/id0_0000.mp4: crashed: {reason}; it was tried twice\n" in said
+    assert "7 ok, 4 failed of 11 videos" in said
 
 
 def test_work_that_ends_before_its_first_row_leaves_no_folder(config, engine, monkeypatch, tmp_path):

@@ -1,12 +1,19 @@
 """The steps of stage 1 alone: rows of crops become rows of features, or failures that say why."""
 
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from cache.schema import FRAMES, OK, FrameStatus
-from extract.steps import NON_FINITE, Clock, features_of, rows_with_features
+from cache.profile import CropProfile
+from cache.schema import FRAMES, OK, FrameStatus, VideoRecord
+from extract.clips.crops import CroppedClip
+from extract.steps import NON_FINITE, Clock, features_of, rows_from_videos, rows_with_features
+from extract.video.containers import ClipError, Limits
+from tests.extract.tasks import fail_once
 from tests.stores import clip_row
 
 SHORT = np.array([FrameStatus.FACE] * 5 + [FrameStatus.PAD] * 7, np.uint8)
@@ -52,6 +59,64 @@ def test_the_largest_number_of_float16_is_none_too_large():
     masks = np.ones((1, FRAMES), bool)
     found = features_of(row.array[None], row.regions[None], masks, BrokenEngine(65_504.0))  # pyright: ignore
     assert found.max() == 65_504
+
+
+CLIP = CroppedClip(
+    np.zeros((FRAMES, 160, 160, 3), np.uint8), SHORT, np.arange(12.0), np.zeros((FRAMES, 4)), np.zeros((FRAMES, 4)), {}
+)
+
+
+class Workers:
+    """Stands in for `map_clips`: each clip has the results of its name's `tries`, one after another."""
+
+    def __init__(self, tries: dict[str, list[ClipError | None]]) -> None:
+        self.tries, self.workers = tries, []
+
+    def __call__(self, function, tasks, workers, seconds, tries):
+        self.workers.append(workers)
+        for video, (path, *_) in tasks:
+            yield video, self.tries[path.name].pop(0) or (CLIP, "0" * 32)
+
+
+TIMEOUT = ClipError("timeout", "was not finished after 300 s", passing=True)
+CRASH = ClipError("crashed", "ended the process that decoded it (exit code -9)", passing=True)
+NO_VIDEO = ClipError("no_video", "x has no video stream")
+
+
+@pytest.mark.parametrize(
+    ("tries", "outcome", "reason"),
+    [
+        ([TIMEOUT, None], OK, ""),
+        ([CRASH, None], OK, ""),
+        ([TIMEOUT, TIMEOUT], "timeout", "was not finished after 300 s; it was tried twice"),
+        ([TIMEOUT, CRASH], "crashed", "ended the process that decoded it (exit code -9); it was tried twice"),
+        ([CRASH, NO_VIDEO], "no_video", "x has no video stream; it was tried twice"),
+        ([NO_VIDEO], "no_video", "x has no video stream"),
+        ([None], OK, ""),
+    ],
+)
+def test_what_may_be_the_machines_fault_gets_one_more_try_at_the_end_and_alone(monkeypatch, tries, outcome, reason):
+    workers = Workers({"a": [None], "b": list(tries), "c": [None]})
+    monkeypatch.setattr("extract.steps.map_clips", workers)
+    videos = [(VideoRecord(name, name, 0, "", "", "", "", 1, 1), Path(name)) for name in "abc"]
+    rows = list(rows_from_videos(videos, CropProfile(), Limits(), 2, Clock()))
+    assert [row.id for row in rows] == (["a", "c", "b"] if len(tries) > 1 else ["a", "b", "c"])
+    (row,) = [row for row in rows if row.id == "b"]
+    assert (row.outcome, row.reason) == (outcome, reason)
+    assert workers.workers == ([2, 1] if len(tries) > 1 else [2])
+    assert not any(workers.tries.values())
+
+
+def test_each_fault_of_the_machine_that_passes_costs_no_clip(tmp_path, monkeypatch):
+    """In real processes: killed, hanging, without memory, without a thread, and without an open file left."""
+    names = ["killed", "hang", "memory", "opencv", "threads", "files", "broken", "good"]
+    monkeypatch.setattr("extract.steps.crop_and_checksum", fail_once)
+    monkeypatch.setattr("extract.steps._row", lambda record, result, _: (record.id, result))
+    videos = [(VideoRecord(name, name, 0, "", "", "", "", 1, 1), tmp_path / f"{name}.mp4") for name in names]
+    rows: Iterator[Any] = rows_from_videos(videos, CropProfile(), Limits(seconds=4.0), 2, Clock())
+    found = dict(rows)
+    assert found.pop("broken").outcome == "unreadable"
+    assert found == {name: (name, "checksum") for name in names if name != "broken"}
 
 
 def test_core_seconds_are_those_of_a_processor():
