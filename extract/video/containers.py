@@ -96,7 +96,7 @@ def _open_container(path: Path) -> av.container.InputContainer:
 
 
 def open_input(source: Any, options: dict[str, str], timeout: float | None = None) -> av.container.InputContainer:
-    """Opens a file's name, an address or a file object by FFmpeg's `options`; a title that is no UTF-8 is no obstacle."""
+    """Opens a file's name, an address or a file object with FFmpeg's `options`; its titles may be in any coding."""
     return av.open(source, "r", options=options, timeout=timeout, **_LENIENT)
 
 
