@@ -102,7 +102,7 @@ def test_csv_is_read_as_spreadsheets_and_pandas_save_it(tmp_path):
         ("id,part\nCeleb-real/id0_0000.mp4,exam\n", "line 2: the part 'exam' is none of"),
         ("id,part\nCeleb-real/id0_0000.mp4,test\nCeleb-real/id0_0000.mp4,train\n", "line 3: .* a second time"),
         ("id,part\nCeleb-real/id0_0000.mp4,train\n", "a head cannot learn from one class"),
-        ("\0\n", "no column id"),
+        ("\0\n", "at 0 is a NUL"),
     ],
 )
 def test_a_wrong_csv_is_refused_by_line(tmp_path, text, message):
