@@ -1,5 +1,6 @@
 """Frames from an address: a live source, a file on a web server, or what an HLS playlist names."""
 
+import errno
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ PROTOCOLS = {
 FINAL = (301, 302, 303, 307, 308, 404, 410)
 """Answers of a server that stay the same if it is asked again: refused redirects, and files that are not there."""
 NO_VIDEO = "what it sends is no video that can be read here, or a damaged one"
+BROKEN_OFF = "its connection has broken off"
 
 Pace = Callable[[Iterator[Frame]], Iterator[Frame]]
 
@@ -211,9 +213,11 @@ def _lost(error: Exception) -> Lost:
         return Lost(f"it has sent nothing for {TIMEOUT:g} s")
     if isinstance(error, av.error.HTTPUnauthorizedError):
         return Lost(SIGN_IN)
-    if isinstance(error, OSError | av.error.HTTPError | av.error.HTTPClientError):
-        return Lost(error.strerror or "its connection has failed")
-    return Lost("it has ended") if isinstance(error, EOFError) else Unreadable(NO_VIDEO)
+    if isinstance(error, EOFError) or getattr(error, "errno", None) == errno.EIO:  # its word for many things
+        return Lost(BROKEN_OFF)
+    if isinstance(error, OSError | av.error.HTTPError | av.error.HTTPClientError) and error.errno != errno.EAGAIN:
+        return Lost(error.strerror or BROKEN_OFF)
+    return Unreadable(NO_VIDEO)
 
 
 def _protocol(address: Address) -> str:

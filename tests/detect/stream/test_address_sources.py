@@ -13,6 +13,7 @@ import pytest
 from cache.schema import UserError
 from detect import addresses
 from detect.stream import stage as stream
+from detect.stream.address_sources import BROKEN_OFF, NO_VIDEO
 from detect.stream.frame_sources import open_source
 from detect.stream.frames import Lost, SourceError, sampled
 from detect.stream.overlay import Overlay
@@ -22,6 +23,7 @@ from tests.clips import counting_images, read_number, write_clip
 from tests.detect.hls import playlist, write_segments
 from tests.detect.stream.test_stream import PROGRAM, detector, frames_in, serve
 from tests.detect.test_addresses import INSIDE, Answer, redirects, serving
+from tests.detect.test_sign_in import BASIC, guarded, signed
 
 
 @pytest.fixture
@@ -220,6 +222,80 @@ def test_a_source_that_cannot_be_watched_has_the_status_of_one_given_up(server, 
     command = [sys.executable, "-c", PROGRAM, f"{server}/list.m3u8"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+
+
+def test_a_live_source_that_turns_into_garbage_is_lost_in_plain_words_and_opened_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "FIRST_WAIT", 0.05)
+    film = write_clip(tmp_path / "clip.ts", counting_images(100)).read_bytes()
+
+    def answer(handler, _):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n" + film)
+        time.sleep(0.3)  # a moment in which frames are judged
+        handler.wfile.write(bytes(range(7)) * 100_000)
+
+    with serving(answer) as (address, _):
+        *events, given_up, _ = watch(open_source(address, 0.012), detector(), StreamConfig(window=0.012, retries=0))
+    assert {event["event"] for event in events} <= {"verdict", "lost"}
+    assert given_up["event"] == "given up"
+    assert given_up["reason"] == NO_VIDEO
+
+
+def test_a_live_source_that_is_garbage_from_the_start_is_lost_in_plain_words():
+    body = b"HTTP/1.1 200 OK\r\n\r\n" + b"<html>" * 9999
+    with serving(lambda handler, _: handler.wfile.write(body)) as (address, _):
+        given_up, _ = watch(open_source(address, 6.0), detector(), StreamConfig(retries=0))
+    assert given_up["reason"] in (NO_VIDEO, BROKEN_OFF)
+
+
+def test_a_file_on_a_server_that_is_no_video_is_one_sentence_at_once(server, folder):
+    (folder / "page.html").write_text("<html>" * 999)
+    with pytest.raises(SourceError, match=f"cannot be watched \\({NO_VIDEO}\\); give another source"):
+        open_source(f"{server}/page.html", 6.0)
+
+
+def test_a_file_behind_a_sign_in_is_watched_and_named_without_it(folder):
+    heard: list[str] = []
+    with serving(guarded((folder / "clip.mp4").read_bytes(), heard)) as (address, _):
+        source = open_source(f"{signed(address)}/clip.mp4", 6.0)
+        assert (source.name, source.lives) == (f"{address}/clip.mp4", False)
+        assert len(list(source.frames())) == 50
+        assert heard.count(BASIC) >= 4  # two that look where the address leads, and two of FFmpeg
+        given_up, _ = watch(open_source(f"{address}/x.mp4", 6.0), detector(), StreamConfig(retries=0))
+    assert "it asks for a user and a password" in given_up["reason"]
+    assert "s@cret" not in repr(source)
+
+
+def test_segments_behind_a_sign_in_get_it(folder):
+    heard: list[str] = []
+    write_segments(folder, counting_images(50))
+
+    def answer(handler, path):
+        guarded((folder / path.lstrip("/")).read_bytes(), heard)(handler, path)
+
+    with serving(answer) as (address, _):
+        assert len(list(open_source(f"{signed(address)}/film.m3u8", 6.0).frames())) == 50
+    assert set(heard) == {BASIC}
+
+
+def test_a_camera_gets_the_sign_in_and_its_name_does_not_have_it():
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(5)
+
+        def accept():
+            connection, _ = server.accept()
+            with connection:
+                heard.append(connection.recv(999))
+                connection.sendall(b'RTSP/1.0 401 No\r\nCSeq: 1\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n')
+                heard.append(connection.recv(999))
+
+        threading.Thread(target=accept, daemon=True).start()
+        address = f"rtsp://127.0.0.1:{server.getsockname()[1]}/x"
+        source = open_source(signed(address), 6.0)
+        given_up, _ = watch(source, detector(), StreamConfig(retries=0))
+    assert f"Authorization: {BASIC}".encode() in heard[1]
+    assert source.name == address
+    assert "cret" not in given_up["reason"]
 
 
 @pytest.mark.parametrize("word", ["gopher://127.0.0.1/x", "concat://a|b", "ftp://127.0.0.1/x"])
