@@ -26,13 +26,15 @@ from cache.progress import say
 from cache.schema import UserError, is_break, printable
 
 TEMPORARY = ".tmp-"
-"""Prefix of what is being written; the numbers of the process and of the machine that write it come next."""
+"""Prefix of folders for what is being written; the numbers of the process and of the machine that do so come next."""
 MADE_OF_NAME = 40
-"""Bytes by which names made of a given one may be longer, beside the prefix above: NAME-seed12, .training-NAME.npz."""
+"""Bytes by which names made of a given one may be longer: NAME-seed12, .training-NAME.npz."""
 SCRATCH = "reelcheck-"
 """Prefix of folders in the system's temporary folder; the same numbers follow."""
+LOCK = ".lock"
+"""File in such a folder that its owner holds locked, so that nobody takes it for left behind."""
 ABANDONED = 86_400.0
-"""Seconds after which what another machine was writing counts as left behind: its processes cannot be asked."""
+"""Seconds after which it counts as left behind where a lock does not tell: without one, or on another machine."""
 _OWNER = re.compile(rf"(?:{re.escape(TEMPORARY)}|{SCRATCH})(\d{{1,9}})(?:@([0-9a-f]{{8}}))?-")
 _HERE = f"{zlib.crc32(platform.node().encode()):08x}"
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
@@ -99,10 +101,8 @@ def lock(descriptor: int, path: Path, tell: Callable[[str], object] = say) -> bo
     Raises BlockingIOError if another process holds the lock. Where the file system has no locks, it tells that in a
     sentence and returns False: the caller goes on, but must not take what it finds for left behind.
     """
-    import fcntl  # which Windows lacks
-
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _hold(descriptor)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
@@ -110,6 +110,13 @@ def lock(descriptor: int, path: Path, tell: Callable[[str], object] = say) -> bo
              "kept apart, so start no second one.")  # fmt: skip
         return False
     return True
+
+
+def _hold(descriptor: int) -> None:
+    """Locks what is open as `descriptor` until that is closed; raises BlockingIOError if another process has."""
+    import fcntl  # which Windows lacks
+
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def replace_with(path: Path, write: Callable[[Path], object]) -> Path:
@@ -225,15 +232,9 @@ def _sync_all_below(folder: Path) -> None:
 
 @contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
-    """Gives the temporary path for `path`, and removes what is there afterwards, and what dead processes left."""
-    remove_abandoned(path.parent)
-    # The suffix stays, because Keras chooses the format by it.
-    temporary = path.with_name(f"{TEMPORARY}{_owner()}-{path.name}")
-    _remove(temporary)  # a dead process may have had the same number, as in containers
-    try:
-        yield temporary
-    finally:
-        _remove(temporary)
+    """Gives the temporary path for `path`, of the same name, for Keras chooses the format by it."""
+    with _own_folder(path.parent, TEMPORARY) as folder:
+        yield folder / path.name
 
 
 def require_room(folder: Path, size: int) -> None:
@@ -248,8 +249,26 @@ def require_room(folder: Path, size: int) -> None:
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """Gives a folder in the system's temporary folder, and removes it afterwards, and those of dead processes."""
-    remove_abandoned(Path(tempfile.gettempdir()), SCRATCH)
-    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{_owner()}-") as folder:
+    with _own_folder(Path(tempfile.gettempdir()), SCRATCH) as folder:
+        yield folder
+
+
+@contextmanager
+def _own_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """Gives a new folder in `parent`, and removes it afterwards, and those that dead processes left there.
+
+    While it lasts, this process holds its `LOCK`, which the system releases whenever the process ends. A file that can
+    be written is locked, for only then NFS asks the server. It gets its name when it is locked: so nobody is faster.
+    """
+    remove_abandoned(parent, prefix)
+    beginning = f"{prefix}{os.getpid()}@{_HERE}-"
+    with (
+        tempfile.TemporaryDirectory(prefix=beginning, dir=parent, ignore_cleanup_errors=True) as folder,
+        Path(folder, f"{LOCK}-new").open("w") as file,
+    ):
+        with contextlib.suppress(OSError):  # without locks, its age has to tell
+            _hold(file.fileno())
+            Path(file.name).rename(Path(folder, LOCK))
         yield Path(folder)
 
 
@@ -262,18 +281,18 @@ def remove_abandoned(folder: Path, prefix: str = TEMPORARY) -> None:
 
 
 def _is_abandoned(path: Path) -> bool:
-    owner = _OWNER.match(path.name)
+    owner, is_free = _OWNER.match(path.name), False
     if owner is None:
         return False
-    if owner[2] not in (None, _HERE):
-        return time.time() - path.lstat().st_mtime > ABANDONED
     try:
-        os.kill(int(owner[1]), 0)  # sends nothing
-    except ProcessLookupError:
-        return True
-    except PermissionError:
+        with (path / LOCK).open("r+") as file:
+            _hold(file.fileno())
+        is_free = owner[2] == _HERE  # the locks of some file systems are not seen by other machines
+    except BlockingIOError:
         return False
-    return False
+    except OSError:  # of an earlier version, or without locks
+        pass
+    return is_free or time.time() - path.lstat().st_mtime > ABANDONED
 
 
 def _remove(path: Path) -> None:
@@ -281,14 +300,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _owner() -> str:
-    """This process, as names of temporary files say it."""
-    return f"{os.getpid()}@{_HERE}"
-
-
-def remove_temporaries(folder: Path) -> None:
-    """Removes every temporary file from `folder`. The caller must hold the folder's writer lock: no owner lives."""
-    for path in folder.glob(TEMPORARY + "*"):
-        path.unlink()

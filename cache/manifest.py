@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cache.commands import command
 from cache.files import write_csv
-from cache.outside.content import WrongContent
+from cache.outside.content import NO_FILE, WrongContent
 from cache.outside.rows import read_csv
 from cache.outside.values import shown
 from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, safe_relative_path
@@ -35,9 +35,9 @@ def read_manifest(path: Path) -> list[VideoRecord]:
                 raise WrongContent(f"line {line} has the id {shown(record.id)} a second time")
             records[record.id] = record
         return list(records.values())
-    except FileNotFoundError:
+    except NO_FILE:
         raise UserError(f"{path} is missing; run {command('features', data='...')} to write it.") from None
-    except (OSError, WrongContent) as error:
+    except WrongContent as error:
         raise UserError(f"{path} cannot be read as CSV ({error}); extract again to rewrite it.") from None
 
 

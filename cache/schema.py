@@ -7,21 +7,14 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from cache.outside.errors import UserError as UserError
+
 FRAMES = 12
 """Frames sampled from each video."""
 CROP_SIZE = 160
 """Side of a face crop, in pixels."""
 REAL, FAKE = 0, 1
 """The labels. "Positive" is fake, everywhere."""
-
-
-class UserError(Exception):
-    """An error that the user can fix: one sentence with what was found, where, and the way out. No traceback.
-
-    `status` is the exit status where it is another than that of all errors of the command.
-    """
-
-    status: int | None = None
 
 
 class FrameStatus(enum.IntEnum):
@@ -94,8 +87,9 @@ def is_blend_id(name: str) -> bool:
 def safe_relative_path(text: str) -> PurePosixPath:
     """Returns `text` as a relative path; raises ValueError if it could lead out of its root."""
     path = PurePosixPath(text.replace("\\", "/"))
-    blank = not "".join(path.parts).strip()
-    if blank or "\0" in text or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    parts = path.parts
+    blank = not "".join(parts).strip()
+    if blank or "\0" in text or path.is_absolute() or ".." in parts or ":" in parts[0]:
         raise ValueError(f"{text!r} is not a path inside the data set")
     return path
 

@@ -5,26 +5,33 @@ the file finds any flipped bit. (Collet, XXH3, xxhash.com: protects against acci
 follows no link out of the file and runs no code from it.
 """
 
+import hashlib
 import io
+import itertools
 import math
-import mmap
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import xxhash
 
 from cache.files import write_bytes
+from cache.outside.content import NO_FILE, WrongContent, open_regular, unreadable
+from cache.outside.hdf5 import TEXT, member, open_hdf5, read_array, read_texts, require_inside, require_kind
 from cache.profile import CropProfile, Profile, canonical_json, crops_of, fingerprint
-from cache.schema import FRAMES, OK, Row, central_regions
+from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, central_regions
 
 MAGIC = b"reelcheck shard 3\n"
 BLOCK = 512
-TEXT = h5py.string_dtype()
+SIGN, INFINITE = 0x8000, 0x7C00
+"""Bits of a float16: the sign, and the least of the others where it is infinite or no number."""
+PART = 8
+"""Clips whose features are read at once: they stay in the processor's cache until they are where they belong."""
 FIRST_VERSION_WITH_REGIONS = 4
 """The version of crop profiles whose shards hold the faces' regions."""
 
@@ -113,49 +120,61 @@ def _crops(steps: np.ndarray) -> np.ndarray:
     return crops
 
 
-def _inflated(path: Path, arrays: h5py.Dataset, positions: Sequence[int]) -> Iterator[np.ndarray]:
-    """Yields the compressed arrays of the file `path` at `positions`, read only, as the dataset `arrays` has them.
+def _inflated(content: io.BufferedReader, arrays: h5py.Dataset, positions: Sequence[int]) -> Iterator[np.ndarray]:
+    """Yields the compressed arrays of the file `content` at `positions`, read only, as the dataset `arrays` has them.
 
     Raises DamagedShard if they are compressed in another way, or if what is there does not make a whole array.
     HDF5 would inflate them while it holds the interpreter's lock, and threads that read for a GPU would take turns.
     """
-    shape, properties = arrays.shape[1:], arrays.id.get_create_plist()
+    _require_packed(arrays)
+    shape = arrays.shape[1:]
+    for position in positions:
+        chunk = arrays.id.get_chunk_info_by_coord((position, *(0 for _ in shape)))
+        try:
+            packed = read_array(content, chunk.byte_offset, (chunk.size,), np.dtype(np.uint8))
+            flat = zlib.decompressobj().decompress(packed.data, math.prod(shape) * arrays.dtype.itemsize)
+            yield np.frombuffer(flat, arrays.dtype).reshape(shape)
+        except (zlib.error, ValueError) as error:
+            raise DamagedShard(f"an array in it is not what was compressed ({error})") from None
+
+
+def _require_packed(arrays: h5py.Dataset) -> None:
+    properties = arrays.id.get_create_plist()
     filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
-    if arrays.chunks != (1, *shape) or filters != [h5py.h5z.FILTER_DEFLATE]:
+    if arrays.chunks != (1, *arrays.shape[1:]) or filters != [h5py.h5z.FILTER_DEFLATE]:
         raise DamagedShard("its arrays are not compressed one by one")
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for position in positions:
-            chunk = arrays.id.get_chunk_info_by_coord((position, *(0 for _ in shape)))
-            packed = b"" if chunk.byte_offset is None else content[chunk.byte_offset : chunk.byte_offset + chunk.size]
-            try:
-                flat = zlib.decompressobj().decompress(packed, math.prod(shape) * arrays.dtype.itemsize)
-                yield np.frombuffer(flat, arrays.dtype).reshape(shape)
-            except (zlib.error, ValueError) as error:
-                raise DamagedShard(f"an array in it is not what was compressed ({error})") from None
 
 
 def seal(content: bytearray | memoryview) -> None:
     """Writes the digest of the HDF5 part of a shard's `content` into its user block."""
-    content[:BLOCK] = _head(content)
-
-
-def _head(content: bytearray | memoryview | mmap.mmap) -> bytes:
-    """Returns the user block for the bytes of a shard."""
     with memoryview(content) as view, view[BLOCK:] as body:
-        return (MAGIC + xxhash.xxh3_128_hexdigest(body).encode() + b"\n").ljust(BLOCK, b"\0")
+        view[:BLOCK] = _head(xxhash.xxh3_128_hexdigest(body))
+
+
+def _head(digest: str) -> bytes:
+    """Returns the user block of a shard whose other bytes have the XXH3-128 `digest`."""
+    return (MAGIC + digest.encode() + b"\n").ljust(BLOCK, b"\0")
 
 
 def check(path: Path) -> None:
-    """Raises DamagedShard if `path` is not byte for byte what was written."""
+    """Raises DamagedShard if `path` is not byte for byte what was written, Unreadable if the system cannot tell."""
+    with _reading(path), open_regular(path) as content:
+        head = content.read(BLOCK)
+        if not head.startswith(MAGIC):
+            raise DamagedShard("it does not begin like a shard")
+        if head != _head(hashlib.file_digest(content, xxhash.xxh3_128).hexdigest()):  # pyright: ignore[reportArgumentType]
+            raise DamagedShard("its bytes are not those that were written")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns what is wrong with a file into a DamagedShard; that a shard has gone meanwhile is an Unreadable."""
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            head = content[:BLOCK]
-            if not head.startswith(MAGIC):
-                raise DamagedShard("it does not begin like a shard")
-            if head != _head(content):
-                raise DamagedShard("its bytes are not those that were written")
-    except (OSError, ValueError) as error:
-        raise DamagedShard(f"it cannot be read ({error})") from None
+        yield
+    except WrongContent as error:
+        raise DamagedShard(str(error)) from None
+    except NO_FILE as error:
+        raise unreadable(path, error) from None
 
 
 def array_checksum(array: np.ndarray) -> str:
@@ -164,83 +183,118 @@ def array_checksum(array: np.ndarray) -> str:
 
 
 def read_index(path: Path, profile: Profile) -> ShardIndex:
-    """Returns all of the shard except its arrays; raises DamagedShard if it is not a shard of `profile`."""
-    with _open(path) as file:
-        if file.attrs.get("fingerprint") != fingerprint(profile):
-            raise DamagedShard(f"it was made with the profile {file.attrs.get('fingerprint')}")
-        rows = int(_member(file, "id").size or 0)
-        texts = {name: _texts(file, name, rows) for name in _TEXTS}
-        numbers = {name: _member(file, name, (rows, *shape))[()] for name, shape in _NUMBERS.items()}
-        texts["file_checksum"] = _texts(file, "file_checksum", rows) if "file_checksum" in file else [""] * rows
-        numbers["regions"] = _regions(file, rows, numbers["status"], crops_of(profile))
-        if done := texts["outcome"].count(OK):
-            _member(file, "array", (done, FRAMES))
-        keys = list(zip(texts.pop("id"), numbers.pop("size").tolist(), numbers.pop("mtime_ns").tolist(), strict=True))
-        return ShardIndex(path, keys, **texts, **numbers)
+    """Returns all of the shard except its arrays.
+
+    Raises DamagedShard if it is not a shard of `profile` or holds what is never written, and Unreadable.
+    """
+    crops = crops_of(profile)
+    with _reading(path), open_hdf5(path) as (content, file):
+        _require_profile(file, profile)
+        rows = math.prod(member(file, "id").shape)
+        older = ("file_checksum", "regions") if crops.version < FIRST_VERSION_WITH_REGIONS else ("file_checksum",)
+        there = [name for name in _COLUMNS if name in file or name not in older]
+        columns = {name: _column(content, file, name, rows) for name in there}
+        if done := columns["outcome"].count(OK):
+            _require_arrays(content, file, done, profile)
+    columns.setdefault("file_checksum", [""] * rows)
+    # Where nobody wrote where a face lies in its crop, it counts as the middle.
+    columns.setdefault("regions", central_regions(columns["status"], crops.margin))
+    _require_possible(columns)
+    keys = list(zip(columns.pop("id"), columns.pop("size").tolist(), columns.pop("mtime_ns").tolist(), strict=True))
+    return ShardIndex(path, keys, **columns)
 
 
-_TEXTS = ("id", "outcome", "reason", "checksum")
-_NUMBERS = {"size": (), "mtime_ns": (), "status": (FRAMES,), "times": (FRAMES,), "boxes": (FRAMES, 4)}
+_COLUMNS = {
+    **dict.fromkeys(("id", "outcome", "reason", "checksum", "file_checksum"), (TEXT, ())),
+    **dict.fromkeys(("size", "mtime_ns"), (np.dtype(np.int64), ())),
+    "status": (np.dtype(np.uint8), (FRAMES,)),
+    "times": (np.dtype(np.float64), (FRAMES,)),
+    "boxes": (np.dtype(np.int32), (FRAMES, 4)),
+    "regions": (np.dtype(np.uint8), (FRAMES, 4)),
+}
+"""The dtype of each dataset but the arrays, and the shape of a row in it."""
 
 
-def _regions(file: h5py.File, rows: int, status: np.ndarray, crops: CropProfile) -> np.ndarray:
-    """Returns the regions of each row. Older shards have none: there every face counts as the crop's middle."""
-    if "regions" not in file and crops.version < FIRST_VERSION_WITH_REGIONS:
-        return central_regions(status, crops.margin)
-    return _member(file, "regions", (rows, FRAMES, 4))[()]
+def _require_profile(file: h5py.File, profile: Profile) -> None:
+    name = file.attrs.get("fingerprint")
+    if not isinstance(name, str) or name != fingerprint(profile):
+        raise DamagedShard(f"it was made with the profile {str(name)[:60]}")
 
 
-def _texts(file: h5py.File, name: str, rows: int) -> list[str]:
-    dataset = _member(file, name, (rows,))
-    if h5py.check_string_dtype(dataset.dtype) is None:
-        raise DamagedShard(f"its {name} is no text")
-    return [str(text) for text in dataset.asstr()[()]]
+def _column(content: io.BufferedReader, file: h5py.File, name: str, rows: int) -> Any:
+    """Returns the dataset `name`, a list of texts or an array."""
+    dataset, (dtype, shape) = member(file, name), _COLUMNS[name]
+    require_kind(dataset, dtype, (rows, *shape))
+    if dtype == TEXT:
+        return read_texts(content, dataset)
+    return read_array(content, dataset.id.get_offset(), dataset.shape, dtype)
+
+
+def _require_arrays(content: io.BufferedReader, file: h5py.File, count: int, profile: Profile) -> None:
+    """Raises DamagedShard unless the shard has `count` arrays of the kind that `profile` makes, features in full."""
+    arrays = member(file, "array")
+    if isinstance(profile, CropProfile):
+        require_kind(arrays, np.dtype(np.uint8), (count, FRAMES, CROP_SIZE, CROP_SIZE, 3))
+        _require_packed(arrays)
+    else:
+        require_kind(arrays, np.dtype(np.float16), (count, FRAMES, arrays.shape[-1]))
+        require_inside(content, arrays.id.get_offset(), math.prod(arrays.shape) * arrays.dtype.itemsize)
+
+
+def _require_possible(columns: Mapping[str, Any]) -> None:
+    """Raises DamagedShard if a value is one that no clip has."""
+    names, status, regions = columns["id"], columns["status"], columns["regions"]
+    impossible = {
+        "id": "" in names or len(set(names)) < len(names),
+        "size": columns["size"] < 0,
+        "status": status > max(FrameStatus),
+        "times": ~np.isfinite(columns["times"]) & (status != FrameStatus.PAD),
+        "boxes": columns["boxes"][..., 2:] < 0,
+        "regions": (regions.max() > CROP_SIZE) | (regions[..., :2] > regions[..., 2:]),
+    }
+    if wrong := [name for name, values in impossible.items() if np.any(values)]:
+        raise DamagedShard(f"its {wrong[0]} has values that no clip has")
 
 
 def read_arrays(
     index: ShardIndex, rows: Sequence[int], shape: tuple[int, ...], dtype: np.dtype
 ) -> Iterator[np.ndarray]:
-    """Yields the array of each of `rows`; raises DamagedShard if one is not of `shape` and `dtype`.
+    """Yields the array of each of `rows`, features as they lie in the file, crops decompressed.
 
-    Features are views of the mapped file; crops are decompressed one by one.
+    Raises DamagedShard if one is not of `shape` and `dtype` or has numbers that are not finite, and Unreadable.
     """
     position = np.cumsum([outcome == OK for outcome in index.outcome]) - 1
-    with _open(index.path) as file:
-        arrays = _member(file, "array")
-        if arrays.shape[1:] != shape or arrays.dtype != dtype:
-            raise DamagedShard(f"its arrays are {arrays.dtype} {arrays.shape[1:]}, not {dtype} {shape}")
-        offset = arrays.id.get_offset()
-        if offset is None:
-            yield from map(_crops, _inflated(index.path, arrays, [int(position[row]) for row in rows]))
+    places = position[list(rows)].tolist()
+    with _reading(index.path), open_hdf5(index.path) as (content, file):
+        arrays = member(file, "array")
+        require_kind(arrays, dtype, (len(arrays), *shape))
+        if dtype == np.uint8:
+            yield from map(_crops, _inflated(content, arrays, places))
         else:
-            # A plain view of it, for numpy makes each slice of a memmap in Python.
-            view = np.asarray(np.memmap(index.path, arrays.dtype, mode="r", offset=offset, shape=arrays.shape))
-            yield from (view[position[row]] for row in rows)
+            yield from _features(content, arrays, places)
+
+
+def _features(content: io.BufferedReader, arrays: h5py.Dataset, positions: Sequence[int]) -> Iterator[np.ndarray]:
+    """Yields the features of the file `content` at `positions`, as the dataset `arrays` has them."""
+    count, *shape = arrays.shape
+    size = math.prod(shape) * arrays.dtype.itemsize
+    start = require_inside(content, arrays.id.get_offset(), count * size)
+    for part, places in itertools.groupby(positions, lambda position: position // PART):
+        first = part * PART
+        features = read_array(content, start + first * size, (min(PART, count - first), *shape), arrays.dtype)
+        _require_finite(features)
+        yield from (features[place - first] for place in places)
+
+
+def _require_finite(features: np.ndarray) -> None:
+    """Raises DamagedShard if one of `features`, float16, is infinite or no number."""
+    # By their bits, of positive and of negative numbers: np.isfinite takes ten times as long.
+    if features.view(np.int16).max() >= INFINITE or features.view(np.uint16).max() >= INFINITE | SIGN:
+        raise DamagedShard("its array has numbers that are not finite")
 
 
 def array_shape(index: ShardIndex) -> tuple[tuple[int, ...], np.dtype]:
     """Returns the shape and dtype of one array of the shard."""
-    with _open(index.path) as file:
-        arrays = _member(file, "array")
+    with _reading(index.path), open_hdf5(index.path) as (_, file):
+        arrays = member(file, "array")
         return arrays.shape[1:], arrays.dtype
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:  # what h5py raises for bad bytes
-        raise DamagedShard(f"it is not readable HDF5 ({' '.join(str(error).split())})") from None
-
-
-def _member(file: h5py.File, name: str, shape: tuple[int, ...] = ()) -> h5py.Dataset:
-    """Returns the dataset `name`: a hard link, all bytes inside this file, with a shape that begins with `shape`."""
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise DamagedShard(f"its {name} is missing or a link; only data inside the file is read")
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
-        raise DamagedShard(f"its {name} lies outside the file; only data inside it is read")
-    if dataset.shape[: len(shape)] != shape:
-        raise DamagedShard(f"its {name} has the shape {dataset.shape}, not {shape}")
-    return dataset

@@ -4,12 +4,14 @@ Invariants. A file with a final name is complete (cache.files). A row belongs to
 the manifest. So the order of shards means nothing, resuming is a set difference, and a changed video simply has no row.
 One process writes at a time; it holds a lock on the folder, which the system releases when the process ends. Where a
 file system has no locks, two writers would do the same videos twice and harm nothing: shards are never changed. Bad
-input is never deleted: a damaged shard is renamed to `*.damaged`, and its videos count as not extracted.
+input is never deleted: a damaged shard is renamed to `*.damaged`, and its videos count as not extracted. What cannot be
+read is not damaged: it ends the work with a sentence, and stays as it is.
 """
 
 import contextlib
 import math
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from cache.commands import command, flag
-from cache.files import lock, make_folder, remove_temporaries, sync, write_text, writing
+from cache.files import lock, make_folder, remove_abandoned, sync, write_text, writing
 from cache.manifest import read_manifest
-from cache.outside.content import WrongContent, read_json, read_text
+from cache.outside.content import NO_FILE, WrongContent, read_json, read_text, reading
 from cache.outside.values import parse
 from cache.profile import FeatureProfile, Profile, canonical_json, differences, fingerprint, parse_profile
 from cache.schema import OK, Row, UserError, VideoRecord, mask_of
@@ -49,11 +51,14 @@ class Origin:
 
 
 def read_origin(folder: Path) -> dict[str, Any]:
-    """Returns the origin of the store in `folder`; nothing if it came without, or with something else in its place."""
+    """Returns the origin of the store in `folder`; nothing if it came without, or with something else in its place.
+
+    Raises Unreadable.
+    """
     try:
         values = read_json(folder / ORIGIN)
         parse(Origin, values, extra=True)
-    except (OSError, ValueError):
+    except (*NO_FILE, ValueError):
         return {}
     return {field.name: values[field.name] for field in fields(Origin) if values.get(field.name) is not None}
 
@@ -78,7 +83,7 @@ class Store:
     @property
     def shards(self) -> list[Path]:
         """The paths of the shards, sorted by name."""
-        return sorted(self.folder.glob("shard-*.h5"))
+        return _shards(self.folder)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +127,7 @@ def store_folder(root: Path, profile: Profile) -> Path:
 def create_store(root: Path, profile: Profile) -> Store:
     """Returns the store of `profile` below `root`, and creates it if it does not exist."""
     folder = store_folder(root, profile)
-    if (folder / PROFILE).exists():
+    if is_store(folder):
         return open_store(folder)
     with writing(folder, f"choose another folder with {flag('out', '...')}"):
         make_folder(folder)
@@ -135,7 +140,7 @@ def open_store(folder: Path) -> Store:
     path = folder / PROFILE
     try:
         text = read_text(path, MOST_PROFILE)
-    except (OSError, WrongContent):
+    except (*NO_FILE, WrongContent):
         raise UserError(
             f"{folder} holds no features or crops; make them with {command('features', data='...')}."
         ) from None
@@ -151,12 +156,20 @@ def open_store(folder: Path) -> Store:
 
 def is_store(folder: Path) -> bool:
     """Returns whether `folder` was made for features or crops; it may hold none yet."""
-    return (folder / PROFILE).is_file()
+    with reading(folder):
+        return (folder / PROFILE).exists()
 
 
 def has_rows(folder: Path) -> bool:
     """Returns whether the store in `folder` holds a row; one that was begun and failed at once does not."""
-    return any(folder.glob("shard-*.h5"))
+    return bool(_shards(folder))
+
+
+def _shards(folder: Path) -> list[Path]:
+    # Path.glob would find nothing in a folder that may not be read.
+    with reading(folder), contextlib.suppress(*NO_FILE):
+        return sorted(path for path in folder.iterdir() if path.match("shard-*.h5"))
+    return []
 
 
 def require_rows(store: Store) -> None:
@@ -192,16 +205,19 @@ class Writer:
 
 @contextlib.contextmanager
 def open_writer(store: Store) -> Iterator[Writer]:
-    """Locks `store` for writing, removes leftovers of a killed writer and sets damaged shards aside."""
-    descriptor = os.open(store.folder, os.O_RDONLY)
+    """Locks `store` for writing, removes leftovers of a killed writer and sets damaged shards aside.
+
+    A shard that cannot be read is an Unreadable: nobody knows whether it is damaged, and nothing is changed.
+    """
+    with reading(store.folder):
+        descriptor = os.open(store.folder, os.O_RDONLY)
     try:
         try:
-            locked = lock(descriptor, store.folder)
+            lock(descriptor, store.folder)
         except BlockingIOError:
             raise UserError(f"{store.folder} is being written by another process; wait until that has ended.") from None
         with writing(store.folder):
-            if locked:  # else they may be those of another writer
-                remove_temporaries(store.folder)
+            remove_abandoned(store.folder)
             set_aside = [_set_aside(path) for path, _ in verify(store)]
         yield Writer(store, set_aside)
     finally:
@@ -222,7 +238,10 @@ def verify(store: Store) -> list[tuple[Path, str]]:
 def _damage(path: Path, profile: Profile) -> str:
     try:
         check(path)
-        read_index(path, profile)
+        index = read_index(path, profile)
+        done = [row for row, outcome in enumerate(index.outcome) if outcome == OK]
+        if done and isinstance(profile, FeatureProfile):  # any bytes are crops
+            deque(read_arrays(index, done, *array_shape(index)), 0)
     except DamagedShard as error:
         return str(error)
     return ""
@@ -298,12 +317,11 @@ def _gather(rows: list[StoredRow]) -> np.ndarray:
         return np.zeros((0, 0, 0), np.float16)
     shape, dtype = array_shape(rows[0][0])
     out = _aligned((len(rows), *shape), dtype)
-    by_shard: dict[Path, tuple[ShardIndex, list[int], list[int]]] = {}
+    by_shard: dict[Path, tuple[ShardIndex, list[tuple[int, int]]]] = {}
     for target, (index, row) in enumerate(rows):
-        _, numbers, targets = by_shard.setdefault(index.path, (index, [], []))
-        numbers.append(row)
-        targets.append(target)
-    for index, numbers, targets in by_shard.values():
+        by_shard.setdefault(index.path, (index, []))[1].append((row, target))
+    for index, wanted in by_shard.values():
+        numbers, targets = zip(*sorted(wanted), strict=True)
         try:
             for target, array in zip(targets, read_arrays(index, numbers, shape, dtype), strict=True):
                 out[target] = array

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from cache.files import require_room
-from cache.outside.content import WrongContent, require_regular
+from cache.outside.content import WrongContent, open_regular, require_regular
 
 if TYPE_CHECKING:
     import keras
@@ -44,7 +44,7 @@ def require_weights_file(path: Path, least: int = 0) -> None:
         size = require_regular(path)
         if size < least:
             raise WrongWeights(f"it has {size:,} bytes, and the network of its config.json needs {least:,} or more")
-        with h5py.File(path, "r", locking=False) as file:
+        with open_regular(path) as content, h5py.File(content, "r") as file:
             arrays: list[int] = []
             file.visititems_links(lambda name, link: _require_inside(file, name, link, arrays))
     except (WrongContent, OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # what h5py raises

@@ -3,6 +3,7 @@
 Folders may come from elsewhere: each value is read by its type, and a run that is damaged is a line that says so.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from cache.cli import option
 from cache.commands import command
 from cache.files import write_text
 from cache.outside.content import WrongContent, is_regular, read_json, read_text
+from cache.outside.errors import Unreadable
 from cache.outside.values import Between, WrongValue, parse
 from cache.schema import UserError, printable
 from evaluate.page.markup import element, page, table
@@ -104,11 +106,9 @@ def list_runs(config: RunsConfig) -> Path:
 def refresh(runs: Path) -> None:
     """Writes the index of the folder `runs` anew; what cannot be written, or is something else, is left alone."""
     path = runs / PAGE
-    if _is_ours(path):
-        try:
+    with contextlib.suppress(OSError, Unreadable):  # the run that was just made is what counts
+        if _is_ours(path):
             _write(path, find_lines(runs))
-        except OSError:
-            return  # the run that was just made is what counts
 
 
 def _is_ours(path: Path) -> bool:
@@ -145,6 +145,7 @@ def _line(folder: Path, created: str) -> Line:
         read_object(folder / DONE, Done)
         recipe = read_recipe(folder)
         split = recipe["config"].get("split") or read_object(folder / AUDIT, _Split)["split"]
+        area, reported = _area(folder / METRICS), is_regular(folder / REPORT)
     except UserError as error:
         return Line(folder.name, created, problem=str(error))
     return Line(
@@ -154,8 +155,8 @@ def _line(folder: Path, created: str) -> Line:
         _word(recipe["profile"].get("backbone")),
         _word(data_set_name(recipe)),
         _word(split),
-        _area(folder / METRICS),
-        is_regular(folder / REPORT),
+        area,
+        reported,
     )
 
 

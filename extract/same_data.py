@@ -12,7 +12,8 @@ from pathlib import Path
 from cache.commands import flag
 from cache.files import write_csv, writing
 from cache.manifest import read_manifest
-from cache.outside.content import WrongContent, checksum
+from cache.outside.content import NO_FILE, WrongContent, checksum
+from cache.outside.errors import Unreadable
 from cache.outside.rows import read_csv
 from cache.progress import progress_bar, say
 from cache.schema import OK, UserError, VideoRecord
@@ -53,7 +54,9 @@ def _data_of_stores(root: Path) -> Iterator[tuple[Path, set[tuple[str, int]]]]:
         try:
             path = Path(read_origin(file.parent)["data"])
             videos = read_manifest(file.with_name(MANIFEST))
-        except (OSError, ValueError, KeyError, TypeError, UserError):
+        except Unreadable:
+            raise
+        except (ValueError, KeyError, TypeError, UserError):
             continue  # of an earlier version, or cut off: it says nothing
         yield path, {(video.id, video.size) for video in videos if not video.is_blend}
 
@@ -82,7 +85,7 @@ def _compared(folder: Path, videos: Sequence[VideoRecord], known: Known) -> Iter
     if not videos:
         return
     for video in progress_bar(iterable=videos, unit="video", desc="compare"):
-        with contextlib.suppress(OSError, WrongContent):  # extraction will name it
+        with contextlib.suppress(*NO_FILE, WrongContent, Unreadable):  # extraction will name it
             found = checksum(folder / video.path)
             times = [time for time, other in known[_file(video)].items() if other == found]
             yield from ((video.key, time) for time in times[:1])
@@ -114,10 +117,12 @@ def _known_content(root: Path) -> Known:
 
 
 def _indexes(root: Path) -> Iterator[ShardIndex]:
-    """Yields the index of each shard below `root` that can be read; others are for their store's writer to mend."""
+    """Yields the index of each shard below `root` that is not damaged; others are for their store's writer to mend."""
     for manifest in sorted(root.glob(f"*/{MANIFEST}")):
         try:
             store = open_store(manifest.parent)
+        except Unreadable:
+            raise
         except UserError:
             continue
         for path in store.shards:
@@ -131,7 +136,7 @@ def _read_copies(path: Path) -> dict[Key, int]:
     """Returns the time of extraction of each copy, by its own key; nothing if the file is absent or damaged."""
     try:
         return dict(_copy(values) for _, values in read_csv(path, COLUMNS))
-    except (OSError, ValueError):
+    except (*NO_FILE, ValueError):
         return {}
 
 

@@ -5,6 +5,7 @@ JSON as types, `cache.outside.rows` a table, and `cache.outside.arrays` an .npz 
 """
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -18,6 +19,9 @@ from typing import Any
 
 import xxhash
 
+from cache.machine.disk import reason
+from cache.outside.errors import Unreadable
+
 MOST_JSON = 2**24
 MOST_TABLE = 2**27
 """Bytes that are read of a JSON file and of a CSV file; those of ten thousand clips are a tenth of it or less."""
@@ -29,10 +33,37 @@ class WrongContent(ValueError):
     """A file whose content is not read; says what was found, without the file's name."""
 
 
+NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+"""What is raised where there is no file of a name."""
+_NOTHING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+"""Errors which mean that there is nothing of a name."""
+
+
+@contextlib.contextmanager
+def reading(place: Path) -> Iterator[None]:
+    """Turns an OSError of the system in the block into an Unreadable, except `NO_FILE`."""
+    try:
+        yield
+    except NO_FILE:
+        raise
+    except OSError as error:
+        if error.errno is None:  # a library's, about what it has read
+            raise
+        raise unreadable(place, error) from None
+
+
+def unreadable(place: Path, error: OSError) -> Unreadable:
+    """Returns the UserError for an `error` that came when `place` was read."""
+    return Unreadable(f"{place} cannot be read ({reason(error)}); mend that, and run again: it was left as it is.")
+
+
 @contextlib.contextmanager
 def open_regular(path: Path, most: float = math.inf) -> Iterator[io.BufferedReader]:
-    """Gives the file `path`, which has at most `most` bytes, open for reading; raises WrongContent, or OSError."""
-    with _opened(path) as file:
+    """Gives the file `path` open for reading; raises `NO_FILE`, or WrongContent if it is a pipe, a device or too large.
+
+    Raises Unreadable if the system does not open it, or does not read it within the block.
+    """
+    with reading(path), _opened(path) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise WrongContent("it is no regular file")
@@ -50,11 +81,15 @@ def _opened(path: Path) -> io.BufferedReader:
 
 
 def is_regular(path: Path) -> bool:
-    """Returns whether `path` is a regular file, or a link to one; what cannot even be looked for is none."""
+    """Returns whether `path` is a regular file, or a link to one; raises Unreadable where the system does not say."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
-    except (OSError, ValueError):  # such as a name that is too long
+    except ValueError:
         return False
+    except OSError as error:
+        if error.errno in _NOTHING:
+            return False
+        raise unreadable(path, error) from None
 
 
 def require_regular(path: Path) -> int:
@@ -64,13 +99,13 @@ def require_regular(path: Path) -> int:
 
 
 def read_regular(path: Path, most: int) -> bytes:
-    """Returns the content of the file `path`, up to `most` bytes; raises WrongContent, or OSError."""
+    """Returns the content of the file `path`, up to `most` bytes; raises what `open_regular` does."""
     with open_regular(path, most) as file:
         return file.read(most)
 
 
 def read_text(path: Path, most: int = MOST_TABLE) -> str:
-    """Returns the UTF-8 text in the file `path`, its line ends as they are; raises WrongContent, or OSError."""
+    """Returns the UTF-8 text in the file `path`, its line ends as they are; raises what `open_regular` does."""
     try:
         text = read_regular(path, most).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -86,7 +121,7 @@ def require_text(text: str) -> str:
 
 
 def read_json(path: Path, most: int = MOST_JSON) -> Any:
-    """Returns the value in the JSON file `path`; raises WrongContent as `parse_json` does, or OSError."""
+    """Returns the value in the JSON file `path`; raises what `open_regular` and `parse_json` do."""
     return parse_json(read_text(path, most))
 
 

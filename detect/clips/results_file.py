@@ -13,7 +13,7 @@ from cache.commands import flag
 from cache.files import lock, make_folder, sync, writing
 from cache.machine.disk import flush
 from cache.outside.cells import harmless
-from cache.outside.content import WrongContent, require_regular
+from cache.outside.content import WrongContent, reading, require_regular
 from cache.outside.values import MOST_SHOWN
 from cache.schema import UserError, printable
 from detect.clips.judged_by import RUNS_JOIN, JudgedBy, WrittenVerdict, read_line
@@ -221,6 +221,10 @@ class ResultFile:
 
     def _read(self) -> dict[str, list[str]]:
         """Returns the verdicts on each clip in the file, and cuts off a clip whose lines were not all written."""
+        with reading(self.path):
+            return self._read_clips()
+
+    def _read_clips(self) -> dict[str, list[str]]:
         self._file.seek(0)
         if self.style == "csv":
             self._read_header()

@@ -8,7 +8,7 @@ import numpy as np
 from cache.commands import command
 from cache.keras_start import quiet_stderr
 from cache.machine.processors import processor_limit, usable_processors
-from cache.outside.content import WrongContent, checksum, require_regular
+from cache.outside.content import WrongContent, checksum, reading, require_regular
 from cache.profile import fingerprint, uses_regions
 from cache.schema import FRAMES, UserError
 from detect.detector.contract import PORTABLE, Contract, read_contract
@@ -41,17 +41,22 @@ def _intact(contract: Contract, name: str) -> Network:
     """Returns the network called `name`; a UserError if it is not the one that was written, as far as that is known."""
     path = contract.files[name]
     try:
-        require_regular(path)
-        # OpenVINO keeps its weights in a second file.
-        for file, written in contract.checksums.items():
-            if Path(file).stem == path.stem and Path(file).name == file and checksum(contract.folder / file) != written:
-                raise WrongContent(f"the bytes of {file} are not those that were written")
+        with reading(path):
+            _require_written(contract, path)
     except (OSError, WrongContent) as error:
         raise UserError(f"{path} is not the {name} of the export ({error}); export it again.") from None
     network = load_network(path, contract.format)
     if replay := contract.replay.get(name):
         _require_same(network, replay, path, uses_regions(contract.profile))
     return network
+
+
+def _require_written(contract: Contract, path: Path) -> None:
+    require_regular(path)
+    # OpenVINO keeps its weights in a second file.
+    for file, written in contract.checksums.items():
+        if Path(file).stem == path.stem and Path(file).name == file and checksum(contract.folder / file) != written:
+            raise WrongContent(f"the bytes of {file} are not those that were written")
 
 
 def _require_same(network: Network, replay: Replay, path: Path, with_regions: bool) -> None:

@@ -131,7 +131,7 @@ def _members(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _read_test(folder: Path) -> MeasuredArea | None:
     """Returns the test result in the run's report; None without one, or with something else in its place.
 
-    A verdict does not rest on the report, and the report can be written anew: a damaged one is none.
+    A verdict does not rest on the report, and the report can be written anew: a damaged one is none. Raises Unreadable.
     """
     try:
         values = read_json(folder / REPORT / METRICS)

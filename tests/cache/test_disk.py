@@ -187,7 +187,8 @@ def test_a_read_only_store_is_read_and_not_written(tmp_path, config, capsys):
 def test_a_read_only_store_cannot_be_cleared(tmp_path, config, left):
     folder = pipeline.extract(config)
     if left == "temporary":
-        (folder / f"{TEMPORARY}1-shard-x.h5").write_bytes(b"half")
+        (left_behind := folder / f"{TEMPORARY}1-shard-x.h5").write_bytes(b"half")
+        os.utime(left_behind, (0, 0))
     else:
         os.truncate(open_store(folder).shards[0], 700)
     with read_only(config.out), pytest.raises(UserError, match=f"{config.out} cannot be written"):

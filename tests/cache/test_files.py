@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,12 +15,13 @@ import pytest
 
 from cache.files import (
     ABANDONED,
+    LOCK,
     TEMPORARY,
     listed_name,
     lock,
     make_folder,
     point_link,
-    remove_temporaries,
+    remove_abandoned,
     replace_with,
     require_place,
     require_writable,
@@ -68,7 +70,7 @@ def test_the_folder_is_synced_after_the_rename(tmp_path: Path, synced, write: Ca
 
 def test_a_file_is_synced_before_it_gets_its_name(tmp_path: Path, synced):
     write_text(tmp_path / "final", "x")
-    assert [path.name.startswith(TEMPORARY) for path, _ in synced] == [True, False]
+    assert [TEMPORARY in str(path) for path, _ in synced] == [True, False]
 
 
 def test_what_others_write_into_a_folder_is_synced_before_it_gets_its_name(tmp_path: Path, synced):
@@ -80,7 +82,7 @@ def test_what_others_write_into_a_folder_is_synced_before_it_gets_its_name(tmp_p
             (folder / name).write_text("weights")
 
     write_folder(tmp_path / "new" / "run", fill)
-    names = [path.relative_to(tmp_path).as_posix().split("/", 2)[-1] for path, _ in synced]
+    names = [path.relative_to(tmp_path).as_posix().split("/", 3)[-1] for path, _ in synced]
     assert {"model.h5", "variables/data", "variables"} <= set(names)
     final = synced.index((tmp_path / "new", ["run"]))
     assert all(TEMPORARY in str(path) for path, _ in synced[1:final])
@@ -151,34 +153,85 @@ def test_the_next_call_removes_what_a_killed_one_left_in_the_systems_folder(tmp_
     assert not left.exists()
 
 
-@pytest.mark.parametrize(
-    ("owner", "hours", "stays"),
-    [
-        ("1", 100, True),  # a live process
-        ("999999999", 0, False),  # no process has this number
-        ("999999999@00000000", 0, True),  # one of another machine, which cannot be asked
-        ("999999999@00000000", ABANDONED / 3600 + 1, False),
-    ],
-)
-def test_what_a_live_process_is_writing_stays(tmp_path: Path, owner: str, hours: float, stays: bool):
+def grow_old(path: Path) -> None:
+    os.utime(path, (then := time.time() - ABANDONED - 60, then))
+
+
+@pytest.mark.parametrize("kind", ["file", "folder without a lock", "folder with a lock"])
+@pytest.mark.parametrize("owner", ["1", "999999999", "999999999@00000000"])
+def test_what_no_lock_tells_of_goes_when_it_is_old(tmp_path: Path, owner: str, kind: str):
+    """As earlier versions left it, or another machine, which may not share its locks."""
     left = tmp_path / f"{TEMPORARY}{owner}-x"
-    left.write_text("half")
-    os.utime(left, (then := time.time() - 3600 * hours, then))
+    if kind == "file":
+        left.write_text("half")
+    else:
+        left.mkdir()
+    if kind == "folder with a lock":
+        (left / LOCK).touch()
     write_folder(tmp_path / "run", fill_run)
-    assert left.exists() == stays
-    remove_temporaries(tmp_path)
+    assert left.exists()
+    grow_old(left)
+    remove_abandoned(tmp_path)
     assert not left.exists()
 
 
-def test_a_leftover_with_this_process_number_is_in_nobodys_way(tmp_path: Path):
-    """In a container every process may have the same number."""
-    made = []
-    write_folder(tmp_path / "run", lambda folder: made.append(folder.name))
-    (tmp_path / made[0]).mkdir()
-    (tmp_path / made[0] / "half").write_text("half")
-    (tmp_path / "run").rmdir()
+ANOTHER = "import sys; from pathlib import Path; from cache.files import write_text; write_text(Path(sys.argv[1]), '')"
+
+
+def write_meanwhile(path: Path, *before: str) -> None:
+    """Has another process, begun by the command `before`, write `path` and so remove what it takes for left behind."""
+    done = subprocess.run([*before, sys.executable, "-c", ANOTHER, path], cwd=ROOT, check=False, capture_output=True)
+    if before and done.returncode and not path.exists():
+        pytest.skip(f"{before[0]} is not allowed here")
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("write", [replace_with, write_folder])
+@pytest.mark.parametrize("age", ["young", "old"])
+def test_what_a_live_process_writes_stays_although_no_process_has_its_number(tmp_path, monkeypatch, write, age):
+    """As where two containers of one host's name share a folder."""
+
+    def fill(temporary: Path) -> None:
+        fill_run(temporary) if write is write_folder else temporary.write_text("whole")
+        if age == "old":
+            grow_old(next(tmp_path.glob(f"{TEMPORARY}*")))
+        write_meanwhile(tmp_path / "another")
+        assert temporary.exists()
+
+    monkeypatch.setattr(os, "getpid", lambda: 999_999_999)
+    write(tmp_path / "mine", fill)
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", "another"}
+
+
+def test_what_a_process_of_another_namespace_writes_stays(tmp_path: Path):
+    def fill(temporary: Path) -> None:
+        temporary.write_text("whole")
+        write_meanwhile(tmp_path / "another", "unshare", "--pid", "--fork")
+        assert temporary.exists()
+
+    if shutil.which("unshare") is None:
+        pytest.skip("there is no unshare")
+    assert replace_with(tmp_path / "mine", fill).read_text() == "whole"
+
+
+def test_without_locks_files_are_written_and_only_what_is_old_goes(tmp_path: Path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    young, old = (tmp_path / f"{TEMPORARY}1-{name}" for name in ("young", "old"))
+    young.mkdir()
+    old.mkdir()
+    grow_old(old)
     write_folder(tmp_path / "run", fill_run)
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+    assert sorted(tmp_path.iterdir()) == sorted([young, tmp_path / "run"])
+
+
+def test_leftovers_of_a_name_like_ours_are_not_ours(tmp_path: Path):
+    (mine := tmp_path / f"{TEMPORARY}notes").mkdir()
+    grow_old(mine)
+    remove_abandoned(tmp_path)
+    assert mine.exists()
 
 
 @pytest.mark.parametrize("folder", ["", "runs", "a/b/c"])

@@ -14,7 +14,7 @@ import pytest
 
 from cache.files import TEMPORARY
 from cache.manifest import read_manifest, write_manifest
-from cache.profile import CropProfile, FeatureProfile, Tap, canonical_json, fingerprint, parse_profile
+from cache.profile import CropProfile, FeatureProfile, Profile, Tap, canonical_json, fingerprint, parse_profile
 from cache.schema import FRAMES, OK, Row, UserError, VideoRecord, failed_row, safe_relative_path
 from cache.shard import BLOCK, DamagedShard, array_shape, check, read_arrays, read_index, seal
 from cache.store import create_store, load, open_store, open_writer, require_profile, store_folder, verify
@@ -28,8 +28,9 @@ def record(number: int, label: int = 0) -> VideoRecord:
     return VideoRecord(name, name, label, f"id{number}", "", "", "", 100 + number, 7)
 
 
-def row(video: VideoRecord, value: float) -> Row:
-    array = np.full((FRAMES, WIDTH), value, np.float16)
+def row(video: VideoRecord, value: float, profile: Profile = PROFILE) -> Row:
+    crops = isinstance(profile, CropProfile)
+    array = np.full((FRAMES, 160, 160, 3) if crops else (FRAMES, WIDTH), value, np.uint8 if crops else np.float16)
     times = np.arange(FRAMES, dtype=np.float64)
     boxes, regions = np.ones((FRAMES, 4), np.int32), np.full((FRAMES, 4), video.size % 100, np.uint8)
     return Row(*video.key, OK, "", np.ones(FRAMES, np.uint8), times, boxes, regions, array)
@@ -233,7 +234,8 @@ def test_a_failed_write_leaves_nothing_and_a_dead_writers_leftovers_go(store):
     with open_writer(store) as writer, pytest.raises(ValueError, match="shape"):
         writer.append([row(records[0], 0), broken])
     assert sorted(store.folder.iterdir()) == before
-    (store.folder / f"{TEMPORARY}99-shard-x.h5").write_bytes(b"half")
+    (left := store.folder / f"{TEMPORARY}99-shard-x.h5").write_bytes(b"half")
+    os.utime(left, (0, 0))
     with open_writer(store):
         assert sorted(store.folder.iterdir()) == before
 
@@ -296,7 +298,7 @@ def test_stores_from_before_taps_keep_their_names_and_open(tmp_path):
         store = create_store(tmp_path / "data", profile)
         write_manifest(store.manifest, [record(0)])
         with open_writer(store) as writer:
-            writer.append([row(record(0), 0)])
+            writer.append([row(record(0), 0, profile)])
         forge(store.shards[0], lambda file: file.__delitem__("regions"))
         found = open_store(store.folder)
         assert found.profile == profile

@@ -16,7 +16,7 @@ import numpy as np
 from cache.commands import flag
 from cache.files import make_folder, replace_with, writing
 from cache.outside.arrays import read_arrays
-from cache.outside.content import WrongContent, parse_json
+from cache.outside.content import NO_FILE, WrongContent, parse_json
 from cache.outside.values import WrongValue, parse, shown
 from cache.schema import UserError
 
@@ -81,7 +81,7 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint | Non
         found = Checkpoint(progress, _numbers(arrays, "network"), _numbers(arrays, "optimizer"))
     except FileNotFoundError:
         return None
-    except (OSError, WrongContent, WrongValue, KeyError) as error:
+    except (*NO_FILE, WrongContent, WrongValue, KeyError) as error:
         raise UserError(f"{path} is no interrupted training ({error}); remove it to start again.") from None
     _require_same(path, earlier, json.loads(json.dumps(settings, default=str)))
     return found

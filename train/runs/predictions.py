@@ -10,7 +10,7 @@ import numpy as np
 
 from cache.commands import flag
 from cache.files import write_csv
-from cache.outside.content import WrongContent
+from cache.outside.content import NO_FILE, WrongContent
 from cache.outside.rows import read_csv
 from cache.outside.values import shown
 from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, coverage_of, is_blend_id
@@ -154,9 +154,9 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[
     """Yields line number and values of each row of the CSV file `path`, which must have `columns`."""
     try:
         yield from read_csv(path, columns)
-    except FileNotFoundError:
+    except NO_FILE:
         raise UserError(f"{path} is missing; train the run again to write it.") from None
-    except (OSError, WrongContent) as error:
+    except WrongContent as error:
         raise UserError(f"{path} cannot be read as CSV ({error}); train the run again to write it.") from None
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from cache.outside.content import WrongContent, read_json
+from cache.outside.content import NO_FILE, WrongContent, read_json
 from cache.outside.values import Between, PathText, WrongValue, parse
 from cache.profile import Profile, Tap, profile_of
 from cache.schema import UserError
@@ -90,9 +90,9 @@ def read_object(path: Path, schema: type) -> dict[str, Any]:
     try:
         values = read_json(path)
         parse(schema, values, extra=True)
-    except FileNotFoundError:
+    except NO_FILE:
         raise UserError(f"{path} is missing; train the run again to write it.") from None
-    except (OSError, WrongContent) as error:
+    except WrongContent as error:
         raise UserError(f"{path} cannot be read as JSON ({error}); train the run again to write it.") from None
     except WrongValue as error:
         raise UserError(f"{path} {error}; train the run again to write it.") from None

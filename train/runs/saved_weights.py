@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.outside.content import WrongContent, checksum
+from cache.outside.content import WrongContent, checksum, reading
 from cache.schema import UserError
 from cache.weights import WrongWeights, load_weights, require_weights_file
 from train.runs.folder import DONE
@@ -30,8 +30,9 @@ def require_intact(path: Path, least: int) -> None:
     known = read_object(path.with_name(DONE), Done).get("weights", {}).get(path.name)
     try:
         require_weights_file(path, least)
-        if known not in (None, checksum(path)):
-            raise WrongWeights("its bytes are not those that were written")
+        with reading(path):
+            if known not in (None, checksum(path)):
+                raise WrongWeights("its bytes are not those that were written")
     except (WrongWeights, WrongContent, OSError) as error:
         raise _wrong(path, error) from None
 

@@ -3,9 +3,11 @@
 import csv
 import errno
 import fcntl
+import io
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -211,3 +213,18 @@ def test_an_ensemble_of_runs_with_any_names_is_known_again(tmp_path, name):
     assert again.of("x.mp4") == ["Real"]
     with pytest.raises(UserError, match="made otherwise"):
         ResultFile(tmp_path / name, JudgedBy(("real", 'fake/a, "b"'), 0.25))
+
+
+class Broken(io.FileIO):
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_verdicts_that_cannot_be_read_end_the_work_and_stay(tmp_path, monkeypatch, name):
+    (path := tmp_path / name).write_bytes(b"verdicts")
+    monkeypatch.setattr(Path, "open", lambda path, _: Broken(path, "a+"))
+    with pytest.raises(UserError, match=rf"{path} cannot be read \(Input/output error\)"):
+        ResultFile(path, JUDGE)
+    monkeypatch.undo()
+    assert path.read_bytes() == b"verdicts"
