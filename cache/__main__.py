@@ -1,7 +1,6 @@
 """python -m cache: info | verify | export, for folders of features or crops."""
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from cache.cli import Parser, run
 from cache.commands import command, flag
 from cache.files import make_folder, replace_with, require_room, require_writable, write_csv, writing
 from cache.profile import canonical_json
+from cache.progress import show
 from cache.schema import UserError, coverage_of
 from cache.store import Contents, has_rows, load, open_store, require_rows, verify
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.out and len(folders) > 1:
         raise UserError(f"--out is one name, and there are {len(folders)} folders; export one at a time, or without.")
     for folder in folders:
-        print(export(folder, arguments.out or folder.with_name(folder.name + "-export")))
+        show(export(folder, arguments.out or folder.with_name(folder.name + "-export")))
     return 0
 
 
@@ -53,7 +53,7 @@ def _with_rows(folders: Sequence[Path]) -> list[Path]:
         require_rows(stores[0])
     for store in stores:
         if store.folder not in full:
-            print(f"{store.folder} holds no extracted video; it is left out.", file=sys.stderr)
+            show(f"{store.folder} holds no extracted video; it is left out.", beside=True)
     return full
 
 
@@ -61,15 +61,15 @@ def info(folder: Path) -> int:
     """Prints what the store in `folder` holds; returns 0."""
     contents = load(open_store(folder))
     labels = Counter(record.label for record in contents.records)
-    print(f"{folder}\n  profile   {canonical_json(contents.store.profile)}")
-    print(f"  shards    {len(contents.store.shards)}, {_size(contents.store.shards) / 1e6:.1f} MB")
-    print(f"  videos    {len(contents.records)} ok ({labels[0]} real, {labels[1]} fake), "
+    show(f"{folder}\n  profile   {canonical_json(contents.store.profile)}")
+    show(f"  shards    {len(contents.store.shards)}, {_size(contents.store.shards) / 1e6:.1f} MB")
+    show(f"  videos    {len(contents.records)} ok ({labels[0]} real, {labels[1]} fake), "
           f"{len(contents.failures)} failed, {len(contents.missing)} not extracted yet")  # fmt: skip
-    print(f"  array     {contents.arrays.dtype} {contents.arrays.shape}")
+    show(f"  array     {contents.arrays.dtype} {contents.arrays.shape}")
     if contents.records:
-        print(f"  coverage  a face was detected in {coverage_of(contents.status).mean():.3f} of the frames")
+        show(f"  coverage  a face was detected in {coverage_of(contents.status).mean():.3f} of the frames")
     for record, outcome, reason in contents.failures:
-        print(f"  failed    {record.id}: {outcome}: {reason}")
+        show(f"  failed    {record.id}: {outcome}: {reason}")
     return 0
 
 
@@ -82,12 +82,12 @@ def report_damage(folder: Path) -> int:
     store = open_store(folder)
     damage = verify(store)
     for path, reason in damage:
-        print(f"damaged: {path}: {reason}")
+        show(f"damaged: {path}: {reason}")
     if damage:
         remedy = f"{command('features', data='...')} sets them aside and extracts their videos again"
-        print(f"{len(damage)} of {len(store.shards)} shards are damaged; {remedy}.")
+        show(f"{len(damage)} of {len(store.shards)} shards are damaged; {remedy}.")
         return 2
-    print(f"{len(store.shards)} shards; every byte is as it was written.")
+    show(f"{len(store.shards)} shards; every byte is as it was written.")
     return 0
 
 

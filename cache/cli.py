@@ -21,7 +21,8 @@ from cache.machine.disk import cannot_write, unwritable
 from cache.machine.memory import out_of_memory, shortage
 from cache.machine.streams import OutputLost, prepare_streams
 from cache.machine.system import lack_of_system
-from cache.schema import UserError, printable
+from cache.progress import show
+from cache.schema import UserError, printable_lines
 
 BUG = 70
 """The exit status of an error that nobody foresaw (EX_SOFTWARE of sysexits.h); 1 says that a clip is fake."""
@@ -111,13 +112,13 @@ def run_command(program: str, commands: Mapping[str, Command], argv: Sequence[st
     words = list(sys.argv[1:] if argv is None else argv)
     name = words[0] if words else "--help"
     if name in ("-h", "--help"):
-        print("\n".join([f"usage: {program} COMMAND [--flags]", *(f"  {n:<12} {c.text}" for n, c in commands.items())]))
+        show("\n".join([f"usage: {program} COMMAND [--flags]", *(f"  {n:<12} {c.text}" for n, c in commands.items())]))
         return None
     if name not in commands:
         raise UserError(f"{name!r} is no command of {program}; take one of {', '.join(commands)}.")
     command = commands[name]
     written = command.stage(parse_flags(f"reelcheck {command.verb}", command.text, command.config, words[1:]))
-    print(written)
+    show(written)
     return written
 
 
@@ -187,12 +188,12 @@ def _ending(main: Callable[[], int | None], error_status: int, signals: _Signals
         if signals.came:
             status = _interrupted(signals)
         elif isinstance(error, UserError):
-            status = _ended(error.status or error_status, f"error: {_on_terminal(str(error))}")
+            status = _ended(error.status or error_status, f"error: {error}")
         elif cannot_write(error):
             place = getattr(error, "filename", None) or "a file"
-            status = _ended(error_status, f"error: {_on_terminal(unwritable(place, error))}")
+            status = _ended(error_status, f"error: {unwritable(place, error)}")
         elif out_of_memory(error):
-            status = _ended(error_status, f"error: {_on_terminal(shortage(error))}")
+            status = _ended(error_status, f"error: {shortage(error)}")
         else:
             status = _ended(BUG, traceback.format_exc().rstrip())
     return status
@@ -215,17 +216,12 @@ def _status(main: Callable[[], int | None]) -> int:
 
 def _ended(status: int, text: str) -> int:
     """Returns `status` after printing `text`, and what stdout still holds, as far as they can be written."""
-    text = _PASSWORD.sub(r"\1:***@", text)
+    text = printable_lines(_PASSWORD.sub(r"\1:***@", text))
     for stream, line in ((sys.stdout, ""), (sys.stderr, f"{text}\n")):
         with contextlib.suppress(OutputLost):
             stream.write(line)
             stream.flush()
     return status
-
-
-def _on_terminal(text: str) -> str:
-    """Returns `text` without what a terminal takes for a command; a name in it may hold any character."""
-    return "\n".join(map(printable, text.splitlines()))
 
 
 def _as_typed(value: Any) -> str:

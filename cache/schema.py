@@ -109,6 +109,11 @@ def printable(text: str) -> str:
     return "".join(_escape(sign) if is_break(sign) else sign for sign in visible(text))
 
 
+def printable_lines(text: str) -> str:
+    """Returns `text` with each of its lines `printable`: a name in it may hold what a terminal takes for a command."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def visible(text: str) -> str:
     """Returns `text` with what cannot be seen, such as marks of the direction of writing, written as escapes."""
     return "".join(_escape(sign) if _is_hidden(sign) else sign for sign in text)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cache.outside.content import read_json
+from cache.progress import show
 from cache.schema import TEST
 from evaluate.compare.stage import NUMBERS, CompareConfig, compare
 from evaluate.page.tables import NOTHING, aligned, measure_text
@@ -37,7 +38,7 @@ def headline(path: Path) -> str:
 def report(config: ReportConfig) -> Path:
     """Writes the report of a run and prints its main numbers; returns the path of its page."""
     path = write_report(config)
-    print(headline(path.with_name(METRICS)))
+    show(headline(path.with_name(METRICS)))
     runs = path.parents[2]
     if (runs / INDEX).exists():
         refresh(runs)
@@ -48,7 +49,7 @@ def comparison(config: CompareConfig) -> Path:
     """Compares runs and prints what follows in sentences; returns the path of the page."""
     path = compare(config)
     numbers = read_json(path.with_name(NUMBERS))
-    print(
+    show(
         "\n".join(
             [*numbers["sentences"], *numbers["baselines"], *(f"note: {warning}" for warning in numbers["warnings"])]
         )
@@ -69,7 +70,7 @@ def all_protocols(config: ProtocolsConfig) -> Path:
         shared = " ".join(one["findings"]) or "nothing, as far as the audit knows"
         rows.append([one["name"], clips, *map(_cell, numbers), shared])
     columns = ["protocol", "test clips", "ROC AUC over people", "accuracy", "baseline's ROC AUC", "shared with train"]
-    print(aligned(columns, rows))
+    show(aligned(columns, rows))
     return path
 
 
@@ -87,7 +88,7 @@ def both_recipes(config: PublishedConfig) -> Path:
         for run, model in models.items()
     ]
     columns = ["run", *((SCORE_NAMES | DECISION_NAMES)[name] for name in names), "seconds an epoch"]
-    print(aligned(columns, rows))
+    show(aligned(columns, rows))
     return path
 
 

@@ -16,6 +16,7 @@ from cache.files import write_text
 from cache.outside.content import WrongContent, is_regular, read_json, read_text
 from cache.outside.errors import Unreadable
 from cache.outside.values import Between, WrongValue, parse
+from cache.progress import show
 from cache.schema import UserError, printable
 from evaluate.page.markup import element, page, table
 from evaluate.page.tables import NOTHING, Cell, aligned, measure_text, readable
@@ -97,7 +98,7 @@ def list_runs(config: RunsConfig) -> Path:
     if not config.runs.is_dir():
         raise UserError(f"there is no folder {config.runs}; run {command('train')} first, or name one.")
     path, lines = config.runs / PAGE, find_lines(config.runs)
-    print(aligned(COLUMNS, [list(map(_text, _cells(one))) for one in lines[:MOST_RUNS]]))
+    show(aligned(COLUMNS, [list(map(_text, _cells(one))) for one in lines[:MOST_RUNS]]))
     if not _is_ours(path):
         raise UserError(f"{path} is there and no index of runs; move it away.")
     return _write(path, lines)

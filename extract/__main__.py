@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cache.cli import parse_flags, run
+from cache.progress import show
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -10,7 +11,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from extract.config import ExtractConfig
     from extract.pipeline import extract
 
-    print(extract(parse_flags("reelcheck features", __doc__ or "", ExtractConfig, argv)))
+    show(extract(parse_flags("reelcheck features", __doc__ or "", ExtractConfig, argv)))
 
 
 # Worker processes import this module again under another name.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from cache.cli import parse_flags, run
+from cache.progress import show
 from cache.schema import UserError
 
 USAGE = 64
@@ -35,7 +36,7 @@ def _sweep(words: Sequence[str]) -> int | None:
     config = parse_flags("reelcheck sweep", VERBS["sweep"].text, SweepConfig, words)
     folder = sweep(config)
     refresh(config.runs)
-    print(write_leaderboard_page(LeaderboardConfig(sweep=folder)))
+    show(write_leaderboard_page(LeaderboardConfig(sweep=folder)))
 
 
 def _evaluate(words: Sequence[str]) -> int | None:
@@ -107,7 +108,7 @@ def dispatch(words: Sequence[str]) -> int | None:
     """Runs the verb that `words` begin with on the rest of them; returns its exit status."""
     name, rest = (words[0], words[1:]) if words else ("--help", [])
     if name in ("--help", "-h", "help"):
-        print(overview())
+        show(overview())
         return 0
     verb = require_verb(name)
     return verb.door([*verb.words, *rest])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cache.cli import option, parse_flags
 from cache.keras_start import choose_backend
+from cache.progress import show
 from cache.schema import UserError
 
 CLIPS = ("Celeb-real/id0_0000.mp4", "Celeb-synthesis/id0_id1_0000.mp4")
@@ -38,16 +39,16 @@ def demo(config: DemoConfig) -> Path:
     choose_backend()
     for folder in ("data", "runs"):
         shutil.rmtree(config.out / folder, ignore_errors=True)
-    print("== drawing the data set")
+    show("== drawing the data set")
     clips = draw_dataset(DrawnConfig(config.out / "celeb-df-drawn", people=20, clips=4, youtube=4, fakes=80))
-    print("== features")
+    show("== features")
     weights = obtainable_weights("resnet50")
     features = extract(ExtractConfig(clips, config.out / "data", weights=weights))
-    print("== train")
+    show("== train")
     run = fit(FitConfig(features=features, runs=config.out / "runs", name="demo", split="identity", test=0.25))
-    print("== detect")
+    show("== detect")
     _judge(clips, run, config.out)
-    print("== eval")
+    show("== eval")
     evaluate(["report", "--run", str(run)])
     return run / "report" / "report.html"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cache.commands import command
 from cache.files import scratch_folder
+from cache.progress import show
 from cache.schema import UserError
 from detect.addresses import AddressError, Site, open_address
 from detect.playlists import START, Playlist
@@ -85,7 +86,7 @@ def _find_clips(path: Path) -> list[Path]:
     if path.is_dir():
         below = found.find_clips([path], is_clip=lambda file: is_video(file) or has_picture_name(file))
         for sentence in below.describe_left_out(path):
-            print(sentence, file=sys.stderr)
+            show(sentence, beside=True)
         if not below.clips:
             raise UserError(f"{path} holds no video and no picture; give a clip, or a folder with clips.")
         return below.clips

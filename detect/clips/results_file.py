@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from cache.machine.disk import flush
 from cache.outside.cells import harmless
 from cache.outside.content import WrongContent, reading, require_regular
 from cache.outside.values import MOST_SHOWN
+from cache.progress import show
 from cache.schema import UserError, printable
 from detect.clips.judged_by import RUNS_JOIN, JudgedBy, WrittenVerdict, read_line
 from detect.detector.band import Band
@@ -163,7 +163,7 @@ def _require_regular(path: Path) -> None:
 
 def _to_stderr(text: str) -> None:
     """Prints `text` beside the verdicts, which go to stdout."""
-    print(text, file=sys.stderr)
+    show(text, beside=True)
 
 
 class ResultFile:

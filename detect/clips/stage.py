@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cache.cli import Parser, add_flags, read_flags
-from cache.progress import progress_bar
+from cache.progress import progress_bar, show
 from cache.schema import UserError, printable
 from detect.clips.config import DetectConfig, check
 from detect.clips.inputs import Clip, open_clips
@@ -45,7 +45,7 @@ def detect(names: Sequence[str], config: DetectConfig) -> int:
         _name_missing(clips)
         detector, by = open_judge(config)
         if detector.about.warning:
-            print(detector.about.warning, file=sys.stderr)
+            show(detector.about.warning, beside=True)
         file = ResultFile(config.out, by) if config.out else None
         if file:
             closing.callback(file.close)
@@ -54,20 +54,20 @@ def detect(names: Sequence[str], config: DetectConfig) -> int:
         remaining = [clip for clip in clips if not (file and clip.name in file)]
         verdicts = Counter(verdict for clip in clips if file for verdict in file.of(clip.name))
         if len(remaining) < len(clips):
-            print(f"{len(clips) - len(remaining)} of {len(clips)} clips are in {config.out} already.", file=sys.stderr)
+            show(f"{len(clips) - len(remaining)} of {len(clips)} clips are in {config.out} already.", beside=True)
         if config.style == "table":
-            print("\n".join(preface(detector.about, detector.band(config.threshold))))
-        print(header(config.style), end="", flush=True)
+            show("\n".join(preface(detector.about, detector.band(config.threshold))))
+        show(header(config.style), end="")
         bar = closing.enter_context(_bar(len(remaining)))
         for judged in in_order(judge_clips(detector, remaining, config), [clip.name for clip in remaining], file):
             people = [verdict for verdict, _ in judged]
             with bar.external_write_mode():
-                print(lines(people, config.style, by), end="", flush=True)
+                show(lines(people, config.style, by), end="")
             verdicts.update(verdict.verdict for verdict in people)
             draw(judged)
             bar.update()
     if verdicts.total() > 1:
-        print(summary(verdicts), file=sys.stderr)
+        show(summary(verdicts), beside=True)
     if verdicts["Undecided"] or verdicts["Failed"]:
         return NO_VERDICT
     return SOME_FAKE if verdicts["Fake"] else NONE_FAKE
@@ -88,7 +88,7 @@ def _name_missing(clips: Iterable[Clip]) -> None:
     """Says which clips are not there, before a model is loaded, which takes longer than to mend a name."""
     for clip in clips:
         if reason := clip.reason or ("" if clip.path.exists() else "there is no such file"):
-            print(printable(f"{clip.name}: {reason}."), file=sys.stderr)
+            show(printable(f"{clip.name}: {reason}."), beside=True)
 
 
 def open_judge(config: DetectConfig) -> tuple[Detector, JudgedBy]:
@@ -160,4 +160,4 @@ def _drawing(detector: Detector, config: DetectConfig) -> Iterator[Callable[[lis
     for drawing, path in ((plain, config.show), (explained, config.explain), (gallery, config.html)):
         if drawing and some:
             drawing.close()
-            print(f"drawn: {path}", file=sys.stderr)
+            show(f"drawn: {path}", beside=True)

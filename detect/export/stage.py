@@ -15,6 +15,7 @@ from cache.files import require_writable, write_folder, write_json, writing
 from cache.keras_start import start_keras
 from cache.outside.content import checksum
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
+from cache.progress import show
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError
 from detect.detector.band import band_around
 from detect.detector.contract import CONTRACT, EXPORTS, Format, describe
@@ -62,7 +63,7 @@ class ExportConfig:
 def main(argv: Sequence[str]) -> int:
     """Exports what `argv` names; prints the folder, and how far its probabilities are from the run's."""
     folder, summary = export_and_describe(parse_flags("reelcheck export", __doc__ or "", ExportConfig, argv))
-    print(f"{summary}\n{folder}")
+    show(f"{summary}\n{folder}")
     return 0
 
 

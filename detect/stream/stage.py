@@ -3,7 +3,6 @@
 import contextlib
 import json
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -16,6 +15,7 @@ import numpy as np
 from cache.cli import Parser, add_flags, option, read_flags
 from cache.commands import flag
 from cache.files import require_place
+from cache.progress import show
 from cache.schema import UserError, printable
 from detect.detector.contract import EngineName
 from detect.detector.judge import DEFAULT_WINDOW, Detector, require_threshold, require_window
@@ -61,16 +61,16 @@ def main(argv: Sequence[str]) -> int:
     source = open_source(arguments.source, config.window)
     detector = open_detector(config.run or newest(), config.weights, config.detector_file, config.engine)
     if detector.about.warning:
-        print(detector.about.warning, file=sys.stderr)
+        show(detector.about.warning, beside=True)
     status = 0
     with contextlib.closing(watch(source, detector, config)) as events:
         try:
             for event in events:
-                print(json.dumps(event), flush=True)
+                show(json.dumps(event))
                 status = 2 if event["event"] == "given up" else status
         except KeyboardInterrupt:  # raised while printing, so `watch` does not know yet
             with contextlib.suppress(KeyboardInterrupt):
-                print(json.dumps(events.throw(KeyboardInterrupt)), flush=True)
+                show(json.dumps(events.throw(KeyboardInterrupt)))
     return status
 
 

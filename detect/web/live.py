@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from cache.progress import show
 from detect.detector.judge import Detector
 from detect.detector.networks import Scorer
 from detect.detector.verdict import Verdict
@@ -86,7 +87,7 @@ class Latest:
             self._latest_words = self.verdict, event["lag"], event["dropped"]
         elif event["event"] == "lost":
             if not self._lost:
-                print(f"The live source is lost ({event['reason']}); it is being opened again.", file=sys.stderr)
+                show(f"The live source is lost ({event['reason']}); it is being opened again.", beside=True)
             self._latest_words, self._lost = None, True
 
     def close(self) -> None:

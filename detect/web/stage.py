@@ -6,7 +6,6 @@ verdict until its visitor gives another one or leaves, and is deleted then, or t
 
 import contextlib
 import os
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from cache.cli import parse_flags
 from cache.files import scratch_folder
 from cache.machine.streams import OutputLost
+from cache.progress import show
 from detect.web.config import SERVED, WebConfig, check, is_loopback
 
 
@@ -26,10 +26,10 @@ def main(argv: Sequence[str]) -> int:
     detector = open_detector(config.run or newest(), config.weights, config.detector_file, config.engine)
     if not is_loopback(config.host):
         live = "" if config.live is None else " and sees the picture of the live source"
-        print(
+        show(
             f"warning: anyone who can reach {config.host} port {config.port} can use this page{live}; it has no "
             "password and is not encrypted.",
-            file=sys.stderr,
+            beside=True,
         )
     try:
         with private_folder() as folder:
@@ -37,11 +37,11 @@ def main(argv: Sequence[str]) -> int:
             from detect.web.guards.logs import short_log
 
             with short_log(), open_page(PageDetector(detector), config, folder) as address:
-                print(f"The page is at {address} until you press Ctrl-C.", flush=True)
+                show(f"The page is at {address} until you press Ctrl-C.")
                 threading.Event().wait()
     except KeyboardInterrupt:
         with contextlib.suppress(OutputLost):
-            print("The page is closed, and all uploads are deleted.", flush=True)
+            show("The page is closed, and all uploads are deleted.")
         raise
     return 0
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cache.profile import FeatureProfile, Tap, needs_regions
+from cache.progress import show
 from cache.schema import CROP_SIZE, UserError
 from cache.weights import require_room_for
 from extract.backbones.folding import fold_batch_norms
@@ -163,14 +164,14 @@ def obtainable_weights(name: str) -> str:
         with contextlib.redirect_stdout(sys.stderr):
             obtain_weights(name, "imagenet")
     except UserError as error:
-        print(f"No ImageNet weights: {error}", file=sys.stderr)
-        print(
+        show(f"No ImageNet weights: {error}", beside=True)
+        show(
             "Going on with RANDOM WEIGHTS: this shows that the pipeline works, not how accurate it can be.",
-            file=sys.stderr,
+            beside=True,
         )
         return "random"
     return "imagenet"
 
 
 if __name__ == "__main__":
-    print(obtainable_weights(sys.argv[1]))
+    show(obtainable_weights(sys.argv[1]))

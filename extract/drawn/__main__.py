@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from cache.cli import parse_flags, run
+from cache.progress import show
 from extract.drawn.dataset import DrawnConfig, draw_dataset
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Draws the data set and prints its folder."""
-    print(draw_dataset(parse_flags("python -m extract.drawn", __doc__ or "", DrawnConfig, argv)))
+    show(draw_dataset(parse_flags("python -m extract.drawn", __doc__ or "", DrawnConfig, argv)))
 
 
 # Workers import this module again under another name.
