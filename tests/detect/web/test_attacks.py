@@ -38,6 +38,7 @@ PROGRAM = """
 import resource, signal, sys, time
 from unittest import mock
 from pathlib import Path
+from cache.cli import run
 from detect.web.stage import main
 from tests.detect.web import test_web
 
@@ -53,7 +54,7 @@ with (
     mock.patch("detect.detector.load.newest", lambda: Path("drawn")),
     mock.patch("detect.detector.load.open_detector", lambda *arguments: test_web.detector()),
 ):
-    sys.exit(main(sys.argv[1:]))
+    run(lambda: main(sys.argv[1:]))
 """
 
 

@@ -16,9 +16,10 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
+from cache.machine.streams import OutputLost
 from detect.web.guards import bodies, connections, logs
 from detect.web.guards.answers import OwnFiles, Policy, UsedPaths
-from detect.web.guards.bodies import Count, SmallBodies, limited
+from detect.web.guards.bodies import Count, OwnClips, SmallBodies, limited
 from detect.web.guards.connections import surplus
 from detect.web.guards.logs import ShortLog
 from detect.web.guards.origins import Forwarded, OwnNames, SameOrigin, is_foreign
@@ -411,6 +412,28 @@ def test_a_file_goes_to_its_visitor_alone(tmp_path):
     assert Talk("/gradio_api/file=/\0").to(OwnFiles(nobody, Uploads(tmp_path, 1, 1))).status == 404
 
 
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ('{"data": [{"path": "/served/a/clip.mp4"}, null], "path": "/served/a/clip.mp4"}', 200),
+        ('{"data": [{"video": [{"path": "https://192.0.2.9/clip.mp4"}]}]}', 404),
+        ('{"data": [{"path": "/served/a/clip.mp4", "more": {"path": "/etc/passwd"}}]}', 404),
+        ('{"data": [{"path": ["/served/a/clip.mp4"]}]}', 404),
+        ("[" * 900 + '{"path": "x"}' + "]" * 900, 404),
+        ("[" * 60_000, 200),  # Gradio refuses what is no JSON
+        ("", 200),
+    ],
+)
+def test_no_file_is_named_to_gradio_but_a_clip_of_the_page(asked, status):
+    class Clips:
+        def has(self, clip):
+            return str(clip) == "/served/a/clip.mp4"
+
+    guard, pieces = OwnClips(page, Clips(), "/gradio_api/upload"), (asked.encode(),)
+    assert Talk(JOIN, pieces=pieces).to(guard).status == status
+    assert Talk("/gradio_api/upload", pieces=pieces).to(guard).status == 200
+
+
 def test_what_is_closed_and_what_browsers_are_told():
     for path, status in (("/", 200), ("/gradio_api/upload", 200), ("/gradio_api/uploads", 404), (JOIN, 200)):
         assert Talk(path).to(UsedPaths(page, "/gradio_api/upload")).status == status
@@ -433,6 +456,21 @@ def test_a_traceback_is_a_line_with_its_place():
     assert line.endswith("\n")
     assert line.count("\n") == 1
     assert f"{__file__}, line" in line
+
+
+def test_a_line_that_nobody_takes_ends_nothing(monkeypatch):
+    class Gone(io.StringIO):
+        def write(self, text, /):
+            raise OutputLost(BrokenPipeError())
+
+        def flush(self):
+            self.write("")
+
+    log = ShortLog(Gone())
+    monkeypatch.setattr(logs, "MOST_LINES", 1)
+    for _ in range(2):
+        print("line", file=log, flush=True)
+    log.tell_rest()
 
 
 def test_a_flood_is_counted(monkeypatch):

@@ -89,7 +89,7 @@ def test_the_timeline_is_one_stop_of_the_keyboard_and_arrows_go_along_it(visitor
     assert visitor.page.locator(".bars button:focus").get_attribute("aria-label").startswith("5.")
 
 
-def test_a_second_clip_takes_the_place_of_the_first_once_it_is_judged(visitor, site, long_face, tmp_path):
+def test_a_second_clip_takes_the_place_of_the_first_and_of_its_verdict_at_once(visitor, site, long_face, tmp_path):
     _, folder = site
     before = files(folder)
     visitor.drop(long_face)
@@ -99,11 +99,11 @@ def test_a_second_clip_takes_the_place_of_the_first_once_it_is_judged(visitor, s
     assert files(folder) == sorted([*before, "clip.mp4"])
     visitor.drop(draw_empty_clip(tmp_path / "empty.mp4"))
     visitor.page.locator(test_web.READY).wait_for()
-    assert visitor.page.evaluate(STATUS, first) == 200  # it goes on playing
+    assert visitor.page.locator("#verdict h2").count() == 0
+    assert visitor.page.evaluate(STATUS, first) == 404
     visitor.judge()
     visitor.page.get_by_role("heading", name="Undecided").wait_for(timeout=60_000)
     assert visitor.page.evaluate(f"{PLAYER}.src") != first
-    assert visitor.page.evaluate(STATUS, first) == 404
     assert files(folder) == sorted([*before, "clip.mp4"])
 
 
