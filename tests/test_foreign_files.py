@@ -204,9 +204,11 @@ def test_what_stands_in_its_place_is_named(tmp_path, name, hostile):
     path = case.make(tmp_path)
     path.unlink()
     (NO_FILES | NO_TEXTS)[hostile](path)
+    before = path.read_bytes() if hostile in NO_TEXTS else b""
     with pytest.raises(UserError) as raised:
         case.read(path)
     assert_one_sentence(raised.value, path)
+    assert hostile not in NO_TEXTS or path.read_bytes() == before  # it may be somebody's
 
 
 # What stands in place of a number or a text.

@@ -2,18 +2,22 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
+from cache.files import Unwritable
 from cache.schema import CROP_SIZE, FRAMES, TEST, UserError
 from tests.crops import PROFILE, RECORDS, write_crops
 from train.end_to_end.augment import Augmentation
+from train.end_to_end.checkpoint import TrainingProgress
 from train.end_to_end.config import EndToEndConfig, require_sensible
 from train.end_to_end.crops import Blending, CropSequence, CropSet, find_crops
 from train.end_to_end.loop import _batches, learning_rate_schedule, train_on_crops
+from train.end_to_end.stage import train_and_write
 
 CONFIG = EndToEndConfig(learning_rate=0.05, warmup_epochs=1, epochs=4, patience=4, batch=3, accumulate=2)
 
@@ -242,6 +246,33 @@ def test_a_loss_that_is_no_number_is_refused_and_leaves_nothing(clips, tmp_path,
     with pytest.raises(UserError, match=r"loss was nan, .* in epoch 1; try again with --learning-rate below 0\.05"):
         train(clips, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_weight_that_is_no_number_is_refused_and_leaves_nothing(clips, tmp_path, monkeypatch):
+    def diverge(model, *_):
+        model.trainable_variables[0].assign(np.full(model.trainable_variables[0].shape, np.inf))
+        return 0.5
+
+    monkeypatch.setattr("train.end_to_end.loop._run_epoch", diverge)
+    monkeypatch.setattr("train.end_to_end.loop._measure", lambda *_: 0.5)
+    with pytest.raises(UserError, match="a weight was no finite number in epoch 1; try again with --learning-rate"):
+        train(clips, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("error", "kept"), [(UserError("its features are not finite"), False), (Unwritable(""), True)])
+def test_a_training_that_gives_no_run_is_not_gone_on_with_for_ever(tmp_path, monkeypatch, error, kept):
+    def fail(*_):
+        raise error
+
+    config = replace(CONFIG, runs=tmp_path)
+    (tmp_path / ".training-x.npz").touch()
+    monkeypatch.setattr("train.end_to_end.loop.train_on_crops", lambda *_: TrainingProgress([(0.5, 0.5)], 0, []))
+    monkeypatch.setattr("train.end_to_end.stage.write_run", fail)
+    start, nothing = SimpleNamespace(clips=None), None
+    with pytest.raises(type(error)):
+        train_and_write(config, start, "x", nothing, lambda _: nothing)  # pyright: ignore
+    assert (tmp_path / ".training-x.npz").exists() == kept
 
 
 def test_other_settings_and_damaged_files_are_refused(clips, tmp_path):
