@@ -47,7 +47,11 @@ class DetectConfig:
         None, "the same, with how much each frame and part of a face counts for the verdict", metavar="OUT.png"
     )
     html: Path | None = option(None, "write a page with every verdict and its crops, to pick from", metavar="OUT.html")
-    allow_url: bool = option(False, "download clips that are named by an http(s) address")
+    allow_url: bool = option(
+        False,
+        "download clips that are named by an http(s) address; user and password stand before the host, as in "
+        "http://user:password@host, or in ~/.netrc, and are never shown",
+    )
     url_seconds: float = option(DOWNLOAD_SECONDS, "longest time that one download takes, in seconds")
     workers: int = option(2, "clips decoded at once")
 

@@ -53,7 +53,8 @@ def main(argv: Sequence[str]) -> int:
     Returns the exit status: 2 if the source was given up, else 0.
     """
     parser = Parser(prog="reelcheck stream", description=__doc__)
-    parser.add_argument("source", metavar="SOURCE", help="a camera's number, an address such as rtsp://..., or a file")
+    words = "a camera's number, an address such as rtsp://user:password@host/path, or a file; ~/.netrc signs in too"
+    parser.add_argument("source", metavar="SOURCE", help=words)
     add_flags(parser, StreamConfig)
     arguments = parser.parse_args(argv)
     config: StreamConfig = read_flags(arguments, StreamConfig)
@@ -178,9 +179,8 @@ class _Reader(threading.Thread):
             self._read()
             self._put(None)
         except ClipError as error:
-            self._put(
-                SourceError(f"{self._source.name} cannot be watched any further ({error.reason}); give another source.")
-            )
+            name, reason = self._source.name, error.reason
+            self._put(SourceError(f"{name} cannot be watched any further ({reason}); give another source."))
         except BaseException as error:  # noqa: BLE001 - `items` raises it in the other thread
             self._put(error)
 

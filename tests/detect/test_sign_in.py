@@ -1,13 +1,18 @@
 """Sign-ins: used for the host that they were given for, and never shown, stored or sent elsewhere."""
 
 import base64
+import re
 
 import pytest
 
 from cache.schema import UserError
 from detect.addresses import AddressError, Site, open_address
+from detect.clips import stage
 from detect.clips.inputs import open_clips
+from detect.clips.results_file import JudgedBy
 from detect.sign_in import Address, read_address, shown
+from tests.clips import counting_images, write_clip
+from tests.detect.stream.test_stream import detector
 from tests.detect.test_addresses import serving
 
 BASIC = "Basic " + base64.b64encode(b"me:s@cret/").decode()
@@ -164,3 +169,21 @@ def test_what_is_refused_is_named_without_its_sign_in(word):
         pass
     assert "cret" not in str(caught.value)
     assert shown(word) in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_no_output_has_the_sign_in_and_results_are_continued_without_it(home, monkeypatch, capsys, suffix):
+    monkeypatch.setattr(stage, "open_judge", lambda _: (detector(), JudgedBy(("run",), 0.5)))
+    clip, heard = write_clip(home / "clip.mp4", counting_images(12)).read_bytes(), []
+    out, page, sheet = home / f"out{suffix}", home / "page.html", home / "sheet.png"
+    with serving(guarded(clip, heard)) as (address, _):
+        for sign_in in ("me:s%40cret%2F", "me:other"):  # the second one is not needed any more
+            words = [f"{signed(address, sign_in)}/x.mp4", "--allow-url", "--out", str(out)]
+            stage.main([*words, "--json", "--html", str(page), "--show", str(sheet)])
+        failed = [f"{signed(address, 'me:secret')}/y.mp4", "--allow-url"]
+        assert stage.main(failed) == stage.NO_VERDICT
+    said = "".join(capsys.readouterr())
+    assert "1 of 1 clips are in" in said
+    for text in (said, out.read_text(), page.read_text()):
+        assert f"{address}/" in text
+        assert not re.search("me:s|s@cret|s%40cret|me:other", text)
