@@ -130,9 +130,9 @@ def openvino_threads() -> dict[str, int]:
 def openvino_network(model: "keras.Model") -> Any:
     """Returns the network of `model` for OpenVINO, its inputs under their own names.
 
-    It goes through a file with the weights as constants. OpenVINO's reader of TensorFlow's objects leaves some weights in
-    memory that the next garbage collection frees, so features changed in the midst of a run; it fails on Python 3.13 (it
-    deletes a name inside `exec`, see PEP 667), and takes a third longer.
+    It goes through a file with the weights as constants. OpenVINO's reader of TensorFlow's objects leaves some weights
+    in memory that the next garbage collection frees, so features changed in the midst of a run. It also fails on Python
+    3.13, where it deletes a name inside `exec` (PEP 667), and takes a third longer.
     """
     import keras
     import openvino
