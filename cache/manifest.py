@@ -10,7 +10,7 @@ from cache.files import write_csv
 from cache.outside.content import NO_FILE, WrongContent
 from cache.outside.rows import read_csv
 from cache.outside.values import shown
-from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, safe_relative_path
+from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, require_inside
 
 COLUMNS = [field.name for field in dataclasses.fields(VideoRecord)]
 _values = operator.attrgetter(*COLUMNS)
@@ -52,7 +52,7 @@ def _record(values: dict[str, str], path: Path, line: int) -> VideoRecord:
         raise UserError(f"{path}, line {line}: label {shown(numbers['label'])} is neither 0 (real) nor 1 (fake).")
     record = VideoRecord(**{name: values[name] for name in COLUMNS} | numbers)  # pyright: ignore[reportArgumentType]
     try:
-        safe_relative_path(record.path)
+        require_inside(record.path)
         if not record.id:
             raise ValueError("it has no id")
         if record.part not in (*PARTS, "") or not 0 <= record.size < MOST or not -MOST <= record.mtime_ns < MOST:

@@ -22,7 +22,7 @@ import xxhash
 
 from cache.files import write_bytes
 from cache.outside.content import NO_FILE, WrongContent, open_regular, unreadable
-from cache.outside.hdf5 import TEXT, member, open_hdf5, read_array, read_texts, require_inside, require_kind
+from cache.outside.hdf5 import TEXT, member, open_hdf5, read_array, read_texts, require_kind, require_stored
 from cache.profile import CropProfile, Profile, canonical_json, crops_of, fingerprint
 from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, central_regions
 
@@ -238,7 +238,7 @@ def _require_arrays(content: io.BufferedReader, file: h5py.File, count: int, pro
         _require_packed(arrays)
     else:
         require_kind(arrays, np.dtype(np.float16), (count, FRAMES, arrays.shape[-1]))
-        require_inside(content, arrays.id.get_offset(), math.prod(arrays.shape) * arrays.dtype.itemsize)
+        require_stored(content, arrays.id.get_offset(), math.prod(arrays.shape) * arrays.dtype.itemsize)
 
 
 def _require_possible(columns: Mapping[str, Any]) -> None:
@@ -278,7 +278,7 @@ def _features(content: io.BufferedReader, arrays: h5py.Dataset, positions: Seque
     """Yields the features of the file `content` at `positions`, as the dataset `arrays` has them."""
     count, *shape = arrays.shape
     size = math.prod(shape) * arrays.dtype.itemsize
-    start = require_inside(content, arrays.id.get_offset(), count * size)
+    start = require_stored(content, arrays.id.get_offset(), count * size)
     for part, places in itertools.groupby(positions, lambda position: position // PART):
         first = part * PART
         features = read_array(content, start + first * size, (min(PART, count - first), *shape), arrays.dtype)

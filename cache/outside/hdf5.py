@@ -70,7 +70,7 @@ def require_kind(dataset: h5py.Dataset, dtype: np.dtype, shape: tuple[int, ...])
 
 def read_array(content: BufferedReader, offset: int | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Returns the array of `shape` and `dtype` at `offset`; raises WrongContent if it does not lie there in full."""
-    content.seek(require_inside(content, offset, math.prod(shape) * dtype.itemsize))
+    content.seek(require_stored(content, offset, math.prod(shape) * dtype.itemsize))
     array = np.empty(shape, dtype)
     if content.readinto(array) < array.nbytes:  # pyright: ignore[reportArgumentType]
         raise WrongContent("it became shorter while it was read")
@@ -85,7 +85,7 @@ def read_texts(content: BufferedReader, dataset: h5py.Dataset) -> list[str]:
     return dataset.asstr()[()].tolist()
 
 
-def require_inside(content: BufferedReader, offset: int | None, size: int) -> int:
+def require_stored(content: BufferedReader, offset: int | None, size: int) -> int:
     """Returns `offset` if `size` bytes lie there; raises WrongContent if not, or if it is None: none were written."""
     if offset is None or offset + size > _size(content):
         raise WrongContent("it says that it holds more than is in the file")
