@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from cache.commands import UNDER_MAKE
+from train.sweep.storage import VARIABLE
 
 # Messages are quoted as they are outside make, also under `make test`.
 os.environ.pop(UNDER_MAKE, None)
+os.environ.pop(VARIABLE, None)  # no test sweeps into somebody's database
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are shared out among the workers: waiting threads only spin
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
