@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from detect.web.guards.bodies import limited
 from detect.web.guards.visitors import Refused, visitor_at, visitor_of
-from detect.web.page import welcome_html
+from detect.web.page import sentence_html, welcome_html
 from detect.web.progress import Arrivals
 from detect.web.texts import STILL_JUDGED
 from detect.web.uploads import NoRoom, Uploads
@@ -72,8 +72,8 @@ class Tabs:
         latest, (visitor, tab) = Path(upload["path"]), tab_of(request)
         newer = latest if self._uploads.is_for(latest, visitor) else None
         if (visitor, tab) in self._judged:
-            self._uploads.release(newer)
-            raise gr.Error(STILL_JUDGED, print_exception=False)
+            self._uploads.replace(None, newer, tab)  # goes with the tab
+            return gr.skip(), gr.skip(), gr.skip(), sentence_html("Not yet", STILL_JUDGED), gr.skip()
         self._uploads.release(shown)
         held = self._uploads.replace(held, newer, tab)
         return held, None, gr.update(interactive=held is not None), welcome_html(), None

@@ -109,7 +109,6 @@ class OwnClips:
         if all(isinstance(path, str) and self._clips.has(Path(path)) for path in _paths_in(parsed(body))):
             await self._app(scope, replayed(body, receive), send)
             return
-        # Gradio's script shows an error that comes in this form.
         gone = JSONResponse({"error": "This clip is no longer here; drop it again."}, 404)
         await gone(scope, receive, send)
 
