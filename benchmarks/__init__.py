@@ -1,1 +1,1 @@
-"""Benchmarks of speed (`make bench` writes results.json, which the README quotes) and of accuracy in folds."""
+"""Benchmarks of speed (`make bench` writes results.json, which docs/speed.md quotes) and of accuracy in folds."""

@@ -1,4 +1,4 @@
-"""Benchmarks: clips are what they are said to be, ratios are medians of pairs, and the README quotes the results."""
+"""Benchmarks: clips are what they are said to be, ratios are medians of pairs, and the docs quote the results."""
 
 import itertools
 import json
@@ -31,24 +31,24 @@ from train.runs.predictions import read_split
 RESULTS = ROOT / "benchmarks" / "results.json"
 
 
-def test_the_readme_quotes_the_results_file():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_on_speed_quotes_the_results_file():
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    assert results["machine"]["processor"] in readme
+    assert results["machine"]["processor"] in " ".join(page.split())
     for row in results["rows"]:
         assert row["figures"]["repeats"] >= 5
         spread = "{:.2f} to {:.2f}".format(*row["spread"])
         line = f"| `{row['name']}` | {row['ratio']:.2f} | {spread} | {row['aim']:g} |"
-        assert line in readme, f"the README lacks the line {line}"
+        assert line in page, f"the page lacks the line {line}"
 
 
-def test_the_readme_quotes_the_folds_file():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_on_evaluation_quotes_the_folds_file():
+    page = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
     folds = json.loads((ROOT / "benchmarks" / "folds-celeb-df-mini.json").read_text(encoding="utf-8"))
     for name, figures in folds["models"].items():
         auc, share = figures["roc_auc"]["over_people"], figures["paired_share"]["over_people"]
         cells = f"| {auc['value']:.2f}, {auc['low']:.2f} to {auc['high']:.2f} | {share['value']:.2f} |"
-        assert cells in readme, f"the README lacks {cells} of the {name}"
+        assert cells in page, f"the page lacks {cells} of the {name}"
 
 
 def test_the_least_number_of_validation_clips_is_what_the_simulation_says():

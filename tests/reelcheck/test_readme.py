@@ -1,4 +1,4 @@
-"""The commands that the README begins with, run as they stand there, on each layout that its table names."""
+"""The commands that the README begins with, run as they stand there, on each layout that the docs' table names."""
 
 import json
 import os
@@ -32,8 +32,9 @@ def commands() -> list[str]:
 
 
 def layouts() -> list[str]:
-    """The first column of the table below "Data sets"."""
-    table = README.partition("## Data sets")[2].partition("\n\n")[2].partition("\n\n")[0]
+    """The first column of the table of layouts."""
+    page = (ROOT / "docs" / "data-sets.md").read_text(encoding="utf-8")
+    table = page.partition("## Layouts")[2].partition("\n\n")[2].partition("\n\n")[0]
     return re.findall(r"^\| `([^`=]+)` \|", table, re.MULTILINE)
 
 
