@@ -25,19 +25,18 @@ READS = ("open", "read_text", "read_bytes", "load", "loads", "loadtxt", "genfrom
 # Call: why it reads something else than a file that anybody may have written, or who guards it instead.
 MAY_READ = {
     "cache/files.py: os.open": "a folder, to flush or lock it",
+    "cache/files.py: (path / LOCK).open": "never read, only locked",
     "cache/store.py: os.open": "a folder, to lock it",
     "train/sweep/study.py: os.open": "a folder, to lock it",
-    "cache/shard.py: h5py.File": "a shard: checked there",
-    "cache/shard.py: path.open": "a shard: checked there",
     "cache/weights.py: h5py.File": "weights: checked there",
     "cache/machine/": "what the system says of itself",
     "evaluate/page/markup.py: Path(__file__).with_name('page.css').read_text": "the package's own",
     "evaluate/page/markup.py: Path(__file__).with_name('sort.js').read_text": "the package's own",
     "detect/web/app.py: (HERE / 'page.js').read_text": "the package's own",
-    "detect/web/guards/turns.py: json.loads": "the body of a request",
+    "detect/playlists.py: av.open": "what was just written",
+    "detect/web/guards/bodies.py: json.loads": "the body of a request",
     "detect/addresses.py: opener.open": "an address",
     "detect/export/formats.py: tf.saved_model.load": "what was just written",
-    "detect/stream/": "streams, and what it writes itself",
     "detect/clips/results_file.py: path.open": "looked at first, and read a line at a time",
     "extract/video/": "clips, which workers decode under limits",
 }

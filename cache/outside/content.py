@@ -78,6 +78,10 @@ def _opened(path: Path) -> io.BufferedReader:
         return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
     except ValueError as error:  # a NUL, or half a pair of Unicode
         raise WrongContent(f"no file can have its name: {error}") from None
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise WrongContent(f"it leads to no file: {error.strerror}") from None
+        raise
 
 
 def is_regular(path: Path) -> bool:

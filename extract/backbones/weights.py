@@ -14,7 +14,8 @@ import numpy as np
 
 from cache.commands import flag
 from cache.keras_start import start_keras
-from cache.outside.content import is_regular, open_regular
+from cache.outside.content import WrongContent, is_regular, open_regular
+from cache.outside.hdf5 import open_hdf5
 from cache.schema import CROP_SIZE, UserError
 from cache.weights import WrongWeights, load_weights, require_weights_file
 
@@ -90,8 +91,11 @@ def _require_answer(builder: str, url: str) -> None:
 def _require_numbers(builder: str, path: Path, count: int) -> None:
     """Raises a UserError if the weights file `path` holds less than `count` numbers."""
     sizes: list[int] = []
-    with h5py.File(path, "r", locking=False) as file:
-        file.visititems(lambda _, item: sizes.append(item.size or 0) if isinstance(item, h5py.Dataset) else None)
+    try:
+        with open_hdf5(path) as (_, file):
+            file.visititems(lambda _, item: sizes.append(item.size or 0) if isinstance(item, h5py.Dataset) else None)
+    except WrongContent as error:
+        raise _other_network(builder, path, error) from None
     if sum(sizes) < count:
         raise _other_network(builder, path, f"it has {sum(sizes):,} numbers, and they are {count:,}")
 

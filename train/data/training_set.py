@@ -113,23 +113,7 @@ def _load(folder: Path) -> Contents:
         raise UserError(f"{folder} holds no extracted video; run {command('features', data='...')} first.")
     if contents.missing:
         say(f"{len(contents.missing)} videos of the manifest are not extracted yet; this run leaves them out.")
-    require_finite(contents)
     return contents
-
-
-def require_finite(contents: Contents) -> None:
-    """Raises a UserError that names the first clip of `contents` with a feature that is not finite."""
-    broken = [
-        record.id
-        for record, array in zip(contents.records, contents.arrays, strict=True)
-        if not np.isfinite(array).all()
-    ]
-    if broken:
-        raise UserError(
-            f"{contents.store.folder} has features that are not finite of {len(broken)} of {len(contents.records)} "
-            f"videos, {broken[0]} first; move the folder away and make it again with "
-            f"{command('features', data='...')}, which leaves such videos out."
-        )
 
 
 def _describe(training_set: TrainingSet) -> None:

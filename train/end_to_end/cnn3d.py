@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from cache.cli import option
-from cache.keras_start import start_keras
+from cache.keras_start import choose_backend, start_keras
 from cache.outside.values import Between, WrongValue, parse
 from cache.profile import crops_of
 from cache.schema import CROP_SIZE, FRAMES, UserError
@@ -65,6 +65,7 @@ def train_cnn3d(config: Cnn3dConfig) -> Path:
     """
     require_sensible(config)
     _require_buildable(config.shape)
+    choose_backend()
     name = choose_name(config.runs, config.name, "cnn3d")
     start_keras()
     import keras

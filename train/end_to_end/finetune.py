@@ -9,7 +9,7 @@ import numpy as np
 
 from cache.cli import option
 from cache.commands import flag
-from cache.keras_start import start_keras
+from cache.keras_start import choose_backend, start_keras
 from cache.profile import FeatureProfile
 from cache.schema import CROP_SIZE, FRAMES, TRAIN, UserError, mask_of
 from train.data.split import require_both_classes
@@ -52,6 +52,7 @@ def finetune(config: FinetuneConfig) -> Path:
         raise UserError(f"{flag('layers', config.layers)} is below 0; give the number of backbone layers to train.")
     if not 0 <= config.blend <= 1:
         raise UserError(f"{flag('blend', config.blend)} is no share; give 0 to 1.")
+    choose_backend()
     folder = config.run or latest(config.runs)
     name = choose_name(config.runs, config.name, f"{folder.name}-tuned")
     config, run = replace(config, run=folder), read_run(folder)

@@ -295,11 +295,11 @@ def test_what_cannot_be_exported_is_told(run, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="has its weights inside"):
         open_detector(run, weights="random", engine="onnx")
     other = Path(shutil.copytree(run, tmp_path / "other"))
-    joined = ensemble(EnsembleConfig((run, other), runs=tmp_path / "runs"))
     config = json.loads((other / "config.json").read_text())
     config["profile"]["weights"] = "random-other"
     config["fingerprint"] = fingerprint(parse_profile(json.dumps(config["profile"]), ""))
     (other / "config.json").write_text(json.dumps(config))
+    joined = ensemble(EnsembleConfig((run, other), runs=tmp_path / "runs"))
     with pytest.raises(UserError, match="do not all judge the same features, so it has no one network"):
         export(ExportConfig(run=joined))
 

@@ -105,10 +105,11 @@ def test_a_picture_is_not_decoded_in_the_process_of_the_page(page, clips, tmp_pa
         pytest.fail("it was decoded")
 
     monkeypatch.setattr("PIL.Image.open", decode)
-    tab = Tab(page, "undecoded")
+    tab, before = Tab(page, "undecoded"), files(page.folder)
     for _ in range(2):
         tab.drop(clips[1], PICTURE)
     page.leave(SOMEBODY, tab.name)
+    wait_for(lambda: files(page.folder) == before)
 
 
 @dataclass

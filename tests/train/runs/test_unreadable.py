@@ -44,6 +44,6 @@ def test_a_file_that_may_not_be_read_is_neither_absent_nor_damaged(run: Path, na
 
 def test_a_run_that_may_not_be_looked_into_is_not_unfinished(run: Path):
     run.chmod(0)
-    with as_somebody_else(), pytest.raises(UserError, match=f"{run} {REFUSED}"):
+    with as_somebody_else(), pytest.raises(UserError, match=f"{run}/run.json {REFUSED}"):
         is_finished(run)
     run.chmod(0o755)
