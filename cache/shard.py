@@ -69,8 +69,9 @@ def write_shard(folder: Path, profile: Profile, rows: Sequence[Row]) -> Path:
     # In memory first: when the disk fills under an open file, HDF5 crashes the process with SIGSEGV.
     content = io.BytesIO()
     _write(content, profile, rows)
-    seal(content.getbuffer())
-    return write_bytes(folder / f"shard-{name}.h5", content.getbuffer())
+    with content.getbuffer() as view:
+        seal(view)
+    return write_bytes(folder / f"shard-{name}.h5", content.getvalue())
 
 
 def _write(content: io.BytesIO, profile: Profile, rows: Sequence[Row]) -> None:

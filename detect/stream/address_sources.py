@@ -152,7 +152,7 @@ def _opened(answer: _Answer) -> Iterator[_Video]:
             "rw_timeout": str(int(TIMEOUT * 1e6)),
         }
         with open_input(answer.full, options, TIMEOUT) as container:
-            seconds = (container.duration or 0) / av.time_base if container.size > 0 else 0.0
+            seconds = (container.duration or 0) / av.time_base if (container.size or 0) > 0 else 0.0
             ends = answer.has_end or seconds > 0
             yield _Video(_stream(container), ends, seconds, clock=ends)
     except AddressError as error:

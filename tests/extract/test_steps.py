@@ -120,7 +120,10 @@ def test_each_fault_of_the_machine_that_passes_costs_no_clip(tmp_path, monkeypat
 
 
 def test_core_seconds_are_those_of_a_processor():
-    clock = Clock()
-    with clock.timed("waiting"):
-        time.sleep(0.3)
-    assert clock.seconds["waiting"] < 0.2
+    seconds = []
+    for _ in range(5):  # another thread of this process may be at work now and then
+        clock = Clock()
+        with clock.timed("waiting"):
+            time.sleep(0.3)
+        seconds.append(clock.seconds["waiting"])
+    assert min(seconds) < 0.2

@@ -101,7 +101,7 @@ def newest_features(data: Path) -> Path:
     if not manifests:
         make, give = command("features", data="..."), flag("features", "...")
         raise UserError(f"there are no features below {data}/; run {make}, or give their folder with {give}.")
-    return max(manifests, key=lambda path: (moment(path.with_name(ORIGIN), EXTRACTED), path.stat().st_mtime_ns)).parent
+    return max(manifests, key=lambda path: (moment(path.with_name(ORIGIN), EXTRACTED), path.lstat().st_mtime_ns)).parent
 
 
 def _load(folder: Path) -> Contents:

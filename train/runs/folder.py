@@ -82,5 +82,5 @@ def newest_first(runs: Path) -> list[Path]:
     """
     finished = [path for path in runs.glob(f"*/{DONE}") if not path.parent.name.startswith(TEMPORARY)]
     done = [path for path in finished if not path.parent.is_symlink()]
-    done.sort(key=lambda path: (moment(path, CREATED), path.stat().st_mtime_ns, path), reverse=True)
+    done.sort(key=lambda path: (moment(path, CREATED), path.lstat().st_mtime_ns, path), reverse=True)
     return [path.parent for path in done]

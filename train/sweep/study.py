@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.pool import NullPool
 
 from cache.commands import flag
 from cache.files import lock
@@ -93,7 +94,8 @@ def open_study(config: StudyConfig, made_for: Mapping[str, Any], sampler: optuna
     with storage_errors(config.storage, Exception):
         study = optuna.create_study(
             study_name=config.name,
-            storage=config.storage,
+            # Without a pool each connection is closed after use, and not left to Python's end.
+            storage=optuna.storages.RDBStorage(config.storage, {"poolclass": NullPool}),
             direction="maximize",
             load_if_exists=True,
             sampler=sampler or optuna.samplers.RandomSampler(config.seed),
