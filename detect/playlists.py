@@ -112,6 +112,7 @@ class _Reader:
             self._span = value
         elif tag == "#EXT-X-MEDIA-SEQUENCE":
             self._number = int(value)
+            self._number.to_bytes(8, "big")  # an OverflowError for what is no segment's number (RFC 8216)
         elif tag == "#EXT-X-TARGETDURATION":
             self.listing.pause = min(max(_finite(value), 0.4), 20.0) / 2
         elif tag == "#EXT-X-ENDLIST":

@@ -73,9 +73,11 @@ def _from_netrc(address: str) -> tuple[str, str]:
         entry = netrc(file).hosts.get(host)
     except NetrcParseError as error:
         # Its own words may quote a password.
+        place = error.filename or file or "~/.netrc"
+        where = f"line {error.lineno} of {place}" if error.lineno else place
         raise UserError(
-            f"line {error.lineno} of {error.filename} is no sign-in, or others may read the file; mend it, or name "
-            f"another file in the environment variable {VARIABLE}."
+            f"{where} is no sign-in, or others may read or own the file; mend it, or name another file in the "
+            f"environment variable {VARIABLE}."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         if not file:

@@ -14,6 +14,7 @@ from cache.commands import flag
 from cache.files import Unwritable, make_folder, require_writable, write_text, writing
 from cache.keras_start import choose_backend, start_keras
 from cache.manifest import read_manifest
+from cache.outside.errors import Unreadable
 from cache.schema import TEST, TRAIN, UserError
 from cache.store import Contents, load, open_store, require_profile
 from evaluate.page.figures import Interval, inline_svg, intervals_figure, save
@@ -93,7 +94,7 @@ def protocols(config: ProtocolsConfig) -> Path:
     for split in SPLITS:
         try:
             run = fit(_fit_config(config, features, split))
-        except Unwritable:
+        except (Unwritable, Unreadable):
             raise
         except UserError as error:
             outcomes.append(Protocol(split, 0, 0, 0, 0, {}, {}, None, [], str(error)))

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from cache.cli import option
 from cache.commands import command
 from cache.files import write_text
-from cache.outside.content import WrongContent, is_regular, read_json, read_text
+from cache.outside.content import NO_FILE, WrongContent, is_regular, read_json, read_text
 from cache.outside.errors import Unreadable
 from cache.outside.values import Between, WrongValue, parse
 from cache.progress import show
@@ -118,7 +118,7 @@ def _is_ours(path: Path) -> bool:
         return f"<title>{TITLE}</title>" in read_text(path)
     except FileNotFoundError:
         return True
-    except (OSError, WrongContent):
+    except (*NO_FILE, WrongContent):
         return False
 
 
@@ -182,7 +182,7 @@ def _area(path: Path) -> Measure | None:
     """Returns the ROC AUC on test that the report's numbers say, None if there are none that can be read."""
     try:
         area = parse(_Metrics, read_json(path), extra=True).parts.test.head.scores.roc_auc
-    except (OSError, WrongContent, WrongValue):
+    except (*NO_FILE, WrongContent, WrongValue):
         return None
     return Measure(area.value, area.low, area.high)
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from cache.cli import option
 from cache.commands import command
 from cache.files import write_text
-from cache.outside.content import WrongContent, is_regular, read_json
+from cache.outside.content import NO_FILE, WrongContent, is_regular, read_json
 from cache.outside.values import Between, PathText, WrongValue, parse, shown
 from cache.schema import UserError
 from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
@@ -87,7 +87,7 @@ class _Summary:
 def _summary(path: Path) -> _Summary:
     try:
         return parse(_Summary, read_json(path), extra=True)
-    except (OSError, WrongContent, WrongValue) as error:
+    except (*NO_FILE, WrongContent, WrongValue) as error:
         raise UserError(
             f"{path} does not describe a sweep ({error}); run {command('sweep')} again to write it."
         ) from None

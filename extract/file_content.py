@@ -3,7 +3,8 @@
 import contextlib
 from pathlib import Path
 
-from cache.outside.content import WrongContent, checksum
+from cache.outside.content import NO_FILE, WrongContent, checksum
+from cache.outside.errors import Unreadable
 from cache.profile import CropProfile
 from extract.clips.crops import CroppedClip, crop_clip
 from extract.video.containers import Limits
@@ -12,12 +13,12 @@ from extract.video.containers import Limits
 def crop_and_checksum(
     path: Path, profile: CropProfile, limits: Limits, detector_file: Path | None
 ) -> tuple[CroppedClip, str]:
-    """Returns what `crop_clip` does, and the checksum of the file, "" if that has gone meanwhile.
+    """Returns what `crop_clip` does, and the checksum of the file, "" if it cannot be read any more.
 
     The file was just read by the decoder, so reading it again costs little. This module is apart from others because
     it is what a worker process imports.
     """
     clip = crop_clip(path, profile, limits, detector_file)
-    with contextlib.suppress(OSError, WrongContent):
+    with contextlib.suppress(*NO_FILE, WrongContent, Unreadable):
         return clip, checksum(path)
     return clip, ""

@@ -7,7 +7,8 @@ of the work so far, and no more than 20 seconds of it.
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from cache.keras_start import start_keras
@@ -45,21 +46,26 @@ def extract_videos(
     for_crops = {record.key for record in left.crops}
     if shards is not None:
         files = [(record, path) for record, path in videos if record.key in for_crops]
-        yield from shards.keep(_decoded(files, config, clock))
+        with closing(_decoded(files, config, clock)) as decoded:
+            yield from shards.keep(decoded)
     if not left.features:
         return
     for_features = [(record, path) for record, path in videos if record.key not in for_crops]
     stored = rows_from_store([kept[record.key] for record, _ in for_features if record.key in kept])
-    decoded = _decoded([(record, path) for record, path in for_features if record.key not in kept], config, clock)
-    # Asking for the first clip starts the workers, which then decode while Keras starts.
-    decoded = itertools.chain(list(itertools.islice(decoded, 1)), decoded)
-    cropped = decoded if shards is None else shards.keep(decoded)
-    wanted = rows_with_blends(itertools.chain(stored, cropped), left.features)
-    rows = rows_with_features(wanted, engine(), clock)
-    yield from Shards(features, clock, shards).keep(rows)
+    files = [(record, path) for record, path in for_features if record.key not in kept]
+    with closing(_decoded(files, config, clock)) as decoded:
+        # Asking for the first clip starts the workers, which then decode while Keras starts.
+        cropped: Iterable[Row] = itertools.chain(list(itertools.islice(decoded, 1)), decoded)
+        cropped = cropped if shards is None else shards.keep(cropped)
+        wanted = rows_with_blends(itertools.chain(stored, cropped), left.features)
+        rows = rows_with_features(wanted, engine(), clock)
+        yield from Shards(features, clock, shards).keep(rows)
 
 
-def _decoded(videos: Sequence[tuple[VideoRecord, Path]], config: ExtractConfig, clock: Clock) -> Iterator[Row]:
+def _decoded(
+    videos: Sequence[tuple[VideoRecord, Path]], config: ExtractConfig, clock: Clock
+) -> Generator[Row, None, None]:
+    """Yields the rows of the videos' crops; closing it ends the workers, which else wait for Python to collect it."""
     workers = config.workers or usable_processors()
     return rows_from_videos(videos, config.crop_profile, config.limits, workers, clock, config.detector_file)
 

@@ -6,7 +6,7 @@ Extraction and detection are both composed of these, so that both treat a clip a
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -59,7 +59,7 @@ def rows_from_videos(
     workers: int,
     clock: Clock,
     detector_file: Path | None = None,
-) -> Iterator[Row]:
+) -> Generator[Row, None, None]:
     """Yields the row of crops, or of the failure, of each (record, file), in the order of completion.
 
     A clip that may have failed for what the machine lacked is tried once more, after all others and alone.

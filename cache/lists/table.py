@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.lists.text import read_text
-from cache.outside.content import WrongContent
+from cache.outside.content import NO_FILE, WrongContent
 from cache.outside.rows import strict_rows
 from cache.schema import UserError, printable
 
@@ -33,7 +33,7 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
     """
     try:
         return _parse(path, read_text(path), needed)
-    except (OSError, WrongContent) as error:
+    except (*NO_FILE, WrongContent) as error:
         raise UserError(
             f"{path} cannot be read as CSV ({error}); give a file with the columns {', '.join(needed)}."
         ) from None

@@ -18,7 +18,7 @@ HEAD = 40
 
 
 def read_text(path: Path) -> str:
-    """Returns the text in `path`, its line ends as they are; raises WrongContent, or OSError."""
+    """Returns the text in `path`, its line ends as they are; raises what `open_regular` does."""
     content = read_regular(path, MOST_TABLE)
     coding = _coding(content)
     try:

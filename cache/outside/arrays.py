@@ -14,7 +14,7 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Returns the arrays that `numpy.savez` wrote into the file `path`, by name; raises WrongContent, or OSError."""
+    """Returns the arrays that `numpy.savez` wrote into the file `path`, by name; raises what `open_regular` does."""
     with open_regular(path, MOST_ARRAYS) as file:
         try:
             with zipfile.ZipFile(file) as archive:

@@ -97,7 +97,7 @@ def is_regular(path: Path) -> bool:
 
 
 def require_regular(path: Path) -> int:
-    """Returns the size of the file `path`; raises WrongContent if it is a pipe, a device or a folder, or OSError."""
+    """Returns the size of the file `path`; raises what `open_regular` does."""
     with open_regular(path) as file:
         return os.fstat(file.fileno()).st_size
 
@@ -177,7 +177,7 @@ def _require_shallow(value: Any) -> None:
 def checksum(path: Path) -> str:
     """Returns the XXH3-128 of all bytes of the file, 32 hex digits: it finds damage, and proves no origin.
 
-    Raises WrongContent, or OSError.
+    Raises what `open_regular` does.
     """
     with open_regular(path) as file:
         return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()  # pyright: ignore[reportArgumentType]

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cache.outside.content import read_json
+from cache.outside.content import NO_FILE, read_json
+from cache.outside.errors import Unreadable
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 
@@ -20,6 +21,6 @@ def moment(path: Path, entry: str) -> datetime:
     """
     try:
         said = datetime.fromisoformat(read_json(path)[entry])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (*NO_FILE, Unreadable, ValueError, LookupError, TypeError):
         return EARLIEST
     return said if said.tzinfo else said.replace(tzinfo=UTC)

@@ -16,7 +16,7 @@ MOST_CELL = 4096
 def read_csv(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields line number and texts of each row of the CSV file `path`, which must have the columns `needed`.
 
-    Raises WrongContent, which names the line of a row that is none, or OSError.
+    Raises WrongContent, which names the line of a row that is none, or what `open_regular` does.
     """
     rows = strict_rows(csv.reader(io.StringIO(read_text(path), newline=""), strict=True))
     _, columns = next(rows, (0, []))

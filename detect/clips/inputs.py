@@ -121,7 +121,8 @@ def _fetch(address: Address, seconds: float, path: Path) -> str:
             missing = getattr(answer, "length", None)
             return reason or (f"its download broke off {missing} bytes before the end" if missing else "")
     playlist = Playlist(url, site, seconds=seconds)
-    return _save(b"", playlist.read, path) if playlist.ends else f"it is a live source: {_endless(address.plain)}"
+    watch = command("stream", source=address.plain)
+    return _save(b"", playlist.read, path) if playlist.ends else f"it is a live source; judge it with {watch}"
 
 
 def _save(start: bytes, read: Callable[[int], bytes], path: Path) -> str:

@@ -222,9 +222,13 @@ class ResultFile:
     def _read(self) -> dict[str, list[str]]:
         """Returns the verdicts on each clip in the file, and cuts off a clip whose lines were not all written."""
         with reading(self.path):
-            return self._read_clips()
+            clips, whole = self._whole_clips()
+        with writing(self.path):
+            self._file.truncate(whole)
+        return clips
 
-    def _read_clips(self) -> dict[str, list[str]]:
+    def _whole_clips(self) -> tuple[dict[str, list[str]], int]:
+        """Returns the verdicts on each clip, and where the last whole clip ends."""
         self._file.seek(0)
         if self.style == "csv":
             self._read_header()
@@ -238,8 +242,7 @@ class ResultFile:
             verdicts.append(read.verdict)
             if len(verdicts) == read.faces:
                 clips[read.clip], verdicts, whole = verdicts, [], self._file.tell()
-        self._file.truncate(whole)
-        return clips
+        return clips, whole
 
     def _is_cut_off(self, line: bytes) -> bool:
         """Returns whether `line` is the beginning of a verdict, as a killed call leaves it."""
@@ -253,7 +256,8 @@ class ResultFile:
         if first in known:
             self._columns = known[first]
         elif header(self.style).encode().startswith(first):
-            self._file.truncate(0)
+            with writing(self.path):
+                self._file.truncate(0)
             self._write(header(self.style))
         else:
             raise UserError(f"{self.path} is no file of verdicts; choose another {flag('out')}, or remove it.")

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cache.outside.content import WrongContent, require_regular
+from cache.outside.content import NO_FILE, WrongContent, require_regular
+from cache.outside.errors import Unreadable
 from cache.profile import CropProfile
 from extract.clips.face_detectors import MOST_DETECTOR, face_detector_hash
 
@@ -18,5 +19,5 @@ def needed_file(crops: CropProfile, hint: object) -> Path | None:
     path = Path(str(hint))
     try:
         return path if path.suffix == ".onnx" and require_regular(path) <= MOST_DETECTOR else None
-    except (OSError, WrongContent):
+    except (*NO_FILE, WrongContent, Unreadable):
         return None

@@ -8,7 +8,7 @@ import numpy as np
 from cache.commands import command
 from cache.keras_start import quiet_stderr
 from cache.machine.processors import processor_limit, usable_processors
-from cache.outside.content import WrongContent, checksum, reading, require_regular
+from cache.outside.content import NO_FILE, WrongContent, checksum, reading, require_regular
 from cache.profile import fingerprint, uses_regions
 from cache.schema import FRAMES, UserError
 from detect.detector.contract import PORTABLE, Contract, read_contract
@@ -33,8 +33,8 @@ def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
         scorer = FeatureScorer(engine, _intact(contract, "head"), fingerprint(contract.profile))
     else:
         scorer = CropScorer(_intact(contract, "detector"), with_regions)
-    hint = needed_file(contract.crops, contract.detector_file)
-    return Detector(contract.crops, scorer, contract.temperature, detector_file or hint, contract.about)
+    file = detector_file or needed_file(contract.crops, contract.detector_file)
+    return Detector(contract.crops, scorer, contract.temperature, file, contract.about)
 
 
 def _intact(contract: Contract, name: str) -> Network:
@@ -43,7 +43,7 @@ def _intact(contract: Contract, name: str) -> Network:
     try:
         with reading(path):
             _require_written(contract, path)
-    except (OSError, WrongContent) as error:
+    except (*NO_FILE, WrongContent) as error:
         raise UserError(f"{path} is not the {name} of the export ({error}); export it again.") from None
     network = load_network(path, contract.format)
     if replay := contract.replay.get(name):

@@ -43,7 +43,7 @@ BROKEN_OFF = "its connection has broken off"
 Pace = Callable[[Iterator[Frame]], Iterator[Frame]]
 
 
-class Unreadable(Lost):
+class NoVideo(Lost):
     """What a source sends is no video; a live one may be mended."""
 
 
@@ -76,7 +76,7 @@ def _seconds(address: Address) -> float | None:
         with _opened(answer) as video:
             return video.seconds if video.ends else None
     except Lost as lost:
-        if answer.is_playlist or isinstance(lost, Unreadable):
+        if answer.is_playlist or isinstance(lost, NoVideo):
             raise ClipError("unreadable", str(lost)) from None
         return None
 
@@ -177,7 +177,7 @@ def _opened_playlist(answer: _Answer) -> Iterator[_Video]:
 def _stream(container: av.container.InputContainer) -> av.VideoStream:
     if stream := main_stream(container):
         return stream
-    raise Unreadable("it has no video")
+    raise NoVideo("it has no video")
 
 
 def _ask(address: Address) -> _Answer:
@@ -217,7 +217,7 @@ def _lost(error: Exception) -> Lost:
         return Lost(BROKEN_OFF)
     if isinstance(error, OSError | av.error.HTTPError | av.error.HTTPClientError) and error.errno != errno.EAGAIN:
         return Lost(error.strerror or BROKEN_OFF)
-    return Unreadable(NO_VIDEO)
+    return NoVideo(NO_VIDEO)
 
 
 def _protocol(address: Address) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cache.commands import command
 from cache.outside.content import read_json
+from cache.outside.errors import Unreadable
 from cache.outside.values import Between, parse
 from cache.schema import TEST, UserError, printable
 from evaluate.page.tables import measure_text
@@ -122,6 +123,8 @@ def _members(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for folder in (config.get("ensemble") or {}).get("members", ()):
         try:
             member = read_recipe(Path(folder))
+        except Unreadable:
+            raise
         except UserError:
             continue
         if member.get("kind") != ENSEMBLE:  # which could be a member of itself

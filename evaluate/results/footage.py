@@ -1,13 +1,12 @@
 """What the cache still knows of a run's clips: how large their faces are, how long they last, and their crops."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cache.manifest import read_manifest
+from cache.outside.errors import Unreadable
 from cache.profile import crops_of
 from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, UserError
 from cache.shard import DamagedShard, read_arrays
@@ -61,17 +60,10 @@ def find_footage(results: Results) -> Footage:
         crops = store_folder(features.parent, crops_of(profile))
         folder = crops if crops.is_dir() else features
         stored = find_rows(read_indexes(open_store(folder)))
+    except Unreadable:
+        raise
     except UserError:
         return Footage({}, crops=False)
     rows = {record.id: stored[record.key] for record in records if record.key in stored}
     usable = {name: (index, row) for name, (index, row) in rows.items() if index.outcome[row] == OK}
     return Footage(usable, folder == crops)
-
-
-def _features_folder(config: Mapping[str, Any]) -> Path:
-    """The features of a run. An ensemble lists those of all its members, which were made from the same crops."""
-    features = config.get("features", "")
-    if isinstance(features, list):
-        return Path(features[0] if features else "")
-    # Older ensembles joined the folders in one text.
-    return Path(str(features) if Path(features).is_dir() else str(features).split(" and ", 1)[0])

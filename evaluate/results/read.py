@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cache.outside.errors import Unreadable
 from cache.schema import FAKE, REAL, TEST, VAL, UserError
 from evaluate.stats.calibration import LEAST_OF_CLASS, Temperature, fit_temperature
 from evaluate.stats.pairs import PairedShare, paired_share, source_rows
@@ -94,6 +95,8 @@ def read_member(folder: Path, clips: Predictions) -> Predictions | None:
     try:
         require_finished(folder)
         predictions = read_predictions(folder / PREDICTIONS).of(TEST)
+    except Unreadable:
+        raise
     except UserError:
         return None
     return predictions if sorted(predictions.ids) == sorted(clips.ids) else None

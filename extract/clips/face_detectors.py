@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from cache.commands import flag
-from cache.outside.content import WrongContent, is_regular, read_regular
+from cache.outside.content import NO_FILE, WrongContent, is_regular, read_regular
 from cache.schema import UserError
 
 DetectorName = Literal["haar", "yunet", "none"]
@@ -203,7 +203,7 @@ def face_detector_hash(name: str, file: Path | None = None) -> str:
         return ""
     try:
         return hashlib.sha256(read_regular(path, MOST_DETECTOR)).hexdigest()[:16]
-    except (OSError, WrongContent) as error:
+    except (*NO_FILE, WrongContent) as error:
         remedy = f"give another one as {flag('detector_file', 'path.onnx')}"
         raise UserError(f"{path} is no file of a face detector ({error}); {remedy}.") from None
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cache.lists.text import read_text
-from cache.outside.content import WrongContent
+from cache.outside.content import NO_FILE, WrongContent
 from cache.outside.values import shown
 from cache.schema import FAKE, REAL, UserError, VideoRecord, safe_relative_path
 from extract.readers.dataset import Dataset, find_in, link_sources, make_dataset, make_record, require_folder
@@ -80,7 +80,7 @@ def _read_test_list(path: Path, labels: dict[str, int]) -> set[str]:
 def _lines(path: Path) -> list[str]:
     try:
         return read_text(path).splitlines()
-    except (OSError, WrongContent) as error:
+    except (*NO_FILE, WrongContent) as error:
         raise UserError(f"{path} is not a text file ({error}); restore the list that came with the set.") from None
 
 

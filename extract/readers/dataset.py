@@ -8,7 +8,7 @@ from typing import Any
 
 from cache.commands import flag
 from cache.lists.text import read_text
-from cache.outside.content import WrongContent, parse_json
+from cache.outside.content import NO_FILE, WrongContent, parse_json
 from cache.schema import UserError, VideoRecord, is_break, printable
 from extract.readers.found import Found, find_clips
 
@@ -78,7 +78,7 @@ def read_json(path: Path) -> Any:
     """Returns the content of the JSON file `path`; raises a UserError if it is not JSON."""
     try:
         return parse_json(read_text(path))
-    except (OSError, WrongContent) as error:
+    except (*NO_FILE, WrongContent) as error:
         raise UserError(
             f"{path} cannot be read as JSON ({error}); restore the file that came with the data set."
         ) from None

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from cache.outside.content import WrongContent, open_regular
+from cache.outside.content import NO_FILE, WrongContent, open_regular
+from cache.outside.errors import Unreadable
 from cache.schema import printable
 from extract.video.containers import ClipError, Limits
 from extract.video.decode import Frames
@@ -36,7 +37,7 @@ def _first_bytes(path: Path) -> bytes:
     try:
         with open_regular(path) as file:
             return file.read(START)
-    except (OSError, WrongContent):
+    except (*NO_FILE, WrongContent, Unreadable):  # the decoder says why
         return b""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cache.files import Unwritable
+from cache.outside.errors import Unreadable
 from cache.profile import Profile, crops_of, fingerprint
 from cache.progress import say
 from cache.schema import UserError, is_blend_id
@@ -98,8 +99,8 @@ def train_and_write(
     say(_ending(progress))
     try:
         folder = write_run(config.runs / name, lambda into: _contents(start, progress, save(into)))
-    except Unwritable:
-        raise  # with room on the disk, the training is of use
+    except (Unwritable, Unreadable):
+        raise  # once the disk has room, or can be read again, the training is of use
     except UserError:
         checkpoint.unlink(missing_ok=True)  # else the next try would end like this one
         raise

@@ -18,7 +18,7 @@ from train.heads.ranking import roc_auc
 from train.runs.contents import read_contents, write_run
 from train.runs.folder import CONFIG, ENSEMBLE, choose_name
 from train.runs.load import features_folders, read_config
-from train.runs.members import run_digest
+from train.runs.members import MOST_NESTED, run_digest
 from train.runs.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ EnsembleKind = Literal["average", "weighted", "stacked"]
 LEAST_PROBABILITY = 1e-6
 """Probabilities are kept this far from 0 and 1, so that their logits are finite."""
 EM_ROUNDS = 500
-MOST_MEMBERS, MOST_NESTED = 1000, 3
+MOST_MEMBERS = 1000
 FITTED_TWICE = (
     "The members' weights were fitted on the validation clips, on which threshold and temperature are chosen too, so "
     "these two are a little too sure of themselves; the test clips took no part."

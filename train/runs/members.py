@@ -1,15 +1,20 @@
 """An ensemble's members: where they lie now, and that they are still the runs that were joined."""
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from cache.commands import command
+from cache.outside.errors import Unreadable
 from cache.schema import UserError
 from train.runs.folder import CONFIG, DONE, ENSEMBLE, is_finished
 from train.runs.recipe import Done, read_object, read_recipe
 from train.runs.saved_weights import checksums
+
+MOST_NESTED = 3
+"""Ensembles of ensembles of ensembles are judged, and no deeper ones."""
 
 
 def run_digest(folder: Path) -> str:
@@ -22,7 +27,7 @@ def run_digest(folder: Path) -> str:
     return hashlib.sha256(values.encode()).hexdigest()[:12]
 
 
-def read_joined(folder: Path) -> dict[str, Any]:
+def read_joined(folder: Path, depth: int = 0) -> dict[str, Any]:
     """Returns what `read_recipe` does; the members of an ensemble are where they lie now.
 
     They are looked for where they lay, and beside the ensemble, should all have been moved together. One that is gone
@@ -32,21 +37,26 @@ def read_joined(folder: Path) -> dict[str, Any]:
     recipe = read_recipe(folder)
     joined: dict[str, Any] = recipe.get("ensemble") or {}
     digests, members = joined.get("digests"), joined.get("members", [])
-    if recipe.get("kind") != ENSEMBLE or not digests:
+    if recipe.get("kind") != ENSEMBLE or not digests or depth > MOST_NESTED:  # whoever judges by it refuses that
         return recipe
     if len(digests) != len(members):
         raise UserError(f"{folder / CONFIG} has {len(digests)} digests of {len(members)} members; join the runs again.")
-    places = [str(_find(folder, Path(member), digest)) for member, digest in zip(members, digests, strict=True)]
-    return recipe | {"ensemble": joined | {"members": places}}
+    pairs = list(zip(members, digests, strict=True))
+    places = {pair: str(_find(folder, Path(pair[0]), pair[1], depth)) for pair in dict.fromkeys(pairs)}
+    return recipe | {"ensemble": joined | {"members": [places[pair] for pair in pairs]}}
 
 
-def _find(folder: Path, member: Path, digest: str) -> Path:
+def _find(folder: Path, member: Path, digest: str, depth: int) -> Path:
     """Returns where the `member` of the ensemble in `folder` lies; a UserError if another run is there instead."""
     places = dict.fromkeys((member, folder.resolve().parent / member.name))
-    found = {place: run_digest(place) for place in places if is_finished(place)}
+    found: dict[Path, str] = {}
+    for place in places:
+        with contextlib.suppress(Unreadable):  # it may lie in the other; else whoever opens the member says so
+            if is_finished(place):
+                found[place] = run_digest(place)
     for place, its_digest in found.items():
         if its_digest == digest:
-            read_joined(place)  # a member's own members
+            read_joined(place, depth + 1)  # a member's own members
             return place
     for place, its_digest in found.items():
         raise UserError(
