@@ -162,7 +162,7 @@ def test_a_second_backbone_reads_no_video(config, engine, monkeypatch):
 
     def refuse(videos, *arguments):
         assert not videos, "a video was decoded again"
-        return iter(())
+        yield from ()
 
     monkeypatch.setattr(unit, "rows_from_videos", refuse)
     kept = load(open_store(pipeline.extract(replace(config, backbone="resnet50-conv4"))))

@@ -1,9 +1,8 @@
 """The steps of stage 1 alone: rows of crops become rows of features, or failures that say why."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -113,8 +112,7 @@ def test_each_fault_of_the_machine_that_passes_costs_no_clip(tmp_path, monkeypat
     monkeypatch.setattr("extract.steps.crop_and_checksum", fail_once)
     monkeypatch.setattr("extract.steps._row", lambda record, result, _: (record.id, result))
     videos = [(VideoRecord(name, name, 0, "", "", "", "", 1, 1), tmp_path / f"{name}.mp4") for name in names]
-    rows: Iterator[Any] = rows_from_videos(videos, CropProfile(), Limits(seconds=4.0), 2, Clock())
-    found = dict(rows)
+    found: dict[str, Any] = dict(cast(Any, rows_from_videos(videos, CropProfile(), Limits(seconds=4.0), 2, Clock())))
     assert found.pop("broken").outcome == "unreadable"
     assert found == {name: (name, "checksum") for name in names if name != "broken"}
 

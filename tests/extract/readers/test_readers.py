@@ -458,7 +458,7 @@ def test_extraction_of_a_csv_file_finds_its_videos_and_names_its_store(tmp_path,
     def note(files, *arguments):
         asked.extend(path for _, path in files)
         origins.extend(json.loads(one.read_text()) for one in (tmp_path / "out").rglob("origin.json"))
-        return iter(())
+        yield from ()
 
     monkeypatch.setattr(unit, "rows_from_videos", note)
     monkeypatch.setattr(unit, "make_engine", lambda *arguments: None)
