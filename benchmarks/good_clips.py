@@ -8,6 +8,7 @@ counted, and each one but `ok` is written with its reason.
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -83,6 +84,7 @@ def count_outcomes(clips: int, each: int, load: int) -> Iterator[dict[str, Any]]
     """Yields the row of counts after each extraction of `each` clips, until it holds `clips` of them."""
     counts: Counter[str] = Counter()
     failures: list[dict[str, str]] = []
+    loads: list[float] = []
     with tempfile.TemporaryDirectory() as folder, busy(load * usable_processors()):
         data, start = Path(folder, "good"), time.perf_counter()
         draw_good_clips(data, each)
@@ -91,7 +93,9 @@ def count_outcomes(clips: int, each: int, load: int) -> Iterator[dict[str, Any]]
             counts.update(clip["outcome"] for clip in found)
             failures += [clip for clip in found if clip["outcome"] != OK]
             seconds = round(time.perf_counter() - start, 1)
+            loads.append(round(os.getloadavg()[0], 1))
             facts = {"busy_processes_a_core": load, "clips": done, "clips_a_run": each, "seconds": seconds}
+            facts["load_average"] = [min(loads), statistics.median(loads), max(loads)]
             yield {"name": f"load{load}", **facts, "outcomes": dict(counts), "failures": failures}
 
 
