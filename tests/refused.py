@@ -1,6 +1,7 @@
 """Files that are there and are not given to who reads them."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,3 +23,11 @@ def as_somebody_else() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+@contextmanager
+def folder_of_all() -> Iterator[Path]:
+    """Gives a new folder that anybody may look into; those of pytest are their owner's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)

@@ -75,6 +75,8 @@ http://me:secret@other.example.org/three.m4s
     [
         ("<html>", "does not begin with #EXTM3U"),
         ("#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:x", "its line '#EXT-X-MEDIA-SEQUENCE:x' is damaged"),
+        ("#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:-5", "its line '#EXT-X-MEDIA-SEQUENCE:-5' is damaged"),
+        ("#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:18446744073709551616", "is damaged"),
         ("#EXTM3U\n#EXTINF:nan\nx.ts", "its line '#EXTINF:nan' is damaged"),
         ("#EXTM3U\n#EXT-X-KEY:METHOD=SAMPLE-AES,URI=k", "encrypted by SAMPLE-AES, and not by AES-128"),
     ],

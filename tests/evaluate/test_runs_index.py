@@ -11,7 +11,9 @@ from evaluate.report.stage import ReportConfig
 from evaluate.runs_index import PAGE, RunsConfig, find_lines, list_runs, refresh
 from reelcheck.cli import dispatch
 from tests.evaluate.report.test_report import HOSTILE, Reader, write_run
+from tests.refused import as_somebody_else, folder_of_all
 from tests.stores import pairs, write_features
+from train.runs.folder import latest
 
 
 @pytest.fixture
@@ -94,3 +96,15 @@ def test_training_writes_the_index(tmp_path, capsys):
     dispatch(["train", "--features", str(features), "--runs", str(runs), "--head", "mean", "--epochs", "1"])
     assert "mean mobilenetv2 set official" in Reader((runs / PAGE).read_text()).text
     assert capsys.readouterr().out.splitlines()[-1] == str(runs / "mean-mobilenetv2-official")
+
+
+def test_a_run_that_may_not_be_read_costs_only_itself():
+    with folder_of_all() as runs:
+        for name in ("mine", "theirs"):
+            write_run(runs / name).chmod(0o755)
+        (runs / "theirs" / "run.json").chmod(0)
+        with as_somebody_else():
+            lines = {line.name: line for line in find_lines(runs)}
+            assert latest(runs).name == "mine"
+    assert lines["mine"].problem == ""
+    assert "cannot be read (Permission denied)" in lines["theirs"].problem

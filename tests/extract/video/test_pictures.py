@@ -16,6 +16,8 @@ from extract.clips.face_detectors import NoDetector
 from extract.video.containers import ClipError
 from extract.video.decode import Frames
 from extract.video.pictures import has_picture_name, is_picture, read_picture
+from tests.clips import counting_images, write_clip
+from tests.refused import as_somebody_else
 
 SUFFIXES = ("png", "jpg", "webp")
 BLIND = CropProfile(detector="none", detector_file="")
@@ -176,3 +178,13 @@ def test_its_crops_are_those_of_a_clip_of_one_such_frame(tmp_path, suffix):
     expected = crop_frames(Frames([read(path)], [0.0]), NoDetector(), BLIND.margin)
     assert (person.crops == expected.crops).all()
     assert person.status.tolist() == [FrameStatus.FACE] + [FrameStatus.PAD] * 11
+
+
+def test_a_clip_that_may_not_be_read_is_named_by_the_decoder(tmp_path):
+    """Asking first whether it is a picture ends nothing."""
+    clip = write_clip(tmp_path / "clip.mp4", counting_images(3))
+    clip.chmod(0)
+    with as_somebody_else():
+        assert not is_picture(clip)
+        with pytest.raises(ClipError, match="Permission denied"):
+            list(crop_in_pieces(clip, BLIND))

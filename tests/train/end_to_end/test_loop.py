@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cache.files import Unwritable
+from cache.outside.errors import Unreadable
 from cache.schema import CROP_SIZE, FRAMES, TEST, UserError
 from tests.crops import PROFILE, RECORDS, write_crops
 from train.end_to_end.augment import Augmentation
@@ -260,7 +261,10 @@ def test_a_weight_that_is_no_number_is_refused_and_leaves_nothing(clips, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("error", "kept"), [(UserError("its features are not finite"), False), (Unwritable(""), True)])
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [(UserError("its features are not finite"), False), (Unwritable(""), True), (Unreadable(""), True)],
+)
 def test_a_training_that_gives_no_run_is_not_gone_on_with_for_ever(tmp_path, monkeypatch, error, kept):
     def fail(*_):
         raise error

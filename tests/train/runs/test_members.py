@@ -11,6 +11,7 @@ from detect.detector.load import judged, open_detector
 from evaluate.compare.stage import CompareConfig, compare
 from evaluate.results.about_run import RANDOM, about_run
 from evaluate.results.read import read_results
+from tests.refused import as_somebody_else, folder_of_all
 from tests.strangers import edit, write_head_run
 from train.runs.ensemble import EnsembleConfig, ensemble, read_members
 from train.runs.folder import CONFIG, DONE, WEIGHTS
@@ -102,6 +103,15 @@ def test_an_ensemble_moved_with_its_members_finds_them_beside_it(runs, tmp_path)
     put_another_run(moved)
     with pytest.raises(UserError, match="another one now"):
         read_members(moved / "joined")
+
+
+def test_an_ensemble_whose_old_place_is_closed_finds_its_members_beside_it(runs):
+    """As where somebody else's runs were copied: those of pytest are their owner's alone."""
+    with folder_of_all() as copy:
+        shutil.copytree(runs, copy, dirs_exist_ok=True)
+        copy.chmod(0o755)
+        with as_somebody_else():
+            assert read_members(copy / "joined")[0] == [copy / "seed0", copy / "seed1"]
 
 
 def test_an_ensemble_moved_alone_finds_its_members_where_they_lay(runs, tmp_path):

@@ -1,13 +1,12 @@
 """A run folder that may not be read, as of a user with umask 077: a sentence that names the file, no other advice."""
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from cache.schema import UserError
-from tests.refused import REFUSED, as_somebody_else
+from tests.refused import REFUSED, as_somebody_else, folder_of_all
 from train.end_to_end.checkpoint import read_checkpoint
 from train.runs.folder import CONFIG, DONE, PREDICTIONS, WEIGHTS, is_finished
 from train.runs.predictions import read_predictions
@@ -25,9 +24,7 @@ READERS = {
 
 @pytest.fixture
 def run() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+    with folder_of_all() as folder:
         for file in READERS:
             (folder / file).touch()
         (folder / DONE).write_text('{"created": "2026-01-01"}')
