@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -277,7 +279,9 @@ def test_segments_behind_a_sign_in_get_it(folder):
     assert set(heard) == {BASIC}
 
 
-def test_a_camera_gets_the_sign_in_and_its_name_does_not_have_it():
+@contextmanager
+def camera(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """Gives the address of a camera that sends one of the `answers` for each request but the last, and its requests."""
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(5)
@@ -285,12 +289,16 @@ def test_a_camera_gets_the_sign_in_and_its_name_does_not_have_it():
         def accept():
             connection, _ = server.accept()
             with connection:
-                heard.append(connection.recv(999))
-                connection.sendall(b'RTSP/1.0 401 No\r\nCSeq: 1\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n')
-                heard.append(connection.recv(999))
+                for answer in (*answers, b""):
+                    heard.append(connection.recv(999))
+                    connection.sendall(answer)
 
         threading.Thread(target=accept, daemon=True).start()
-        address = f"rtsp://127.0.0.1:{server.getsockname()[1]}/x"
+        yield f"rtsp://127.0.0.1:{server.getsockname()[1]}/x", heard
+
+
+def test_a_camera_gets_the_sign_in_and_its_name_does_not_have_it():
+    with camera(b'RTSP/1.0 401 No\r\nCSeq: 1\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n') as (address, heard):
         source = open_source(signed(address), 6.0)
         given_up, _ = watch(source, detector(), StreamConfig(retries=0))
     assert f"Authorization: {BASIC}".encode() in heard[1]
@@ -310,19 +318,8 @@ def test_a_protocol_in_front_of_an_address_makes_it_none(folder):
 
 
 def test_rtsp_may_make_its_connection():
-    heard: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(5)
-
-        def accept():
-            connection, _ = server.accept()
-            with connection:
-                heard.append(connection.recv(99))
-
-        frames = open_source(f"rtsp://127.0.0.1:{server.getsockname()[1]}/x", 6.0).frames()
-        threading.Thread(target=accept, daemon=True).start()
-        with pytest.raises(Lost):
-            next(frames)
+    with camera() as (address, heard), pytest.raises(Lost):
+        next(open_source(address, 6.0).frames())
     assert heard[0].startswith(b"OPTIONS rtsp://127.0.0.1")
 
 
