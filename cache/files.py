@@ -195,15 +195,6 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def listed_name(path: Path) -> str:
-    """Returns the name by which its folder lists `path`: where case makes no difference, it may be another's by that.
-
-    So it is on most disks of macOS, where `sweeps/Sweep` opens the folder `sweeps/sweep`.
-    """
-    names = [other.name for other in path.parent.iterdir() if other.name.casefold() == path.name.casefold()]
-    return next((name for name in names if path.name not in names), path.name)
-
-
 def point_link(link: Path, target: str) -> Path:
     """Makes `link` a symbolic link to `target`, in one step where there is an earlier link; returns `link`."""
     with _temporary(link) as temporary:

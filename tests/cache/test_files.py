@@ -17,7 +17,6 @@ from cache.files import (
     ABANDONED,
     LOCK,
     TEMPORARY,
-    listed_name,
     lock,
     make_folder,
     point_link,
@@ -332,15 +331,6 @@ def test_macos_has_a_number_of_its_own_for_no_locks():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout.splitlines()[-1] == "False"
-
-
-def test_a_name_is_that_which_its_folder_lists(tmp_path: Path):
-    """On a disk where case makes no difference, `Sweep` is the folder `sweep`; here both can be there."""
-    (tmp_path / "sweep").mkdir()
-    assert listed_name(tmp_path / "Sweep") == "sweep"
-    (tmp_path / "Sweep").mkdir()
-    assert listed_name(tmp_path / "Sweep") == "Sweep"
-    assert listed_name(tmp_path / "other") == "other"
 
 
 def test_other_failures_of_a_lock_are_none_of_that(tmp_path: Path):

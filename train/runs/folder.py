@@ -54,6 +54,15 @@ def require_name(name: str, folder: Path) -> None:
     require_writable(folder / name, f"choose another {flag('name')}")
 
 
+def listed_name(path: Path) -> str:
+    """Returns the name by which its folder lists `path`: where case makes no difference, it may be another's by that.
+
+    So it is on most disks of macOS, where `sweeps/Sweep` opens the folder `sweeps/sweep`.
+    """
+    names = [other.name for other in path.parent.iterdir() if other.name.casefold() == path.name.casefold()]
+    return next((name for name in names if path.name not in names), path.name)
+
+
 def is_finished(folder: Path) -> bool:
     """Returns whether `folder` holds a finished run."""
     return is_regular(folder / DONE)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cache.commands import flag
-from cache.files import listed_name, make_folder, require_writable, writing
+from cache.files import make_folder, require_writable, writing
 from cache.keras_start import choose_backend, start_keras
 from cache.machine.memory import out_of_memory
 from cache.progress import say
 from cache.schema import UserError
 from train.data.training_set import TrainingSet, gather
 from train.fit import inputs_of
-from train.runs.folder import require_name
+from train.runs.folder import listed_name, require_name
 from train.sweep.best_runs import Winner, write_winners
 from train.sweep.config import VALUES, SweepConfig, require_sensible
 from train.sweep.leaderboard import auc_error, write_leaderboard

@@ -7,7 +7,7 @@ import shutil
 from evaluate.runs_index import find_lines
 from tests.train.runs.test_contents import contents
 from train.runs.contents import write_run
-from train.runs.folder import DONE, latest, newest_first
+from train.runs.folder import DONE, latest, listed_name, newest_first
 
 
 def write_done(runs, name, created, mtime) -> None:
@@ -52,3 +52,12 @@ def test_links_to_runs_are_none_of_their_own(tmp_path):
     write_done(tmp_path, "run", "2026-01-01T00:00:00+00:00", 10)
     (tmp_path / "best").symlink_to("run")
     assert [folder.name for folder in newest_first(tmp_path)] == ["run"]
+
+
+def test_a_name_is_that_which_its_folder_lists(tmp_path):
+    """On a disk where case makes no difference, `Sweep` is the folder `sweep`; here both can be there."""
+    (tmp_path / "sweep").mkdir()
+    assert listed_name(tmp_path / "Sweep") == "sweep"
+    (tmp_path / "Sweep").mkdir()
+    assert listed_name(tmp_path / "Sweep") == "Sweep"
+    assert listed_name(tmp_path / "other") == "other"
