@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from cache.machine.disk import KEPT, cannot_write, flush, unwritable
 from cache.outside.cells import harmless
@@ -248,42 +249,75 @@ def scratch_folder() -> Iterator[Path]:
 def _own_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """Gives a new folder in `parent`, and removes it afterwards, and those that dead processes left there.
 
-    While it lasts, this process holds its `LOCK`, which the system releases whenever the process ends. A file that can
-    be written is locked, for only then NFS asks the server. It gets its name when it is locked: so nobody is faster.
+    While it lasts, this process holds its `LOCK`, which the system releases whenever the process ends.
     """
     remove_abandoned(parent, prefix)
-    beginning = f"{prefix}{os.getpid()}@{_HERE}-"
-    with (
-        tempfile.TemporaryDirectory(prefix=beginning, dir=parent, ignore_cleanup_errors=True) as folder,
-        Path(folder, f"{LOCK}-new").open("w") as file,
-    ):
-        with contextlib.suppress(OSError):  # without locks, its age has to tell
-            _hold(file.fileno())
-            Path(file.name).rename(Path(folder, LOCK))
-        yield Path(folder)
+    with _locked_folder(parent, f"{prefix}{os.getpid()}@{_HERE}-") as lock_file:
+        folder = Path(lock_file.name).parent
+        try:
+            yield folder
+        finally:
+            with contextlib.suppress(OSError):
+                _remove_folder(folder)
+
+
+def _locked_folder(parent: Path, beginning: str) -> IO[str]:
+    """Makes a folder in `parent`; returns its `LOCK`, locked where there are locks and open until it is closed.
+
+    A file that can be written is locked, for only then NFS asks the server. Before it is locked, another process may
+    take the folder for left behind and remove it: then the next one is tried.
+    """
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=beginning, dir=parent), LOCK)
+        with contextlib.suppress(FileNotFoundError):
+            file = path.open("w")
+            try:
+                _hold(file.fileno())
+            except BlockingIOError:
+                file.close()
+                continue
+            except OSError:  # without locks, its age has to tell
+                pass
+            if path.exists():
+                return file
+            file.close()
 
 
 def remove_abandoned(folder: Path, prefix: str = TEMPORARY) -> None:
     """Removes what processes that are gone left half-written in `folder`; what a live one is writing stays."""
     for path in folder.glob(prefix + "*"):
         with contextlib.suppress(OSError):  # another call may be faster, or the leftover may be somebody else's
-            if _is_abandoned(path):
-                _remove(path)
+            if owner := _OWNER.match(path.name):
+                _remove_if_abandoned(path, is_ours=owner[2] == _HERE)
 
 
-def _is_abandoned(path: Path) -> bool:
-    owner, is_free = _OWNER.match(path.name), False
-    if owner is None:
-        return False
+def _remove_if_abandoned(path: Path, is_ours: bool) -> None:
+    """Removes `path` if no lock is held in it, or none can be and it is old; `is_ours` says that this machine made it.
+
+    The locks of some file systems are not seen by other machines.
+    """
+    is_old = time.time() - path.lstat().st_mtime > ABANDONED
     try:
         with (path / LOCK).open("r+") as file:
             _hold(file.fileno())
-        is_free = owner[2] == _HERE  # the locks of some file systems are not seen by other machines
+            if is_ours or is_old:
+                _remove_folder(path)
     except BlockingIOError:
-        return False
-    except OSError:  # of an earlier version, or without locks
-        pass
-    return is_free or time.time() - path.lstat().st_mtime > ABANDONED
+        return
+    except OSError:  # of an earlier version, or without locks, or its process was killed before it had locked it
+        if is_old:
+            _remove(path)
+        elif is_ours:
+            path.rmdir()  # which is refused unless it is empty
+
+
+def _remove_folder(folder: Path) -> None:
+    """Removes a folder whose lock is held, and that lock last: a process killed before leaves what the next finds."""
+    for path in folder.iterdir():
+        if path.name != LOCK:
+            _remove(path)
+    (folder / LOCK).unlink(missing_ok=True)
+    folder.rmdir()
 
 
 def _remove(path: Path) -> None:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -172,6 +174,59 @@ def test_what_no_lock_tells_of_goes_when_it_is_old(tmp_path: Path, owner: str, k
     grow_old(left)
     remove_abandoned(tmp_path)
     assert not left.exists()
+
+
+@pytest.mark.parametrize("content", [[], [LOCK], ["half", LOCK]])
+def test_what_a_process_killed_as_it_began_or_ended_left_goes_at_once(tmp_path: Path, content: list[str]):
+    owner = re.sub("^reelcheck-", TEMPORARY, name_of_scratch())
+    (left := tmp_path / owner).mkdir()
+    for name in content:
+        (left / name).touch()
+    remove_abandoned(tmp_path)
+    assert not left.exists()
+
+
+def name_of_scratch() -> str:
+    with scratch_folder() as folder:
+        return folder.name
+
+
+def test_a_folder_goes_before_its_lock_does(tmp_path: Path, monkeypatch):
+    """Killed while it cleans up, a process leaves a folder with a lock, or an empty one."""
+    unlinked, gone = Path.unlink, list[str]()
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        gone.append(path.name)
+        unlinked(path, missing_ok)
+
+    def fill(temporary: Path) -> None:
+        for name in ("a", "z", temporary.name):
+            (temporary.parent / name).touch()
+        monkeypatch.setattr(Path, "unlink", unlink)
+
+    replace_with(tmp_path / "file", fill)
+    assert sorted(gone[:-1]) == ["a", "z"]
+    assert gone[-1] == LOCK
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("moment", ["before it is opened", "before it is locked"])
+def test_a_folder_that_is_removed_before_it_is_locked_is_made_anew(tmp_path: Path, moment: str, monkeypatch):
+    opened, removed = Path.open, list[Path]()
+
+    def open_late(path: Path, mode: str = "r", *others: Any, **named: Any) -> object:
+        if path.name != LOCK or mode != "w" or removed:
+            return opened(path, mode, *others, **named)
+        removed.append(path.parent)
+        file = opened(path, mode) if moment == "before it is locked" else None
+        remove_abandoned(tmp_path)
+        assert not path.exists()
+        return file or opened(path, mode)
+
+    monkeypatch.setattr(Path, "open", open_late)
+    assert write_text(tmp_path / "file", "whole").read_text() == "whole"
+    assert len(removed) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 ANOTHER = "import sys; from pathlib import Path; from cache.files import write_text; write_text(Path(sys.argv[1]), '')"
