@@ -1,8 +1,8 @@
 """Packs the stages below `reelcheck.stages`, so that installing puts nothing but `reelcheck` into an environment.
 
-In the checkout `cache`, `extract`, `train`, `evaluate` and `detect` are packages of their own. Installed like that,
-they would overwrite Hugging Face's `evaluate`, and hide anybody's `train.py`. So the wheel has them one level down,
-and their imports of each other, always written `from train.data.split import ...`, say so.
+In the checkout `base`, `cache`, `extract`, `train`, `evaluate` and `detect` are packages of their own. Installed like
+that, they would overwrite Hugging Face's `evaluate`, and hide anybody's `train.py`. So the wheel has them one level
+down, and their imports of each other, always written `from train.data.split import ...`, say so.
 """
 
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
-STAGES = ("cache", "extract", "train", "evaluate", "detect")
+STAGES = ("base", "cache", "extract", "train", "evaluate", "detect")
 HOME = "reelcheck.stages"
 IMPORT = re.compile(rf"^(\s*)from ({'|'.join(STAGES)})(?=[.\s])", re.MULTILINE)
 

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from base.ending import run
+from base.errors import UserError
+from base.flags import Parser
+from base.keras_start import start_keras
 from benchmarks.measure import Result, write_rows
-from cache.cli import Parser, run
-from cache.keras_start import start_keras
-from cache.schema import UserError
 
 HERE = Path(__file__).parent
 

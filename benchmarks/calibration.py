@@ -16,8 +16,9 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import norm
 
-from cache.cli import option, parse_flags, run
-from cache.files import write_text
+from base.ending import run
+from base.files import write_text
+from base.flags import option, parse_flags
 from evaluate.stats.calibration import LOGIT, fit_temperature
 from evaluate.stats.metrics import log_losses
 

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from base.ending import run
+from base.errors import UserError
+from base.files import write_csv, write_text
+from base.flags import option, parse_flags, required
 from benchmarks.fold_measures import FoldMeasure, measure
-from cache.cli import option, parse_flags, required, run
-from cache.files import write_csv, write_text
-from cache.schema import REAL, TEST, TRAIN, VAL, UserError, VideoRecord
+from cache.schema import REAL, TEST, TRAIN, VAL, VideoRecord
 from cache.store import Store, load, open_store
 from train.data.baseline import fit_baseline
 from train.data.split import DROPPED, SplitConfig, owner

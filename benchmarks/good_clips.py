@@ -22,9 +22,10 @@ from typing import Any
 import av
 import numpy as np
 
+from base.ending import run
+from base.flags import Parser
+from base.machine.processors import usable_processors
 from benchmarks.measure import write_rows
-from cache.cli import Parser, run
-from cache.machine.processors import usable_processors
 from cache.schema import OK
 from cache.store import open_store, read_indexes
 from extract.drawn.clip import Capture, Scene, draw_frames

@@ -16,12 +16,14 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from base.ending import run
+from base.errors import UserError
+from base.files import write_text
+from base.flags import option, parse_flags
+from base.keras_start import sees_gpu, start_keras
 from benchmarks.measure import describe_machine
-from cache.cli import option, parse_flags, run
-from cache.files import write_text
-from cache.keras_start import sees_gpu, start_keras
 from cache.profile import CropProfile
-from cache.schema import FRAMES, TEST, TRAIN, UserError, central_region
+from cache.schema import FRAMES, TEST, TRAIN, central_region
 from train.runs.predictions import Predictions
 
 BACKBONE = "resnet50"

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from base.ending import run
+from base.files import write_text
+from base.flags import Parser
 from benchmarks.measure import describe_machine, peak_memory
-from cache.cli import Parser, run
-from cache.files import write_text
 from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord, central_regions
 from cache.store import create_store, load, open_store, open_writer
 from extract.backbones.networks import BACKBONES

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from cache.files import write_text
+from base.files import write_text
 
 PACKAGES = ("tensorflow", "keras", "openvino", "opencv-python-headless", "av", "numpy", "h5py")
 

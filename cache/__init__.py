@@ -1,10 +1,4 @@
 """The data contract and the store: the types that every package shares, and the HDF5 folders passed between them.
 
-Needs numpy, h5py and xxhash; imports nothing else of this project.
+Needs numpy, h5py and xxhash.
 """
-
-import os
-
-# HDF5 locks each file that it opens, and fails where the file system has no locks: with Keras' weights, after training.
-# None of our files changes once it has its name, so there is nothing to lock. HDF5 asks when it is first imported.
-os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")

@@ -8,12 +8,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from cache.cli import Parser, run
-from cache.commands import command, flag
-from cache.files import make_folder, replace_with, require_room, require_writable, write_csv, writing
+from base.commands import command, flag
+from base.ending import run
+from base.errors import UserError
+from base.files import make_folder, replace_with, require_room, require_writable, write_csv, writing
+from base.flags import Parser
+from base.progress import show
 from cache.profile import canonical_json
-from cache.progress import show
-from cache.schema import UserError, coverage_of
+from cache.schema import coverage_of
 from cache.store import Contents, has_rows, load, open_store, require_rows, verify
 
 

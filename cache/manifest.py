@@ -5,12 +5,13 @@ import operator
 from collections.abc import Iterable
 from pathlib import Path
 
-from cache.commands import command
-from cache.files import write_csv
-from cache.outside.content import NO_FILE, WrongContent
-from cache.outside.rows import read_csv
-from cache.outside.values import shown
-from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, require_inside
+from base.commands import command
+from base.errors import UserError
+from base.files import write_csv
+from base.outside.content import NO_FILE, WrongContent
+from base.outside.rows import read_csv
+from base.outside.values import shown
+from cache.schema import FAKE, PARTS, REAL, VideoRecord, require_inside
 
 COLUMNS = [field.name for field in dataclasses.fields(VideoRecord)]
 _values = operator.attrgetter(*COLUMNS)

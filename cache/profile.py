@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
-from cache.outside.content import parse_json
-from cache.outside.values import Between, Like, WrongValue, parse
-from cache.schema import CROP_SIZE, FRAMES, UserError
+from base.errors import UserError
+from base.outside.content import parse_json
+from base.outside.values import Between, Like, WrongValue, parse
+from cache.schema import CROP_SIZE, FRAMES
 
 
 @dataclass(frozen=True)

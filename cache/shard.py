@@ -20,9 +20,9 @@ import h5py
 import numpy as np
 import xxhash
 
-from cache.files import write_bytes
-from cache.outside.content import NO_FILE, WrongContent, open_regular, unreadable
-from cache.outside.hdf5 import TEXT, member, open_hdf5, read_array, read_texts, require_kind, require_stored
+from base.files import write_bytes
+from base.outside.content import NO_FILE, WrongContent, open_regular, unreadable
+from cache.hdf5 import TEXT, member, open_hdf5, read_array, read_texts, require_kind, require_stored
 from cache.profile import CropProfile, Profile, canonical_json, crops_of, fingerprint
 from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, central_regions
 

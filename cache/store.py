@@ -1,6 +1,6 @@
 """A store: one folder of shards that were all made with the same profile.
 
-Invariants. A file with a final name is complete (cache.files). A row belongs to a video while id, size and mtime match
+Invariants. A file with a final name is complete (base.files). A row belongs to a video while id, size and mtime match
 the manifest. So the order of shards means nothing, resuming is a set difference, and a changed video simply has no row.
 One process writes at a time; it holds a lock on the folder, which the system releases when the process ends. Where a
 file system has no locks, two writers would do the same videos twice and harm nothing: shards are never changed. Bad
@@ -19,13 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from cache.commands import command, flag
-from cache.files import lock, make_folder, remove_abandoned, sync, write_text, writing
+from base.commands import command, flag
+from base.errors import UserError
+from base.files import lock, make_folder, remove_abandoned, sync, write_text, writing
+from base.outside.content import NO_FILE, WrongContent, read_json, read_text, reading
+from base.outside.values import parse
 from cache.manifest import read_manifest
-from cache.outside.content import NO_FILE, WrongContent, read_json, read_text, reading
-from cache.outside.values import parse
 from cache.profile import FeatureProfile, Profile, canonical_json, differences, fingerprint, parse_profile
-from cache.schema import OK, Row, UserError, VideoRecord, mask_of
+from cache.schema import OK, Row, VideoRecord, mask_of
 from cache.shard import DamagedShard, ShardIndex, array_shape, check, read_arrays, read_index, write_shard
 
 MANIFEST = "manifest.csv"

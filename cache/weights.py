@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from cache.files import require_room
-from cache.outside.content import WrongContent, open_regular, require_regular
+from base.files import require_room
+from base.outside.content import WrongContent, open_regular, require_regular
 
 if TYPE_CHECKING:
     import keras

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from cache.cli import run
+from base.ending import run
 
 USAGE = 64
 

@@ -17,7 +17,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
-from cache.schema import printable
+from base.text import printable
 from detect.sign_in import Address, shown
 
 TIMEOUT = 20.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from netrc import NetrcParseError, netrc
 from urllib.parse import quote, unquote, urlsplit
 
-from cache.schema import UserError
+from base.errors import UserError
 
 VARIABLE = "NETRC"
 """The environment variable that names the file with the sign-ins of hosts."""

@@ -3,17 +3,18 @@ split, `published` the notebook's recipe beside ours, `leaderboard` the trials o
 
 from collections.abc import Sequence
 
-from cache.cli import Command, run, run_command
+from base.ending import run
+from base.flags import Command, run_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; its last line is the path of what it wrote."""
     from evaluate.compare.stage import CompareConfig
     from evaluate.printed import all_protocols, both_recipes, comparison, report
-    from evaluate.protocols import ProtocolsConfig
-    from evaluate.published import PublishedConfig
     from evaluate.report.stage import ReportConfig
     from evaluate.runs_index import RunsConfig, list_runs
+    from evaluate.studies.protocols import ProtocolsConfig
+    from evaluate.studies.published import PublishedConfig
     from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
 
     commands = {

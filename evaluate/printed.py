@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cache.outside.content import read_json
-from cache.progress import show
+from base.outside.content import read_json
+from base.progress import show
 from cache.schema import TEST
 from evaluate.compare.stage import NUMBERS, CompareConfig, compare
 from evaluate.page.tables import NOTHING, aligned, measure_text
-from evaluate.protocols import NUMBERS as PROTOCOLS
-from evaluate.protocols import ProtocolsConfig, protocols
-from evaluate.published import PublishedConfig, published
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.measures import DECISION_NAMES, HALF, SCORE_NAMES
 from evaluate.results.read import METRICS
 from evaluate.runs_index import PAGE as INDEX
 from evaluate.runs_index import refresh
 from evaluate.stats.bootstrap import Measure
+from evaluate.studies.protocols import NUMBERS as PROTOCOLS
+from evaluate.studies.protocols import ProtocolsConfig, protocols
+from evaluate.studies.published import PublishedConfig, published
 
 
 def headline(path: Path) -> str:

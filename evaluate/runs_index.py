@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from cache.cli import option
-from cache.commands import command
-from cache.files import write_text
-from cache.outside.content import NO_FILE, WrongContent, is_regular, read_json, read_text
-from cache.outside.errors import Unreadable
-from cache.outside.values import Between, WrongValue, parse
-from cache.progress import show
-from cache.schema import UserError, printable
+from base.commands import command
+from base.errors import Unreadable, UserError
+from base.files import write_text
+from base.flags import option
+from base.outside.content import NO_FILE, WrongContent, is_regular, read_json, read_text
+from base.outside.values import Between, WrongValue, parse
+from base.progress import show
+from base.text import printable
 from evaluate.page.markup import element, page, table
 from evaluate.page.tables import NOTHING, Cell, aligned, measure_text, readable
 from evaluate.stats.bootstrap import Measure

@@ -13,12 +13,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cache.cli import option
-from cache.commands import command
-from cache.files import write_text
-from cache.outside.content import NO_FILE, WrongContent, is_regular, read_json
-from cache.outside.values import Between, PathText, WrongValue, parse, shown
-from cache.schema import UserError
+from base.commands import command
+from base.errors import UserError
+from base.files import write_text
+from base.flags import option
+from base.outside.content import NO_FILE, WrongContent, is_regular, read_json
+from base.outside.values import Between, PathText, WrongValue, parse, shown
 from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, page, safe, scrolling, section, table
 from evaluate.page.tables import readable

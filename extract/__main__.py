@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from cache.cli import parse_flags, run
-from cache.progress import show
+from base.ending import run
+from base.flags import parse_flags
+from base.progress import show
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cache.commands import flag
-from cache.files import write_bytes, writing
-from cache.progress import say
-from cache.schema import CROP_SIZE, OK, REAL, UserError, VideoRecord, mask_of
+from base.commands import flag
+from base.errors import UserError
+from base.files import write_bytes, writing
+from base.progress import say
+from cache.schema import CROP_SIZE, OK, REAL, VideoRecord, mask_of
 from cache.store import PROFILE, StoredRow, find_rows, open_store, read_indexes
 from extract.blended_rows import blend_records, rows_with_blends
 from extract.steps import rows_from_store

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from cache.cli import option, required
-from cache.commands import flag
+from base.commands import flag
+from base.errors import UserError
+from base.flags import option, required
 from cache.profile import CropProfile, FeatureProfile
-from cache.schema import UserError
 from extract.backbones.engines import EngineName, Precision
 from extract.backbones.networks import BACKBONES, BackboneName
 from extract.backbones.weights import identify_weights

@@ -3,8 +3,8 @@
 import contextlib
 from pathlib import Path
 
-from cache.outside.content import NO_FILE, WrongContent, checksum
-from cache.outside.errors import Unreadable
+from base.errors import Unreadable
+from base.outside.content import NO_FILE, WrongContent, checksum
 from cache.profile import CropProfile
 from extract.clips.crops import CroppedClip, crop_clip
 from extract.video.containers import Limits

@@ -9,13 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from cache.commands import flag
-from cache.files import require_place, require_writable, write_text, writing
-from cache.keras_start import BACKENDS, choose_backend
+from base.commands import flag
+from base.errors import UserError
+from base.files import require_place, require_writable, write_text, writing
+from base.keras_start import BACKENDS, choose_backend
+from base.outside.moments import now
+from base.progress import progress_bar, say
 from cache.manifest import write_manifest
-from cache.outside.moments import now
-from cache.progress import progress_bar, say
-from cache.schema import CROP_SIZE, FRAMES, OK, UserError, VideoRecord
+from cache.schema import CROP_SIZE, FRAMES, OK, VideoRecord
 from cache.store import (
     EXTRACTED,
     MANIFEST,
@@ -34,14 +35,14 @@ from extract.backbones.engines import OPENVINO_BACKENDS
 from extract.backbones.networks import obtain_weights
 from extract.blend_sheet import write_blend_sheet
 from extract.blended_rows import blend_records
+from extract.cluster import extract_units, require_cluster
 from extract.config import ExtractConfig
 from extract.drawn import MARK
-from extract.many_processes import extract_units, require_cluster
-from extract.one_process import extract_videos, start_engine
 from extract.readers.layouts import read_dataset
 from extract.same_data import recognise, require_same_data
 from extract.steps import Clock
 from extract.to_do import left_to_do, not_done
+from extract.unit import extract_videos, start_engine
 
 CROP_BYTES = FRAMES * CROP_SIZE * CROP_SIZE * 3
 """Size of one clip's crops, uncompressed."""

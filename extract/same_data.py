@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cache.commands import flag
-from cache.files import write_csv, writing
+from base.commands import flag
+from base.errors import Unreadable, UserError
+from base.files import write_csv, writing
+from base.outside.content import NO_FILE, WrongContent, checksum
+from base.outside.rows import read_csv
+from base.progress import progress_bar, say
 from cache.manifest import read_manifest
-from cache.outside.content import NO_FILE, WrongContent, checksum
-from cache.outside.errors import Unreadable
-from cache.outside.rows import read_csv
-from cache.progress import progress_bar, say
-from cache.schema import OK, UserError, VideoRecord
+from cache.schema import OK, VideoRecord
 from cache.shard import DamagedShard, ShardIndex, read_index
 from cache.store import MANIFEST, ORIGIN, open_store, read_origin
 

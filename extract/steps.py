@@ -14,16 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cache.machine.processors import usable_processors
+from base.machine.processors import usable_processors
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, Row, VideoRecord, failed_row, mask_of
 from cache.shard import ShardIndex, read_arrays
 from cache.store import StoredRow
 from extract.backbones.engines import Engine
-from extract.clip_workers import map_clips
 from extract.clips.crops import CroppedClip
 from extract.file_content import crop_and_checksum
 from extract.video.containers import ClipError, Limits
+from extract.worker_pool import map_clips
 
 PART = 8
 """Clips that a thread reads from stored crops at a time."""

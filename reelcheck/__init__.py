@@ -57,7 +57,7 @@ def __getattr__(name: str) -> Any:
     """
     if name not in __all__:
         raise AttributeError(f"module 'reelcheck' has no attribute {name!r}")
-    from cache.machine.system import lack_of_system
+    from base.machine.system import lack_of_system
 
     if lack := lack_of_system():
         raise ImportError(lack)

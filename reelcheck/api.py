@@ -15,9 +15,9 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from cache.outside.content import read_json
-from cache.progress import quiet
-from cache.schema import UserError as UserError
+from base.errors import UserError as UserError
+from base.outside.content import read_json
+from base.progress import quiet
 from detect.detector.contract import EngineName
 from detect.detector.judge import Detector
 from detect.detector.load import open_detector

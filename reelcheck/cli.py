@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from cache.cli import parse_flags, run
-from cache.progress import show
-from cache.schema import UserError
+from base.ending import run
+from base.errors import UserError
+from base.flags import parse_flags
+from base.progress import show
 
 USAGE = 64
 """The exit status of a command that cannot be read where 1 and 2 are verdicts (EX_USAGE of sysexits.h)."""

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cache.cli import option, parse_flags
-from cache.keras_start import choose_backend
-from cache.progress import show
-from cache.schema import UserError
+from base.errors import UserError
+from base.flags import option, parse_flags
+from base.keras_start import choose_backend
+from base.progress import show
 
 CLIPS = ("Celeb-real/id0_0000.mp4", "Celeb-synthesis/id0_id1_0000.mp4")
 """The two clips that the demo shows a verdict on, one of each class."""

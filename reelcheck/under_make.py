@@ -12,9 +12,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from cache.cli import run
-from cache.commands import POSITIONAL, UNDER_MAKE
-from cache.schema import UserError
+from base.commands import POSITIONAL, UNDER_MAKE
+from base.ending import run
+from base.errors import UserError
 from cache.store import has_rows, is_store
 from reelcheck.cli import dispatch, error_status
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cache.commands import UNDER_MAKE
+from base.commands import UNDER_MAKE
 from train.sweep.storage import VARIABLE
 
 # Messages are quoted as they are outside make, also under `make test`.

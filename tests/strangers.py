@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from cache.outside.content import checksum
+from base.outside.content import checksum
 from cache.schema import FRAMES
 from tests.crops import PROFILE
 from tests.train.runs.test_contents import contents

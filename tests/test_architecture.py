@@ -12,24 +12,25 @@ import pytest
 
 from tests import ROOT
 
-ORDER = ["cache", "extract", "train", "evaluate", "detect"]
+ORDER = ["base", "cache", "extract", "train", "evaluate", "detect"]
 STATS = "evaluate/stats"
 # Training reaches for videos and backbones only to fine-tune them.
 MAY_IMPORT_EXTRACT = {"train/end_to_end/finetune.py"}
 MAY_IMPORT_TENSORFLOW = {"detect/export/formats.py", "extract/backbones/engines.py"}
 MOST_MODULES = 12
-DOOR = "cache/outside/"
+DOOR = "base/outside/"
 """Where files that anybody may have written are opened and decoded."""
 READS = ("open", "read_text", "read_bytes", "load", "loads", "loadtxt", "genfromtxt", "fromfile", "File", "ZipFile")
 """How calls end that open a file, or take apart what was in one."""
 # Call: why it reads something else than a file that anybody may have written, or who guards it instead.
 MAY_READ = {
-    "cache/files.py: os.open": "a folder, to flush or lock it",
-    "cache/files.py: (path / LOCK).open": "never read, only locked",
+    "base/files.py: os.open": "a folder, to flush or lock it",
+    "base/files.py: (path / LOCK).open": "never read, only locked",
     "cache/store.py: os.open": "a folder, to lock it",
     "train/sweep/study.py: os.open": "a folder, to lock it",
+    "cache/hdf5.py: h5py.File": "the door for HDF5",
     "cache/weights.py: h5py.File": "weights: checked there",
-    "cache/machine/": "what the system says of itself",
+    "base/machine/": "what the system says of itself",
     "evaluate/page/markup.py: Path(__file__).with_name('page.css').read_text": "the package's own",
     "evaluate/page/markup.py: Path(__file__).with_name('sort.js').read_text": "the package's own",
     "detect/web/app.py: (HERE / 'page.js').read_text": "the package's own",
@@ -209,8 +210,8 @@ def test_training_a_head_loads_no_video_code():
     assert not loaded_by("import train.__main__, train.fit") & others
     # The command itself, up to the first thing that it asks of the disk.
     assert not loaded_by(
-        "import contextlib, train.__main__, cache.schema\n"
-        "with contextlib.suppress(cache.schema.UserError): train.__main__.main(['fit', '--features', 'absent'])\n"
+        "import contextlib, train.__main__, base.errors\n"
+        "with contextlib.suppress(base.errors.UserError): train.__main__.main(['fit', '--features', 'absent'])\n"
         "import sys"
     ) & (others | {"keras"})
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from base.errors import UserError
 from benchmarks import good_clips
 from benchmarks.__main__ import main
 from benchmarks.calibration import COUNTS, simulate
@@ -17,7 +18,7 @@ from benchmarks.folds import main as measure_folds
 from benchmarks.measure import Result, summarise
 from benchmarks.ratios import clips
 from benchmarks.ratios.stage1 import require_good
-from cache.schema import UserError, VideoRecord, failed_row, is_blend_id
+from cache.schema import VideoRecord, failed_row, is_blend_id
 from evaluate.stats.bootstrap import ends
 from evaluate.stats.calibration import LEAST_OF_CLASS
 from extract.blended_rows import blend_records

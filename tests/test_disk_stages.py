@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.files import TEMPORARY
+from base.files import TEMPORARY
 from reelcheck.cli import error_status
 from tests.stages import STAGES, copy, prepare, run
 

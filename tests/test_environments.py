@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from cache.store import load, open_store
 from detect.export.stage import ExportConfig, export
 from evaluate.compare.stage import CompareConfig, compare
-from evaluate.protocols import ProtocolsConfig, protocols
-from evaluate.published import PublishedConfig, published
 from evaluate.report import stage as report_stage
+from evaluate.studies.protocols import ProtocolsConfig, protocols
+from evaluate.studies.published import PublishedConfig, published
 from extract.config import ExtractConfig
 from extract.drawn.dataset import DrawnConfig, draw_dataset
 from extract.pipeline import extract

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cache.files import make_folder
+from base.errors import UserError
+from base.files import make_folder
 from cache.manifest import read_manifest, write_manifest
 from cache.profile import CropProfile, fingerprint
-from cache.schema import UserError
 from cache.store import ORIGIN, create_store, open_store, read_origin
 from detect.clips.results_file import JudgedBy, ResultFile, header, lines
 from detect.detector.contract import CONTRACT, read_contract

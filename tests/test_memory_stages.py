@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from cache.machine.memory import ENOUGH
+from base.machine.memory import ENOUGH
 from detect.clips.stage import NO_VERDICT
 from reelcheck.cli import error_status
 from tests.stages import STAGES, copy, prepare, run

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from base.errors import UserError
 from cache.__main__ import export as export_store
-from cache.schema import UserError
 from detect.clips.config import DetectConfig
 from detect.clips.config import check as check_detect
 from detect.export.stage import ExportConfig, export
 from evaluate.compare.stage import CompareConfig, _name, compare
-from evaluate.protocols import ProtocolsConfig, protocols
-from evaluate.published import PublishedConfig, published
+from evaluate.studies.protocols import ProtocolsConfig, protocols
+from evaluate.studies.published import PublishedConfig, published
 from extract.config import ExtractConfig
 from extract.pipeline import extract
 from train.end_to_end.cnn3d import Cnn3dConfig, train_cnn3d

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.files import TEMPORARY
+from base.files import TEMPORARY
 from cache.schema import OK
 from cache.store import open_store, read_indexes
 from extract.config import ExtractConfig

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cache.cli import INTERRUPTION, TERMINATED
-from cache.files import TEMPORARY
+from base.ending import INTERRUPTION, TERMINATED
+from base.files import TEMPORARY
 from cache.store import open_store, read_indexes
 from tests.stages import STAGES, command, copy, environment, prepare, run
 from train.runs.folder import DONE

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from cache.schema import FRAMES, REAL, UserError
+from base.errors import UserError
+from cache.schema import FRAMES, REAL
 from cache.store import load, open_store
 from detect.__main__ import main
 from detect.clips.inputs import find_clips

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cache.cli import Command, run, run_command
+from base.ending import run
+from base.flags import Command, run_command
 
 
 def main(argv: Sequence[str] | None = None) -> None:

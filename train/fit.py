@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cache.cli import option
-from cache.keras_start import choose_backend, start_keras
-from cache.progress import say
-from cache.schema import UserError
+from base.errors import UserError
+from base.flags import option
+from base.keras_start import choose_backend, start_keras
+from base.progress import say
 from train.data.split import SplitConfig, SplitKind
 from train.data.training_set import TrainingSet, gather
 from train.heads.architectures import HEADS, HeadConfig, Start, require_buildable
@@ -120,7 +120,7 @@ def check(config: FitConfig) -> None:
 def train_all(configs: Sequence[FitConfig], training_set: TrainingSet) -> list[Trained]:
     """Returns one trained head for each of `configs`, which must agree in head shape, batch and components."""
     start_keras()
-    from cache.progress import progress_bar
+    from base.progress import progress_bar
     from train.heads.training import HeadJob, learn_many, require_numbers
 
     first, inputs = configs[0], inputs_of(configs[0], training_set)

@@ -8,7 +8,7 @@ import av
 import cv2
 import numpy as np
 
-from cache.files import replace_with
+from base.files import replace_with
 from extract.drawn.clip import Capture, Scene, draw_frames
 from extract.drawn.look import make_look
 

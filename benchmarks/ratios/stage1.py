@@ -10,16 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
+from base.errors import UserError
 from benchmarks.measure import Result, summarise, timed
 from benchmarks.ratios.clips import make_clips
 from benchmarks.ratios.plain import plain_loop, plain_model
 from cache.profile import FeatureProfile
-from cache.schema import FRAMES, OK, Row, UserError, VideoRecord
+from cache.schema import FRAMES, OK, Row, VideoRecord
 from cache.store import Writer, create_store, open_store, read_indexes, store_folder
 from extract.backbones.engines import Engine
 from extract.config import ExtractConfig
-from extract.one_process import extract_videos, start_engine
 from extract.steps import Clock, rows_from_store
+from extract.unit import extract_videos, start_engine
 from extract.video.decode import sample_frames
 
 SAMPLES = {"1080p": (32, 2), "480p": (96, 6)}

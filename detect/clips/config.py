@@ -6,10 +6,10 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from cache.cli import option
-from cache.commands import flag
-from cache.files import require_place, require_writable
-from cache.schema import UserError
+from base.commands import flag
+from base.errors import UserError
+from base.files import require_place, require_writable
+from base.flags import option
 from detect.clips.inputs import DOWNLOAD_SECONDS
 from detect.clips.results_file import Style, require_suffix
 from detect.detector.contract import EngineName

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cache.files import write_text
-from cache.schema import printable
+from base.files import write_text
+from base.text import printable
 from detect.clips.results_file import KINDS, preface
 from detect.clips.sheet import Judged
 from detect.detector.verdict import Verdict

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cache.commands import command
-from cache.files import scratch_folder
-from cache.progress import show
-from cache.schema import UserError
+from base.commands import command
+from base.errors import UserError
+from base.files import scratch_folder
+from base.progress import show
 from detect.addresses import AddressError, Site, open_address
 from detect.playlists import START, Playlist
 from detect.sign_in import Address, read_address, shown

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from cache.commands import flag
-from cache.outside.cells import originals
-from cache.outside.content import WrongContent, parse_json
-from cache.outside.values import Between, PathText, parse
+from base.cells import originals
+from base.commands import flag
+from base.outside.content import WrongContent, parse_json
+from base.outside.values import Between, PathText, parse
 
 RUNS_JOIN = "/"
 """Between names of runs in a cell of a CSV: no folder has it in its name."""

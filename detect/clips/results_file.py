@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from cache.commands import flag
-from cache.files import lock, make_folder, sync, writing
-from cache.machine.disk import flush
-from cache.outside.cells import harmless
-from cache.outside.content import WrongContent, reading, require_regular
-from cache.outside.values import MOST_SHOWN
-from cache.progress import show
-from cache.schema import UserError, printable
+from base.cells import harmless
+from base.commands import flag
+from base.errors import UserError
+from base.files import lock, make_folder, sync, writing
+from base.machine.disk import flush
+from base.outside.content import WrongContent, reading, require_regular
+from base.outside.values import MOST_SHOWN
+from base.progress import show
+from base.text import printable
 from detect.clips.judged_by import RUNS_JOIN, JudgedBy, WrittenVerdict, read_line
 from detect.detector.band import Band
 from detect.detector.verdict import Verdict

@@ -13,8 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
 
-from cache.files import replace_with, writing
-from cache.schema import CROP_SIZE, printable
+from base.files import replace_with, writing
+from base.text import printable
+from cache.schema import CROP_SIZE
 from detect.clips.evidence import Evidence
 from detect.clips.results_file import preface
 from detect.detector.verdict import Verdict

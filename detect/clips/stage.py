@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cache.cli import Parser, add_flags, read_flags
-from cache.progress import progress_bar, show
-from cache.schema import UserError, printable
+from base.errors import UserError
+from base.flags import Parser, add_flags, read_flags
+from base.progress import progress_bar, show
+from base.text import printable
 from detect.clips.config import DetectConfig, check
 from detect.clips.inputs import Clip, open_clips
 from detect.clips.results_file import KINDS, JudgedBy, ResultFile, header, lines, preface

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cache.commands import command, flag
-from cache.outside.content import read_json
-from cache.outside.values import Between, WrongValue, parse
+from base.commands import command, flag
+from base.errors import UserError
+from base.outside.content import read_json
+from base.outside.values import Between, WrongValue, parse
+from base.text import printable
 from cache.profile import CropProfile, Profile, crops_of, fingerprint, profile_of
-from cache.schema import UserError, central_region, printable
+from cache.schema import central_region
 from evaluate.results.about_run import RANDOM, AboutRun
 from evaluate.stats.calibration import COLDEST, HOTTEST, LEAST_OF_CLASS, Temperature
 from train.runs.replay import Replay

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from cache.outside.content import NO_FILE, WrongContent, require_regular
-from cache.outside.errors import Unreadable
+from base.errors import Unreadable
+from base.outside.content import NO_FILE, WrongContent, require_regular
 from cache.profile import CropProfile
 from extract.clips.face_detectors import MOST_DETECTOR, face_detector_hash
 

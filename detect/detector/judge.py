@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cache.commands import flag
+from base.commands import flag
+from base.errors import UserError
 from cache.profile import CropProfile
-from cache.schema import FRAMES, LEAST_COVERAGE, OK, FrameStatus, Row, UserError, VideoRecord, coverage_of, mask_of
+from cache.schema import FRAMES, LEAST_COVERAGE, OK, FrameStatus, Row, VideoRecord, coverage_of, mask_of
 from detect.detector.band import Band, band_around
 from detect.detector.networks import Scorer
 from detect.detector.verdict import SeenFrame, Verdict, WindowScore, failed
@@ -18,13 +19,13 @@ from evaluate.results.about_run import UNKNOWN, AboutRun
 from evaluate.stats.calibration import Temperature
 from evaluate.stats.metrics import THRESHOLD
 from extract.backbones.engines import Engine
-from extract.clip_workers import map_clips
 from extract.clips.crops import CroppedClip, crop_frames, crop_in_pieces
 from extract.clips.face_detectors import face_detector_hash, make_face_detector
 from extract.clips.thumbnails import Thumbnails
 from extract.steps import Clock, crop_row, rows_with_features
 from extract.video.containers import ClipError, Limits
 from extract.video.decoded import sample_images
+from extract.worker_pool import map_clips
 
 DEFAULT_WINDOW = 6.0
 """Seconds of a window of a long clip, and of a stream, where the user asks for no other."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cache.commands import flag
-from cache.keras_start import start_keras
+from base.commands import flag
+from base.errors import UserError
+from base.keras_start import start_keras
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint
-from cache.schema import UserError
 from detect.detector.contract import EngineName, exported_folder, is_export
 from detect.detector.face_file import needed_file
 from detect.detector.judge import Detector

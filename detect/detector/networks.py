@@ -5,8 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
-from cache.commands import command, flag
-from cache.schema import UserError
+from base.commands import command, flag
+from base.errors import UserError
 from extract.backbones.engines import Engine
 from extract.steps import features_of
 from train.runs.replay import Network

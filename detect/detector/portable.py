@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cache.commands import command
-from cache.keras_start import quiet_stderr
-from cache.machine.processors import processor_limit, usable_processors
-from cache.outside.content import NO_FILE, WrongContent, checksum, reading, require_regular
+from base.commands import command
+from base.errors import UserError
+from base.keras_start import quiet_stderr
+from base.machine.processors import processor_limit, usable_processors
+from base.outside.content import NO_FILE, WrongContent, checksum, reading, require_regular
 from cache.profile import fingerprint, uses_regions
-from cache.schema import FRAMES, UserError
+from cache.schema import FRAMES
 from detect.detector.contract import PORTABLE, Contract, read_contract
 from detect.detector.face_file import needed_file
 from detect.detector.judge import Detector

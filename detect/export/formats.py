@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cache.files import scratch_folder
-from cache.keras_start import quiet_stderr
+from base.files import scratch_folder
+from base.keras_start import quiet_stderr
 from cache.schema import CROP_SIZE, FRAMES
 from cache.weights import require_room_for
 from detect.detector.contract import PORTABLE, SUFFIXES

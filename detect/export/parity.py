@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.commands import flag
+from base.commands import flag
+from base.errors import UserError
 from cache.profile import uses_regions
-from cache.schema import CROP_SIZE, FRAMES, UserError, mask_of
+from cache.schema import CROP_SIZE, FRAMES, mask_of
 from detect.detector.load import judged
 from detect.detector.portable import load_network
 from detect.export.formats import Clips, backbone_inputs, each_clip, read_network

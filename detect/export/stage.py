@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.cli import option, parse_flags
-from cache.commands import flag
-from cache.files import require_writable, write_folder, write_json, writing
-from cache.keras_start import start_keras
-from cache.outside.content import checksum
+from base.commands import flag
+from base.errors import UserError
+from base.files import require_writable, write_folder, write_json, writing
+from base.flags import option, parse_flags
+from base.keras_start import start_keras
+from base.outside.content import checksum
+from base.progress import show
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
-from cache.progress import show
-from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE, UserError
+from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE
 from detect.detector.band import band_around
 from detect.detector.contract import CONTRACT, EXPORTS, Format, describe
 from detect.detector.load import as_network, build_networks, judged, newest

@@ -9,7 +9,8 @@ from time import monotonic
 
 import av
 
-from cache.schema import FRAMES, UserError
+from base.errors import UserError
+from cache.schema import FRAMES
 from detect.addresses import SIGN_IN, AddressError, Site, open_address
 from detect.playlists import FORMATS as SEGMENTS
 from detect.playlists import START, Playlist

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from cache.schema import UserError
+from base.errors import UserError
 from detect.sign_in import read_address, shown
 from detect.stream.address_sources import open_address_source
 from detect.stream.frames import Frame, FrameSource, Lost, SourceError

@@ -8,7 +8,8 @@ from itertools import count
 
 import numpy as np
 
-from cache.schema import FRAMES, UserError
+from base.errors import UserError
+from cache.schema import FRAMES
 
 Picture = Callable[[], np.ndarray]
 """Returns a frame as uint8 RGB (H, W, 3). It is a function because most frames are never converted."""

@@ -9,9 +9,9 @@ import av
 import cv2
 import numpy as np
 
-from cache.files import sync
-from cache.machine.disk import unwritable
-from cache.schema import UserError
+from base.errors import UserError
+from base.files import sync
+from base.machine.disk import unwritable
 from detect.detector.verdict import Verdict
 from detect.stream.frames import Frame
 

@@ -12,11 +12,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cache.cli import Parser, add_flags, option, read_flags
-from cache.commands import flag
-from cache.files import require_place
-from cache.progress import show
-from cache.schema import UserError, printable
+from base.commands import flag
+from base.errors import UserError
+from base.files import require_place
+from base.flags import Parser, add_flags, option, read_flags
+from base.progress import show
+from base.text import printable
 from detect.detector.contract import EngineName
 from detect.detector.judge import DEFAULT_WINDOW, Detector, require_threshold, require_window
 from detect.detector.load import newest, open_detector

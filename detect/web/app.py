@@ -19,8 +19,8 @@ from gradio.themes import Base
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
-from cache.commands import flag
-from cache.schema import UserError
+from base.commands import flag
+from base.errors import UserError
 from detect.detector.judge import DEFAULT_WINDOW, Detector, JudgeOptions
 from detect.stream.frame_sources import open_source
 from detect.web import page as web_page

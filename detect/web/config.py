@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cache.cli import option
-from cache.commands import flag
-from cache.schema import UserError
+from base.commands import flag
+from base.errors import UserError
+from base.flags import option
 from detect.detector.contract import EngineName
 from detect.detector.judge import DEFAULT_WINDOW, require_threshold
 from evaluate.stats.metrics import THRESHOLD

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from cache.progress import show
+from base.progress import show
 from detect.detector.judge import Detector
 from detect.detector.networks import Scorer
 from detect.detector.verdict import Verdict

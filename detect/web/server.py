@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from cache.machine.open_files import allow_open_files
+from base.machine.open_files import allow_open_files
 from detect.web.guards.connections import ACCEPTED_AT_ONCE, GuardedConnection
 
 IDLE_SECONDS, LAST_SECONDS = 15, 3

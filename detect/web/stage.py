@@ -10,10 +10,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cache.cli import parse_flags
-from cache.files import scratch_folder
-from cache.machine.streams import OutputLost
-from cache.progress import show
+from base.files import scratch_folder
+from base.flags import parse_flags
+from base.machine.streams import OutputLost
+from base.progress import show
 from detect.web.config import SERVED, WebConfig, check, is_loopback
 
 

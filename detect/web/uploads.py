@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from cache.commands import flag
-from cache.schema import UserError, printable
+from base.commands import flag
+from base.errors import UserError
+from base.text import printable
 from detect.web.config import SERVED
-from extract.clip_workers import map_clips
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.look import make_look
 from extract.readers.found import VIDEO_SUFFIXES, is_video
 from extract.video.containers import ClipError, Limits
 from extract.video.decode import play_seconds
 from extract.video.pictures import PICTURE_SUFFIXES
+from extract.worker_pool import map_clips
 
 KNOWN_SUFFIXES = VIDEO_SUFFIXES | PICTURE_SUFFIXES
 WAITING, KEPT = 3600, 600

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from cache.schema import TEST, UserError
+from base.errors import UserError
+from cache.schema import TEST
 from evaluate.page.repeat import compare_command
 from evaluate.results.measures import CHOSEN, HALF, choose_on_validation
 from evaluate.results.read import Results

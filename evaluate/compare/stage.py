@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cache.cli import option, required
-from cache.commands import flag
-from cache.files import make_folder, require_writable, write_text, writing
+from base.commands import flag
+from base.files import make_folder, require_writable, write_text, writing
+from base.flags import option, required
 from cache.store import is_store, open_store, require_rows
 from evaluate.compare.comparison_page import comparison_page, comparison_tables
 from evaluate.compare.conclusions import baseline_sentences, sentences, warnings

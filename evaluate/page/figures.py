@@ -21,7 +21,7 @@ from matplotlib.image import imsave
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from cache.files import replace_with
+from base.files import replace_with
 from evaluate.stats.calibration import Bin
 from evaluate.stats.metrics import Confusion, pr_points, roc_band, roc_points
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from cache.schema import visible
+from base.text import visible
 from evaluate.page.tables import Table, interval_text, measure_text, value_text
 from evaluate.stats.bootstrap import Measure
 

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cache.commands import UNDER_MAKE, command
+from base.commands import UNDER_MAKE, command
 
 
 def repeat_command(verb: str, values: Mapping[str, Any]) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cache.files import make_folder, write_csv, write_text
-from cache.schema import printable, visible
+from base.files import make_folder, write_csv, write_text
+from base.text import printable, visible
 from evaluate.stats.bootstrap import Measure
 
 Cell = str | Measure

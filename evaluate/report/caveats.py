@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cache.commands import command
+from base.commands import command
 from cache.schema import LEAST_COVERAGE, TEST, TRAIN
 from evaluate.page.tables import value_text
 from evaluate.results.about_run import has_drawn_data, has_random_backbone

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from cache.cli import option
-from cache.commands import flag
-from cache.files import make_folder, replace_with, require_writable, write_text, writing
-from cache.schema import TEST, UserError, printable
+from base.commands import flag
+from base.errors import UserError
+from base.files import make_folder, replace_with, require_writable, write_text, writing
+from base.flags import option
+from base.text import printable
+from cache.schema import TEST
 from evaluate.page.figures import (
     Interval,
     Scores,

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from cache.commands import command
-from cache.outside.content import read_json
-from cache.outside.errors import Unreadable
-from cache.outside.values import Between, parse
-from cache.schema import TEST, UserError, printable
+from base.commands import command
+from base.errors import Unreadable, UserError
+from base.outside.content import read_json
+from base.outside.values import Between, parse
+from base.text import printable
+from cache.schema import TEST
 from evaluate.page.tables import measure_text
 from evaluate.results.measures import HEAD
 from evaluate.results.read import METRICS, REPORT, validation_counts, why_uncalibrated

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from base.errors import Unreadable, UserError
 from cache.manifest import read_manifest
-from cache.outside.errors import Unreadable
 from cache.profile import crops_of
-from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, UserError
+from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus
 from cache.shard import DamagedShard, read_arrays
 from cache.store import MANIFEST, StoredRow, find_rows, open_store, read_indexes, store_folder
 from evaluate.results.read import Results

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, TEST, VAL, UserError
+from base.errors import UserError
+from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, TEST, VAL
 from evaluate.results.read import Results, find_temperature, read_member, validation_counts
 from evaluate.results.versus_baseline import Difference, aligned, difference_of
 from evaluate.stats.bootstrap import CONFIDENCE, Measure

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cache.outside.errors import Unreadable
-from cache.schema import FAKE, REAL, TEST, VAL, UserError
+from base.errors import Unreadable, UserError
+from cache.schema import FAKE, REAL, TEST, VAL
 from evaluate.stats.calibration import LEAST_OF_CLASS, Temperature, fit_temperature
 from evaluate.stats.pairs import PairedShare, paired_share, source_rows
 from train.runs.contents import read_contents

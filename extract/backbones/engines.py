@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cache.commands import flag
-from cache.files import scratch_folder
-from cache.keras_start import sees_gpu
-from cache.machine.processors import processor_limit
-from cache.schema import CROP_SIZE, FRAMES, UserError
+from base.commands import flag
+from base.errors import UserError
+from base.files import scratch_folder
+from base.keras_start import sees_gpu
+from base.machine.processors import processor_limit
+from cache.schema import CROP_SIZE, FRAMES
 from extract.backbones.networks import build_backbone
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from base.errors import UserError
+from base.progress import show
 from cache.profile import FeatureProfile, Tap, needs_regions
-from cache.progress import show
-from cache.schema import CROP_SIZE, UserError
+from cache.schema import CROP_SIZE
 from cache.weights import require_room_for
 from extract.backbones.folding import fold_batch_norms
 from extract.backbones.pooling import pool

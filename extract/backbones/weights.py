@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from cache.commands import flag
-from cache.keras_start import start_keras
-from cache.outside.content import WrongContent, is_regular, open_regular
-from cache.outside.hdf5 import open_hdf5
-from cache.schema import CROP_SIZE, UserError
+from base.commands import flag
+from base.errors import UserError
+from base.keras_start import start_keras
+from base.outside.content import WrongContent, is_regular, open_regular
+from cache.hdf5 import open_hdf5
+from cache.schema import CROP_SIZE
 from cache.weights import WrongWeights, load_weights, require_weights_file
 
 if TYPE_CHECKING:

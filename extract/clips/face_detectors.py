@@ -8,9 +8,9 @@ from typing import Literal, Protocol
 import cv2
 import numpy as np
 
-from cache.commands import flag
-from cache.outside.content import NO_FILE, WrongContent, is_regular, read_regular
-from cache.schema import UserError
+from base.commands import flag
+from base.errors import UserError
+from base.outside.content import NO_FILE, WrongContent, is_regular, read_regular
 
 DetectorName = Literal["haar", "yunet", "none"]
 Box = np.ndarray

@@ -13,7 +13,7 @@ import av
 import cv2
 import numpy as np
 
-from cache.files import replace_with
+from base.files import replace_with
 from extract.drawn.look import Look
 from extract.drawn.person import CENTRE, HEIGHT, TORSO, WIDTH, Expression, Face, Head, blend, draw_torso, inner_face
 

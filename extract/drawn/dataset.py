@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from joblib import Parallel, delayed
 
-from cache.cli import option
-from cache.files import TEMPORARY, make_folder, remove_abandoned, write_text, writing
-from cache.progress import progress_bar
-from cache.schema import UserError
+from base.errors import UserError
+from base.files import TEMPORARY, make_folder, remove_abandoned, write_text, writing
+from base.flags import option
+from base.progress import progress_bar
 from extract.drawn import MARK
 from extract.drawn.clip import Capture, Scene, Swap, draw_clip
 from extract.drawn.look import Look, make_look

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from cache.lists.text import read_text
-from cache.outside.content import NO_FILE, WrongContent
-from cache.outside.values import shown
-from cache.schema import FAKE, REAL, UserError, VideoRecord, safe_relative_path
+from base.errors import UserError
+from base.lists.text import read_text
+from base.outside.content import NO_FILE, WrongContent
+from base.outside.values import shown
+from cache.schema import FAKE, REAL, VideoRecord, safe_relative_path
 from extract.readers.dataset import Dataset, find_in, link_sources, make_dataset, make_record, require_folder
 
 TEST_LIST = "List_of_testing_videos.txt"

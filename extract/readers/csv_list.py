@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from cache.lists.table import Table, read_table
-from cache.outside.content import is_regular
-from cache.outside.values import PathText, parse, shown
-from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, is_break, safe_relative_path
+from base.errors import UserError
+from base.lists.table import Table, read_table
+from base.outside.content import is_regular
+from base.outside.values import PathText, parse, shown
+from base.text import is_break
+from cache.schema import FAKE, PARTS, REAL, VideoRecord, safe_relative_path
 from extract.readers.dataset import Dataset, make_dataset, make_record
 
 LIST = "videos.csv"

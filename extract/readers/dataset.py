@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cache.commands import flag
-from cache.lists.text import read_text
-from cache.outside.content import NO_FILE, WrongContent, parse_json
-from cache.schema import UserError, VideoRecord, is_break, printable
+from base.commands import flag
+from base.errors import UserError
+from base.lists.text import read_text
+from base.outside.content import NO_FILE, WrongContent, parse_json
+from base.text import is_break, printable
+from cache.schema import VideoRecord
 from extract.readers.found import Found, find_clips
 
 

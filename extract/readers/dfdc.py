@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cache.outside.values import PathLike, shown
-from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, safe_relative_path
+from base.errors import UserError
+from base.outside.values import PathLike, shown
+from cache.schema import FAKE, PARTS, REAL, VideoRecord, safe_relative_path
 from extract.readers.dataset import Dataset, make_dataset, make_record, read_json, require_folder
 from extract.readers.found import find_clips, is_video
 

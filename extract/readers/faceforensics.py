@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from cache.commands import flag
-from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord
+from base.commands import flag
+from base.errors import UserError
+from cache.schema import FAKE, PARTS, REAL, VideoRecord
 from extract.readers.dataset import (
     Dataset,
     find_in,

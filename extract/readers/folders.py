@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cache.schema import FAKE, REAL, UserError
+from base.errors import UserError
+from cache.schema import FAKE, REAL
 from extract.readers.dataset import Dataset, make_dataset, make_record, require_folder
 from extract.readers.found import find_clips
 

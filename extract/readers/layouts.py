@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cache.commands import flag
-from cache.schema import UserError
+from base.commands import flag
+from base.errors import UserError
 from extract.readers.celeb_df import is_celeb_df, read_celeb_df
 from extract.readers.csv_list import has_csv_list, read_csv_list
 from extract.readers.dataset import Dataset

@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 
-from cache.schema import printable
+from base.text import printable
 
 # Containers that hold their own frames. FFmpeg also reads playlists, which would make it open other files or addresses.
 CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,gif,asf,ogg,m4v,h264,hevc,mjpeg,ivf,mxf,dv,nut,yuv4mpegpipe"

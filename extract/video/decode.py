@@ -19,7 +19,8 @@ import av
 import numpy as np
 from av.video.frame import PictureType
 
-from cache.schema import FRAMES, printable
+from base.text import printable
+from cache.schema import FRAMES
 from extract.video.clock import Clock, Packet, Timeline, timeline_of
 from extract.video.containers import ClipError, Limits, naming_failures, open_video
 from extract.video.display import pixel_aspect, upright

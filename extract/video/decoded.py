@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cache.schema import UserError
+from base.errors import UserError
 from extract.video.decode import Frames, Sampling, choose
 
 TICKS = 1_000_000

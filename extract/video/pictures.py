@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from cache.outside.content import NO_FILE, WrongContent, open_regular
-from cache.outside.errors import Unreadable
-from cache.schema import printable
+from base.errors import Unreadable
+from base.outside.content import NO_FILE, WrongContent, open_regular
+from base.text import printable
 from extract.video.containers import ClipError, Limits
 from extract.video.decode import Frames
 

@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from cache.schema import FRAMES, UserError
+from base.errors import UserError
+from cache.schema import FRAMES
 from cache.shard import TEXT, DamagedShard, read_index
 from cache.store import Store, load, open_writer, verify
 from tests import ROOT

@@ -12,10 +12,11 @@ import h5py
 import numpy as np
 import pytest
 
-from cache.files import TEMPORARY
+from base.errors import UserError
+from base.files import TEMPORARY
 from cache.manifest import read_manifest, write_manifest
 from cache.profile import CropProfile, FeatureProfile, Profile, Tap, canonical_json, fingerprint, parse_profile
-from cache.schema import FRAMES, OK, Row, UserError, VideoRecord, failed_row, safe_relative_path
+from cache.schema import FRAMES, OK, Row, VideoRecord, failed_row, safe_relative_path
 from cache.shard import BLOCK, DamagedShard, array_shape, check, read_arrays, read_index, seal
 from cache.store import create_store, load, open_store, open_writer, require_profile, store_folder, verify
 

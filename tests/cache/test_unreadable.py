@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from base.errors import UserError
 from cache.__main__ import main as cache_command
 from cache.manifest import read_manifest
-from cache.schema import FRAMES, UserError
+from cache.schema import FRAMES
 from cache.shard import array_shape, check, read_arrays, read_index
 from cache.store import Store, has_rows, open_store, open_writer, read_origin
 from tests import ROOT

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from base.errors import UserError
 from cache.profile import CropProfile, fingerprint
-from cache.schema import UserError
 from detect.clips.evidence import Evidence
 from detect.clips.sheet import Judged, draw_sheet
 from detect.clips.stage import main
@@ -121,8 +121,8 @@ def test_a_sheet_that_cannot_be_written_is_told(tmp_path):
 
 PROGRAM = """
 import sys, time
-from cache.cli import run
-from extract.clip_workers import map_clips
+from base.ending import run
+from extract.worker_pool import map_clips
 
 def main():
     print(next(map_clips(len, [(1, ([1],))], 1, 60.0)), flush=True)
@@ -156,7 +156,7 @@ def test_a_signal_to_all_processes_is_one_line_and_ends_all_workers(ctrl_c, tmp_
 def test_workers_of_an_unfinished_loop_do_not_outlive_the_program():
     """They do not hear SIGTERM, with which `multiprocessing` ends them at the exit."""
     program = (
-        "from extract.clip_workers import map_clips\nall = map_clips(len, [(1, ([1],))] * 3, 1, 60.0)\nprint(next(all))"
+        "from extract.worker_pool import map_clips\nall = map_clips(len, [(1, ([1],))] * 3, 1, 60.0)\nprint(next(all))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], check=False, cwd=ROOT, capture_output=True, text=True, timeout=30
@@ -165,7 +165,7 @@ def test_workers_of_an_unfinished_loop_do_not_outlive_the_program():
 
 
 def test_names_go_in_and_out_of_any_terminal(tmp_path):
-    program = "import sys; from cache.cli import run; run(lambda: print(ascii(sys.stdin.read()), 'é\\u65e5'))"
+    program = "import sys; from base.ending import run; run(lambda: print(ascii(sys.stdin.read()), 'é\\u65e5'))"
     environment = os.environ | {"PYTHONIOENCODING": "ascii:strict"}
     command = [sys.executable, "-c", program]
     said = subprocess.run(command, input=b"x\xff.mp4", env=environment, cwd=ROOT, capture_output=True, check=True)

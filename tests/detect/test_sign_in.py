@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from detect.addresses import AddressError, Site, open_address
 from detect.clips import stage
 from detect.clips.inputs import open_clips

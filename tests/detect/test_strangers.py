@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cache.outside.content import checksum
-from cache.schema import FRAMES, UserError
+from base.errors import UserError
+from base.outside.content import checksum
+from cache.schema import FRAMES
 from cache.store import ORIGIN, read_origin
 from detect.detector.contract import CONTRACT
 from detect.detector.load import open_detector
@@ -149,7 +150,7 @@ sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "op
 from pathlib import Path
 import numpy as np
 from benchmarks.measure import peak_memory
-from cache.keras_start import start_keras
+from base.keras_start import start_keras
 start_keras()
 from cache.profile import uses_regions
 from cache.schema import UserError

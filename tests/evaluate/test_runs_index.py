@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from evaluate import runs_index
 from evaluate.printed import report
 from evaluate.report.stage import ReportConfig

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from cache.store import Contents, load, open_store
 from extract.config import ExtractConfig
 from extract.drawn.dataset import DrawnConfig, draw_dataset
-from extract.one_process import extract_videos
 from extract.pipeline import extract
+from extract.unit import extract_videos
 from tests.fakes import FakeEngine
 
 
@@ -23,7 +23,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def fake_engine(monkeypatch):
-    monkeypatch.setattr("extract.one_process.make_engine", FakeEngine)
+    monkeypatch.setattr("extract.unit.make_engine", FakeEngine)
 
 
 def config_of(data, out, **changes) -> ExtractConfig:
@@ -86,8 +86,8 @@ def test_a_run_that_was_cut_off_makes_the_blends_that_are_missing(data, tmp_path
                 raise KeyboardInterrupt
             yield row
 
-    monkeypatch.setattr("extract.one_process.FIRST_SECONDS", -1.0)
-    monkeypatch.setattr("extract.one_process.SHARD_SECONDS", -1.0)
+    monkeypatch.setattr("extract.unit.FIRST_SECONDS", -1.0)
+    monkeypatch.setattr("extract.unit.SHARD_SECONDS", -1.0)
     with monkeypatch.context() as patch:
         patch.setattr("extract.pipeline.extract_videos", some)
         with pytest.raises(KeyboardInterrupt):

@@ -14,17 +14,19 @@ import numpy as np
 import psutil
 import pytest
 
-from cache.cli import run
+from base.ending import run
+from base.errors import UserError
+from base.text import printable
 from cache.profile import CropProfile
-from cache.schema import CROP_SIZE, FRAMES, FrameStatus, UserError, printable
+from cache.schema import CROP_SIZE, FRAMES, FrameStatus
 from cache.store import load, open_store
-from extract import one_process as unit
+from extract import unit
 from extract.__main__ import main as extract_command
-from extract.clip_workers import map_clips
 from extract.clips.crops import CroppedClip, crop_clip
 from extract.readers.layouts import read_celeb_df
 from extract.video.containers import ClipError, Limits
 from extract.video.decode import sample_frames
+from extract.worker_pool import map_clips
 from tests import ROOT
 from tests.clips import counting_images, write_clip
 from tests.fakes import FakeEngine

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
-from cache.files import TEMPORARY
+from base.files import TEMPORARY
 from cache.store import load, open_store, read_indexes, verify
 from tests import ROOT
 from tests.clips import counting_images, write_clip
@@ -26,7 +26,7 @@ from tests.clips import counting_images, write_clip
 SILENT: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 # Shards of two rows, so that a kill can fall between any two, and no network, so that most of the time is real work.
 PROGRAM = """
-import extract.one_process as unit, extract.__main__ as command
+import extract.unit as unit, extract.__main__ as command
 from tests.fakes import FakeEngine
 if __name__ == "__main__":
     unit.SHARD_ROWS, unit.make_engine, unit.start_keras = 2, FakeEngine, lambda: None

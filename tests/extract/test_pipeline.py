@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cache.schema import FRAMES, FrameStatus, UserError
+from base.errors import UserError
+from cache.schema import FRAMES, FrameStatus
 from cache.store import EXTRACTED, ORIGIN, Writer, load, open_store, open_writer, read_origin
-from extract import many_processes, pipeline, steps
-from extract import one_process as unit
+from extract import cluster, pipeline, steps, unit
 from extract.backbones.networks import BACKBONES, backbone_of
 from extract.config import ExtractConfig
 from extract.video.containers import ClipError
@@ -177,7 +177,7 @@ def test_crops_that_were_not_kept_are_made_when_asked_for_later(config, engine, 
     config = replace(config, workers=1)
     whole = load(open_store(pipeline.extract(replace(config, out=config.out / "whole"))))
     if backend == "units":
-        monkeypatch.setattr(many_processes, "_run_all", lambda units, _: map(many_processes.run_unit, units))
+        monkeypatch.setattr(cluster, "_run_all", lambda units, _: map(cluster.run_unit, units))
         config = replace(config, backend="loky")
     features = pipeline.extract(replace(config, keep_crops=False))
     assert not list(features.parent.glob("crops-*"))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cache.schema import FRAMES, UserError
+from base.errors import UserError
+from cache.schema import FRAMES
 from cache.store import ORIGIN, Contents, load, open_store
 from extract import pipeline, same_data
 from extract.config import ExtractConfig
@@ -27,8 +28,8 @@ def made(tmp_path_factory) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         write_clip(folder / f"{number}.mp4", counting_images(12 + number))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("extract.one_process.make_engine", FakeEngine)
-        patch.setattr("extract.one_process.start_keras", lambda: None)
+        patch.setattr("extract.unit.make_engine", FakeEngine)
+        patch.setattr("extract.unit.start_keras", lambda: None)
         pipeline.extract(config_of(home / "a" / "set"))
     return home
 
@@ -36,8 +37,8 @@ def made(tmp_path_factory) -> Path:
 @pytest.fixture
 def data(made, tmp_path, monkeypatch) -> Path:
     """A copy of both of one's own, with all times as they were, that says where it lies."""
-    monkeypatch.setattr("extract.one_process.make_engine", FakeEngine)
-    monkeypatch.setattr("extract.one_process.start_keras", lambda: None)
+    monkeypatch.setattr("extract.unit.make_engine", FakeEngine)
+    monkeypatch.setattr("extract.unit.start_keras", lambda: None)
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     data = tmp_path / "a" / "set"
     pipeline.extract(config_of(data))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import reelcheck
-from cache.progress import progress_bar, say
+from base.progress import progress_bar, say
 from extract.video.decode import play
 from tests import ROOT
 from tests.stores import pairs, write_features

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from reelcheck.cli import VERBS, dispatch, require_verb
 from reelcheck.under_make import _status, variables, words
 from tests import ROOT

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.files import write_csv
+from base.files import write_csv
 from evaluate.runs_index import find_lines
 from extract.drawn.dataset import DrawnConfig, draw_dataset
 from extract.readers.layouts import READERS

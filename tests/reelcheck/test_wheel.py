@@ -74,7 +74,7 @@ def test_site_packages_get_reelcheck_alone(site):
 
 @pytest.mark.slow
 def test_no_module_of_the_wheel_looks_for_a_stage_at_the_top(site):
-    stages = ("cache", "extract", "train", "evaluate", "detect")
+    stages = ("base", "cache", "extract", "train", "evaluate", "detect")
     modules = list((site / "reelcheck").rglob("*.py"))
     assert len(modules) > 100
     for module in modules:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from cache.machine.system import NEEDED
+from base.machine.system import NEEDED
 from tests import ROOT
 
 SENTENCE = "Reelcheck needs Linux or macOS; on Windows, install and run it within WSL (wsl --install)."

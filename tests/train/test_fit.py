@@ -14,12 +14,13 @@ import keras
 import numpy as np
 import pytest
 
+from base.errors import UserError
 from cache.profile import CropProfile, FeatureProfile
-from cache.schema import UserError, coverage_of
+from cache.schema import coverage_of
 from cache.store import EXTRACTED, ORIGIN, create_store, load
-from evaluate.protocols import ProtocolsConfig, protocols
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.read import read_results
+from evaluate.studies.protocols import ProtocolsConfig, protocols
 from tests import ROOT
 from tests.stores import PROFILE, pairs, real, write_features
 from train import fit as fit_stage
@@ -156,7 +157,7 @@ def test_everything_in_a_run_folder_is_on_the_disk(store, tmp_path, monkeypatch)
         status = os.fstat(descriptor)
         last[status.st_ino] = status.st_mtime_ns
 
-    monkeypatch.setattr("cache.files.flush", flush)
+    monkeypatch.setattr("base.files.flush", flush)
     folder = fit(quick(store, tmp_path / "new" / "runs", epochs=1, head="mean"))
     write_report(ReportConfig(folder, resamples=5))
     below = list((tmp_path / "new").rglob("*"))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from cache.schema import UserError
+from base.errors import UserError
 from train.data.clips import Clips, balanced_weights
 from train.data.folds import Folds, divide
 

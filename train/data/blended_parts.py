@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from cache.lists.table import read_table
+from base.lists.table import read_table
 from cache.schema import FAKE, TEST, TRAIN, VAL, VideoRecord, is_blend_id
 
 DROPPED = "dropped"

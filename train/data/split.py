@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from cache.commands import command, flag
-from cache.lists.table import read_table
-from cache.outside.values import shown
-from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError, VideoRecord, is_blend_id
+from base.commands import command, flag
+from base.errors import UserError
+from base.lists.table import read_table
+from base.outside.values import shown
+from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, VideoRecord, is_blend_id
 from train.data.blended_parts import DROPPED, dropped_blends, place_blends
 from train.data.people import assign_people
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cache.commands import command, flag
-from cache.outside.moments import moment
+from base.commands import command, flag
+from base.errors import UserError
+from base.outside.moments import moment
+from base.progress import say
 from cache.profile import FeatureProfile
-from cache.progress import say
-from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, UserError
+from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL
 from cache.store import EXTRACTED, MANIFEST, ORIGIN, Contents, has_rows, load, open_store
 from train.data.audit import Finding, audit, summary
 from train.data.split import DROPPED, Split, SplitConfig, owner, split

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from cache.commands import flag
-from cache.files import make_folder, replace_with, writing
-from cache.outside.arrays import read_arrays
-from cache.outside.content import NO_FILE, WrongContent, parse_json
-from cache.outside.values import WrongValue, parse, shown
-from cache.schema import UserError
+from base.commands import flag
+from base.errors import UserError
+from base.files import make_folder, replace_with, writing
+from base.outside.arrays import read_arrays
+from base.outside.content import NO_FILE, WrongContent, parse_json
+from base.outside.values import WrongValue, parse, shown
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from cache.cli import option
-from cache.keras_start import choose_backend, start_keras
-from cache.outside.values import Between, WrongValue, parse
+from base.errors import UserError
+from base.flags import option
+from base.keras_start import choose_backend, start_keras
+from base.outside.values import Between, WrongValue, parse
 from cache.profile import crops_of
-from cache.schema import CROP_SIZE, FRAMES, UserError
+from cache.schema import CROP_SIZE, FRAMES
 from train.end_to_end.config import EndToEndConfig, require_sensible
 from train.end_to_end.stage import Outcome, StartingRun, profile_entries, read_starting_run, train_and_write
 from train.runs.folder import CONFIG, CROPS, choose_name

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cache.cli import option
-from cache.schema import UserError
+from base.errors import UserError
+from base.flags import option
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from cache.commands import command
-from cache.machine.processors import usable_processors
+from base.commands import command
+from base.errors import UserError
+from base.machine.processors import usable_processors
 from cache.manifest import read_manifest
 from cache.profile import CropProfile
-from cache.schema import CROP_SIZE, FAKE, FRAMES, OK, PARTS, REAL, UserError, VideoRecord, mask_of
+from cache.schema import CROP_SIZE, FAKE, FRAMES, OK, PARTS, REAL, VideoRecord, mask_of
 from cache.shard import DamagedShard, read_arrays
 from cache.store import MANIFEST, StoredRow, damaged, find_rows, open_store, read_indexes, store_folder
 from train.data.split import SplitConfig, split

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.cli import option
-from cache.commands import flag
-from cache.keras_start import choose_backend, start_keras
+from base.commands import flag
+from base.errors import UserError
+from base.flags import option
+from base.keras_start import choose_backend, start_keras
 from cache.profile import FeatureProfile
-from cache.schema import CROP_SIZE, FRAMES, TRAIN, UserError, mask_of
+from cache.schema import CROP_SIZE, FRAMES, TRAIN, mask_of
 from train.data.split import require_both_classes
 from train.end_to_end.config import EndToEndConfig, require_sensible
 from train.end_to_end.stage import Outcome, StartingRun, profile_entries, read_starting_run, train_and_write

@@ -7,9 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from cache.commands import flag
-from cache.progress import progress_bar, say
-from cache.schema import FAKE, TRAIN, VAL, UserError
+from base.commands import flag
+from base.errors import UserError
+from base.progress import progress_bar, say
+from cache.schema import FAKE, TRAIN, VAL
 from train.data.clips import balanced_weights
 from train.end_to_end.augment import Augmentation
 from train.end_to_end.checkpoint import Checkpoint, TrainingProgress, read_checkpoint, restore, write_checkpoint

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.files import Unwritable
-from cache.outside.errors import Unreadable
+from base.errors import Unreadable, UserError
+from base.files import Unwritable
+from base.progress import say
 from cache.profile import Profile, crops_of, fingerprint
-from cache.progress import say
-from cache.schema import UserError, is_blend_id
+from cache.schema import is_blend_id
 from train.end_to_end.config import EndToEndConfig
 from train.runs.contents import RunContents, numbered_history, read_contents, write_run
 from train.runs.folder import CONFIG, SPLIT, latest

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from cache.outside.values import Between, WrongValue, parse
-from cache.schema import FRAMES, UserError
+from base.errors import UserError
+from base.outside.values import Between, WrongValue, parse
+from cache.schema import FRAMES
 
 if TYPE_CHECKING:
     import keras

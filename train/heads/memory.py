@@ -1,7 +1,7 @@
 """How many heads fit into the available memory when trained side by side."""
 
-from cache.machine.memory import free_memory
-from cache.progress import say
+from base.machine.memory import free_memory
+from base.progress import say
 from train.data.inputs import Inputs
 from train.heads.architectures import HeadConfig, build_head
 

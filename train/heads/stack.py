@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cache.keras_start import sees_gpu
+from base.keras_start import sees_gpu
 from train.data.inputs import Inputs
 from train.heads.architectures import BRANCH, HeadConfig, build_head, is_fixed
 from train.heads.stacked_layers import forward

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from cache.commands import flag
-from cache.schema import UserError
+from base.commands import flag
+from base.errors import UserError
 from train.data.batches import FeatureBatches
 from train.data.clips import Clips, balanced_weights
 from train.data.inputs import Inputs, unproject

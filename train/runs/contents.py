@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from cache.files import write_csv, write_folder, write_json
-from cache.outside.moments import now
-from cache.outside.values import Between, shown
-from cache.schema import UserError
+from base.errors import UserError
+from base.files import write_csv, write_folder, write_json
+from base.outside.moments import now
+from base.outside.values import Between, shown
 from train.runs.folder import (
     AUDIT,
     BASELINE,

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy.special import expit, logit
 
-from cache.cli import option, required
-from cache.commands import flag
+from base.commands import flag
+from base.errors import UserError
+from base.flags import option, required
+from base.progress import say
 from cache.profile import CropProfile, crops_of, differences, fingerprint
-from cache.progress import say
-from cache.schema import VAL, UserError
+from cache.schema import VAL
 from train.heads.ranking import roc_auc
 from train.runs.contents import read_contents, write_run
 from train.runs.folder import CONFIG, ENSEMBLE, choose_name

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from cache.commands import command, flag
-from cache.files import TEMPORARY, require_writable
-from cache.outside.content import is_regular
-from cache.outside.moments import moment
-from cache.schema import UserError
+from base.commands import command, flag
+from base.errors import UserError
+from base.files import TEMPORARY, require_writable
+from base.outside.content import is_regular
+from base.outside.moments import moment
 
 DONE = "run.json"
 """Written last: a folder with this file holds a finished run."""

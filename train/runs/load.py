@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from base.errors import UserError
 from cache.profile import FeatureProfile, Profile, differences, fingerprint
-from cache.schema import UserError
 from train.heads.architectures import HeadConfig, build_head, least_bytes, parse_head
 from train.runs.folder import BACKBONE_WEIGHTS, CONFIG, CROPS, ENSEMBLE, WEIGHTS
 from train.runs.members import read_joined

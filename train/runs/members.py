@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cache.commands import command
-from cache.outside.errors import Unreadable
-from cache.schema import UserError
+from base.commands import command
+from base.errors import Unreadable, UserError
 from train.runs.folder import CONFIG, DONE, ENSEMBLE, is_finished
 from train.runs.recipe import Done, read_object, read_recipe
 from train.runs.saved_weights import checksums

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cache.commands import flag
-from cache.files import write_csv
-from cache.outside.content import NO_FILE, WrongContent
-from cache.outside.rows import read_csv
-from cache.outside.values import shown
-from cache.schema import FAKE, PARTS, REAL, UserError, VideoRecord, coverage_of, is_blend_id
+from base.commands import flag
+from base.errors import UserError
+from base.files import write_csv
+from base.outside.content import NO_FILE, WrongContent
+from base.outside.rows import read_csv
+from base.outside.values import shown
+from cache.schema import FAKE, PARTS, REAL, VideoRecord, coverage_of, is_blend_id
 from train.data.split import DROPPED
 
 PREDICTION_COLUMNS = ("id", "label", "part", "probability", "coverage")

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from cache.outside.content import NO_FILE, WrongContent, read_json
-from cache.outside.values import Between, PathText, WrongValue, parse
+from base.errors import UserError
+from base.outside.content import NO_FILE, WrongContent, read_json
+from base.outside.values import Between, PathText, WrongValue, parse
 from cache.profile import Profile, Tap, profile_of
-from cache.schema import UserError
 from cache.store import Origin
 from train.runs.folder import CONFIG, require_finished
 from train.runs.replay import Replay

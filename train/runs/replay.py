@@ -12,7 +12,7 @@ from typing import Annotated
 
 import numpy as np
 
-from cache.outside.values import Between, Like
+from base.outside.values import Between, Like
 from cache.schema import CROP_SIZE, FRAMES
 
 Network = Callable[[Mapping[str, np.ndarray]], np.ndarray]

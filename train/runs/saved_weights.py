@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.outside.content import WrongContent, checksum, reading
-from cache.schema import UserError
+from base.errors import UserError
+from base.outside.content import WrongContent, checksum, reading
 from cache.weights import WrongWeights, load_weights, require_weights_file
 from train.runs.folder import DONE
 from train.runs.recipe import Done, read_object

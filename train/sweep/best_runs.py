@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cache.files import TEMPORARY, point_link
-from cache.keras_start import start_keras
-from cache.progress import say
-from cache.schema import UserError
+from base.errors import UserError
+from base.files import TEMPORARY, point_link
+from base.keras_start import start_keras
+from base.progress import say
 from train.data.training_set import TrainingSet
 from train.fit import FitConfig, finish, train_all
 from train.runs.folder import DONE, free_name

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cache.cli import option
-from cache.commands import flag
-from cache.schema import UserError
+from base.commands import flag
+from base.errors import UserError
+from base.flags import option
 from train.data.split import SplitConfig, SplitKind
 from train.fit import FitConfig, check
 from train.heads.architectures import HEADS, Start

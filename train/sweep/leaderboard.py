@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cache.files import write_csv, write_json
-from cache.progress import say
+from base.files import write_csv, write_json
+from base.progress import say
 
 LEADERBOARD, SUMMARY = "leaderboard.csv", "sweep.json"
 COLUMNS = (

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.commands import flag
-from cache.files import make_folder, require_writable, writing
-from cache.keras_start import choose_backend, start_keras
-from cache.machine.memory import out_of_memory
-from cache.progress import say
-from cache.schema import UserError
+from base.commands import flag
+from base.errors import UserError
+from base.files import make_folder, require_writable, writing
+from base.keras_start import choose_backend, start_keras
+from base.machine.memory import out_of_memory
+from base.progress import say
 from train.data.training_set import TrainingSet, gather
 from train.fit import inputs_of
 from train.runs.folder import listed_name, require_name
@@ -156,7 +156,7 @@ def _train_trials(
     """Runs trials until none are left, and keeps the progress of the best complete ones in `best`."""
     from optuna.trial import TrialState
 
-    from cache.progress import progress_bar
+    from base.progress import progress_bar
     from train.heads.training import learn_many
 
     training_set = _training_set(config)

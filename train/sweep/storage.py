@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from cache.commands import flag
-from cache.machine.disk import cannot_write
-from cache.schema import UserError
+from base.commands import flag
+from base.errors import UserError
+from base.machine.disk import cannot_write
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL

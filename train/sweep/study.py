@@ -19,9 +19,9 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.pool import NullPool
 
-from cache.commands import flag
-from cache.files import lock
-from cache.schema import UserError
+from base.commands import flag
+from base.errors import UserError
+from base.files import lock
 from train.sweep.storage import storage_errors
 
 SamplerName = Literal["tpe", "random", "grid"]

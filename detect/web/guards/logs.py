@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
 from typing import TextIO
 
-from cache.machine.streams import OutputLost
+from base.machine.streams import OutputLost
 
 MOST_LINES, SECONDS = 20, 60.0
 """Lines that are printed in so many seconds; the rest is counted."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from detect.clips import inputs as sources
 from detect.clips.config import DetectConfig, check
 from detect.clips.inputs import open_clips

@@ -12,7 +12,7 @@ from typing import Literal
 
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from detect.clips.results_file import COLUMNS, OLDER, JudgedBy, ResultFile, fake_spans, header, lines
 from detect.detector.band import band_around
 from detect.detector.verdict import SeenFrame, Verdict, WindowScore

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from detect.clips import stage
 from detect.clips.config import DetectConfig, check
 from detect.detector.judge import VerdictAndCrops

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from base.errors import UserError
 from cache.profile import CropProfile
-from cache.schema import FRAMES, UserError
+from cache.schema import FRAMES
 from detect.detector.band import band_around
 from detect.detector.judge import Detector, JudgeOptions
 from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer

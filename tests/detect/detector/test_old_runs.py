@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from cache.store import create_store, find_rows, read_indexes
 from detect.detector.load import build_networks, open_detector
 from evaluate.report.stage import ReportConfig, write_report

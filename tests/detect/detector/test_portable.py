@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from detect.detector.portable import load_network
 
 

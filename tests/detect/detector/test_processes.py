@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from tests import ROOT
 from tests.clips import counting_images, write_clip
 from tests.detect.stream.test_stream import detector
@@ -17,7 +17,7 @@ FORKED = """
 import os, sys, threading
 import numpy as np
 from cache.schema import UserError
-from cache.keras_start import start_keras
+from base.keras_start import start_keras
 from tests.detect.stream.test_stream import detector
 
 LOADED = detector()

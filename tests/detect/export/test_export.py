@@ -11,9 +11,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from base.errors import UserError
 from benchmarks.measure import peak_memory
 from cache.profile import fingerprint, needs_regions, parse_profile
-from cache.schema import FRAMES, UserError
+from cache.schema import FRAMES
 from detect.detector.contract import CONTRACT, PORTABLE, SUFFIXES
 from detect.detector.load import as_network, build_networks, open_detector
 from detect.detector.portable import load_network

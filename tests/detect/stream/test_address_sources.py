@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from detect import addresses
 from detect.stream import stage as stream
 from detect.stream.address_sources import BROKEN_OFF, NO_VIDEO

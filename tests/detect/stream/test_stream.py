@@ -19,8 +19,9 @@ import numpy as np
 import psutil
 import pytest
 
+from base.errors import UserError
 from cache.profile import CropProfile
-from cache.schema import FRAMES, UserError
+from cache.schema import FRAMES
 from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, FeatureScorer
 from detect.stream import stage as stream
@@ -402,7 +403,7 @@ def test_a_camera_that_is_not_there_is_lost():
 
 PROGRAM = """
 import sys
-from cache.cli import run
+from base.ending import run
 from detect.stream import stage as stream
 from tests.detect.stream.test_stream import detector
 stream.newest = lambda: None

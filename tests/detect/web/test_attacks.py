@@ -38,7 +38,7 @@ PROGRAM = """
 import resource, signal, sys, time
 from unittest import mock
 from pathlib import Path
-from cache.cli import run
+from base.ending import run
 from detect.web.stage import main
 from tests.detect.web import test_web
 

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
-from cache.machine.streams import OutputLost
+from base.machine.streams import OutputLost
 from detect.web.guards import bodies, connections, logs
 from detect.web.guards.answers import OwnFiles, Policy, UsedPaths
 from detect.web.guards.bodies import Count, OwnClips, SmallBodies, limited

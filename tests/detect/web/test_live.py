@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cache.schema import FRAMES, UserError
+from base.errors import UserError
+from cache.schema import FRAMES
 from detect.detector.verdict import SeenFrame, Verdict
 from detect.stream import stage as stream
 from detect.stream.frame_sources import Frame, FrameSource, Lost, open_source

@@ -26,7 +26,7 @@ import signal, sys, time
 from pathlib import Path
 from unittest import mock
 
-from cache.cli import run
+from base.ending import run
 from detect.web.stage import main
 from tests.detect.web import test_web
 

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cache.schema import FRAMES, UserError
+from base.errors import UserError
+from cache.schema import FRAMES
 from detect.detector.band import band_around
 from detect.detector.judge import Detector
 from detect.detector.verdict import SeenFrame, Verdict, WindowScore

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from cache.store import create_store
 from evaluate.__main__ import main
 from evaluate.compare.comparison_page import comparison_tables

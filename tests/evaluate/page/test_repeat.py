@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.commands import UNDER_MAKE
+from base.commands import UNDER_MAKE
 from evaluate.page.repeat import compare_command, repeat_command
 from reelcheck.under_make import words
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from evaluate.report.stage import ReportConfig, write_report
 from tests.evaluate.report.test_report import clips, write_run
 

@@ -8,7 +8,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from cache.files import write_csv
+from base.files import write_csv
 from evaluate.results.read import find_temperature, why_uncalibrated
 from evaluate.stats.calibration import (
     BINS,

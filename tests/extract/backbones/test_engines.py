@@ -6,7 +6,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from extract.backbones.engines import CPU_BATCH, EngineName, make_engine, openvino_threads
 
 has_openvino = pytest.mark.skipif(not importlib.util.find_spec("openvino"), reason="OpenVINO is not installed")

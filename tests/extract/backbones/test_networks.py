@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pytest
 
+from base.errors import UserError
 from cache.profile import CropProfile, FeatureProfile, Tap
-from cache.schema import CROP_SIZE, UserError
+from cache.schema import CROP_SIZE
 from extract.backbones.engines import make_engine
 from extract.backbones.networks import BACKBONES, backbone_of, build_backbone, trunk_of
 from extract.backbones.pooling import pool

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import pytest
 
+from base.errors import UserError
 from cache.profile import CropProfile, FeatureProfile
-from cache.schema import UserError
-from evaluate.published import PublishedConfig, published
+from evaluate.studies.published import PublishedConfig, published
 from extract import pipeline
 from extract.backbones import weights
 from extract.backbones.networks import BACKBONES, obtain_weights
@@ -78,7 +78,7 @@ def test_without_a_network_no_run_is_tuned_or_judged_with(asked, tmp_path):
 
 
 def test_without_a_network_the_published_recipe_says_so_of_its_last_backbone_first(asked, tmp_path, monkeypatch):
-    monkeypatch.setattr("evaluate.published.extract", lambda _: pytest.fail("it worked first"))
+    monkeypatch.setattr("evaluate.studies.published.extract", lambda _: pytest.fail("it worked first"))
     config = PublishedConfig(tmp_path, tmp_path / "out", weights=("random", "imagenet"))
     with pytest.raises(UserError, match=UNREACHABLE):
         published(config)

@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 import pytest
 
-from cache.schema import LEAST_COVERAGE, UserError
+from base.errors import UserError
+from cache.schema import LEAST_COVERAGE
 from extract.clips.face_detectors import (
     YUNET_FILE,
     HaarDetector,

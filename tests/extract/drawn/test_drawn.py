@@ -16,8 +16,9 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from base.errors import UserError
 from cache.profile import CropProfile
-from cache.schema import FAKE, REAL, FrameStatus, UserError
+from cache.schema import FAKE, REAL, FrameStatus
 from extract.clips.crops import crop_clip
 from extract.clips.face_detectors import cascade_file
 from extract.drawn import clip as drawn_clip

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cache.schema import FAKE, REAL, UserError
+from base.errors import UserError
+from cache.schema import FAKE, REAL
 from extract.readers.celeb_df import TEST_LIST, read_celeb_df
 
 CLIPS = (

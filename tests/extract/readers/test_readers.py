@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cache.cli import parse_flags
+from base.errors import UserError
+from base.flags import parse_flags
 from cache.manifest import read_manifest, write_manifest
-from cache.schema import FAKE, REAL, UserError
-from extract import one_process as unit
-from extract import pipeline
+from cache.schema import FAKE, REAL
+from extract import pipeline, unit
 from extract.pipeline import ExtractConfig
 from extract.readers.layouts import READERS, read_dataset
 from train.data.audit import audit

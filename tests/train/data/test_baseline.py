@@ -7,7 +7,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cache.schema import FRAMES, UserError
+from base.errors import UserError
+from cache.schema import FRAMES
 from tests.train.heads.test_architectures import clips_of
 from train.data.baseline import DEFAULT_STRENGTH, STRENGTHS, fit_baseline, pool
 from train.data.clips import Clips

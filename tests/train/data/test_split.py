@@ -6,7 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from cache.schema import UserError, VideoRecord
+from base.errors import UserError
+from cache.schema import VideoRecord
 from tests.stores import fake, pairs, people_of, real
 from train.data.audit import MOST_FINDINGS, MOST_NAMES, audit, entry_of, summary
 from train.data.people import assign_people

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from cache.schema import FRAMES, UserError
+from base.errors import UserError
+from cache.schema import FRAMES
 from cache.store import create_store, find_rows, read_indexes
 from detect.detector.load import open_detector
 from evaluate.report.stage import ReportConfig, write_report

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
+from base.errors import UserError
 from cache.manifest import write_manifest
-from cache.schema import UserError
 from cache.store import ORIGIN, create_store, find_rows, open_writer, read_indexes
 from detect.detector.load import open_detector
 from evaluate.report.stage import ReportConfig, write_report

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import pytest
 
-from cache.files import Unwritable
-from cache.outside.errors import Unreadable
-from cache.schema import CROP_SIZE, FRAMES, TEST, UserError
+from base.errors import Unreadable, UserError
+from base.files import Unwritable
+from cache.schema import CROP_SIZE, FRAMES, TEST
 from tests.crops import PROFILE, RECORDS, write_crops
 from train.end_to_end.augment import Augmentation
 from train.end_to_end.checkpoint import TrainingProgress

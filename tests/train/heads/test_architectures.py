@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from cache.schema import FRAMES, UserError
+from base.errors import UserError
+from cache.schema import FRAMES
 from tests.stores import WIDTH
 from train.data.baseline import Baseline, fit_baseline
 from train.data.batches import FeatureBatches

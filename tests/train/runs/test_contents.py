@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from cache.schema import TEST, TRAIN, VAL, UserError
+from base.errors import UserError
+from cache.schema import TEST, TRAIN, VAL
 from evaluate.report.stage import ReportConfig, write_report
 from train.heads.architectures import HeadConfig, build_head
 from train.runs.contents import RunContents, numbered_history, read_contents, write_run

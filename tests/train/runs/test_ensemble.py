@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from detect.detector.networks import EnsembleScorer, FeatureScorer
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.read import read_results

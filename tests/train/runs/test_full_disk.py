@@ -5,8 +5,8 @@ from collections import namedtuple
 
 import pytest
 
-from cache.files import write_folder
-from cache.schema import UserError
+from base.errors import UserError
+from base.files import write_folder
 from train.heads.architectures import HeadConfig, build_head
 from train.runs.trained import save_head
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from detect.detector.load import judged, open_detector
 from evaluate.compare.stage import CompareConfig, compare
 from evaluate.results.about_run import RANDOM, about_run

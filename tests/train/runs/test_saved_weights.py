@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from tests.strangers import SIZE, arrays, edit, flipped, spoil, without_checks, write_head_run
 from train.runs.folder import CONFIG, WEIGHTS
 from train.runs.load import load_head, read_run

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from tests.refused import REFUSED, as_somebody_else, folder_of_all
 from train.end_to_end.checkpoint import read_checkpoint
 from train.runs.folder import CONFIG, DONE, PREDICTIONS, WEIGHTS, is_finished

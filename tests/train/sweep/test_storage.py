@@ -6,7 +6,7 @@ import optuna
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from cache.schema import UserError
+from base.errors import UserError
 from tests.stores import pairs, write_features
 from train.sweep.stage import SweepConfig, sweep
 from train.sweep.storage import VARIABLE, shown, storage_errors, storage_of, without_secrets

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cache.schema import UserError
+from base.errors import UserError
 from evaluate.results.read import read_results
 from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
 from tests import ROOT

@@ -1,0 +1,278 @@
+"""The stage: one head by every protocol -> how good it looks by each, with what leaks into each test part."""
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from base.commands import flag
+from base.errors import Unreadable, UserError
+from base.files import Unwritable, make_folder, require_writable, write_text, writing
+from base.flags import option
+from base.keras_start import choose_backend, start_keras
+from cache.manifest import read_manifest
+from cache.schema import TEST, TRAIN
+from cache.store import Contents, load, open_store, require_profile
+from evaluate.page.figures import Interval, inline_svg, intervals_figure, save
+from evaluate.page.markup import Html, element, items, page, page_table, section
+from evaluate.page.repeat import repeat_command
+from evaluate.page.tables import NOTHING, Cell, Table, readable, write_tables
+from evaluate.report.caveats import leaks
+from evaluate.report.stage import require_resamples
+from evaluate.results.measures import DECISION_NAMES, HALF, SCORE_NAMES
+from evaluate.results.read import read_results
+from evaluate.results.versus_baseline import Difference, head_minus_baseline
+from evaluate.stats.bootstrap import Measure, ends
+from evaluate.stats.metrics import CHANCE, RESAMPLES, THRESHOLD, evaluate
+from train.data.split import SplitConfig, SplitKind, owner
+from train.data.training_set import newest_features
+from train.fit import FitConfig, check, fit
+from train.heads.architectures import HeadConfig
+from train.runs.folder import ENSEMBLE
+from train.runs.load import load_head, read_config, read_run
+from train.runs.predictions import predictions_of, write_predictions
+
+PAGE, NUMBERS = "protocols.html", "protocols.json"
+SPLITS: tuple[SplitKind, ...] = ("official", "identity", "random")
+COLUMNS = ("roc_auc", "accuracy", "f1_fake", "f1_real", "kappa")
+
+
+@dataclass(frozen=True)
+class ProtocolsConfig:
+    """Which head on which features, and which other data sets to test it on."""
+
+    features: Path | None = option(None, "features folder (default: the one below data/ that was extracted last)")
+    others: tuple[Path, ...] = option((), "features folders of other data sets to test on, of the same profile, as A,B")
+    out: Path = option(Path("protocols"), "folder to write; the runs go below it")
+    head: str = option(HeadConfig.head, "temporal head")
+    seed: int = option(0, "seed of the first head and of the bootstrap")
+    seeds: int = option(1, "heads to train by each protocol; several are joined as an ensemble")
+    split_seed: int = option(SplitConfig.seed, "seed of the splits")
+    resamples: int = option(RESAMPLES, "bootstrap resamples behind each 95 % interval")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A head's results by one protocol. `findings` says what the test clips share with train; if there are no numbers,
+    `reason` says why.
+    """
+
+    name: str
+    trained: int
+    real: int
+    fake: int
+    people: int
+    over_clips: dict[str, Measure]
+    over_people: dict[str, Measure]
+    baseline: Measure | None
+    findings: list[str]
+    reason: str = ""
+    difference: Difference | None = None
+
+
+def protocols(config: ProtocolsConfig) -> Path:
+    """Trains and tests by every protocol and returns the path of the page; tables and numbers are beside it.
+
+    Raises a UserError if nothing can be trained, or if another data set was extracted with another profile.
+    """
+    require_resamples(config.resamples, config.seed)
+    choose_backend()
+    require_writable(config.out, f"choose another {flag('out')}")
+    features = config.features or newest_features(Path("data"))
+    for split in SPLITS:
+        check(_fit_config(config, features, split))
+    others = [_other(folder, features) for folder in config.others]
+    names = _names(others)
+    for name in names:
+        require_writable(config.out / f"on-{name}", "rename the data set's folder")
+    outcomes: list[Protocol] = []
+    runs: list[tuple[str, Path]] = []
+    for split in SPLITS:
+        try:
+            run = fit(_fit_config(config, features, split))
+        except (Unwritable, Unreadable):
+            raise
+        except UserError as error:
+            outcomes.append(Protocol(split, 0, 0, 0, 0, {}, {}, None, [], str(error)))
+            continue
+        runs.append((split, run))
+        outcomes.append(_within(split, run, config))
+    if not runs:
+        reasons = "; ".join(f"{one.name}: {one.reason.removesuffix('.')}" for one in outcomes)
+        raise UserError(f"no protocol could be trained on {features} ({reasons}).")
+    split, run = runs[0]
+    trained = _trained_checksums(run, features)
+    outcomes += [_across(split, run, trained, *other, config) for other in zip(names, others, strict=True)]
+    with writing(config.out, f"give another {flag('out')}"):
+        return _write(config, features, outcomes)
+
+
+def _fit_config(config: ProtocolsConfig, features: Path, split: SplitKind) -> FitConfig:
+    fit_config = FitConfig(features=features, runs=config.out / "runs", head=config.head, split=split)
+    return replace(fit_config, seed=config.seed, seeds=config.seeds, split_seed=config.split_seed)
+
+
+def _other(folder: Path, features: Path) -> Contents:
+    """Returns the clips of another data set; refuses features made with another profile."""
+    store = open_store(folder)
+    require_profile(store, open_store(features).profile)
+    # Blended clips are there to train on, not to test on.
+    return load(store, [record for record in read_manifest(store.manifest) if not record.is_blend])
+
+
+def _within(split: str, run: Path, config: ProtocolsConfig) -> Protocol:
+    results = read_results(run)
+    clips, baseline = results.head.of(TEST), results.baseline.of(TEST)
+    people = results.people(clips)
+    scores = (clips.labels, clips.probabilities, THRESHOLD, config.resamples, config.seed)
+    fakes = int(clips.labels.sum())
+    return Protocol(
+        split,
+        len(results.head.of(TRAIN).ids),
+        len(clips.ids) - fakes,
+        fakes,
+        len(np.unique(people)),
+        evaluate(*scores),
+        evaluate(*scores, groups=people),
+        evaluate(baseline.labels, baseline.probabilities, THRESHOLD, config.resamples, config.seed)["roc_auc"],
+        list(leaks(results)),
+        difference=head_minus_baseline(clips, baseline, people, config.resamples, config.seed),
+    )
+
+
+def _trained_checksums(run: Path, features: Path) -> set[str]:
+    """Returns the checksums of the features that `run` was trained on."""
+    trained = set(read_results(run).head.of(TRAIN).ids)
+    contents = load(open_store(features))
+    return {
+        checksum for record, checksum in zip(contents.records, contents.checksums, strict=True) if record.id in trained
+    }
+
+
+def _names(others: Sequence[Contents]) -> list[str]:
+    """Returns the name of each data set's folder, numbered if two have the same, or would have where case is none."""
+    names: dict[str, str] = {}
+    for other in others:
+        name = other.store.folder.resolve().parent.name
+        numbered = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+        free = next(one for one in numbered if one.casefold() not in names)
+        names[free.casefold()] = free
+    return list(names.values())
+
+
+def _across(split: str, run: Path, trained: set[str], name: str, other: Contents, config: ProtocolsConfig) -> Protocol:
+    """Returns the results of `run` on all clips of another data set, and writes its predictions."""
+    start_keras()
+    probabilities = _predict(run, other)
+    predictions = predictions_of(other.records, [TEST] * len(other.records), probabilities, other.status)
+    write_predictions(config.out / f"on-{name}.csv", predictions)
+    people = np.unique([owner(record) for record in other.records], return_inverse=True)[1]
+    scores = (other.labels, probabilities, THRESHOLD, config.resamples, config.seed)
+    fakes, same = int(other.labels.sum()), sum(checksum in trained for checksum in other.checksums)
+    findings = [f"{same} of {len(other.records)} test clips have the same content as a clip in train."] if same else []
+    return Protocol(
+        f"trained by {split}, tested on {name}",
+        len(read_results(run).head.of(TRAIN).ids),
+        len(other.records) - fakes,
+        fakes,
+        len(np.unique(people)),
+        evaluate(*scores),
+        evaluate(*scores, groups=people),
+        None,
+        findings,
+    )
+
+
+def _predict(run: Path, contents: Contents) -> np.ndarray:
+    """Returns each clip's probability of fake, float64 (N,), by a run on features or an ensemble of such runs."""
+    from train.data.clips import Clips
+    from train.heads.training import predict
+    from train.runs.ensemble import read_members
+
+    if read_config(run)[0].get("kind") == ENSEMBLE:
+        members, mixture = read_members(run)
+        return mixture(np.array([_predict(member, contents) for member in members]))
+    head = load_head(read_run(run), contents.store.profile)  # pyright: ignore[reportArgumentType]
+    clips = Clips(contents.arrays, contents.mask, contents.labels)
+    return predict(head, clips, np.arange(len(contents.records))).astype(np.float64)
+
+
+def _write(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol]) -> Path:
+    make_folder(config.out)
+    numbers = {"features": str(features), "head": config.head, "protocols": [asdict(one) for one in outcomes]}
+    write_text(config.out / NUMBERS, json.dumps(numbers, indent=1, allow_nan=False) + "\n")
+    tables = {"protocols": protocols_table(outcomes)}
+    write_tables(config.out / "tables", tables)
+    figure = ""
+    rows = [
+        Interval(one.name, area.value, ends(area), ends(one.over_people["roc_auc"]))
+        for one in outcomes
+        if one.over_clips and (area := one.over_clips["roc_auc"]).value is not None
+    ]
+    if rows:
+        drawing = intervals_figure("ROC AUC by protocol", rows, CHANCE, f"ROC AUC ({CHANCE}: chance)")
+        save(drawing, make_folder(config.out / "figures") / "protocols")
+        caption = "The same head by each protocol."
+        figure = element("figure", Html(inline_svg(drawing, "protocols", caption)), element("figcaption", caption))
+    return write_text(config.out / PAGE, readable(_page(config, features, outcomes, figure)))
+
+
+def protocols_table(outcomes: Sequence[Protocol]) -> Table:
+    """Returns a row per protocol."""
+    names = SCORE_NAMES | DECISION_NAMES
+    return Table(
+        f"One head by each protocol; calls at {HALF}; 95 % intervals over clips, for ROC AUC also over people.",
+        ["protocol", "clips trained on", "real clips", "fake clips", "people tested on",
+         *(names[name] for name in COLUMNS), "ROC AUC over people", "ROC AUC of the baseline",
+         "head minus baseline, over people",
+         "what the test clips share with train"],
+        [list(_row(one)) for one in outcomes],
+    )  # fmt: skip
+
+
+def _row(one: Protocol) -> Iterator[Cell]:
+    yield one.name
+    if one.reason:
+        yield from [NOTHING] * (len(COLUMNS) + 7)
+        yield one.reason
+        return
+    yield from (f"{count:,}" for count in (one.trained, one.real, one.fake, one.people))
+    yield from (one.over_clips[name] for name in COLUMNS)
+    yield one.over_people["roc_auc"]
+    yield NOTHING if one.baseline is None else one.baseline
+    yield NOTHING if one.difference is None else one.difference.over_people["roc_auc"]
+    yield " ".join(one.findings) or "nothing, as far as the audit knows"
+
+
+def _page(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol], figure: object) -> str:
+    return page(
+        "Reelcheck protocols",
+        element("h1", f"The head {config.head}, tested in each way"),
+        element(
+            "p",
+            "A protocol is a way to choose the clips to train on and to test on. If they share people or footage, "
+            "the number is about known people: the identity split and other data sets are closer to real use.",
+            class_="lead",
+        ),
+        section("Side by side", figure, *_side_by_side(protocols_table(outcomes))),
+        section("How to repeat this", element("pre", repeat_command("protocols", _settings(config, features)))),
+    )
+
+
+def _side_by_side(contents: Table) -> Iterator[Html]:
+    """The numbers as a table, and its last column, which holds sentences, as a list."""
+    rows = [[*row] for row in contents.rows]
+    numbers = replace(contents, columns=contents.columns[:-1], rows=[row[:-1] for row in rows])
+    yield page_table(numbers, wide=True)
+    yield element("h3", "What the test clips share with those that were trained on")
+    yield items(element("span", element("b", row[0]), f": {row[-1]}") for row in rows)
+
+
+def _settings(config: ProtocolsConfig, features: Path) -> dict[str, Any]:
+    """Returns the flags that repeat the protocols; the folder to write is left to the user."""
+    values = {field.name: getattr(config, field.name) for field in fields(config) if field.name != "out"}
+    return values | {"features": features, "others": config.others or None}
