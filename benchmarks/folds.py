@@ -164,7 +164,7 @@ def _regression(fold: _Fold) -> Path:
     baseline = fit_baseline(training_set.clips, training_set.rows(TRAIN, VAL), owners)
     records, parts = [contents.records[row] for row in rows], training_set.parts[rows].tolist()
     fold.runs.mkdir(exist_ok=True)
-    predictions = predictions_of(records, parts, baseline.probabilities(rows), contents.status[rows])
+    predictions = predictions_of(records, parts, baseline.probabilities(rows), contents.seen[rows])
     return write_predictions(fold.runs / "regression.csv", predictions)
 
 

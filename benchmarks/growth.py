@@ -23,7 +23,7 @@ from base.ending import run
 from base.files import write_text
 from base.flags import Parser
 from benchmarks.measure import describe_machine, peak_memory
-from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord, central_regions
+from cache.schema import FRAMES, OK, FrameStatus, Row, Seen, VideoRecord, central_regions
 from cache.store import create_store, load, open_store, open_writer
 from extract.backbones.networks import BACKBONES
 from extract.config import ExtractConfig
@@ -67,7 +67,7 @@ def _rows(records: Sequence[VideoRecord], random: np.random.Generator, config: E
     for record, array in zip(records, arrays, strict=True):
         array[:, :64] += record.label
     return [
-        Row(*record.key, OK, "", status, np.arange(12.0), boxes, regions, array)
+        Row(*record.key, OK, "", Seen(status, np.arange(12.0), boxes, regions), array)
         for record, array in zip(records, arrays, strict=True)
     ]
 

@@ -15,7 +15,6 @@ from base.files import make_folder, replace_with, require_room, require_writable
 from base.flags import Parser
 from base.progress import show
 from cache.profile import canonical_json
-from cache.schema import coverage_of
 from cache.store import Contents, has_rows, load, open_store, require_rows, verify
 
 
@@ -69,7 +68,7 @@ def info(folder: Path) -> int:
           f"{len(contents.failures)} failed, {len(contents.missing)} not extracted yet")  # fmt: skip
     show(f"  array     {contents.arrays.dtype} {contents.arrays.shape}")
     if contents.records:
-        show(f"  coverage  a face was detected in {coverage_of(contents.status).mean():.3f} of the frames")
+        show(f"  coverage  a face was detected in {contents.seen.coverage.mean():.3f} of the frames")
     for record, outcome, reason in contents.failures:
         show(f"  failed    {record.id}: {outcome}: {reason}")
     return 0
@@ -119,10 +118,7 @@ def _columns(contents: Contents) -> dict[str, np.ndarray]:
         name: contents.arrays,
         "label": contents.labels,
         "mask": contents.mask,
-        "status": contents.status,
-        "times": contents.times,
-        "boxes": contents.boxes,
-        "regions": contents.regions,
+        **vars(contents.seen),
     }
 
 

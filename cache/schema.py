@@ -1,8 +1,10 @@
 """The constants and records that all stages share."""
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -97,14 +99,56 @@ def require_inside(text: str) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
-    """The result for one video: its array, or a named failure with the reason.
+class Seen:
+    """What was seen in a clip's twelve frames, or, with an axis of N in front, in those of N clips.
 
     `status` is uint8 (12,), `times` float64 (12,) seconds from the clip's first frame (NaN where padded), `boxes` int32
     (12, 4) as x, y, width, height in pixels of the displayed frame (zeros where there is no face). `regions` is uint8
     (12, 4), the face's box inside its crop as left, top, right, bottom in pixels of the crop: the central square where
-    there is no face, zeros where padded. `array` holds the clip's crops, uint8 (12, 160, 160, 3) RGB, or its features,
-    float16 (12, D); None for a failure. `file_checksum` is that of the video's file, "" where it is not known.
+    there is no face, zeros where padded.
+    """
+
+    status: np.ndarray
+    times: np.ndarray
+    boxes: np.ndarray
+    regions: np.ndarray
+
+    @classmethod
+    def nothing(cls) -> "Seen":
+        """Returns twelve padded frames."""
+        none = np.zeros((FRAMES, 4), np.int32)
+        return cls(np.zeros(FRAMES, np.uint8), np.full(FRAMES, np.nan), none, none.astype(np.uint8))
+
+    @classmethod
+    def of(cls, clips: "Sequence[Seen]") -> "Seen":
+        """Returns what was seen in all of `clips`."""
+        return cls(*(np.array([getattr(clip, name) for clip in clips]) for name in SEEN))
+
+    def __getitem__(self, clips: Any) -> "Seen":
+        """Returns what was seen in some of the clips, by number, or by numbers int (M,)."""
+        return Seen(*(getattr(self, name)[clips] for name in SEEN))
+
+    @property
+    def mask(self) -> np.ndarray:
+        """bool (12,): the frames to look at."""
+        return mask_of(self.status)
+
+    @property
+    def coverage(self) -> np.ndarray:
+        """float64 (): the share in [0, 1] of the frames in which a face was detected, see `coverage_of`."""
+        return coverage_of(self.status)
+
+
+SEEN = tuple(field.name for field in fields(Seen))
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """The result for one video: what was seen and its array, or a named failure with the reason.
+
+    `array` holds the clip's crops, uint8 (12, 160, 160, 3) RGB, or its features, float16 (12, D); None for a failure.
+    `file_checksum` is that of the video's file, "" where it is not known. `tag` is of whoever made the row: the steps
+    of stage 1 pass it on, and no store keeps it.
     """
 
     id: str
@@ -112,12 +156,10 @@ class Row:
     mtime_ns: int
     outcome: str
     reason: str
-    status: np.ndarray
-    times: np.ndarray
-    boxes: np.ndarray
-    regions: np.ndarray
+    seen: Seen
     array: np.ndarray | None
     file_checksum: str = ""
+    tag: Any = None
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -131,16 +173,7 @@ OK = "ok"
 
 def failed_row(record: VideoRecord | Row, outcome: str, reason: str) -> Row:
     """Returns the row of a video that could not be used; `record` says which, by its own record or an earlier row."""
-    return Row(
-        *record.key,
-        outcome=outcome,
-        reason=reason,
-        status=np.zeros(FRAMES, np.uint8),
-        times=np.full(FRAMES, np.nan),
-        boxes=np.zeros((FRAMES, 4), np.int32),
-        regions=np.zeros((FRAMES, 4), np.uint8),
-        array=None,
-    )
+    return Row(*record.key, outcome, reason, Seen.nothing(), None, tag=getattr(record, "tag", None))
 
 
 def central_region(margin: float) -> np.ndarray:

@@ -24,7 +24,7 @@ from base.files import write_bytes
 from base.outside.content import NO_FILE, WrongContent, open_regular, unreadable
 from cache.hdf5 import TEXT, member, open_hdf5, read_array, read_texts, require_kind, require_stored
 from cache.profile import CropProfile, Profile, canonical_json, crops_of, fingerprint
-from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, central_regions
+from cache.schema import CROP_SIZE, FRAMES, OK, SEEN, FrameStatus, Row, Seen, central_regions
 
 MAGIC = b"reelcheck shard 3\n"
 BLOCK = 512
@@ -53,10 +53,7 @@ class ShardIndex:
     outcome: list[str]
     reason: list[str]
     checksum: list[str]
-    status: np.ndarray
-    times: np.ndarray
-    boxes: np.ndarray
-    regions: np.ndarray
+    seen: Seen
     file_checksum: list[str]
 
 
@@ -85,8 +82,8 @@ def _write(content: io.BytesIO, profile: Profile, rows: Sequence[Row]) -> None:
         file.create_dataset("checksum", data=checksums, dtype=TEXT)
         file.create_dataset("size", data=np.array([row.size for row in rows], np.int64))
         file.create_dataset("mtime_ns", data=np.array([row.mtime_ns for row in rows], np.int64))
-        for name in ("status", "times", "boxes", "regions"):
-            file.create_dataset(name, data=np.stack([getattr(row, name) for row in rows]))
+        for name, values in vars(Seen.of([row.seen for row in rows])).items():
+            file.create_dataset(name, data=values)
         if arrays:
             _write_arrays(file, np.stack(arrays))
 
@@ -202,7 +199,7 @@ def read_index(path: Path, profile: Profile) -> ShardIndex:
     columns.setdefault("regions", central_regions(columns["status"], crops.margin))
     _require_possible(columns)
     keys = list(zip(columns.pop("id"), columns.pop("size").tolist(), columns.pop("mtime_ns").tolist(), strict=True))
-    return ShardIndex(path, keys, **columns)
+    return ShardIndex(path, keys, seen=Seen(*map(columns.pop, SEEN)), **columns)
 
 
 _COLUMNS = {

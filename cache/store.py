@@ -26,7 +26,7 @@ from base.outside.content import NO_FILE, WrongContent, read_json, read_text, re
 from base.outside.values import parse
 from cache.manifest import read_manifest
 from cache.profile import FeatureProfile, Profile, canonical_json, differences, fingerprint, parse_profile
-from cache.schema import OK, Row, VideoRecord, mask_of
+from cache.schema import OK, Row, Seen, VideoRecord
 from cache.shard import DamagedShard, ShardIndex, array_shape, check, read_arrays, read_index, write_shard
 
 MANIFEST = "manifest.csv"
@@ -91,19 +91,15 @@ class Store:
 class Contents:
     """All rows of a store as arrays in memory, in manifest order; N videos are `ok`.
 
-    `arrays` holds features, float16 (N, 12, D), or RGB crops, uint8 (N, 12, 160, 160, 3). `status` is uint8 (N, 12),
-    `times` float64 (N, 12) seconds, `boxes` int32 (N, 12, 4) pixels of the video, `regions` uint8 (N, 12, 4) pixels of
-    the crop (see `Row`); `checksums` has one text per video. `failures` lists the videos that could not be used, with
-    outcome and reason; `missing` those not extracted yet.
+    `arrays` holds features, float16 (N, 12, D), or RGB crops, uint8 (N, 12, 160, 160, 3), and `seen` what these show;
+    `checksums` has one text per video. `failures` lists the videos that could not be used, with outcome and reason;
+    `missing` those not extracted yet.
     """
 
     store: Store
     records: list[VideoRecord]
     arrays: np.ndarray
-    status: np.ndarray
-    times: np.ndarray
-    boxes: np.ndarray
-    regions: np.ndarray
+    seen: Seen
     checksums: list[str]
     failures: list[tuple[VideoRecord, str, str]]
     missing: list[VideoRecord]
@@ -116,7 +112,7 @@ class Contents:
     @property
     def mask(self) -> np.ndarray:
         """bool (N, 12): the frames that exist, which are not padding."""
-        return mask_of(self.status)
+        return self.seen.mask
 
 
 def store_folder(root: Path, profile: Profile) -> Path:
@@ -298,18 +294,11 @@ def load(store: Store, records: Sequence[VideoRecord] | None = None) -> Contents
         store,
         [record for record, _, _ in used],
         _gather([(index, row) for _, index, row in used]),
-        _column(used, "status"),
-        _column(used, "times"),
-        _column(used, "boxes"),
-        _column(used, "regions"),
+        Seen.of([index.seen[row] for _, index, row in used]),
         [index.checksum[row] for _, index, row in used],
         [(record, index.outcome[row], index.reason[row]) for record, index, row in done if index.outcome[row] != OK],
         [record for record in records if record.key not in rows],
     )
-
-
-def _column(used: list[tuple[VideoRecord, ShardIndex, int]], name: str) -> np.ndarray:
-    return np.array([getattr(index, name)[row] for _, index, row in used])
 
 
 def _gather(rows: list[StoredRow]) -> np.ndarray:

@@ -10,7 +10,7 @@ from base.commands import flag
 from base.errors import UserError
 from base.files import write_bytes, writing
 from base.progress import say
-from cache.schema import CROP_SIZE, OK, REAL, VideoRecord, mask_of
+from cache.schema import CROP_SIZE, OK, REAL, VideoRecord
 from cache.store import PROFILE, StoredRow, find_rows, open_store, read_indexes
 from extract.blended_rows import blend_records, rows_with_blends
 from extract.steps import rows_from_store
@@ -33,7 +33,7 @@ def write_blend_sheet(path: Path, crops: Path, videos: Sequence[VideoRecord]) ->
     todo = [row for video in chosen for row in (video, *blend_records([video], BLENDS))]
     pictures: dict[str, np.ndarray] = {}
     for row in rows_with_blends(rows_from_store([stored[video] for video in chosen]), todo):
-        frames = np.flatnonzero(mask_of(row.status))
+        frames = np.flatnonzero(row.seen.mask)
         assert row.array is not None
         pictures[row.id] = row.array[frames[len(frames) // 2]]
     lines = [

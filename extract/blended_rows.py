@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from cache.schema import BLEND, FAKE, REAL, Row, VideoRecord, mask_of
+from cache.schema import BLEND, FAKE, REAL, Row, VideoRecord
 from extract.clips.blends import VERSION, blend, blend_random
 
 SEED = 0
@@ -55,4 +55,4 @@ def _blend_row(row: Row, record: VideoRecord) -> Row:
     if row.array is None:
         return row
     random = blend_random(SEED, record.source, number_of(record))
-    return replace(row, array=blend(row.array, mask_of(row.status), row.regions, random))
+    return replace(row, array=blend(row.array, row.seen.mask, row.seen.regions, random))

@@ -16,7 +16,7 @@ import numpy as np
 
 from base.machine.processors import usable_processors
 from cache.profile import CropProfile
-from cache.schema import CROP_SIZE, FRAMES, OK, Row, VideoRecord, failed_row, mask_of
+from cache.schema import CROP_SIZE, FRAMES, OK, Row, Seen, VideoRecord, failed_row
 from cache.shard import ShardIndex, read_arrays
 from cache.store import StoredRow
 from extract.backbones.engines import Engine
@@ -94,7 +94,7 @@ def crop_row(record: VideoRecord, result: CroppedClip | ClipError) -> Row:
     """Returns the row of `record` with its crops, or with its failure."""
     if isinstance(result, ClipError):
         return failed_row(record, result.outcome, result.reason)
-    return Row(*record.key, OK, "", result.status, result.times, result.boxes, result.regions, result.crops)
+    return Row(*record.key, OK, "", result.seen, result.crops)
 
 
 def rows_from_store(stored: Sequence[StoredRow]) -> Iterator[Row]:
@@ -121,10 +121,9 @@ def _stored_rows(index: ShardIndex, rows: Sequence[int]) -> list[Row]:
     arrays = read_arrays(index, done, (FRAMES, CROP_SIZE, CROP_SIZE, 3), np.dtype(np.uint8))
     found = []
     for row in rows:
-        columns = (index.status[row], index.times[row], index.boxes[row], index.regions[row])
         array = next(arrays) if index.outcome[row] == OK else None
         facts = (*index.keys[row], index.outcome[row], index.reason[row])
-        found.append(Row(*facts, *columns, array, index.file_checksum[row]))
+        found.append(Row(*facts, index.seen[row], array, index.file_checksum[row]))
     return found
 
 
@@ -148,8 +147,8 @@ def _features_of(rows: Sequence[Row], engine: Engine, clock: Clock) -> Iterator[
     if read:
         with clock.timed("backbone"):
             crops = np.stack([row.array for row in read])  # pyright: ignore[reportCallIssue, reportArgumentType]
-            regions, masks = np.stack([row.regions for row in read]), mask_of(np.stack([row.status for row in read]))
-            features = iter(features_of(crops, regions, masks, engine))
+            seen = Seen.of([row.seen for row in read])
+            features = iter(features_of(crops, seen.regions, seen.mask, engine))
     for row in rows:
         array = None if row.array is None else next(features)
         if array is None or np.isfinite(array).all():

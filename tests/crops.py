@@ -9,7 +9,7 @@ import numpy as np
 
 from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
-from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, VideoRecord, central_regions, mask_of
+from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, Seen, VideoRecord, central_regions, mask_of
 from cache.store import ORIGIN, Store, create_store, find_rows, open_writer, read_indexes
 from extract.backbones.engines import make_engine
 from extract.backbones.networks import BACKBONES, backbone_of
@@ -46,7 +46,9 @@ def write_crops(root: Path, records: Sequence[VideoRecord] = RECORDS, profile: C
         status = np.array([FrameStatus.FACE] * frames + [FrameStatus.PAD] * (FRAMES - frames), np.uint8)
         boxes, times = np.ones((FRAMES, 4), np.int32), np.arange(FRAMES, dtype=np.float64)
         regions = central_regions(status, profile.margin)
-        rows.append(Row(*record.key, OK, "", status, times, boxes, regions, draw_crops(random, record.label, frames)))
+        rows.append(
+            Row(*record.key, OK, "", Seen(status, times, boxes, regions), draw_crops(random, record.label, frames))
+        )
     with open_writer(store) as writer:
         # Shards do not lie in the manifest's order.
         writer.append(rows[1::2])

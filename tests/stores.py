@@ -8,7 +8,7 @@ import numpy as np
 
 from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
-from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord, central_regions
+from cache.schema import FRAMES, OK, FrameStatus, Row, Seen, VideoRecord, central_regions
 from cache.store import Store, create_store, open_writer
 
 PROFILE = FeatureProfile(CropProfile(), backbone="mobilenetv2", weights="random:0")
@@ -51,7 +51,7 @@ def write_features(
         array = random.normal(strength * record.label, 1, (FRAMES, WIDTH)) * (status != FrameStatus.PAD)[:, None]
         boxes, regions = np.ones((FRAMES, 4), np.int32), central_regions(status, profile.crops.margin)
         times = np.where(status == FrameStatus.PAD, np.nan, np.arange(FRAMES))
-        rows.append(Row(*record.key, OK, "", status, times, boxes, regions, array.astype(np.float16)))
+        rows.append(Row(*record.key, OK, "", Seen(status, times, boxes, regions), array.astype(np.float16)))
     with open_writer(store) as writer:
         writer.append(rows)
     return store
@@ -61,7 +61,7 @@ def clip_row(array: np.ndarray, status: np.ndarray | None = None) -> Row:
     """A row of crops or features as a detector takes it, its faces in the middle; without `status` all are detected."""
     status = np.full(FRAMES, FrameStatus.FACE, np.uint8) if status is None else status
     boxes, regions = np.ones((FRAMES, 4), np.int32), central_regions(status, CropProfile.margin)
-    return Row("clip", 0, 0, OK, "", status, np.arange(FRAMES, dtype=np.float64), boxes, regions, array)
+    return Row("clip", 0, 0, OK, "", Seen(status, np.arange(FRAMES, dtype=np.float64), boxes, regions), array)
 
 
 def people_of(name: str) -> set[str]:

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.measure import Result, summarise, timed
 from cache.manifest import read_manifest, write_manifest
 from cache.profile import CropProfile, FeatureProfile
-from cache.schema import FRAMES, OK, FrameStatus, Row, VideoRecord, central_region, central_regions
+from cache.schema import FRAMES, OK, FrameStatus, Row, Seen, VideoRecord, central_region, central_regions
 from cache.store import Store, create_store, load, open_writer, read_indexes
 from extract.backbones.networks import BACKBONES
 from train.data.batches import FeatureBatches
@@ -60,7 +60,7 @@ def make_features(root: Path, crops: CropProfile, clips: int = CLIPS) -> Store:
         array = np.maximum(frames, 0).astype(np.float16)
         status = np.full(FRAMES, FrameStatus.FACE, np.uint8)
         boxes, regions = np.ones((FRAMES, 4), np.int32), central_regions(status, crops.margin)
-        rows.append(Row(name, 1, 1, OK, "", status, np.arange(12.0), boxes, regions, array))
+        rows.append(Row(name, 1, 1, OK, "", Seen(status, np.arange(12.0), boxes, regions), array))
     write_manifest(store.manifest, records)
     with open_writer(store) as writer:
         writer.append(rows)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cache.schema import CROP_SIZE, FrameStatus, Row, mask_of
+from cache.schema import CROP_SIZE, FrameStatus, Row
 from detect.detector.judge import Detector
 from extract.steps import features_of
 
@@ -33,11 +33,11 @@ class Evidence:
 def find_evidence(detector: Detector, row: Row) -> Evidence:
     """Returns the evidence in the crops of `row`. Frames that are masked have none."""
     assert row.array is not None
-    judged = np.flatnonzero(mask_of(row.status))
+    judged = np.flatnonzero(row.seen.mask)
     covered = np.array([_covered(crop) for crop in row.array[judged]])
     find = _in_crops if detector.engine is None else _in_features
     frames, regions = find(detector, row, judged, covered)
-    shown = int((row.status != FrameStatus.PAD).sum())
+    shown = int((row.seen.status != FrameStatus.PAD).sum())
     evidence = Evidence(np.zeros(shown), np.zeros((shown, GRID, GRID)))
     evidence.frames[judged], evidence.regions[judged] = frames, regions
     return evidence
@@ -50,8 +50,8 @@ def _in_features(
     assert detector.engine is not None
     assert row.array is not None
     ways = covered.shape[1]
-    whole = features_of(row.array[None], row.regions[None], mask_of(row.status)[None], detector.engine)[0]
-    regions = np.repeat(row.regions[judged], ways, axis=0)
+    whole = features_of(row.array[None], row.seen.regions[None], row.seen.mask[None], detector.engine)[0]
+    regions = np.repeat(row.seen.regions[judged], ways, axis=0)
     features = detector.engine.features(np.concatenate(covered), regions).astype(np.float16)
     arrays = np.repeat(whole[None], len(features), axis=0)
     arrays[np.arange(len(features)), np.repeat(judged, ways)] = features
@@ -74,7 +74,7 @@ def _in_crops(detector: Detector, row: Row, judged: np.ndarray, covered: np.ndar
 
 def _probabilities(detector: Detector, row: Row, arrays: np.ndarray) -> np.ndarray:
     """Returns the probabilities of variants of the clip in `row`, float64 (N,)."""
-    regions, masks = (np.repeat(one[None], len(arrays), axis=0) for one in (row.regions, mask_of(row.status)))
+    regions, masks = (np.repeat(one[None], len(arrays), axis=0) for one in (row.seen.regions, row.seen.mask))
     return detector.probabilities(arrays, regions, masks)
 
 

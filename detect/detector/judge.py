@@ -1,7 +1,6 @@
 """From a clip to a verdict, by the same sampling, crops and networks as in training."""
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from base.commands import flag
 from base.errors import UserError
 from cache.profile import CropProfile
-from cache.schema import FRAMES, LEAST_COVERAGE, OK, FrameStatus, Row, VideoRecord, coverage_of, mask_of
+from cache.schema import FRAMES, LEAST_COVERAGE, FrameStatus, Row, VideoRecord
 from detect.detector.band import Band, band_around
 from detect.detector.networks import Scorer
 from detect.detector.verdict import SeenFrame, Verdict, WindowScore, failed
@@ -99,20 +98,19 @@ class Detector:
         Clips are decoded in `workers` processes of their own: one that cannot be read gets the verdict "Failed". `show`
         gets the frames of each clip, small, before its verdict comes, if `options` asks for them.
         """
-        pending: deque[_PendingRow] = deque()
-        rows = self.with_features(self._rows(clips, options, limits, workers, pending, show))
+        rows = self.with_features(self._rows(clips, options, limits, workers, show))
         judged: dict[str, tuple[list[VerdictAndCrops], list[WindowScore]]] = {}
         for row in rows:
-            crops = pending.popleft()
+            part: _Part = row.tag
             people, timeline = judged.setdefault(row.id, ([], []))
             if row.array is None:
                 people[:] = []  # a clip that fails after some of its windows has failed
-            if crops.span:
-                timeline.append(self._window_score(row, crops.span))
+            if part.span:
+                timeline.append(self._window_score(row, part.span))
             else:
                 verdict = self.verdict(str(clips[int(row.id)]), row, options.threshold)
-                people.append((replace(verdict, face=len(people) + 1), crops.row))
-            if crops.is_last:
+                people.append((replace(verdict, face=len(people) + 1), part.crops))
+            if part.is_last:
                 del judged[row.id]
                 spans = () if row.array is None else tuple(timeline)
                 yield [(replace(people[0][0], timeline=spans), people[0][1]), *people[1:]]
@@ -148,10 +146,9 @@ class Detector:
         options: JudgeOptions,
         limits: Limits,
         workers: int,
-        pending: "deque[_PendingRow]",
         show: Callable[[Thumbnails], object],
     ) -> Iterator[Row]:
-        """Yields the rows of crops of each clip, first its people, then its windows; adds each to `pending` too."""
+        """Yields the rows of crops of each clip, first its people, then its windows, each with its `_Part` as a tag."""
         settings = (self.profile, limits, self.detector_file, options.faces, options.window, options.thumbnails)
         tasks = ((str(number), (clip, *settings)) for number, clip in enumerate(clips))
         workers = max(1, min(workers, len(clips)))
@@ -160,8 +157,7 @@ class Detector:
             if not failure and piece.thumbnails:
                 show(piece.thumbnails)
             row = row_of(number, piece if failure else piece.crops)
-            pending.append(_PendingRow(None, True, row) if failure else _PendingRow(piece.span, piece.is_last, row))
-            yield row
+            yield replace(row, tag=_Part(row) if failure else _Part(row, piece.span, piece.is_last))
 
     def with_features(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Turns rows of crops into rows of what the scorer takes, in the same order: features, or crops as they are."""
@@ -175,9 +171,9 @@ class Detector:
     def _verdict(self, clip: str, row: Row, band: Band) -> Verdict:
         if row.array is None:
             return failed(clip, row.outcome, row.reason)
-        coverage = float(coverage_of(row.status))
+        coverage = float(row.seen.coverage)
         if coverage < LEAST_COVERAGE:
-            faces, frames = (row.status == FrameStatus.FACE).sum(), (row.status != FrameStatus.PAD).sum()
+            faces, frames = (row.seen.status == FrameStatus.FACE).sum(), (row.seen.status != FrameStatus.PAD).sum()
             reason = f"a face was found in {faces} of {frames} frames; half of them are needed"
             reason = "no face was found in its only frame" if frames == 1 else reason
             return Verdict(clip, "Undecided", None, None, coverage, reason, _seen_frames(row))
@@ -189,7 +185,7 @@ class Detector:
         return band_around(threshold, self._temperature)
 
     def _window_score(self, row: Row, span: "_Span") -> WindowScore:
-        coverage = float(coverage_of(row.status))
+        coverage = float(row.seen.coverage)
         judged = row.array is not None and coverage >= LEAST_COVERAGE
         probability = self.probability(row) if judged else None
         return WindowScore(round(span[0], 3), round(span[1], 3), probability, coverage)
@@ -197,7 +193,7 @@ class Detector:
     def probability(self, row: Row) -> float:
         """Returns the probability of fake of the clip in `row`, whose array is what the scorer takes."""
         assert row.array is not None
-        return float(self.probabilities(row.array[None], row.regions[None], mask_of(row.status)[None])[0])
+        return float(self.probabilities(row.array[None], row.seen.regions[None], row.seen.mask[None])[0])
 
     def probabilities(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> np.ndarray:
         """Returns the probabilities of fake, float64 (N,), of N clips.
@@ -226,12 +222,12 @@ _Span = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
-class _PendingRow:
-    """A row of crops on its way through the backbone: its window's `span`, if any, and whether it ends its clip."""
+class _Part:
+    """Which part of a clip a row is: its crops, the `span` of its window, if it is one, and whether it is the last."""
 
-    span: "_Span | None"
-    is_last: bool
-    row: Row
+    crops: Row
+    span: _Span | None = None
+    is_last: bool = True
 
 
 def require_threshold(threshold: float) -> None:
@@ -266,13 +262,13 @@ def _require_same_face_detector(crops: CropProfile, file: Path | None) -> None:
 
 
 def _seen_frames(row: Row) -> tuple[SeenFrame, ...]:
-    assert row.outcome == OK
+    seen = row.seen
     return tuple(
         SeenFrame(
-            round(float(row.times[i]), 3),
-            FrameStatus(row.status[i]).name.lower(),  # pyright: ignore[reportArgumentType]
-            tuple(row.boxes[i].tolist()) if row.status[i] in (FrameStatus.FACE, FrameStatus.TRACKED) else None,
+            round(float(seen.times[i]), 3),
+            FrameStatus(seen.status[i]).name.lower(),  # pyright: ignore[reportArgumentType]
+            tuple(seen.boxes[i].tolist()) if seen.status[i] in (FrameStatus.FACE, FrameStatus.TRACKED) else None,
         )
         for i in range(FRAMES)
-        if row.status[i] != FrameStatus.PAD
+        if seen.status[i] != FrameStatus.PAD
     )

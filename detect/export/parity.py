@@ -9,7 +9,7 @@ import numpy as np
 from base.commands import flag
 from base.errors import UserError
 from cache.profile import uses_regions
-from cache.schema import CROP_SIZE, FRAMES, mask_of
+from cache.schema import CROP_SIZE, FRAMES
 from detect.detector.load import judged
 from detect.detector.portable import load_network
 from detect.export.formats import Clips, backbone_inputs, each_clip, read_network
@@ -43,10 +43,10 @@ def kept_clips(results: "Results", parts: Sequence[str], most: int) -> tuple[Cli
     kept = [(name, label, crops) for name, label, crops in read if crops is not None]
     if not kept:
         return None, np.zeros(0, np.int64)
-    masks = [mask_of(footage.rows[name][0].status[footage.rows[name][1]]) for name, _, _ in kept]
+    masks = [footage.seen(name).mask for name, _, _ in kept]
     clips = {"crops": np.stack([crops for *_, crops in kept]), "mask": np.stack(masks)}
     if with_regions(results):
-        clips["regions"] = np.stack([footage.regions(name) for name, _, _ in kept])
+        clips["regions"] = np.stack([footage.seen(name).regions for name, _, _ in kept])
     return clips, np.array([label for _, label, _ in kept])
 
 

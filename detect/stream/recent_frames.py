@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cache.schema import CROP_SIZE, FRAMES, Row, mask_of
+from cache.schema import CROP_SIZE, FRAMES, Row
 from detect.detector.judge import Detector, row_of
 from detect.detector.verdict import Verdict
 from extract.clips.crops import CroppedClip, crop_frames
@@ -68,16 +68,16 @@ class RecentFrames:
         features = [self._features_of(images[i], clip, i) for i in range(len(images))]
         padded = np.zeros((FRAMES, *features[0].shape), np.float16)
         padded[: len(features)] = features
-        padded[~mask_of(row.status)] = 0
+        padded[~row.seen.mask] = 0
         return replace(row, array=padded)
 
     def _features_of(self, image: np.ndarray, clip: CroppedClip, frame: int) -> np.ndarray:
         assert self._engine is not None
         # The same frame and box give the same crop and region.
-        by_box, box = self._features.setdefault(id(image), {}), clip.boxes[frame].tobytes()
+        by_box, box = self._features.setdefault(id(image), {}), clip.seen.boxes[frame].tobytes()
         if box not in by_box:
             one = slice(frame, frame + 1)
-            by_box[box] = self._engine.features(clip.crops[one], clip.regions[one])[0].astype(np.float16)
+            by_box[box] = self._engine.features(clip.crops[one], clip.seen.regions[one])[0].astype(np.float16)
         return by_box[box]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from base.errors import Unreadable, UserError
 from cache.manifest import read_manifest
 from cache.profile import crops_of
-from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus
+from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Seen
 from cache.shard import DamagedShard, read_arrays
 from cache.store import MANIFEST, StoredRow, find_rows, open_store, read_indexes, store_folder
 from evaluate.results.read import Results
@@ -24,14 +24,13 @@ class Footage:
 
     def face(self, name: str) -> float:
         """Returns the median side of the detected faces' boxes in pixels of the video; NaN if there is no face."""
-        index, row = self.rows[name]
-        boxes = index.boxes[row][index.status[row] == FrameStatus.FACE]
+        seen = self.seen(name)
+        boxes = seen.boxes[seen.status == FrameStatus.FACE]
         return float(np.median(boxes[:, 2:].max(axis=1))) if len(boxes) else float("nan")
 
     def seconds(self, name: str) -> float:
         """Returns the time from the clip's first frame to its last sampled frame."""
-        index, row = self.rows[name]
-        return float(np.nanmax(index.times[row]))
+        return float(np.nanmax(self.seen(name).times))
 
     def pictures(self, name: str) -> np.ndarray | None:
         """Returns the clip's crops, uint8 (12, 160, 160, 3) RGB; None if they were not kept or are damaged."""
@@ -44,10 +43,10 @@ class Footage:
             return None
         return crops
 
-    def regions(self, name: str) -> np.ndarray:
-        """Returns the regions of the face in the clip's crops, uint8 (12, 4)."""
+    def seen(self, name: str) -> Seen:
+        """Returns what is seen in the clip's frames."""
         index, row = self.rows[name]
-        return index.regions[row]
+        return index.seen[row]
 
 
 def find_footage(results: Results) -> Footage:

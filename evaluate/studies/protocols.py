@@ -168,7 +168,7 @@ def _across(split: str, run: Path, trained: set[str], name: str, other: Contents
     """Returns the results of `run` on all clips of another data set, and writes its predictions."""
     start_keras()
     probabilities = _predict(run, other)
-    predictions = predictions_of(other.records, [TEST] * len(other.records), probabilities, other.status)
+    predictions = predictions_of(other.records, [TEST] * len(other.records), probabilities, other.seen)
     write_predictions(config.out / f"on-{name}.csv", predictions)
     people = np.unique([owner(record) for record in other.records], return_inverse=True)[1]
     scores = (other.labels, probabilities, THRESHOLD, config.resamples, config.seed)

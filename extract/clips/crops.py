@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cache.profile import CropProfile
-from cache.schema import CROP_SIZE, FRAMES, FrameStatus
+from cache.schema import CROP_SIZE, FRAMES, FrameStatus, Seen
 from extract.clips.face_detectors import Box, FaceDetector, make_face_detector
 from extract.clips.thumbnails import Thumbnails, shrink
 from extract.clips.tracks import crop_along, find_tracks
@@ -21,18 +21,13 @@ from extract.video.pictures import is_picture, read_picture
 
 @dataclass(frozen=True, eq=False)
 class CroppedClip:
-    """Twelve crops of one clip, padded at the end.
+    """Twelve crops of one clip, uint8 (12, 160, 160, 3) RGB, zeros where padded; what they show; and how long it took.
 
-    `crops` uint8 (12, 160, 160, 3) RGB, zeros where padded; `status` uint8 (12,); `times` float64 (12,) seconds, NaN
-    where padded; `boxes` int32 (12, 4) and `regions` uint8 (12, 4) as in `cache.schema.Row`; `seconds` of work spent
-    in "decode" and "faces".
+    `seconds` are those of work spent in "decode" and "faces".
     """
 
     crops: np.ndarray
-    status: np.ndarray
-    times: np.ndarray
-    boxes: np.ndarray
-    regions: np.ndarray
+    seen: Seen
     seconds: dict[str, float]
 
 
@@ -129,16 +124,7 @@ def _padded(
     boxes: list[Box],
     regions: list[np.ndarray],
 ) -> CroppedClip:
-    result = CroppedClip(
-        crops=np.zeros((FRAMES, CROP_SIZE, CROP_SIZE, 3), np.uint8),
-        status=np.zeros(FRAMES, np.uint8),
-        times=np.full(FRAMES, np.nan),
-        boxes=np.zeros((FRAMES, 4), np.int32),
-        regions=np.zeros((FRAMES, 4), np.uint8),
-        seconds={},
-    )
-    count = len(crops)
-    result.crops[:count], result.status[:count], result.boxes[:count] = crops, status, boxes
-    result.regions[:count] = regions
-    result.times[:count] = frames.times
-    return result
+    padded, seen, count = np.zeros((FRAMES, CROP_SIZE, CROP_SIZE, 3), np.uint8), Seen.nothing(), len(crops)
+    padded[:count], seen.status[:count], seen.times[:count] = crops, status, frames.times
+    seen.boxes[:count], seen.regions[:count] = boxes, regions
+    return CroppedClip(padded, seen, {})

@@ -70,8 +70,8 @@ def test_an_export_is_read_without_reelcheck(store, tmp_path, capsys):
     with (tmp_path / "to" / "others.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["id"], int(row["label"])) for row in rows] == [(r.id, r.label) for r in contents.records]
-    expected = {"features": contents.arrays, "label": contents.labels, "mask": contents.mask, "status": contents.status,
-                "times": contents.times, "boxes": contents.boxes, "regions": contents.regions}  # fmt: skip
+    arrays = {"features": contents.arrays, "label": contents.labels, "mask": contents.mask}
+    expected = arrays | vars(contents.seen)
     with (
         np.load(tmp_path / "to" / "others.npz", allow_pickle=False) as arrays,
         h5py.File(tmp_path / "to" / "others.h5") as file,
@@ -146,7 +146,9 @@ def test_how_commands_end(capsys, error, status, said):
     assert capsys.readouterr().err.startswith(said)
 
 
-WAITING = "import time\ntry:\n print('ready', flush=True)\n time.sleep(60)\nexcept KeyboardInterrupt:\n "
+# Not one long sleep: a signal that comes as it begins would be noticed when it ends.
+SLEEP = "for _ in range(600): time.sleep(0.1)"
+WAITING = f"import time\ntry:\n print('ready', flush=True)\n {SLEEP}\nexcept KeyboardInterrupt:\n "
 ENDS = {
     "by itself": "raise",
     "with an error of its own": "raise ValueError",

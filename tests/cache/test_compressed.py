@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cache.profile import CropProfile
-from cache.schema import FRAMES, OK, Row
+from cache.schema import FRAMES, OK, Row, Seen
 from cache.shard import BLOCK, DamagedShard, read_arrays, read_index, write_shard
 
 SHAPE = (FRAMES, 160, 160, 3)
@@ -19,7 +19,7 @@ CROPS[1, 3:] = 0
 def shard(tmp_path):
     """Four clips, the first of noise."""
     boxes, times = np.zeros((FRAMES, 4), np.int32), np.zeros(FRAMES)
-    facts = (OK, "", np.ones(FRAMES, np.uint8), times, boxes, np.zeros((FRAMES, 4), np.uint8))
+    facts = (OK, "", Seen(np.ones(FRAMES, np.uint8), times, boxes, np.zeros((FRAMES, 4), np.uint8)))
     return write_shard(tmp_path, CropProfile(), [Row(f"{i}.mp4", 1, 1, *facts, CROPS[i]) for i in range(len(CROPS))])
 
 

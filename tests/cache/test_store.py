@@ -16,7 +16,7 @@ from base.errors import UserError
 from base.files import TEMPORARY
 from cache.manifest import read_manifest, write_manifest
 from cache.profile import CropProfile, FeatureProfile, Profile, Tap, canonical_json, fingerprint, parse_profile
-from cache.schema import FRAMES, OK, Row, VideoRecord, failed_row, safe_relative_path
+from cache.schema import FRAMES, OK, Row, Seen, VideoRecord, failed_row, safe_relative_path
 from cache.shard import BLOCK, DamagedShard, array_shape, check, read_arrays, read_index, seal
 from cache.store import create_store, load, open_store, open_writer, require_profile, store_folder, verify
 
@@ -34,7 +34,7 @@ def row(video: VideoRecord, value: float, profile: Profile = PROFILE) -> Row:
     array = np.full((FRAMES, 160, 160, 3) if crops else (FRAMES, WIDTH), value, np.uint8 if crops else np.float16)
     times = np.arange(FRAMES, dtype=np.float64)
     boxes, regions = np.ones((FRAMES, 4), np.int32), np.full((FRAMES, 4), video.size % 100, np.uint8)
-    return Row(*video.key, OK, "", np.ones(FRAMES, np.uint8), times, boxes, regions, array)
+    return Row(*video.key, OK, "", Seen(np.ones(FRAMES, np.uint8), times, boxes, regions), array)
 
 
 @pytest.fixture
@@ -304,7 +304,7 @@ def test_stores_from_before_taps_keep_their_names_and_open(tmp_path):
         found = open_store(store.folder)
         assert found.profile == profile
         # Nobody wrote where the face lies in its crop: it counts as the middle.
-        assert load(found).regions.tolist() == [[[30, 30, 130, 130]] * FRAMES]
+        assert load(found).seen.regions.tolist() == [[[30, 30, 130, 130]] * FRAMES]
     assert '"taps"' not in canonical_json(OLD)
     with pytest.raises(UserError, match=r"taps=none instead of taps=layer face mean, version=1 instead of version=2"):
         require_profile(create_store(tmp_path / "data", OLD), replace_taps(OLD))

@@ -14,7 +14,6 @@ import keras
 import numpy as np
 import pytest
 
-from cache.schema import mask_of
 from detect.detector.contract import SUFFIXES, EngineName
 from detect.detector.load import as_network, open_detector
 from detect.export.stage import ExportConfig, export
@@ -80,7 +79,11 @@ def loaded(run: Path, data: Path, format: str, folder: Path) -> dict[str, float]
     network, profile, found = as_network(keras.models.load_model(path)), open_detector(run).profile, {}  # pyright: ignore
     for name in stored(run):
         crops = crop_clip(data / name, profile)
-        inputs = {"crops": crops.crops[None], "regions": crops.regions[None], "mask": mask_of(crops.status)[None]}
+        inputs = {
+            "crops": crops.crops[None],
+            "regions": crops.seen.regions[None],
+            "mask": crops.seen.mask[None],
+        }
         found[name] = float(network(inputs)[0, 0])
     return found
 

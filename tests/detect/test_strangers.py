@@ -153,7 +153,7 @@ from benchmarks.measure import peak_memory
 from base.keras_start import start_keras
 start_keras()
 from cache.profile import uses_regions
-from cache.schema import UserError
+from base.errors import UserError
 from detect.detector.load import open_detector
 from train.runs.contents import read_contents
 from train.runs.replay import crops_clip

@@ -66,13 +66,15 @@ def check(name: str, result: CroppedClip | ClipError) -> None:
         assert printable(result.reason) == result.reason, name
         assert not re.search(r"(^|\W)/|Traceback", result.reason), result.reason
         return
-    shown = int((result.status != FrameStatus.PAD).sum())
+    shown = int((result.seen.status != FrameStatus.PAD).sum())
     assert result.crops.shape == (FRAMES, CROP_SIZE, CROP_SIZE, 3), name
-    assert (result.crops.dtype, result.status.dtype, result.boxes.dtype) == (np.uint8, np.uint8, np.int32), name
+    assert (result.crops.dtype, result.seen.status.dtype, result.seen.boxes.dtype) == (np.uint8, np.uint8, np.int32), (
+        name
+    )
     assert 1 <= shown <= FRAMES, name
     assert not result.crops[shown:].any(), name
-    assert np.isfinite(result.times[:shown]).all(), name
-    assert np.isnan(result.times[shown:]).all(), name
+    assert np.isfinite(result.seen.times[:shown]).all(), name
+    assert np.isnan(result.seen.times[shown:]).all(), name
 
 
 def workers() -> list[psutil.Process]:
@@ -131,7 +133,7 @@ def test_whole_clips_give_all_their_frames(found):
     short = {"one frame.mp4": 1, "one frame.gif": 1}
     whole = ["whole.mp4", "whole.mkv", "whole.ts", "no times.mjpeg", "cover first.mp4", "cover.mp4", "late start.mp4"]
     for name, count in {**short, **dict.fromkeys(whole, FRAMES)}.items():
-        assert (found[name].status != FrameStatus.PAD).sum() == count, name
+        assert (found[name].seen.status != FrameStatus.PAD).sum() == count, name
 
 
 def test_a_file_that_may_not_be_read_is_a_failure(corpus, found):

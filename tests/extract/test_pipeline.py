@@ -69,7 +69,7 @@ def test_every_video_ends_as_a_row(config, engine, capsys):
     assert "8 ok, 3 failed of 11 videos" in said
     assert "id7_0000.mp4: unreadable" in said
     short = next(i for i, record in enumerate(contents.records) if record.id.endswith("id0_id1_0000.mp4"))
-    assert (contents.status[short] == FrameStatus.PAD).tolist() == [False] * 4 + [True] * 8
+    assert (contents.seen.status[short] == FrameStatus.PAD).tolist() == [False] * 4 + [True] * 8
     assert not contents.arrays[short, 4:].any()
     assert contents.arrays[short, :4].any()
 
@@ -167,7 +167,7 @@ def test_a_second_backbone_reads_no_video(config, engine, monkeypatch):
     monkeypatch.setattr(unit, "rows_from_videos", refuse)
     kept = load(open_store(pipeline.extract(replace(config, backbone="resnet50-conv4"))))
     np.testing.assert_array_equal(kept.arrays, direct.arrays[:, :, :1024])
-    np.testing.assert_array_equal(kept.times, direct.times)
+    np.testing.assert_array_equal(kept.seen.times, direct.seen.times)
     assert len(kept.failures) == 3
 
 

@@ -168,6 +168,17 @@ def test_a_data_set_that_was_moved_and_has_grown_or_shrunk_is_the_same(data):
     assert clips_extracted() - seen == 1
 
 
+def test_a_moved_data_set_that_has_more_than_doubled_is_the_same(data):
+    """All videos known before are there; that these are few of those there are now says nothing."""
+    moved = data.parents[1] / "b" / "set"
+    moved.parent.mkdir()
+    data.rename(moved)
+    for number in range(CLIPS + 2):
+        shutil.copy(moved / "real" / "0.mp4", moved / "real" / f"new{number}.mp4")
+    assert len(extracted(moved).records) == 2 * CLIPS + 2
+    assert clips_extracted() == CLIPS + 2
+
+
 def test_a_data_set_may_change_altogether_where_it_is(data):
     for number, path in enumerate(sorted(data.rglob("*.mp4"))):
         write_clip(path, counting_images(30 + number))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cache.profile import CropProfile
-from cache.schema import FRAMES, OK, FrameStatus, VideoRecord
+from cache.schema import FRAMES, OK, FrameStatus, Seen, VideoRecord
 from extract.clips.crops import CroppedClip
 from extract.steps import NON_FINITE, Clock, features_of, rows_from_videos, rows_with_features
 from extract.video.containers import ClipError, Limits
@@ -56,12 +56,14 @@ def test_a_clip_whose_features_are_not_finite_is_a_failure_and_the_others_are_no
 def test_the_largest_number_of_float16_is_none_too_large():
     row = clip(WHITE)
     masks = np.ones((1, FRAMES), bool)
-    found = features_of(row.array[None], row.regions[None], masks, BrokenEngine(65_504.0))  # pyright: ignore
+    found = features_of(row.array[None], row.seen.regions[None], masks, BrokenEngine(65_504.0))  # pyright: ignore
     assert found.max() == 65_504
 
 
 CLIP = CroppedClip(
-    np.zeros((FRAMES, 160, 160, 3), np.uint8), SHORT, np.arange(12.0), np.zeros((FRAMES, 4)), np.zeros((FRAMES, 4)), {}
+    np.zeros((FRAMES, 160, 160, 3), np.uint8),
+    Seen(SHORT, np.arange(12.0), np.zeros((FRAMES, 4)), np.zeros((FRAMES, 4))),
+    {},
 )
 
 

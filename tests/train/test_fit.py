@@ -90,7 +90,7 @@ def test_both_models_are_written_row_by_row_with_coverage(run_folder, store):
     np.testing.assert_allclose([float(row["probability"]) for row in written], expected, atol=1e-12)
     for name in ("baseline.csv", "predictions.csv"):
         found = [(row["id"], float(row["coverage"])) for row in rows_of(run_folder / name)]
-        assert found == [(contents.records[i].id, coverage_of(contents.status)[i]) for i in used]
+        assert found == [(contents.records[i].id, coverage_of(contents.seen.status)[i]) for i in used]
     assert len({coverage for _, coverage in found}) > 3
 
 

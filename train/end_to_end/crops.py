@@ -13,7 +13,7 @@ from base.errors import UserError
 from base.machine.processors import usable_processors
 from cache.manifest import read_manifest
 from cache.profile import CropProfile
-from cache.schema import CROP_SIZE, FAKE, FRAMES, OK, PARTS, REAL, VideoRecord, mask_of
+from cache.schema import CROP_SIZE, FAKE, FRAMES, OK, PARTS, REAL, Seen, VideoRecord
 from cache.shard import DamagedShard, read_arrays
 from cache.store import MANIFEST, StoredRow, damaged, find_rows, open_store, read_indexes, store_folder
 from train.data.split import SplitConfig, split
@@ -36,14 +36,9 @@ class CropSet:
         return np.array([record.label for record in self.records], np.int64)
 
     @property
-    def regions(self) -> np.ndarray:
-        """uint8 (N, 12, 4): the face's box inside each crop as left, top, right, bottom."""
-        return np.array([index.regions[row] for index, row in self.stored])
-
-    @property
-    def status(self) -> np.ndarray:
-        """uint8 (N, 12) frame status."""
-        return np.array([index.status[row] for index, row in self.stored])
+    def seen(self) -> Seen:
+        """What is seen in the N clips."""
+        return Seen.of([index.seen[row] for index, row in self.stored])
 
     def rows(self, part: str) -> np.ndarray:
         """Returns the rows of the clips in `part`."""
@@ -137,7 +132,8 @@ class CropSequence(keras.utils.PyDataset):
     ) -> None:
         super().__init__()
         self._clips, self._rows, self._seed, self._augmentation = clips, rows, seed, augmentation
-        self._labels, self._mask, self._regions = clips.labels, mask_of(clips.status), clips.regions
+        self._labels, seen = clips.labels, clips.seen
+        self._mask, self._regions = seen.mask, seen.regions
         self._blending, self._with_regions = blending, with_regions
         self._class_weights = np.ones(2) if class_weights is None else class_weights
         # Keras's own workers would begin an epoch before it has said which.

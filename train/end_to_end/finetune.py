@@ -12,7 +12,7 @@ from base.errors import UserError
 from base.flags import option
 from base.keras_start import choose_backend, start_keras
 from cache.profile import FeatureProfile
-from cache.schema import CROP_SIZE, FRAMES, TRAIN, mask_of
+from cache.schema import CROP_SIZE, FRAMES, TRAIN
 from train.data.split import require_both_classes
 from train.end_to_end.config import EndToEndConfig, require_sensible
 from train.end_to_end.stage import Outcome, StartingRun, profile_entries, read_starting_run, train_and_write
@@ -72,7 +72,7 @@ def finetune(config: FinetuneConfig) -> Path:
         profile = _save_backbone(backbone, run.profile, folder)
         save_head(head, folder)
         notes = [RANDOM_NOTE] if run.profile.weights.startswith("random") else []
-        arrays, masks = _features(profile, start, folder), mask_of(start.clips.status)
+        arrays, masks = _features(profile, start, folder), start.clips.seen.mask
         probabilities = predict(head, Clips(arrays, masks, start.clips.labels), np.arange(len(arrays)))
         row = most_telling(probabilities)
         replay = {"replay": replay_entry(head, arrays[row], masks[row])}

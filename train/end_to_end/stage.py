@@ -117,7 +117,7 @@ def _contents(start: StartingRun, progress: "TrainingProgress", outcome: Outcome
         config={**_config(start), **outcome.config},
         audit=_audit(start, [BASELINE_NOTE, *outcome.notes]),
         history=numbered_history(history, first=0),
-        predictions=predictions_of(clips.records, parts, outcome.probabilities, clips.status),
+        predictions=predictions_of(clips.records, parts, outcome.probabilities, clips.seen),
         seconds=progress.seconds,
     )
 

@@ -14,7 +14,7 @@ from base.files import write_csv
 from base.outside.content import NO_FILE, WrongContent
 from base.outside.rows import read_csv
 from base.outside.values import shown
-from cache.schema import FAKE, PARTS, REAL, VideoRecord, coverage_of, is_blend_id
+from cache.schema import FAKE, PARTS, REAL, Seen, VideoRecord, is_blend_id
 from train.data.split import DROPPED
 
 PREDICTION_COLUMNS = ("id", "label", "part", "probability", "coverage")
@@ -48,15 +48,15 @@ class Predictions:
 
 
 def predictions_of(
-    records: Sequence[VideoRecord], parts: Sequence[str], probabilities: np.ndarray, status: np.ndarray
+    records: Sequence[VideoRecord], parts: Sequence[str], probabilities: np.ndarray, seen: Seen
 ) -> Predictions:
-    """Returns the predictions for N clips from their probabilities of fake (N,) and frame status uint8 (N, 12)."""
+    """Returns the predictions for N clips from their probabilities of fake (N,) and what is seen in them."""
     return Predictions(
         [record.id for record in records],
         np.array([record.label for record in records], np.int64),
         np.array(parts, str),
         np.asarray(probabilities, np.float64),
-        coverage_of(status),
+        seen.coverage,
     )
 
 

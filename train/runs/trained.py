@@ -71,7 +71,7 @@ def write_trained(
 def _predictions(training_set: TrainingSet, probabilities: np.ndarray) -> Predictions:
     used, contents = training_set.used, training_set.contents
     records, parts = [contents.records[row] for row in used], training_set.parts[used].tolist()
-    return predictions_of(records, parts, probabilities, contents.status[used])
+    return predictions_of(records, parts, probabilities, contents.seen[used])
 
 
 def save_head(head: "keras.Model", folder: Path, weights: str = WEIGHTS) -> None:

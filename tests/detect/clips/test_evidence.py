@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cache.profile import CropProfile
-from cache.schema import FrameStatus
+from cache.schema import FrameStatus, Seen
 from detect.clips.evidence import GRID, find_evidence
 from detect.detector.judge import Detector, row_of
 from detect.detector.networks import CropScorer, FeatureScorer
@@ -23,7 +23,7 @@ def row(status):
     crops = np.zeros((12, 160, 160, 3), np.uint8)
     crops[:, :40, :40] = 20 * np.arange(1, 13)[:, None, None, None]
     crops[(status == LOST) | (status == PAD)] = 0
-    clip = CroppedClip(crops, status, np.arange(12.0), np.ones((12, 4), np.int32), np.ones((12, 4), np.uint8), {})
+    clip = CroppedClip(crops, Seen(status, np.arange(12.0), np.ones((12, 4), np.int32), np.ones((12, 4), np.uint8)), {})
     return row_of("clip", clip)
 
 

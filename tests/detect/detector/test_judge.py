@@ -10,12 +10,17 @@ from PIL import Image
 from base.errors import UserError
 from cache.profile import CropProfile
 from cache.schema import FRAMES
+from detect.detector import judge
 from detect.detector.band import band_around
 from detect.detector.judge import Detector, JudgeOptions
 from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer
 from evaluate.results.about_run import AboutRun
 from evaluate.stats.calibration import Temperature
+from extract.clips.crops import Piece, crop_frames
+from extract.clips.face_detectors import make_face_detector
+from extract.video.containers import ClipError
 from extract.video.decode import play, read_times
+from extract.video.decoded import sample_images
 from tests.clips import counting_images, read_number, write_clip
 
 
@@ -83,6 +88,25 @@ def test_features_that_are_not_finite_are_no_verdict(broken):
     joined = EnsembleScorer([scorer, scorer], lambda all: all.mean(axis=0))
     with pytest.raises(UserError, match="backbone gave a clip features that are not finite"):
         Detector(crops, joined, None, None).judge_frames(frames)
+
+
+def test_a_clip_that_fails_after_its_first_windows_has_no_verdict_of_them(detector, monkeypatch):
+    """And it costs the clip between whose parts it fails nothing: each part says which clip it is of."""
+
+    def piece(start: float | None = None, is_last: bool = False) -> Piece:
+        images = np.full((12, 64, 64, 3), 200, np.uint8)
+        sampled = sample_images(images, None, "uniform")
+        crops = crop_frames(sampled, make_face_detector("none", None), 0.3)
+        return Piece(crops, None if start is None else (start, start + 6), is_last)
+
+    late = ClipError("truncated", "its end is missing")
+    parts = [("0", piece()), ("1", piece()), ("0", piece(0)), ("1", piece(0)), ("0", late), ("1", piece(6, True))]
+    monkeypatch.setattr(judge, "map_clips", lambda *_: iter(parts))
+    (((broken, crops),), ((whole, _),)) = detector.judge([Path("a.mp4"), Path("b.mp4")], JudgeOptions(window=6.0))
+    assert (broken.clip, broken.verdict, broken.outcome, broken.timeline) == ("a.mp4", "Failed", "truncated", ())
+    assert crops is None or crops.array is None
+    assert (whole.clip, whole.verdict) == ("b.mp4", "Fake")
+    assert [(window.start, window.end) for window in whole.timeline] == [(0, 6), (6, 12)]
 
 
 def test_a_file_that_cannot_be_read_has_its_outcome_apart_from_its_reason(detector, tmp_path):

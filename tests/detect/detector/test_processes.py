@@ -16,7 +16,7 @@ from tests.detect.stream.test_stream import detector
 FORKED = """
 import os, sys, threading
 import numpy as np
-from cache.schema import UserError
+from base.errors import UserError
 from base.keras_start import start_keras
 from tests.detect.stream.test_stream import detector
 

@@ -150,19 +150,24 @@ def test_a_film_of_segments_is_played_like_a_file(tmp_path, server, folder, kind
 
 
 class Growing:
-    """Answers like the server of a live source: its playlist has the last three segments that there are by now."""
+    """Answers like the server of a live source: its playlist has the last three segments that there are by now.
+
+    It grows from the first segment on that is asked for once `is_watched`.
+    """
 
     def __init__(self, folder: Path, seconds: float, last: int) -> None:
-        self._folder, self._each, self._last, self._start = folder, seconds, last, time.monotonic()
-        self.down = False
+        self._folder, self._each, self._last, self._start = folder, seconds, last, float("inf")
+        self.is_watched = self.down = False
 
     def __call__(self, handler, path) -> None:
         if self.down:
             return
         if path != "/live.m3u8":
+            if self.is_watched:
+                self._start = min(self._start, time.monotonic())
             whole(self._folder / path.lstrip("/"))(handler, path)
             return
-        count = min(3 + int((time.monotonic() - self._start) / self._each), self._last)
+        count = min(3 + int(max(0, time.monotonic() - self._start) / self._each), self._last)
         names = [f"film{number}.ts" for number in range(max(0, count - 3), count)]
         end = ["#EXT-X-ENDLIST"] if count == self._last else []
         body = playlist(*names, *end, tags={"MEDIA-SEQUENCE": max(0, count - 3)})
@@ -171,10 +176,11 @@ class Growing:
 
 def test_a_live_playlist_is_watched_at_the_pace_of_its_frames_until_it_ends(folder):
     write_segments(folder, counting_images(150))
-    with serving(Growing(folder, 0.5, 5)) as (address, _):
+    live = Growing(folder, 0.5, 5)
+    with serving(live) as (address, _):
         source = open_source(f"{address}/live.m3u8", 1.0)
         assert source.lives
-        start = time.monotonic()
+        start, live.is_watched = time.monotonic(), True
         events = list(watch(source, detector(), StreamConfig(window=1.0)))
     assert 4.8 < time.monotonic() - start < 12
     assert {event["event"] for event in events} == {"verdict", "ended"}

@@ -146,10 +146,10 @@ def test_the_first_of_several_people_is_the_one_of_the_clip(two_people):
     assert len(people) == 2
     large, small = people
     assert (large.crops == alone.crops).all()
-    assert (large.boxes == alone.boxes).all()
-    assert np.median(large.boxes[:, 2]) > np.median(small.boxes[:, 2])
-    assert (large.boxes[:, 0] > FRAME_WIDTH).all()
-    assert (small.boxes[:, 0] < FRAME_WIDTH).all()
+    assert (large.seen.boxes == alone.seen.boxes).all()
+    assert np.median(large.seen.boxes[:, 2]) > np.median(small.seen.boxes[:, 2])
+    assert (large.seen.boxes[:, 0] > FRAME_WIDTH).all()
+    assert (small.seen.boxes[:, 0] < FRAME_WIDTH).all()
     assert len(crops_of_people(two_people, faces=1)) == 1
 
 

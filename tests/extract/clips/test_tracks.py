@@ -221,11 +221,11 @@ def test_shrinking_averages_over_area():
 def test_short_clips_are_padded_at_the_end_and_masked():
     found = crop_frames(Frames([IMAGE + 9] * 5, [0.0, 0.1, 0.2, 0.3, 0.4]), NoDetector(), 0.0)
     assert found.crops.shape == (FRAMES, CROP_SIZE, CROP_SIZE, 3)
-    assert mask_of(found.status).tolist() == [True] * 5 + [False] * 7
+    assert mask_of(found.seen.status).tolist() == [True] * 5 + [False] * 7
     assert (found.crops[:5] == 9).all()
     assert not found.crops[5:].any()
-    assert np.isnan(found.times[5:]).all()
-    assert coverage_of(found.status) == 1.0
+    assert np.isnan(found.seen.times[5:]).all()
+    assert coverage_of(found.seen.status) == 1.0
 
 
 def test_coverage_is_the_share_of_frames_with_a_detected_face():

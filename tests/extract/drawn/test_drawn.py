@@ -198,7 +198,7 @@ def test_a_longer_clip_begins_like_a_shorter_one():
 
 def test_nobody_there_means_no_face(tmp_path):
     found = crop_clip(draw_empty_clip(tmp_path / "empty.mp4"), CropProfile())
-    assert set(found.status.tolist()) == {FrameStatus.FULL_FRAME}
+    assert set(found.seen.status.tolist()) == {FrameStatus.FULL_FRAME}
 
 
 def test_the_same_clip_has_the_same_bytes(tmp_path):

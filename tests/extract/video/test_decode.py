@@ -187,10 +187,10 @@ def test_frames_of_several_sizes_are_shown_in_one():
     images = [np.full((60, 80, 3), 9, np.uint8), np.full((120, 160, 3), 9, np.uint8)]
     assert [image.shape for image in one_size(images)] == [(120, 160, 3)] * 2
     clip = crop_frames(Frames(images, [0.0, 1.0]), NoDetector(), 0.0)
-    assert clip.boxes[:2].tolist() == [[0, 0, 160, 120]] * 2
+    assert clip.seen.boxes[:2].tolist() == [[0, 0, 160, 120]] * 2
 
 
 @pytest.mark.skipif(not HARD_CLIPS.is_dir(), reason="the hard clips are not here")
 @pytest.mark.parametrize("name", ["D_hflip.mp4", "f_rot90.mp4", "J_sar.mp4", "F_webrtc_up.webm", "G_preview_first.mp4"])
 def test_faces_are_found_in_clips_that_a_player_has_to_put_right(name):
-    assert coverage_of(crop_clip(HARD_CLIPS / name, CropProfile()).status) == 1.0
+    assert coverage_of(crop_clip(HARD_CLIPS / name, CropProfile()).seen.status) == 1.0

@@ -177,7 +177,7 @@ def test_its_crops_are_those_of_a_clip_of_one_such_frame(tmp_path, suffix):
     person = found.crops
     expected = crop_frames(Frames([read(path)], [0.0]), NoDetector(), BLIND.margin)
     assert (person.crops == expected.crops).all()
-    assert person.status.tolist() == [FrameStatus.FACE] + [FrameStatus.PAD] * 11
+    assert person.seen.status.tolist() == [FrameStatus.FACE] + [FrameStatus.PAD] * 11
 
 
 def test_a_clip_that_may_not_be_read_is_named_by_the_decoder(tmp_path):

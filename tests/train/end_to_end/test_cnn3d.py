@@ -141,7 +141,7 @@ def test_detection_and_plain_keras_give_the_stored_probabilities(run_folder, sou
         assert row.array is not None
         assert detector.probability(row) == pytest.approx(stored[row.id], abs=1e-5)
         for saved in networks:
-            found = judged(saved, row.array, row.status != 0)  # pyright: ignore
+            found = judged(saved, row.array, row.seen.status != 0)  # pyright: ignore
             assert found == pytest.approx(stored[row.id], abs=1e-5)
 
 
