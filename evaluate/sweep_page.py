@@ -2,15 +2,14 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import matplotlib as mpl
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from base.commands import command
@@ -19,11 +18,14 @@ from base.files import write_text
 from base.flags import option
 from base.outside.content import NO_FILE, WrongContent, is_regular, read_json
 from base.outside.values import Between, PathText, WrongValue, parse, shown
-from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
+from evaluate.page.figures import STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, page, safe, scrolling, section, table
 from evaluate.page.tables import readable
 from train.runs.predictions import read_rows
 from train.sweep.leaderboard import COLUMNS, LEADERBOARD, STATES, SUMMARY, states_text
+
+if TYPE_CHECKING:
+    import optuna
 
 PAGE = "leaderboard.html"
 HEADINGS = {
@@ -33,14 +35,22 @@ HEADINGS = {
     "weight_decay": "weight decay", "epochs": "epochs", "best_epoch": "best epoch", "seed": "seed", "reason": "reason",
 }  # fmt: skip
 """What the columns of the leaderboard are called on the page."""
+HISTORY = (
+    "Each point is a finished trial; the line is the best so far. The best of many trials looks better than it is."
+)
 IMPORTANCE = (
     "How much of the differences between trials in ROC AUC on validation each value explains (functional analysis of "
     "variance)."
 )
-PARALLEL = "Each line is a finished trial, from value to value; thicker and darker: higher ROC AUC."
+NO_IMPORTANCE = (
+    "Which value makes the difference cannot be told: too few trials were finished, or all are equally good."
+)
+PARALLEL = "Each line is a finished trial, from value to value; darker: higher ROC AUC."
 MOST_TRIALS = 1000
 """Trials that the page lists."""
 NUMBERS = ("learning_rate", "dropout", "weight_decay")
+VALUES = ("head", "units", "differences", *NUMBERS)
+"""Columns of what the sweep chose."""
 MEASURED = ("units", *NUMBERS, "val_auc")
 """Columns in which a finished trial has a number; the others have names."""
 LOGARITHMIC = ("learning_rate", "weight_decay")
@@ -61,12 +71,12 @@ def write_leaderboard_page(config: LeaderboardConfig) -> Path:
     rows = _rows(config.sweep / LEADERBOARD)
     summary = _summary(config.sweep / SUMMARY)
     complete = [row for row in rows if row["state"] == "complete"]
-    figures = {"importance": (importance_figure(summary.importances), IMPORTANCE)}
-    if complete:
-        figures["parallel"] = (parallel_figure(complete), PARALLEL)
-    for name, (figure, _) in figures.items():
+    drawings = []
+    for name, figure, caption in _figures(complete, summary) if complete else ():
+        drawings.append(_drawing(name, figure, caption))
         save(figure, config.sweep / name)
-    drawings = [_drawing(name, figure, caption) for name, (figure, caption) in figures.items()]
+    if not summary.importances:
+        drawings.append(element("p", NO_IMPORTANCE))
     return write_text(config.sweep / PAGE, readable(_page(config.sweep, rows, summary, drawings)))
 
 
@@ -164,59 +174,59 @@ def _rounded(text: str) -> str:
         return text
 
 
-@mpl.rc_context(STYLE)
-def importance_figure(importances: Mapping[str, float]) -> Figure:
-    """Returns a bar per value: the share of the differences between trials that it explains."""
-    figure = Figure(figsize=(9.6, 2.4), layout="constrained")
-    axes = figure.add_subplot(title="What makes the difference")
-    names = sorted(importances, key=lambda name: importances[name])
-    if names:
-        axes.barh(
-            [HEADINGS.get(name, name) for name in names], [importances[name] for name in names], color=COLOURS["one"]
+def _figures(rows: Sequence[Mapping[str, str]], summary: _Summary) -> Iterator[tuple[str, Figure, str]]:
+    """Yields name, figure and caption of Optuna's figures of the finished trials `rows`."""
+    import optuna
+    from matplotlib import pyplot
+    from optuna.visualization import matplotlib as drawn
+
+    class Known(optuna.importance.BaseImportanceEvaluator):
+        """The importances that the sweep found, in its own study."""
+
+        def evaluate(self, *_: object, **__: object) -> dict[str, float]:
+            return {HEADINGS.get(name, name): share for name, share in summary.importances.items()}
+
+    study, target = _study(rows), HEADINGS["val_auc"]
+    draw = {"history": (lambda: drawn.plot_optimization_history(study, target_name=target), HISTORY)}
+    if summary.importances:
+        draw["importance"] = (
+            lambda: drawn.plot_param_importances(study, evaluator=Known(), target_name=target),
+            IMPORTANCE,
         )
-    else:
-        lack = "cannot be told: too few trials were finished, or all are equally good"
-        axes.text(0.5, 0.5, lack, ha="center", va="center", transform=axes.transAxes)
-        axes.set_axis_off()
-    axes.set(xlim=(0, 1), xlabel="share of the differences that it explains")
-    axes.grid(visible=False, axis="y")
-    return figure
+    draw["parallel"] = (lambda: drawn.plot_parallel_coordinate(study, target_name=target), PARALLEL)
+    for name, (make, caption) in draw.items():
+        with mpl.rc_context(STYLE), warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # it has been that since 2020
+            figure = make().get_figure(root=True)
+            assert figure is not None
+            pyplot.close(figure)  # which pyplot would keep
+            figure.set_size_inches(9.6, 4)
+            figure.set_layout_engine("tight")
+            yield name, figure, caption
 
 
-@mpl.rc_context(STYLE)
-def parallel_figure(rows: Sequence[Mapping[str, str]]) -> Figure:
-    """Returns one line per trial across its values, darker for a higher ROC AUC; axes span lowest to highest."""
-    columns = [name for name in ("head", "units", "differences", *NUMBERS) if len({row[name] for row in rows}) > 1]
-    columns.append("val_auc")
-    figure = Figure(figsize=(9.6, 5.2), layout="constrained")
-    axes = figure.add_subplot(title="Finished trials")
-    heights = np.array([_heights([row[name] for row in rows], name) for name in columns]).T
-    order = np.argsort(heights[:, -1])
-    for rank, line in enumerate(order):
-        strength = (rank + 1) / len(order)
-        axes.plot(heights[line], color=COLOURS["one"], alpha=0.1 + 0.8 * strength**2, linewidth=0.8 + 1.4 * strength**4)
-    for column, name in enumerate(columns):
-        _label_axis(axes, column, [row[name] for row in rows], numbers=name in MEASURED)
-    axes.set_xticks(range(len(columns)), [HEADINGS[name] for name in columns])
-    axes.set(ylim=(-0.12, 1.12), yticks=[], xlim=(-0.5, len(columns) - 0.5))
-    axes.spines["left"].set_visible(False)
-    return figure
+def _study(rows: Sequence[Mapping[str, str]]) -> "optuna.Study":
+    """Returns the finished trials `rows` as a study, its values called as on the page."""
+    import optuna
+
+    study = optuna.create_study(direction="maximize")
+    kinds = {name: _kind([row[name] for row in rows], name) for name in VALUES if len({row[name] for row in rows}) > 1}
+    for row in sorted(rows, key=lambda row: int(row["trial"])):
+        values = {name: float(row[name]) if name in NUMBERS else row[name] for name in kinds}
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={HEADINGS[name]: value for name, value in values.items()},
+                distributions={HEADINGS[name]: kind for name, kind in kinds.items()},
+                value=float(row["val_auc"]),
+            )
+        )
+    return study
 
 
-def _heights(texts: Sequence[str], name: str) -> np.ndarray:
-    """Returns each value scaled so that the lowest is 0 and the highest 1; names count in alphabetical order."""
-    if name in MEASURED:
-        values = np.array([float(text) for text in texts])
-    else:
-        names = sorted(set(texts))
-        values = np.array([names.index(text) for text in texts], float)
-    values = np.log(values) if name in LOGARITHMIC else values
-    spread = values.max() - values.min()
-    return (values - values.min()) / spread if spread else np.full(len(values), 0.5)
+def _kind(texts: Sequence[str], name: str) -> "optuna.distributions.BaseDistribution":
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-
-def _label_axis(axes: Axes, column: int, texts: Sequence[str], *, numbers: bool) -> None:
-    """Writes the lowest and the highest value at both ends of an axis."""
-    low, high = (f"{value(map(float, texts)):.3g}" if numbers else value(texts) for value in (min, max))
-    for height, text, side in ((-0.03, low, "top"), (1.03, high, "bottom")):
-        axes.text(column, height, text, ha="center", va=side, fontsize=8)
+    if name in NUMBERS:
+        return FloatDistribution(min(map(float, texts)), max(map(float, texts)), log=name in LOGARITHMIC)
+    names = sorted(set(texts))
+    return CategoricalDistribution(sorted(names, key=len))  # so that numbers ascend

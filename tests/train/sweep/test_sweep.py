@@ -88,6 +88,7 @@ def test_the_page_shows_every_trial_and_what_made_the_difference(swept):
     text = path.read_text()
     assert text.count("<tr>") == 11
     assert text.count("<svg") == 2
+    assert "Which value makes the difference cannot be told" in text  # all of these trials reach 1.000
     assert not re.findall(r"https?://(?!www\.w3\.org)|src=", text), "the page asks for something outside itself"
     assert re.search(r"<p>10 trials: \d+ finished(, \d+ stopped early)?\. ", text)
     assert "val_auc" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
@@ -96,11 +97,20 @@ def test_the_page_shows_every_trial_and_what_made_the_difference(swept):
     assert [(swept / target).resolve() for target, _ in links] == [Path(run).resolve() for run in runs]
     trials = re.findall(r'<th scope="row">\d+</th><td>(\d+)</td><td><a ', text)
     assert [name.rpartition("trial")[2] for _, name in links] == trials
-    for name in ("importance", "parallel"):
+    for name in ("history", "parallel"):
         assert (swept / f"{name}.png").stat().st_size > 4000
     (swept.parent / "other").mkdir()
     with pytest.raises(UserError, match=r"leaderboard\.csv is missing"):
         write_leaderboard_page(LeaderboardConfig(swept.parent / "other"))
+
+
+def test_the_page_draws_how_much_each_value_explains(swept, tmp_path):
+    folder = Path(shutil.copytree(swept, tmp_path / "sweep"))
+    summary = json.loads((folder / "sweep.json").read_text()) | {"importances": {"units": 0.25, "learning_rate": 0.75}}
+    (folder / "sweep.json").write_text(json.dumps(summary))
+    text = write_leaderboard_page(LeaderboardConfig(folder)).read_text()
+    assert text.count("<svg") == 3
+    assert (folder / "importance.png").stat().st_size > 4000
 
 
 def test_the_test_part_is_never_read(store, tmp_path, swept):
