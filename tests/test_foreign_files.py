@@ -22,7 +22,9 @@ from base.files import make_folder
 from cache.manifest import read_manifest, write_manifest
 from cache.profile import CropProfile, fingerprint
 from cache.store import ORIGIN, create_store, open_store, read_origin
-from detect.clips.results_file import JudgedBy, ResultFile, header, lines
+from detect.clips.judged_by import JudgedBy
+from detect.clips.results_file import ResultFile
+from detect.clips.verdict_lines import header, lines
 from detect.detector.contract import CONTRACT, read_contract
 from detect.detector.verdict import failed
 from evaluate.results.about_run import about_run

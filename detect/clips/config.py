@@ -11,7 +11,8 @@ from base.errors import UserError
 from base.files import require_place, require_writable
 from base.flags import option
 from detect.clips.inputs import DOWNLOAD_SECONDS
-from detect.clips.results_file import Style, require_suffix
+from detect.clips.results_file import require_suffix
+from detect.clips.verdict_lines import Style
 from detect.detector.contract import EngineName
 from detect.detector.judge import DEFAULT_WINDOW, JudgeOptions, require_threshold, require_window
 from evaluate.stats.metrics import THRESHOLD

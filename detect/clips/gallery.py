@@ -8,8 +8,8 @@ import numpy as np
 
 from base.files import write_text
 from base.text import printable
-from detect.clips.results_file import KINDS, preface
 from detect.clips.sheet import Judged
+from detect.clips.verdict_lines import KINDS, preface
 from detect.detector.verdict import Verdict
 from evaluate.page.figures import inline_jpeg, strip
 from evaluate.page.markup import Html, element, items, page

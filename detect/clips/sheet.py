@@ -17,7 +17,7 @@ from base.files import replace_with, writing
 from base.text import printable
 from cache.schema import CROP_SIZE
 from detect.clips.evidence import Evidence
-from detect.clips.results_file import preface
+from detect.clips.verdict_lines import preface
 from detect.detector.verdict import Verdict
 
 COLOURS = {"face": "#009E73", "tracked": "#E69F00", "full_frame": "#999999", "lost": "#CC79A7"}

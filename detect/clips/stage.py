@@ -18,7 +18,9 @@ from base.progress import progress_bar, show
 from base.text import printable
 from detect.clips.config import DetectConfig, check
 from detect.clips.inputs import Clip, open_clips
-from detect.clips.results_file import KINDS, JudgedBy, ResultFile, header, lines, preface
+from detect.clips.judged_by import JudgedBy
+from detect.clips.results_file import ResultFile
+from detect.clips.verdict_lines import KINDS, header, lines, preface
 from detect.detector.judge import Detector, VerdictAndCrops
 from detect.detector.load import newest, open_detector, open_ensemble
 from detect.detector.verdict import failed

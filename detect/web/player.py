@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from matplotlib.ticker import MaxNLocator
 
-from detect.clips.results_file import fake_spans
+from detect.clips.verdict_lines import fake_spans
 from detect.detector.verdict import Verdict, WindowScore
 from detect.web.texts import ABOUT_TIME, CALLED, GONE, NO_FACE, UNPLAYABLE
 from evaluate.page.markup import Html, element

@@ -13,7 +13,8 @@ from base.lists.table import read_table
 from base.text import printable
 from cache.manifest import read_manifest, write_manifest
 from cache.schema import VideoRecord
-from detect.clips.results_file import JudgedBy, ResultFile
+from detect.clips.judged_by import JudgedBy
+from detect.clips.results_file import ResultFile
 from detect.detector.verdict import failed
 from evaluate.page.markup import element
 from evaluate.page.tables import Table, latex, markdown_text

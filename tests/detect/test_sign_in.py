@@ -9,7 +9,7 @@ from base.errors import UserError
 from detect.addresses import AddressError, Site, open_address
 from detect.clips import stage
 from detect.clips.inputs import open_clips
-from detect.clips.results_file import JudgedBy
+from detect.clips.judged_by import JudgedBy
 from detect.sign_in import Address, read_address, shown
 from tests.clips import counting_images, write_clip
 from tests.detect.stream.test_stream import detector

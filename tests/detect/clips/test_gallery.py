@@ -11,8 +11,8 @@ import evaluate.page
 from cache.schema import FRAMES
 from detect.clips import gallery
 from detect.clips.gallery import Gallery
-from detect.clips.results_file import KINDS
 from detect.clips.sheet import Judged
+from detect.clips.verdict_lines import KINDS
 from detect.detector.verdict import SeenFrame, Verdict, failed
 
 FRAME = SeenFrame(0.5, "face", (1, 1, 9, 9))

@@ -1,0 +1,137 @@
+"""Verdicts as lines: a table for people, CSV and JSON Lines for programs."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from base.cells import harmless
+from base.text import printable
+from detect.clips.judged_by import RUNS_JOIN, JudgedBy
+from detect.detector.band import Band
+from detect.detector.verdict import Verdict
+from evaluate.results.about_run import AboutRun
+
+Style = Literal["table", "csv", "jsonl"]
+KINDS = ("Fake", "Unsure", "Real", "Undecided", "Failed")
+"""The verdicts, in the order in which they are counted and offered."""
+COLUMNS = (
+    "clip",
+    "face",
+    "faces",
+    "verdict",
+    "probability",
+    "calibrated",
+    "coverage",
+    "looks_fake_seconds",
+    "outcome",
+    "reason",
+    "note",
+    "runs",
+    "threshold",
+    "most_faces",
+    "window",
+    "unsure_above",
+    "unsure_below",
+    "evaluated",
+    "roc_auc",
+    "roc_auc_low",
+    "roc_auc_high",
+)
+OLDER = COLUMNS[: COLUMNS.index("unsure_above")]
+"""The columns of files that were begun before verdicts said how good their run is; such a file goes on with these."""
+TITLE = f"{'verdict':<10} {'p(fake)':>7} {'calibrated':>10} {'coverage':>8}  clip"
+
+
+def lines(verdicts: Sequence[Verdict], style: Style, by: JudgedBy, columns: Sequence[str] = COLUMNS) -> str:
+    """Returns the `verdicts` on one clip as lines, each with its line end; CSV and JSON say who judged in each."""
+    if style == "table":
+        return "".join(_table_line(verdict) + "\n" for verdict in verdicts)
+    if style == "jsonl":
+        return "".join(json.dumps(_json_values(verdict, len(verdicts), by)) + "\n" for verdict in verdicts)
+    text = io.StringIO()
+    rows = (_csv_row(verdict, len(verdicts), by)[: len(columns)] for verdict in verdicts)
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def header(style: Style) -> str:
+    """Returns the first line of `style`, "" where it has none."""
+    return {"table": TITLE + "\n", "csv": ",".join(COLUMNS) + "\n", "jsonl": ""}[style]
+
+
+def preface(run: AboutRun, band: Band) -> list[str]:
+    """Returns the sentences above verdicts for people: who judges, how good that is, and what its scores are."""
+    raw = [] if band.fitted else [f"The scores are raw, not calibrated: {run.why_uncalibrated}."]
+    return [run.sentence, *raw, band.sentence]
+
+
+def fake_spans(verdict: Verdict) -> list[tuple[float, float]]:
+    """Returns the spans, in seconds, whose windows look fake; windows that overlap make one span."""
+    spans: list[tuple[float, float]] = []
+    for window in verdict.timeline:
+        if window.probability is None or verdict.band.call(window.probability) != "Fake":
+            continue
+        if spans and window.start <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], window.end)
+        else:
+            spans.append((window.start, window.end))
+    return spans
+
+
+def _spans(verdict: Verdict) -> str:
+    return " ".join(f"{start:.1f}-{end:.1f}" for start, end in fake_spans(verdict))
+
+
+def _table_line(verdict: Verdict) -> str:
+    probability, calibrated = map(_number, (verdict.probability, verdict.calibrated))
+    face = f" face {verdict.face}" if verdict.face > 1 else ""
+    spans = _spans(verdict)
+    notes = [printable(verdict.explanation)] if verdict.reason else []
+    notes += ["too close to call"] if verdict.verdict == "Unsure" else []
+    notes += [verdict.note] if verdict.note else []
+    notes += [f"looks fake at {spans} s"] if spans else []
+    comment = f"  ({'; '.join(notes)})" if notes else ""
+    return (
+        f"{verdict.verdict:<10} {probability or '-':>7} {calibrated or '-':>10} {verdict.coverage:>8.2f}  "
+        f"{printable(verdict.clip)}{face}{comment}"
+    )
+
+
+def _json_values(verdict: Verdict, faces: int, by: JudgedBy) -> dict[str, Any]:
+    clip = {"clip": printable(verdict.clip), "note": verdict.note}
+    return verdict.as_dict() | clip | {"faces": faces} | by.values()
+
+
+def _csv_row(verdict: Verdict, faces: int, by: JudgedBy) -> list[Any]:
+    area = verdict.run.roc_auc
+    cells = [
+        printable(verdict.clip),
+        verdict.face,
+        faces,
+        verdict.verdict,
+        "" if verdict.probability is None else repr(verdict.probability),
+        "" if verdict.calibrated is None else repr(verdict.calibrated),
+        f"{verdict.coverage:.4f}",
+        _spans(verdict),
+        verdict.outcome,
+        printable(verdict.reason),
+        verdict.note,
+        RUNS_JOIN.join(by.runs),
+        repr(by.threshold),
+        by.faces,
+        "" if by.window is None else repr(by.window),
+        repr(verdict.band.low),
+        repr(verdict.band.high),
+        "no" if area is None else "yes",
+        *(
+            "" if value is None else repr(value)
+            for value in ((area.value, area.low, area.high) if area else [None] * 3)
+        ),
+    ]
+    return list(map(harmless, cells))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
