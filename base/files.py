@@ -1,6 +1,6 @@
 """Files and folders that are complete or absent: written under a temporary name, synced, then renamed.
 
-What has its final name is on the disk, and so is the name, when the call returns: a power cut undoes neither.
+When a call returns, the file and its name are on the disk: a power cut undoes neither.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class Unwritable(UserError):
 def writing(place: Path, remedy: str = KEPT) -> Iterator[None]:
     """Turns an OSError in the block into an Unwritable with `remedy`: `place` is read-only, or its disk full or broken.
 
-    So it does with what libraries in C raise in place of one.
+    It also converts what C libraries raise instead.
     """
     try:
         yield

@@ -67,7 +67,7 @@ class Parser(argparse.ArgumentParser):
         known = [name.removeprefix("--") for name in self._option_string_actions]
         near = difflib.get_close_matches(unknown[1], known, 1)
         hint = f"did you mean {flag(near[0])}? " if near else ""
-        raise UserError(f"{flag(unknown[1])} is no flag of {self.prog}; {hint}{self.prog} --help lists the flags.")
+        raise UserError(f"{flag(unknown[1])} is not a flag of {self.prog}; {hint}{self.prog} --help lists the flags.")
 
 
 def parse_flags(program: str, about: str, config: type, argv: Sequence[str] | None = None) -> Any:
@@ -98,7 +98,7 @@ def run_command(program: str, commands: Mapping[str, Command], argv: Sequence[st
         show("\n".join([f"usage: {program} COMMAND [--flags]", *(f"  {n:<12} {c.text}" for n, c in commands.items())]))
         return None
     if name not in commands:
-        raise UserError(f"{name!r} is no command of {program}; take one of {', '.join(commands)}.")
+        raise UserError(f"{name!r} is not a command of {program}; take one of {', '.join(commands)}.")
     command = commands[name]
     written = command.stage(parse_flags(f"reelcheck {command.verb}", command.text, command.config, words[1:]))
     show(written)

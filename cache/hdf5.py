@@ -53,7 +53,7 @@ def member(file: h5py.File, name: str) -> h5py.Dataset:
         raise WrongContent(f"its {name} is missing or a link; only data inside the file is read")
     dataset = file[name]
     if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
-        raise WrongContent(f"its {name} is no data inside the file")
+        raise WrongContent(f"its {name} is not data inside the file")
     if dataset.is_virtual or dataset.external:
         raise WrongContent(f"its {name} lies outside the file; only data inside it is read")
     return dataset

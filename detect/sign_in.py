@@ -76,7 +76,7 @@ def _from_netrc(address: str) -> tuple[str, str]:
         place = error.filename or file or "~/.netrc"
         where = f"line {error.lineno} of {place}" if error.lineno else place
         raise UserError(
-            f"{where} is no sign-in, or others may read or own the file; mend it, or name another file in the "
+            f"{where} is not a sign-in, or others may read or own the file; mend it, or name another file in the "
             f"environment variable {VARIABLE}."
         ) from None
     except (OSError, UnicodeDecodeError) as error:

@@ -100,7 +100,7 @@ def list_runs(config: RunsConfig) -> Path:
     path, lines = config.runs / PAGE, find_lines(config.runs)
     show(aligned(COLUMNS, [list(map(_text, _cells(one))) for one in lines[:MOST_RUNS]]))
     if not _is_ours(path):
-        raise UserError(f"{path} is there and no index of runs; move it away.")
+        raise UserError(f"{path} exists but is not an index of runs; move it.")
     return _write(path, lines)
 
 

@@ -110,7 +110,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         needed = MEASURED if row["state"] == "complete" else ()
         if wrong := [name for name in needed if not _is_number(row[name], above_zero=name in LOGARITHMIC)]:
             raise UserError(
-                f"{path}, line {line}: the {wrong[0]} {shown(row[wrong[0]])} is no number that it can be; run "
+                f"{path}, line {line}: the {wrong[0]} {shown(row[wrong[0]])} is not a valid number; run "
                 f"{command('sweep')} again to write it."
             )
         rows.append(row)

@@ -80,7 +80,7 @@ class ExtractConfig:
         example = "10.0.0.1:6379" if self.backend == "ray" else "tcp://10.0.0.1:8786"
         if not _is_address(self.address, self.backend):
             raise UserError(
-                f"{flag('address', self.address)} is no address of {self.backend}; give one such as {example}."
+                f"{flag('address', self.address)} is not an address of {self.backend}; give one such as {example}."
             )
 
     @property

@@ -13,7 +13,7 @@ from extract.config import ExtractConfig
 class ToDo:
     """`features` are the videos and blended clips whose features are missing.
 
-    `crops` are the videos of which the crops alone are, since their features are there. `videos` are those whose frames
+    `crops` are the videos that have features but no crops. `videos` are those whose frames
     or kept crops are needed for all that.
     """
 

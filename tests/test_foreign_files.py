@@ -258,7 +258,7 @@ def test_a_trial_of_a_stranger_is_drawn_or_named(tmp_path, column, cell):
     other = dict(zip(COLUMNS, TRIAL, strict=True)) | {column: cell}
     path.write_text(f"{path.read_text()}{','.join(other.values())}\n")
     if column in MEASURED:
-        with pytest.raises(UserError, match=rf"leaderboard\.csv, line 3: the {column} '{cell}' is no number"):
+        with pytest.raises(UserError, match=rf"leaderboard\.csv, line 3: the {column} '{cell}' is not a valid number"):
             show_sweep(path)
     else:
         show_sweep(path)
@@ -291,7 +291,7 @@ def test_what_only_helps_is_passed_over(tmp_path, hostile):
     assert about_run(run, {"profile": {}}, None).roc_auc is None
     refresh(run.parent)
     assert find_lines(run.parent)[0].area is None
-    with pytest.raises(UserError, match=r"index\.html is there and no index of runs"):
+    with pytest.raises(UserError, match=r"index\.html exists but is not an index of runs"):
         list_runs(RunsConfig(run.parent))
 
 

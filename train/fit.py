@@ -38,7 +38,7 @@ class FitConfig:
     split_csv: Path | None = option(None, "for the split csv: file with the columns id and part")
     split_seed: int = option(SplitConfig.seed, "seed of the split")
     val: float = option(SplitConfig.val, "share for validation: whole people out of train, never from test")
-    test: float = option(SplitConfig.test, "share for test, by whole people; of the identity split alone")
+    test: float = option(SplitConfig.test, "share for test: whole people; identity split only")
     head: str = option(HeadConfig.head, "temporal head, one of " + ", ".join(HEADS))
     units: int = option(HeadConfig.units, "units of the head's layers over time")
     dropout: float = option(HeadConfig.dropout, "dropout rate of the clip's vector in training")

@@ -22,7 +22,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
                 _require_plain(members, file.seek(0, io.SEEK_END))
                 return {one.filename.removesuffix(".npy"): _array(archive.read(one)) for one in members}
         except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:  # what zipfile raises
-            raise WrongContent(f"it is no archive of arrays: {error}") from None
+            raise WrongContent(f"it is not an archive of arrays: {error}") from None
 
 
 def _require_plain(members: list[zipfile.ZipInfo], size: int) -> None:

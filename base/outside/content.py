@@ -66,7 +66,7 @@ def open_regular(path: Path, most: float = math.inf) -> Iterator[io.BufferedRead
     with reading(path), _opened(path) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise WrongContent("it is no regular file")
+            raise WrongContent("it is not a regular file")
         if status.st_size > most:
             raise WrongContent(f"it has {status.st_size:,} bytes, and at most {most:,} are read")
         yield file

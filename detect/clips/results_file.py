@@ -31,7 +31,7 @@ def _require_regular(path: Path) -> None:
     try:
         require_regular(path)
     except WrongContent as error:
-        raise UserError(f"{path} is no file of verdicts ({error}); choose another {flag('out')}.") from None
+        raise UserError(f"{path} is not a file of verdicts ({error}); choose another {flag('out')}.") from None
 
 
 def _to_stderr(text: str) -> None:
@@ -133,7 +133,7 @@ class ResultFile:
                 self._file.truncate(0)
             self._write(header(self.style))
         else:
-            raise UserError(f"{self.path} is no file of verdicts; choose another {flag('out')}, or remove it.")
+            raise UserError(f"{self.path} is not a file of verdicts; choose another {flag('out')}, or remove it.")
 
     def _line(self, line: str) -> WrittenVerdict:
         try:
@@ -141,7 +141,7 @@ class ResultFile:
         except WrongContent:
             found = printable(line[:MOST_SHOWN].strip())
             raise UserError(
-                f"{self.path} holds {found!r}, which is no verdict; choose another {flag('out')}."
+                f"{self.path} holds {found!r}, which is not a verdict; choose another {flag('out')}."
             ) from None
         if read.by != self.by:
             different = read.by.differences(self.by)

@@ -38,7 +38,7 @@ PROTOCOLS = {
 """Which of FFmpeg's protocols each kind of address may use: none leads from one kind to another, such as files."""
 FINAL = (301, 302, 303, 307, 308, 404, 410)
 """Answers of a server that stay the same if it is asked again: refused redirects, and files that are not there."""
-NO_VIDEO = "what it sends is no video that can be read here, or a damaged one"
+NO_VIDEO = "what it sends is not a readable video, or is damaged"
 BROKEN_OFF = "its connection has broken off"
 
 Pace = Callable[[Iterator[Frame]], Iterator[Frame]]
@@ -54,7 +54,7 @@ def open_address_source(address: Address, window: float) -> FrameSource:
     Raises a UserError for an address of another kind, and a SourceError for what cannot be watched.
     """
     if _protocol(address) not in PROTOCOLS:
-        raise UserError(f"{address.plain} is no address that can be watched; give one with {', '.join(PROTOCOLS)}.")
+        raise UserError(f"cannot watch {address.plain}: the scheme must be one of {', '.join(PROTOCOLS)}.")
     try:
         seconds = _seconds(address)
     except ClipError as error:

@@ -51,7 +51,7 @@ def check(config: WebConfig) -> None:
         raise UserError(f"{flag('port', config.port)} is no port; give a number from 1 to 65535.")
     for name in ("most_megabytes", "most_seconds", "most_work_seconds", "most_waiting", "most_each"):
         if not getattr(config, name) > 0:
-            raise UserError(f"{flag(name, f'{getattr(config, name):g}')} lets nothing in; give more than 0.")
+            raise UserError(f"{flag(name)} must be above 0 (got {getattr(config, name):g}).")
     for name in config.names:
         require_name(name)
     if config.proxy is not None:
@@ -66,8 +66,8 @@ def require_name(name: str) -> None:
     """Raises a UserError unless `name` is that of a machine, or all below one, such as *.example.org."""
     if not NAME.fullmatch(name):
         raise UserError(
-            f"{flag('names', name)} is no name; give one as it stands in addresses, without http:// and port, such as "
-            "check.example.org, or *.example.org for all below it."
+            f"{flag('names', name)} is not a host name; give one as it stands in addresses, without http:// and port, "
+            "such as check.example.org, or *.example.org for all below it."
         )
 
 
@@ -77,8 +77,8 @@ def require_network(proxy: str) -> None:
         ipaddress.ip_network(proxy)
     except ValueError:
         raise UserError(
-            f"{flag('proxy', proxy)} is no address; give the one from which the proxy connects, such as 127.0.0.1, or "
-            "its network, such as 10.0.0.0/8."
+            f"{flag('proxy', proxy)} is not an address; give the one from which the proxy connects, such as 127.0.0.1, "
+            "or its network, such as 10.0.0.0/8."
         ) from None
 
 

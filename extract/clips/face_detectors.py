@@ -205,7 +205,7 @@ def face_detector_hash(name: str, file: Path | None = None) -> str:
         return hashlib.sha256(read_regular(path, MOST_DETECTOR)).hexdigest()[:16]
     except (*NO_FILE, WrongContent) as error:
         remedy = f"give another one as {flag('detector_file', 'path.onnx')}"
-        raise UserError(f"{path} is no file of a face detector ({error}); {remedy}.") from None
+        raise UserError(f"{path} is not a face detector's file ({error}); {remedy}.") from None
 
 
 def detector_file(name: str, file: Path | None) -> Path | None:

@@ -306,8 +306,8 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(store):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--nmae", "x"], "--nmae is no flag of p; did you mean --name? p --help lists the flags."),
-        (["--qqq=1"], "--qqq is no flag of p; p --help lists the flags."),
+        (["--nmae", "x"], "--nmae is not a flag of p; did you mean --name? p --help lists the flags."),
+        (["--qqq=1"], "--qqq is not a flag of p; p --help lists the flags."),
     ],
 )
 def test_an_unknown_flag_is_refused_with_the_nearest_name(words, sentence):

@@ -93,14 +93,14 @@ def test_netrc_signs_in_at_its_hosts_only(home, monkeypatch):
 
 def test_a_netrc_that_others_may_read_is_named(home):
     write_netrc(home / ".netrc", "machine host login me password s@cret\n").chmod(0o644)
-    with pytest.raises(UserError, match=r"^\S*netrc is no sign-in, or others may read or own the file;") as caught:
+    with pytest.raises(UserError, match=r"^\S*netrc is not a sign-in, or others may read or own the file;") as caught:
         read_address("http://host/clip.mp4")
     assert "s@cret" not in str(caught.value)
 
 
 def test_a_netrc_that_cannot_be_used_is_one_sentence_without_a_password(home, monkeypatch):
     write_netrc(home / ".netrc", "machine host login me passwrd s@cret\n")
-    with pytest.raises(UserError, match=r"line \d of .*netrc is no sign-in") as caught:
+    with pytest.raises(UserError, match=r"line \d of .*netrc is not a sign-in") as caught:
         read_address("http://host/x")
     assert "s@cret" not in str(caught.value)
     monkeypatch.setenv("NETRC", str(home / "absent"))

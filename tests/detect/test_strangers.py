@@ -99,14 +99,14 @@ def test_a_value_that_is_wrong_is_named(run, name):
 @pytest.mark.parametrize("name", [CONFIG, DONE, WEIGHTS, PREDICTIONS])
 def test_what_is_no_file_is_not_waited_for(run, name, make):
     make(run / name)
-    with soon(), pytest.raises(UserError, match=r"is no regular file|holds no finished run"):
+    with soon(), pytest.raises(UserError, match=r"is not a regular file|holds no finished run"):
         open_detector(run)
 
 
 @pytest.mark.parametrize("name", [AUDIT, SPLIT])
 def test_an_evaluation_waits_for_no_pipe_either(run, name):
     pipe(run / name)
-    with soon(), pytest.raises(UserError, match="is no regular file"):
+    with soon(), pytest.raises(UserError, match="is not a regular file"):
         read_contents(run)
 
 

@@ -76,7 +76,7 @@ def test_a_page_of_somebody_else_is_left_alone(runs):
     (runs / PAGE).write_text("my site")
     refresh(runs)
     assert (runs / PAGE).read_text() == "my site"
-    with pytest.raises(UserError, match=r"index\.html is there and no index of runs"):
+    with pytest.raises(UserError, match=r"index\.html exists but is not an index of runs"):
         list_runs(RunsConfig(runs))
     with pytest.raises(UserError, match="there is no folder"):
         list_runs(RunsConfig(runs / "absent"))

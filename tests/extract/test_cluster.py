@@ -128,7 +128,7 @@ def test_an_address_for_this_machine_alone_is_refused(config):
      ("dask", "tcp://host:1/path"), ("dask", "http://host:1"), ("dask", ":1"), ("dask", "auto")],
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_at_once(config, backend, address):
-    with pytest.raises(UserError, match=f"--address {address} is no address of {backend}; give one such as"):
+    with pytest.raises(UserError, match=f"--address {address} is not an address of {backend}; give one such as"):
         pipeline.extract(replace(config, data=Path("absent"), backend=backend, address=address))
 
 

@@ -129,7 +129,7 @@ def test_what_a_verb_needs_is_named():
 
 def test_make_ends_with_the_status_of_the_program():
     assert make("train", "HAED=gru").returncode == 2
-    assert "HAED is no flag of reelcheck train; did you mean HEAD?" in make("train", "HAED=gru").stderr
+    assert "HAED is not a flag of reelcheck train; did you mean HEAD?" in make("train", "HAED=gru").stderr
 
 
 def test_a_bug_has_its_own_status_under_make(tmp_path, monkeypatch):

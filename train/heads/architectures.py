@@ -178,7 +178,7 @@ def parse_head(values: Any, where: str) -> HeadConfig:
 def require_buildable(config: HeadConfig) -> None:
     """Raises a UserError if `config` is out of range or names no head."""
     if config.head not in HEADS:
-        raise UserError(f"there is no head {config.head!r}; choose one of {', '.join(HEADS)}")
+        raise UserError(f"unknown head {config.head!r}; choose one of {', '.join(HEADS)}")
     if config.start not in STARTS:
         raise UserError(f"a head cannot start from {config.start!r}; choose one of {', '.join(STARTS)}")
     if not (1 <= config.units <= MOST_UNITS and 1 <= config.dense <= MOST_UNITS and 0 <= config.dropout < 1):

@@ -84,6 +84,6 @@ def _read(storage: str) -> "URL":
         if "@" not in (url.host or ""):
             return url
     raise UserError(
-        f"{flag('storage')} is no URL of a database; give one such as postgresql://user:password@host/name, in which "
+        f"{flag('storage')} is not a database URL; give one such as postgresql://user:password@host/name, in which "
         "%40 stands for an @ of the password."
     )

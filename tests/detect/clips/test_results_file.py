@@ -84,11 +84,11 @@ def test_a_file_cut_anywhere_loses_the_cut_clip_alone(tmp_path, name):
 @pytest.mark.parametrize(
     ("name", "content", "what"),
     [
-        ("out.csv", b"something else\n", "no file of verdicts"),
-        ("out.csv", header("csv").encode() + b"1,2\n", "which is no verdict"),
-        ("out.jsonl", b"[1]\n", "which is no verdict"),
-        ("out.jsonl", b"\xff\xfe\n", "which is no verdict"),
-        ("out.jsonl", b"[" * 100_000 + b"\n", "which is no verdict"),
+        ("out.csv", b"something else\n", "not a file of verdicts"),
+        ("out.csv", header("csv").encode() + b"1,2\n", "which is not a verdict"),
+        ("out.jsonl", b"[1]\n", "which is not a verdict"),
+        ("out.jsonl", b"\xff\xfe\n", "which is not a verdict"),
+        ("out.jsonl", b"[" * 100_000 + b"\n", "which is not a verdict"),
         (
             "out.jsonl",
             lines([verdict("a")], "jsonl", JudgedBy(("other",), 0.5)).encode(),
@@ -105,7 +105,7 @@ def test_a_file_cut_anywhere_loses_the_cut_clip_alone(tmp_path, name):
         (
             "out.jsonl",
             lines([verdict("a")], "jsonl", JUDGE).replace('"faces": 1', '"faces": 0').encode(),
-            "no verdict",
+            "not a verdict",
         ),
         ("out.txt", b"", "neither .csv nor .jsonl"),
     ],

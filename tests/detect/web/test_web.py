@@ -283,12 +283,12 @@ def test_what_is_too_large_or_too_long_is_refused_in_a_sentence(tmp_path, face):
     [
         ({"threshold": 2.0}, "is not a probability"),
         ({"port": 0}, "is no port"),
-        ({"most_megabytes": 0}, "--most-megabytes 0 lets nothing in"),
-        ({"most_each": 0}, "--most-each 0 lets nothing in"),
-        ({"names": ("https://page.example",)}, "--names https://page.example is no name; give one as it stands in"),
-        ({"names": ("page.example", "a*")}, "--names 'a\\*' is no name"),
-        ({"proxy": "nginx"}, "--proxy nginx is no address; give the one from which the proxy connects"),
-        ({"most_seconds": float("nan")}, "lets nothing in"),
+        ({"most_megabytes": 0}, r"--most-megabytes must be above 0 \(got 0\)"),
+        ({"most_each": 0}, r"--most-each must be above 0 \(got 0\)"),
+        ({"names": ("https://page.example",)}, "--names https://page.example is not a host name; give one as"),
+        ({"names": ("page.example", "a*")}, "--names 'a\\*' is not a host name"),
+        ({"proxy": "nginx"}, "--proxy nginx is not an address; give the one from which the proxy connects"),
+        ({"most_seconds": float("nan")}, r"must be above 0 \(got nan\)"),
         ({"most_work_seconds": 0.0}, "--most-work-seconds 0 lets nothing in"),
     ],
 )

@@ -32,7 +32,7 @@ def test_a_url_is_shown_without_its_secrets():
     "url", ["me:hunter2@host", "mysql://me:hunter@2@host/db", "mysql://me:hunter2@host:hunter2/db"]
 )
 def test_what_is_no_url_is_not_repeated(url, config):
-    with pytest.raises(UserError, match="--storage is no URL of a database") as told:
+    with pytest.raises(UserError, match="--storage is not a database URL") as told:
         sweep(replace(config, storage=url))
     assert "hunter" not in str(told.value)
     assert "host:" not in str(told.value)

@@ -281,7 +281,7 @@ def test_a_grid_holds_every_combination_once(store, tmp_path):
         ({"learning_rate": (1e-2, 1e-3)}, r"--learning-rate 0\.01,0\.001 is no range"),
         ({"dropout": (0.5,)}, "--dropout 0.5 is no range"),
         ({"heads": ()}, "each need a value"),
-        ({"heads": ("transformer",)}, "there is no head"),
+        ({"heads": ("transformer",)}, "unknown head"),
         ({"differences": (2,)}, "differences only 0 or 1"),
         ({"trials": 0}, "must be 1 or above"),
         ({"jobs": 2, "backend": "dask"}, "--backend dask is for programs that are connected to a cluster"),
