@@ -52,3 +52,10 @@ def test_no_verb_is_named_that_is_not_there(page):
             assert words[1] in targets, " ".join(words)
         if words[0] == "reelcheck" and not words[1].startswith("-") and words[1] != "VERB":
             assert words[1] in verbs, " ".join(words)
+
+
+def test_the_slow_tests_of_every_folder_are_run_by_a_workflow():
+    rooms = re.search(r"room: \[(.+)\]", text(ROOT / ".github/workflows/slow.yml"))
+    assert rooms is not None
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")}
+    assert set(rooms[1].split(", ")) == folders | {"whole"}
