@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 
 from benchmarks.measure import describe_machine, timed
-from extract.clips.face_detectors import HaarDetector, YuNetDetector
+from extract.clips.haar import HaarDetector
 from extract.clips.tracks import find_tracks
+from extract.clips.yunet import YuNetDetector
 from extract.video.decode import sample_frames
 
 LONG_SIDES = (320, 480, 640, 1280)

@@ -22,7 +22,7 @@ from cache.schema import VideoRecord, failed_row, is_blend_id
 from evaluate.stats.bootstrap import ends
 from evaluate.stats.calibration import LEAST_OF_CLASS
 from extract.blended_rows import blend_records
-from extract.clips.face_detectors import HaarDetector
+from extract.clips.haar import HaarDetector
 from extract.video.decode import sample_frames
 from tests import ROOT
 from tests.stores import fake, pairs, real, write_features

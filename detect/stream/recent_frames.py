@@ -9,8 +9,9 @@ import numpy as np
 from cache.schema import CROP_SIZE, FRAMES, Row
 from detect.detector.judge import Detector, row_of
 from detect.detector.verdict import Verdict
+from extract.clips.boxes import Box, FaceDetector
 from extract.clips.crops import CroppedClip, crop_frames
-from extract.clips.face_detectors import Box, FaceDetector, NoDetector, make_face_detector
+from extract.clips.face_detectors import NoDetector, make_face_detector
 from extract.video.decode import Frames
 
 
@@ -89,11 +90,11 @@ class _CachedFaceDetector:
         self._results: dict[int, dict[tuple[str, bytes], np.ndarray]] = {}
 
     def find(self, image: np.ndarray) -> np.ndarray:
-        """See `extract.clips.face_detectors.FaceDetector`."""
+        """See `extract.clips.boxes.FaceDetector`."""
         return self._once(image, "find", b"", lambda: self._detector.find(image))
 
     def find_harder(self, image: np.ndarray, box: Box | None) -> np.ndarray:
-        """See `extract.clips.face_detectors.FaceDetector`."""
+        """See `extract.clips.boxes.FaceDetector`."""
         where = b"" if box is None else box.tobytes()
         return self._once(image, "harder", where, lambda: self._detector.find_harder(image, box))
 

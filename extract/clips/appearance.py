@@ -8,7 +8,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from extract.clips.face_detectors import Box
+from extract.clips.boxes import Box
 
 THUMBNAIL = 16
 """Side of the grey copies that are compared to see whether anything in a box has changed."""

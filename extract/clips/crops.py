@@ -10,7 +10,8 @@ import numpy as np
 
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus, Seen
-from extract.clips.face_detectors import Box, FaceDetector, make_face_detector
+from extract.clips.boxes import Box, FaceDetector
+from extract.clips.face_detectors import make_face_detector
 from extract.clips.thumbnails import Thumbnails, shrink
 from extract.clips.tracks import crop_along, find_tracks
 from extract.video.containers import Limits

@@ -15,7 +15,7 @@ import numpy as np
 
 from cache.schema import CROP_SIZE, FrameStatus, central_region
 from extract.clips.appearance import BoxView, FrameView, is_cut
-from extract.clips.face_detectors import LARGEST_GROWTH, Box, FaceDetector
+from extract.clips.boxes import LARGEST_GROWTH, Box, FaceDetector
 
 LONGEST_STEP = 1.5
 """How far a face may move from one sampled frame to the next, in sides of its box. At 1.0 pans lost their person."""

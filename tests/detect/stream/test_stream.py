@@ -31,7 +31,8 @@ from detect.stream.overlay import WAITING, Overlay
 from detect.stream.recent_frames import RecentFrames
 from detect.stream.stage import StreamConfig, watch
 from extract.backbones.engines import Engine
-from extract.clips.face_detectors import HaarDetector, face_detector_hash
+from extract.clips.face_detectors import face_detector_hash
+from extract.clips.haar import HaarDetector
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.look import make_look
 from extract.video.decode import read_times, sample_frames

@@ -12,16 +12,10 @@ import pytest
 
 from base.errors import UserError
 from cache.schema import LEAST_COVERAGE
-from extract.clips.face_detectors import (
-    YUNET_FILE,
-    HaarDetector,
-    NoDetector,
-    YuNetDetector,
-    cascade_file,
-    face_detector_hash,
-    make_face_detector,
-)
+from extract.clips.face_detectors import NoDetector, face_detector_hash, make_face_detector
+from extract.clips.haar import CASCADE_FILE, HaarDetector
 from extract.clips.tracks import find_tracks
+from extract.clips.yunet import YUNET_FILE, YuNetDetector
 from extract.drawn.clip import Capture, Scene, draw_frames
 from extract.drawn.look import make_look
 from extract.video.decode import sample_frames
@@ -68,7 +62,7 @@ def test_small_and_large_faces_are_found_as_by_one_search_of_all_sizes(height):
     image = np.full((480, 640, 3), 120, np.uint8)
     image[:height, : height * 4 // 3] = cv2.resize(person, (height * 4 // 3, height), interpolation=cv2.INTER_AREA)
     found = HaarDetector().find(image)
-    cascade = cv2.CascadeClassifier(str(cascade_file()))
+    cascade = cv2.CascadeClassifier(str(CASCADE_FILE))
     everything = cascade.detectMultiScale(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), 1.2, 5, minSize=(24, 24))
     assert len(found) == len(everything) == 1
     assert _overlap(found[0], everything[0]) >= 0.9
@@ -92,7 +86,7 @@ def test_without_a_detector_the_whole_frame_is_the_face():
 
 
 def test_the_cascade_ships_with_opencv():
-    assert cascade_file().is_file()
+    assert CASCADE_FILE.is_file()
     assert len(face_detector_hash("haar")) == 16
     assert face_detector_hash("none") == ""
 

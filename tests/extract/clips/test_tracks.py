@@ -8,8 +8,9 @@ import pytest
 
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus, coverage_of, mask_of
 from extract.clips.crops import crop_frames
-from extract.clips.face_detectors import NoDetector, YuNetDetector
+from extract.clips.face_detectors import NoDetector
 from extract.clips.tracks import LONGEST_STEP, crop_along, cut, find_tracks, region_of, square_around
+from extract.clips.yunet import YuNetDetector
 from extract.drawn.clip import Actor, Capture, Scene, draw_frames
 from extract.drawn.look import make_look
 from extract.video.decode import Frames

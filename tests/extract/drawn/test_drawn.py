@@ -20,7 +20,7 @@ from base.errors import UserError
 from cache.profile import CropProfile
 from cache.schema import FAKE, REAL, FrameStatus
 from extract.clips.crops import crop_clip
-from extract.clips.face_detectors import cascade_file
+from extract.clips.haar import CASCADE_FILE
 from extract.drawn import clip as drawn_clip
 from extract.drawn import dataset as drawn
 from extract.drawn.clip import Capture, Scene, Swap, draw_clip, draw_empty_clip, draw_frames
@@ -140,7 +140,7 @@ def face_statistics(grey) -> np.ndarray:
 
 
 def detect(grey: np.ndarray) -> list[list[int]]:
-    cascade = cv2.CascadeClassifier(str(cascade_file()))
+    cascade = cv2.CascadeClassifier(str(CASCADE_FILE))
     return np.reshape(cascade.detectMultiScale(grey, scaleFactor=1.2, minNeighbors=5), (-1, 4)).tolist()
 
 
