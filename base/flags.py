@@ -7,7 +7,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,25 @@ from base.commands import flag
 from base.errors import UserError
 from base.progress import show
 
+Choices = Callable[[], Iterable[str]]
 
-def option(default: Any, text: str, **kind: Any) -> Any:
+
+def option(default: Any, text: str, choices: Choices | None = None, **kind: Any) -> Any:
     """Returns a dataclass field with a `default`; `text` is the help of its flag and says the unit.
 
+    `choices` returns the values that there are: the names in a registry, so that a new entry is a new choice.
     `kind` are arguments of `add_argument`, for flags that are read in another way than their type says.
     """
-    return dataclasses.field(default=default, metadata={"help": text, "kind": kind})
+    return dataclasses.field(default=default, metadata={"help": text, "choices": choices, "kind": kind})
+
+
+def require_choices(config: Any) -> None:
+    """Raises a UserError that names a field of the dataclass `config` whose value is none of its choices."""
+    hints = typing.get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        value, choices = getattr(config, field.name), _choices(field, hints[field.name])
+        if choices and value not in choices:
+            raise UserError(f"{flag(field.name, value)} is none of {', '.join(choices)}; give one of these.")
 
 
 def required(text: str) -> Any:
@@ -42,7 +54,7 @@ def add_flags(parser: argparse.ArgumentParser, config: type) -> None:
             required=is_required,
             default=argparse.SUPPRESS,
             help=text.replace("%", "%%"),
-            **_kind(hints[field.name]) | field.metadata.get("kind", {}),
+            **_kind(hints[field.name], _choices(field, hints[field.name])) | field.metadata.get("kind", {}),
         )
 
 
@@ -109,14 +121,21 @@ def _as_typed(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _kind(hint: Any) -> dict[str, Any]:
-    """Returns the argparse arguments that parse a value of the type `hint`."""
+def _choices(field: dataclasses.Field[Any], hint: Any) -> list[str]:
+    """Returns the values that `field` may have, none where it may have any of its type."""
+    if choices := field.metadata.get("choices"):
+        return list(choices())
+    return list(typing.get_args(hint)) if typing.get_origin(hint) is typing.Literal else []
+
+
+def _kind(hint: Any, choices: Sequence[str]) -> dict[str, Any]:
+    """Returns the argparse arguments that parse a value of the type `hint`, one of `choices` if there are any."""
+    if choices:
+        return {"choices": choices}
     if isinstance(hint, types.UnionType):
         (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
     if hint is bool:
         return {"action": argparse.BooleanOptionalAction}
-    if typing.get_origin(hint) is typing.Literal:
-        return {"choices": typing.get_args(hint)}
     if typing.get_origin(hint) is tuple:
         item = typing.get_args(hint)[0]
         return {"type": lambda text: tuple(item(part) for part in text.split(",") if part), "metavar": "A,B,..."}

@@ -9,11 +9,12 @@ from cache.schema import TEST
 from evaluate.compare.stage import NUMBERS, CompareConfig, compare
 from evaluate.page.tables import NOTHING, aligned, measure_text
 from evaluate.report.stage import ReportConfig, write_report
-from evaluate.results.measures import DECISION_NAMES, HALF, SCORE_NAMES
+from evaluate.results.measures import HALF
 from evaluate.results.read import METRICS
 from evaluate.runs_index import PAGE as INDEX
 from evaluate.runs_index import refresh
 from evaluate.stats.bootstrap import Measure
+from evaluate.stats.weighted import CALL_METRICS, SCORE_METRICS, title_of
 from evaluate.studies.protocols import NUMBERS as PROTOCOLS
 from evaluate.studies.protocols import ProtocolsConfig, protocols
 from evaluate.studies.published import PublishedConfig, published
@@ -25,11 +26,13 @@ def headline(path: Path) -> str:
     counts, models = values["counts"][TEST], values["parts"][TEST]
     title = f"test: {counts['real']} real, {counts['fake']} fake"
     lines = [f"{title:<28}" + "".join(f"{name:<24}" for name in models)]
-    for name in ("roc_auc", "pr_auc", "eer"):
-        lines.append(_line(SCORE_NAMES[name], [model["scores"][name] for model in models.values()]))
-    for name in ("accuracy", "balanced_accuracy", "f1_fake"):
-        calls = [model["decisions"][HALF]["measures"][name] for model in models.values()]
-        lines.append(_line(f"{DECISION_NAMES[name]} at {HALF}", calls))
+    for name, metric in SCORE_METRICS.items():
+        if metric.printed:
+            lines.append(_line(metric.title, [model["scores"][name] for model in models.values()]))
+    for name, metric in CALL_METRICS.items():
+        if metric.printed:
+            calls = [model["decisions"][HALF]["measures"][name] for model in models.values()]
+            lines.append(_line(f"{metric.title} at {HALF}", calls))
     if any(pairs["fakes"] for pairs in values["paired_share"].values()):
         lines.append(_line("paired share", [pairs["share"] for pairs in values["paired_share"].values()]))
     return "\n".join([*lines, *values["summary"], *(f"note: {note}" for note in values["notes"])])
@@ -87,7 +90,7 @@ def both_recipes(config: PublishedConfig) -> Path:
         ]
         for run, model in models.items()
     ]
-    columns = ["run", *((SCORE_NAMES | DECISION_NAMES)[name] for name in names), "seconds an epoch"]
+    columns = ["run", *map(title_of, names), "seconds an epoch"]
     show(aligned(columns, rows))
     return path
 

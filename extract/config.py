@@ -8,14 +8,13 @@ from urllib.parse import urlsplit
 from base.commands import flag
 from base.errors import UserError
 from base.flags import option, required
-from cache.profile import CropProfile, FeatureProfile
-from extract.backbones.engines import EngineName, Precision
-from extract.backbones.networks import BACKBONES, BackboneName
+from cache.profile import CropProfile, FeatureProfile, Precision, Sampling
+from extract.backbones.engines import ENGINES
+from extract.backbones.networks import BACKBONES
 from extract.backbones.weights import identify_weights
-from extract.clips.face_detectors import DetectorName, face_detector_hash
-from extract.readers.layouts import Compression, Layout
+from extract.clips.face_detectors import FACE_DETECTORS, face_detector_hash
+from extract.readers.layouts import READERS, Compression
 from extract.video.containers import Limits
-from extract.video.decode import Sampling
 
 BackendName = Literal["local", "loky", "ray", "dask"]
 SCHEMES: dict[str, tuple[str, ...]] = {"ray": ("", "ray"), "dask": ("", "tcp", "tls", "ws", "wss")}
@@ -29,7 +28,7 @@ class ExtractConfig:
 
     data: Path = required("the data set's folder, or a CSV file that lists its videos")
     out: Path = option(Path("data"), "where the store goes: OUT/<name of the data set>/...")
-    backbone: BackboneName = option(FeatureProfile.backbone, "the frozen network")
+    backbone: str = option(FeatureProfile.backbone, "the frozen network", choices=lambda: BACKBONES)
     weights: str = option(FeatureProfile.weights, "imagenet (downloaded once), random, or the path of an .h5 file")
     precision: Precision = option(
         FeatureProfile.precision, "number format of the backbone; bfloat16 is faster only on hardware made for it"
@@ -37,20 +36,28 @@ class ExtractConfig:
     sampling: Sampling = option(
         CropProfile.sampling, "uniform: twelve frames spread over the clip; first: its first twelve frames"
     )
-    detector: DetectorName = option(
-        CropProfile.detector, "face detector: yunet, haar, or none if the clips are face crops already"
+    detector: str = option(
+        CropProfile.detector,
+        "face detector; none if the clips are face crops already",
+        choices=lambda: FACE_DETECTORS,
     )
     detector_file: Path | None = option(None, "another ONNX file for yunet than the one that comes with it")
     margin: float = option(
         CropProfile.margin, f"margin around the face on each edge, in sides of its box, 0 to {MOST_MARGIN:g}"
     )
-    layout: Layout = option("auto", "the data set's layout on disk; auto: recognised by its folders")
+    layout: str = option(
+        "auto", "the data set's layout on disk; auto: recognised by its folders", choices=lambda: ["auto", *READERS]
+    )
     compression: Compression = option("auto", "compression level of FaceForensics++; auto: the one on disk")
     keep_crops: bool = option(True, "keep the crops (about 0.4 MB a video), so that each video is decoded only once")
     blends: int = option(0, "blended clips to make of each real one, as fakes to train on")
     show: Path | None = option(None, "PNG file for a sheet of blended clips beside their sources")
     retry_failed: bool = option(False, "try again the videos that failed before")
-    engine: EngineName = option("auto", "what runs the backbone; auto: OpenVINO if installed and there is no GPU")
+    engine: str = option(
+        "auto",
+        "what runs the backbone; auto: OpenVINO if installed and there is no GPU",
+        choices=lambda: ["auto", *ENGINES],
+    )
     batch: int = option(0, "crops in a batch of the backbone; 0: chosen for the engine")
     workers: int = option(
         0,

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from base.errors import UserError as UserError
+from base.flags import require_choices
 from base.outside.content import read_json
 from base.progress import quiet
 from detect.detector.contract import EngineName
@@ -65,6 +66,7 @@ def _stage(config: Callable[Settings, Config], run: Callable[[Config], Result]) 
     @wraps(run)
     def call(*args: Settings.args, **kwargs: Settings.kwargs) -> Result:
         settings = config(*args, **kwargs)
+        require_choices(settings)
         given = {name: Path(value) for name in paths if isinstance(value := getattr(settings, name), str)}
         with quiet(_LOG.info, _bars):
             return run(dataclasses.replace(settings, **given))  # pyright: ignore[reportArgumentType]

@@ -12,7 +12,7 @@ from base.errors import UserError
 from base.flags import option
 from base.keras_start import choose_backend, start_keras
 from base.progress import say
-from train.data.split import SplitConfig, SplitKind
+from train.data.split import SplitConfig, split_choices
 from train.data.training_set import TrainingSet, gather
 from train.heads.architectures import HEADS, HeadConfig, Start, require_buildable
 from train.runs.ensemble import EnsembleConfig, ensemble
@@ -31,9 +31,10 @@ class FitConfig:
     features: Path | None = option(None, "features folder (default: the latest below data/)")
     runs: Path = option(Path("runs"), "folder for the run folder")
     name: str | None = option(None, "name of the run folder (default: head, backbone and split)")
-    split: SplitKind = option(
+    split: str = option(
         SplitConfig.kind,
         "by the data set's test list, by person, at random, or by a file; auto: the first of these that there is",
+        choices=split_choices,
     )
     split_csv: Path | None = option(None, "for the split csv: file with the columns id and part")
     split_seed: int = option(SplitConfig.seed, "seed of the split")

@@ -18,11 +18,10 @@ from evaluate.page.markup import (
     table,
 )
 from evaluate.page.tables import NOTHING, Cell, Table
-from evaluate.results.measures import DECISION_NAMES, MAIN, SCORE_NAMES
+from evaluate.results.measures import MAIN
 from evaluate.results.versus_baseline import COMPARED
 from evaluate.stats.bootstrap import Measure
-
-NAMES = SCORE_NAMES | DECISION_NAMES
+from evaluate.stats.weighted import title_of
 
 
 def comparison_page(comparison: Comparison, figures: Figures, repeat: str) -> str:
@@ -80,12 +79,12 @@ def comparison_tables(comparison: Comparison) -> dict[str, Table]:
     return {
         "runs": Table(
             f"Measures on {over}, with 95 % intervals over clips. ↓: lower is better.",
-            ["run", *(NAMES[name] for name in MAIN), "seconds per epoch"],
+            ["run", *map(title_of, MAIN), "seconds per epoch"],
             [[model.name, *_cells(model.over_clips), _seconds(model)] for model in models],
         ),
         "runs-over-people": Table(
             "The same, with intervals over the people in these clips.",
-            ["run", *(NAMES[name] for name in MAIN)],
+            ["run", *map(title_of, MAIN)],
             [[model.name, *_cells(model.over_people)] for model in models],
         ),
         "head-minus-baseline": Table(
@@ -100,7 +99,7 @@ def comparison_tables(comparison: Comparison) -> dict[str, Table]:
         ),
         "differences": Table(
             "Differences on the same resamples, first minus second run, with 95 % intervals over clips and people.",
-            ["first", "second", "over", *(NAMES[name] for name in MAIN)],
+            ["first", "second", "over", *map(title_of, MAIN)],
             [
                 [pair.first, pair.second, over, *_cells(measures)]
                 for pair in pairs

@@ -22,7 +22,7 @@ from evaluate.report.stage import require_resamples
 from evaluate.results.read import read_results
 from evaluate.stats.bootstrap import ends
 from evaluate.stats.metrics import CHANCE, RESAMPLES, THRESHOLD
-from train.data.split import SplitConfig, SplitKind
+from train.data.split import SplitConfig, split_choices
 from train.fit import FitConfig, fit
 from train.heads.architectures import HeadConfig
 from train.runs.folder import require_finished
@@ -46,7 +46,7 @@ class CompareConfig:
     seed: int = option(0, "seed of the bootstrap, and of the first head that is trained")
     seeds: int = option(1, "for features folders: heads to train on each, joined as an ensemble")
     head: str = option(HeadConfig.head, "for features folders: the temporal head")
-    split: SplitKind = option(SplitConfig.kind, "for features folders: the split")
+    split: str = option(SplitConfig.kind, "for features folders: the split", choices=split_choices)
     runs_folder: Path | None = option(
         None, "for features folders: where the trained runs go (default: runs/ in the folder to write)"
     )

@@ -10,8 +10,9 @@ from evaluate.page.tables import interval_text, markdown_text, measure_text
 from evaluate.report.caveats import notes
 from evaluate.report.features_text import MORE, detector_text, features_sentences
 from evaluate.report.first_screen import summary
-from evaluate.results.measures import DECISION_NAMES, HALF, HEAD, SCORE_NAMES, Evaluation
+from evaluate.results.measures import HALF, HEAD, Evaluation
 from evaluate.results.read import validation_counts, why_uncalibrated
+from evaluate.stats.weighted import title_of
 
 Card = dict[str, list[str]]
 """Sentences by heading."""
@@ -98,11 +99,11 @@ def _data(evaluation: Evaluation) -> Iterator[str]:
 def _quality(evaluation: Evaluation) -> Iterator[str]:
     head = evaluation.evaluated[TEST][HEAD]
     for name in ("roc_auc", "log_loss"):
-        yield f"{SCORE_NAMES[name]}: {measure_text(head.scores[name])}; over people {_over_people(evaluation, name)}."
+        yield f"{title_of(name)}: {measure_text(head.scores[name])}; over people {_over_people(evaluation, name)}."
     yield from summary(evaluation)
     for name in ("accuracy", "f1_fake", "f1_real", "kappa"):
         over_clips = measure_text(head.decisions[HALF].measures[name])
-        yield f"{DECISION_NAMES[name]} at {HALF}: {over_clips}; over people {_over_people(evaluation, name)}."
+        yield f"{title_of(name)} at {HALF}: {over_clips}; over people {_over_people(evaluation, name)}."
     for name, reliability in evaluation.reliability.items():
         error = measure_text(reliability.error)
         yield f"expected calibration error, {name}: {error}; log-loss {reliability.log_loss:.3f}."

@@ -4,11 +4,10 @@ import statistics
 
 from cache.schema import FAKE, TEST
 from evaluate.page.tables import NOTHING, Table, value_text
-from evaluate.results.measures import DECISION_NAMES, HALF, HEAD, MAIN, SCORE_NAMES, Evaluation
+from evaluate.results.measures import HALF, HEAD, MAIN, Evaluation
 from evaluate.results.slices import COLUMNS, Failures
 from evaluate.results.versus_baseline import COMPARED
-
-NAMES = SCORE_NAMES | DECISION_NAMES
+from evaluate.stats.weighted import CALL_METRICS, SCORE_METRICS, title_of
 
 
 def report_tables(evaluation: Evaluation, failures: Failures) -> dict[str, Table]:
@@ -19,10 +18,10 @@ def report_tables(evaluation: Evaluation, failures: Failures) -> dict[str, Table
             f"Measures on {_clips(evaluation)}, calls at the threshold {HALF}, with 95 % intervals over clips.",
             ["measure", *models],
             [
-                *([label, *(model.scores[name] for model in models.values())] for name, label in SCORE_NAMES.items()),
+                *([title_of(name), *(model.scores[name] for model in models.values())] for name in SCORE_METRICS),
                 *(
-                    [label, *(model.decisions[HALF].measures[name] for model in models.values())]
-                    for name, label in DECISION_NAMES.items()
+                    [title_of(name), *(model.decisions[HALF].measures[name] for model in models.values())]
+                    for name in CALL_METRICS
                 ),
             ],
         )
@@ -39,7 +38,7 @@ def uncertainty_tables(evaluation: Evaluation) -> dict[str, Table]:
             f"The head on {_clips(evaluation)} with 95 % intervals: over clips, and over the people "
             "in them. Clips of one person are not independent, so trust the wider interval.",
             ["measure", "over clips", "over people"],
-            [[NAMES[name], over_clips[name], evaluation.over_people[name]] for name in MAIN],
+            [[title_of(name), over_clips[name], evaluation.over_people[name]] for name in MAIN],
         )
     }
     tables["head-minus-baseline"] = Table(
@@ -67,7 +66,7 @@ def uncertainty_tables(evaluation: Evaluation) -> dict[str, Table]:
         columns = [[measures[name].value for measures in evaluation.members.values()] for name in MAIN]
         tables["members"] = Table(
             "Each member of the ensemble alone. If they differ in the seed only, their spread shows how much is luck.",
-            ["run", *(NAMES[name] for name in MAIN)],
+            ["run", *map(title_of, MAIN)],
             [*rows, ["mean ± standard deviation", *map(_spread, columns)]],
         )
     return tables
@@ -78,7 +77,7 @@ def failure_tables(failures: Failures) -> dict[str, Table]:
     return {
         f"by-{slicing.key}": Table(
             f"{slicing.title}.",
-            ["", "real", "fake", *(NAMES[name] for name in COLUMNS)],
+            ["", "real", "fake", *map(title_of, COLUMNS)],
             [[one.name, f"{one.real:,}", f"{one.fake:,}", *one.measures.values()] for one in slicing.slices],
         )
         for slicing in failures.slicings

@@ -1,6 +1,6 @@
 """The sections of a run's report as HTML."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cache.schema import LEAST_COVERAGE, TEST, VAL
@@ -27,11 +27,8 @@ from evaluate.report.report_tables import failure_tables, uncertainty_tables
 from evaluate.results.measures import (
     BASELINE,
     CHOSEN,
-    DECISION_NAMES,
     HALF,
     HEAD,
-    MEANINGS,
-    SCORE_NAMES,
     Decisions,
     Evaluated,
     Evaluation,
@@ -41,6 +38,7 @@ from evaluate.results.read import validation_counts, why_uncalibrated
 from evaluate.results.slices import Failures
 from evaluate.stats.bootstrap import Measure
 from evaluate.stats.calibration import BINS, HOTTEST
+from evaluate.stats.weighted import CALL_METRICS, SCORE_METRICS, title_of
 from train.data.audit import MOST_FINDINGS, MOST_NAMES
 from train.runs.load import data_set_name
 
@@ -98,19 +96,26 @@ def _about(evaluation: Evaluation) -> str:
 def _quality(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
     yield drawn(figures, "measures", "roc", "histogram", "pr", "confusion", "confusion-chosen")
     yield details("All measures, head beside baseline", _tables(evaluation, TEST))
-    yield details("What the measures mean", items(f"{name}: {meaning}." for name, meaning in MEANINGS.items()))
+    yield details("What the measures mean", items(_meanings()))
     tables = uncertainty_tables(evaluation).values()
     yield details("Intervals over people, and the head minus its baseline", *map(page_table, tables))
+
+
+def _meanings() -> Iterator[str]:
+    for metric in (*SCORE_METRICS.values(), *CALL_METRICS.values()):
+        if metric.meaning:
+            # "precision, fake" stands for both classes.
+            yield f"{metric.title.removesuffix(' ↓').partition(',')[0]}: {metric.meaning}."
 
 
 def _cards(evaluation: Evaluation) -> Iterator[Html]:
     models = evaluation.evaluated[TEST]
     for measure in _HEADLINES:
         head, baseline = (
-            model.scores[measure] if measure in SCORE_NAMES else model.decisions[HALF].measures[measure]
+            model.scores[measure] if measure in SCORE_METRICS else model.decisions[HALF].measures[measure]
             for model in (models[HEAD], models[BASELINE])
         )
-        name = SCORE_NAMES.get(measure) or f"{DECISION_NAMES[measure]} at {HALF}"
+        name = title_of(measure) if measure in SCORE_METRICS else f"{title_of(measure)} at {HALF}"
         lines = map(_small, (_interval(head), f"baseline {value_text(baseline)}"))
         yield element("div", name, element("b", value_text(head)), *lines, class_="card")
     head, baseline = (evaluation.paired[name].share for name in (HEAD, BASELINE))
@@ -183,18 +188,18 @@ def _tables(evaluation: Evaluation, part: str) -> Html:
 def _score_table(models: Mapping[str, Evaluated]) -> Html:
     caption = "Measures of the probabilities, without a threshold. ↓: lower is better."
     scores = [model.scores for model in models.values()]
-    return table(caption, ["", *models], _measure_rows(SCORE_NAMES, scores))
+    return table(caption, ["", *models], _measure_rows(SCORE_METRICS, scores))
 
 
 def _call_table(caption: str, calls: Mapping[str, Decisions]) -> Html:
     measures = [call.measures for call in calls.values()]
     thresholds = ["threshold", *(f"{call.threshold:.3f}" for call in calls.values())]
-    return table(caption, ["", *calls], [thresholds, *_measure_rows(DECISION_NAMES, measures)])
+    return table(caption, ["", *calls], [thresholds, *_measure_rows(CALL_METRICS, measures)])
 
 
-def _measure_rows(names: Mapping[str, str], models: list[dict[str, Measure]]) -> Iterator[list[object]]:
-    for name, label in names.items():
-        yield [label, *(model[name] for model in models)]
+def _measure_rows(names: Iterable[str], models: list[dict[str, Measure]]) -> Iterator[list[object]]:
+    for name in names:
+        yield [title_of(name), *(model[name] for model in models)]
 
 
 def _training(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:

@@ -39,10 +39,8 @@ from evaluate.results.footage import find_footage
 from evaluate.results.measures import (
     BASELINE,
     CHOSEN,
-    DECISION_NAMES,
     HALF,
     HEAD,
-    SCORE_NAMES,
     Evaluation,
     as_json,
     evaluate_results,
@@ -51,10 +49,10 @@ from evaluate.results.read import METRICS, REPORT, read_results
 from evaluate.results.slices import Failures, find_failures
 from evaluate.stats.bootstrap import ends
 from evaluate.stats.metrics import RESAMPLES
+from evaluate.stats.weighted import title_of
 from train.runs.folder import latest
 from train.runs.predictions import Predictions
 
-NAMES = SCORE_NAMES | DECISION_NAMES
 DRAWN = ("roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "f1_fake", "f1_real", "kappa")
 MOST_ROWS = 6
 """Slices of a kind that are drawn."""
@@ -149,7 +147,7 @@ def _intervals(evaluation: Evaluation, failures: Failures) -> Iterator[tuple[str
     """Yields the forest plots: of the measures between 0 and 1, and of the accuracy by slice."""
     models = [one.scores | one.decisions[HALF].measures for one in evaluation.evaluated[TEST].values()]
     rows = [
-        Interval(NAMES[name], head.value, ends(head), ends(evaluation.over_people[name]), models[1][name].value)
+        Interval(title_of(name), head.value, ends(head), ends(evaluation.over_people[name]), models[1][name].value)
         for name in DRAWN
         if (head := models[0][name]).value is not None
     ]

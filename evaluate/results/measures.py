@@ -33,39 +33,6 @@ HALF, CHOSEN = f"{THRESHOLD:g}", "chosen on validation"
 """Names of the two thresholds, in metrics.json and on pages."""
 RAW, CALIBRATED = "raw", "calibrated"
 
-SCORE_NAMES = {
-    "roc_auc": "ROC AUC",
-    "pr_auc": "PR AUC",
-    "eer": "equal error rate ↓",
-    "log_loss": "log-loss in nats ↓",
-    "brier": "Brier score ↓",
-}
-DECISION_NAMES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "kappa": "Cohen's kappa",
-    "youden_j": "Youden's J",
-    "precision_fake": "precision, fake",
-    "recall_fake": "recall, fake",
-    "f1_fake": "F1, fake",
-    "precision_real": "precision, real",
-    "recall_real": "recall, real",
-    "f1_real": "F1, real",
-}
-MEANINGS = {
-    "ROC AUC": "how often a fake scores above a real clip, both taken at random; 0.5 is guessing, 1 is perfect",
-    "PR AUC": "the mean precision over all recalls of fake; guessing gives the share of fakes",
-    "equal error rate": "the share of errors at the threshold where both kinds are equally frequent",
-    "log-loss": "how far the probabilities are from the truth, sure mistakes most; 0.693 is 50 % for every clip",
-    "Brier score": "the mean squared distance of the probability from the truth; 0.25 is 50 % for every clip",
-    "accuracy": "the share of clips that are called right; balanced, the mean of that for real and for fake clips",
-    "Cohen's kappa": "accuracy beyond what the same calls would reach by luck; 0 is luck, 1 is perfect",
-    "Youden's J": "recall of fake plus recall of real minus 1; 0 is luck, 1 is perfect",
-    "precision": "of the clips called fake (or real), the share that are",
-    "recall": "of the fake (or real) clips, the share called so",
-    "F1": "the harmonic mean of precision and recall",
-}
-"""What the measures mean, for those who do not use them daily."""
 MAIN = ("roc_auc", "accuracy", "balanced_accuracy", "f1_fake", "f1_real", "kappa", "log_loss")
 """The measures that fit into a table with one run per row."""
 

@@ -1,16 +1,87 @@
 """The measures themselves, each written once for a stack of weight vectors int32 (B, N): a weight for every clip.
 
-`evaluate.stats.metrics` is their public side.
+A new one is a function and its entry in `SCORE_METRICS` or `CALL_METRICS`: pages, metrics.json and the terminal show
+what is there. `evaluate.stats.metrics` computes them for labels and probabilities.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from evaluate.stats.bootstrap import Values
-
 SCORES = -1
 """Stands for "no threshold" among the numbers of thresholds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What a measure of the probabilities is made from, for each of B weightings of N clips.
+
+    `false` and `true` int32 (B, K) are the weights of the real and of the fake clips at or above each distinct
+    probability, from the highest; `weights` float64 (B, N) go with `labels` and `probabilities` (N,).
+    """
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    weights: np.ndarray
+    false: np.ndarray
+    true: np.ndarray
+
+    @cached_property
+    def real(self) -> np.ndarray:
+        """The weight of the real clips at each probability, (B, K)."""
+        return _rises(self.false)
+
+    @cached_property
+    def fake(self) -> np.ndarray:
+        """The weight of the fake clips at each probability, (B, K)."""
+        return _rises(self.true)
+
+    @property
+    def reals(self) -> np.ndarray:
+        """The weight of all real clips, int64 (B,)."""
+        return self.false[:, -1].astype(np.int64)
+
+    @property
+    def fakes(self) -> np.ndarray:
+        """The weight of all fake clips, int64 (B,)."""
+        return self.true[:, -1].astype(np.int64)
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Returns the weighted mean of a value (N,) of each clip, (B,)."""
+        return self.weights @ values / self.weights.sum(axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Called:
+    """What a measure of the calls is made from: the weight of the clips by label and call, float64 (B,) each."""
+
+    true_real: np.ndarray
+    false_fake: np.ndarray
+    false_real: np.ndarray
+    true_fake: np.ndarray
+
+    @property
+    def reals(self) -> np.ndarray:
+        """The weight of all real clips."""
+        return self.true_real + self.false_fake
+
+    @property
+    def fakes(self) -> np.ndarray:
+        """The weight of all fake clips."""
+        return self.true_fake + self.false_real
+
+    @property
+    def called_real(self) -> np.ndarray:
+        """The weight of the clips that are called real."""
+        return self.true_real + self.false_real
+
+    @property
+    def called_fake(self) -> np.ndarray:
+        """The weight of the clips that are called fake."""
+        return self.true_fake + self.false_fake
 
 
 def weighted_measures(
@@ -19,18 +90,17 @@ def weighted_measures(
     """Returns a function of weights (B, N): its values go by (`SCORES`, name) and by (threshold's number, name)."""
     order = np.argsort(-probabilities, kind="stable")
     fake, ends = labels[order] == 1, level_ends(probabilities[order])
-    losses = np.stack([clip_log_losses(labels, probabilities), (probabilities - labels) ** 2])
     cells = [2 * labels + (probabilities >= threshold) for threshold in thresholds]
     calls = [np.stack([cell == number for number in range(4)]).astype(np.float64) for cell in cells]
 
     def measure(weights: np.ndarray) -> dict[tuple[int, str], np.ndarray]:
         curve = cumulated(weights.take(order, axis=1), fake, ends)
-        values = {(SCORES, name): value for name, value in _scores(*curve)}
         weights = weights.astype(np.float64)  # only floats have a fast product
-        for name, loss in zip(("log_loss", "brier"), losses, strict=True):
-            values[SCORES, name] = weights @ loss / weights.sum(axis=1)
+        scored = Scored(labels, probabilities, weights, *curve)
+        values = {(SCORES, name): metric.of(scored) for name, metric in SCORE_METRICS.items()}
         for number, cells in enumerate(calls):
-            values |= {(number, name): value for name, value in _decisions(*(weights @ cells.T).T)}
+            called = Called(*(weights @ cells.T).T)
+            values |= {(number, name): metric.of(called) for name, metric in CALL_METRICS.items()}
         return values
 
     return measure
@@ -61,19 +131,18 @@ def _rises(sums: np.ndarray) -> np.ndarray:
     return rises
 
 
-def _scores(false: np.ndarray, true: np.ndarray) -> Values:
-    """Yields the measures of the ROC and PR curves from the weights at or above each level."""
-    real, fake = _rises(false), _rises(true)
-    reals, fakes = false[:, -1].astype(np.int64), true[:, -1].astype(np.int64)
-    area = _products(real, true) - _products(real, fake) / 2
-    yield "roc_auc", _ratio(area, reals * fakes)
-    # Average precision: the sum of precision times the gain in recall, without interpolation, as in scikit-learn.
+def _roc_auc(scored: Scored) -> np.ndarray:
+    area = _products(scored.real, scored.true) - _products(scored.real, scored.fake) / 2
+    return _ratio(area, scored.reals * scored.fakes)
+
+
+def _pr_auc(scored: Scored) -> np.ndarray:
+    """Average precision: the sum of precision times the gain in recall, without interpolation, as in scikit-learn."""
+    called = scored.true + scored.false
+    precision = scored.true / np.maximum(called, 1, out=called)
+    gained = _products(scored.fake, precision)
     # Without real clips the precision is always 1.
-    called = true + false
-    precision = true / np.maximum(called, 1, out=called)
-    gained = _products(fake, precision)
-    yield "pr_auc", np.where(reals > 0, _ratio(gained, fakes), np.nan)
-    yield "eer", _equal_error_rate(false, true)
+    return np.where(scored.reals > 0, _ratio(gained, scored.fakes), np.nan)
 
 
 def _products(one: np.ndarray, two: np.ndarray) -> np.ndarray:
@@ -81,9 +150,9 @@ def _products(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     return np.einsum("bk,bk->b", one, two, dtype=np.float64)
 
 
-def _equal_error_rate(false: np.ndarray, true: np.ndarray) -> np.ndarray:
+def _equal_error_rate(scored: Scored) -> np.ndarray:
     """The rate at which false alarms and misses are equal, on the ROC curve with its points joined by lines."""
-    reals, fakes = false[:, -1].astype(np.int64), true[:, -1].astype(np.int64)
+    false, true, reals, fakes = scored.false, scored.true, scored.reals, scored.fakes
     rows = np.arange(len(false))
 
     def alarms(level: np.ndarray) -> np.ndarray:
@@ -104,24 +173,127 @@ def _equal_error_rate(false: np.ndarray, true: np.ndarray) -> np.ndarray:
     return _ratio(alarms(before) + step * (alarms(after) - alarms(before)), reals)
 
 
-def _decisions(true_real: np.ndarray, false_fake: np.ndarray, false_real: np.ndarray, true_fake: np.ndarray) -> Values:
-    reals, fakes = true_real + false_fake, true_fake + false_real
-    clips = reals + fakes
-    recall_real, recall_fake = _ratio(true_real, reals), _ratio(true_fake, fakes)
-    called_real, called_fake = true_real + false_real, true_fake + false_fake
-    agreed, by_chance = (true_real + true_fake) * clips, reals * called_real + fakes * called_fake
-    yield "accuracy", (true_real + true_fake) / clips
-    yield "balanced_accuracy", (recall_real + recall_fake) / 2
-    yield "kappa", _ratio(agreed - by_chance, clips * clips - by_chance)
-    yield "youden_j", recall_real + recall_fake - 1
-    yield "precision_fake", _ratio(true_fake, called_fake)
-    yield "recall_fake", recall_fake
-    yield "f1_fake", _ratio(2 * true_fake, fakes + called_fake)
-    yield "precision_real", _ratio(true_real, called_real)
-    yield "recall_real", recall_real
-    yield "f1_real", _ratio(2 * true_real, reals + called_real)
+def _log_loss(scored: Scored) -> np.ndarray:
+    return scored.mean(clip_log_losses(scored.labels, scored.probabilities))
+
+
+def _brier(scored: Scored) -> np.ndarray:
+    return scored.mean((scored.probabilities - scored.labels) ** 2)
+
+
+def _accuracy(called: Called) -> np.ndarray:
+    return (called.true_real + called.true_fake) / (called.reals + called.fakes)
+
+
+def _recall_real(called: Called) -> np.ndarray:
+    return _ratio(called.true_real, called.reals)
+
+
+def _recall_fake(called: Called) -> np.ndarray:
+    return _ratio(called.true_fake, called.fakes)
+
+
+def _kappa(called: Called) -> np.ndarray:
+    clips = called.reals + called.fakes
+    agreed = (called.true_real + called.true_fake) * clips
+    by_chance = called.reals * called.called_real + called.fakes * called.called_fake
+    return _ratio(agreed - by_chance, clips * clips - by_chance)
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """`above / below`, NaN where `below` is 0."""
     return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below != 0)
+
+
+Given = TypeVar("Given", Scored, Called)
+
+
+@dataclass(frozen=True)
+class Metric(Generic[Given]):
+    """One measure: its `title` in tables, with ↓ where lower is better, and the function `of` what it is made from.
+
+    The function returns a value for each weighting, float64 (B,), NaN where it is undefined. `meaning` is for those who
+    do not use it daily; `printed` says whether the terminal shows it too.
+    """
+
+    title: str
+    of: Callable[[Given], np.ndarray]
+    meaning: str = ""
+    printed: bool = True
+
+
+SCORE_METRICS: dict[str, Metric[Scored]] = {
+    "roc_auc": Metric(
+        "ROC AUC",
+        _roc_auc,
+        "how often a fake scores above a real clip, both taken at random; 0.5 is guessing, 1 is perfect",
+    ),
+    "pr_auc": Metric(
+        "PR AUC", _pr_auc, "the mean precision over all recalls of fake; guessing gives the share of fakes"
+    ),
+    "eer": Metric(
+        "equal error rate ↓",
+        _equal_error_rate,
+        "the share of errors at the threshold where both kinds are equally frequent",
+    ),
+    "log_loss": Metric(
+        "log-loss in nats ↓",
+        _log_loss,
+        "how far the probabilities are from the truth, sure mistakes most; 0.693 is 50 % for every clip",
+        printed=False,
+    ),
+    "brier": Metric(
+        "Brier score ↓",
+        _brier,
+        "the mean squared distance of the probability from the truth; 0.25 is 50 % for every clip",
+        printed=False,
+    ),
+}
+"""Measures of the probabilities, which need no threshold."""
+CALL_METRICS: dict[str, Metric[Called]] = {
+    "accuracy": Metric(
+        "accuracy",
+        _accuracy,
+        "the share of clips that are called right; balanced, the mean of that for real and for fake clips",
+    ),
+    "balanced_accuracy": Metric("balanced accuracy", lambda called: (_recall_real(called) + _recall_fake(called)) / 2),
+    "kappa": Metric(
+        "Cohen's kappa",
+        _kappa,
+        "accuracy beyond what the same calls would reach by luck; 0 is luck, 1 is perfect",
+        printed=False,
+    ),
+    "youden_j": Metric(
+        "Youden's J",
+        lambda called: _recall_real(called) + _recall_fake(called) - 1,
+        "recall of fake plus recall of real minus 1; 0 is luck, 1 is perfect",
+        printed=False,
+    ),
+    "precision_fake": Metric(
+        "precision, fake",
+        lambda called: _ratio(called.true_fake, called.called_fake),
+        "of the clips called fake (or real), the share that are",
+        printed=False,
+    ),
+    "recall_fake": Metric(
+        "recall, fake", _recall_fake, "of the fake (or real) clips, the share called so", printed=False
+    ),
+    "f1_fake": Metric(
+        "F1, fake",
+        lambda called: _ratio(2 * called.true_fake, called.fakes + called.called_fake),
+        "the harmonic mean of precision and recall",
+    ),
+    "precision_real": Metric(
+        "precision, real", lambda called: _ratio(called.true_real, called.called_real), printed=False
+    ),
+    "recall_real": Metric("recall, real", _recall_real, printed=False),
+    "f1_real": Metric(
+        "F1, real", lambda called: _ratio(2 * called.true_real, called.reals + called.called_real), printed=False
+    ),
+}
+"""Measures of the calls at a threshold."""
+
+
+def title_of(name: str) -> str:
+    """Returns the title of the metric called `name`."""
+    return (SCORE_METRICS | CALL_METRICS)[name].title

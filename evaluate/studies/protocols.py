@@ -23,12 +23,13 @@ from evaluate.page.repeat import repeat_command
 from evaluate.page.tables import NOTHING, Cell, Table, readable, write_tables
 from evaluate.report.caveats import leaks
 from evaluate.report.stage import require_resamples
-from evaluate.results.measures import DECISION_NAMES, HALF, SCORE_NAMES
+from evaluate.results.measures import HALF
 from evaluate.results.read import read_results
 from evaluate.results.versus_baseline import Difference, head_minus_baseline
 from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.metrics import CHANCE, RESAMPLES, THRESHOLD, evaluate
-from train.data.split import SplitConfig, SplitKind, owner
+from evaluate.stats.weighted import title_of
+from train.data.split import SplitConfig, owner
 from train.data.training_set import newest_features
 from train.fit import FitConfig, check, fit
 from train.heads.architectures import HeadConfig
@@ -37,7 +38,7 @@ from train.runs.load import load_head, read_config, read_run
 from train.runs.predictions import predictions_of, write_predictions
 
 PAGE, NUMBERS = "protocols.html", "protocols.json"
-SPLITS: tuple[SplitKind, ...] = ("official", "identity", "random")
+SPLITS = ("official", "identity", "random")
 COLUMNS = ("roc_auc", "accuracy", "f1_fake", "f1_real", "kappa")
 
 
@@ -111,7 +112,7 @@ def protocols(config: ProtocolsConfig) -> Path:
         return _write(config, features, outcomes)
 
 
-def _fit_config(config: ProtocolsConfig, features: Path, split: SplitKind) -> FitConfig:
+def _fit_config(config: ProtocolsConfig, features: Path, split: str) -> FitConfig:
     fit_config = FitConfig(features=features, runs=config.out / "runs", head=config.head, split=split)
     return replace(fit_config, seed=config.seed, seeds=config.seeds, split_seed=config.split_seed)
 
@@ -223,11 +224,10 @@ def _write(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol]
 
 def protocols_table(outcomes: Sequence[Protocol]) -> Table:
     """Returns a row per protocol."""
-    names = SCORE_NAMES | DECISION_NAMES
     return Table(
         f"One head by each protocol; calls at {HALF}; 95 % intervals over clips, for ROC AUC also over people.",
         ["protocol", "clips trained on", "real clips", "fake clips", "people tested on",
-         *(names[name] for name in COLUMNS), "ROC AUC over people", "ROC AUC of the baseline",
+         *map(title_of, COLUMNS), "ROC AUC over people", "ROC AUC of the baseline",
          "head minus baseline, over people",
          "what the test clips share with train"],
         [list(_row(one)) for one in outcomes],

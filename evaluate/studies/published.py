@@ -143,7 +143,7 @@ def published_network(backbone: str, weights: str) -> "keras.Model":
     """Returns the published network: crops / 255, float32 (B, 12, 160, 160, 3) -> probability of fake (B, 1)."""
     import keras
 
-    make: Any = getattr(keras.applications, BACKBONES[published_backbone(backbone)].builder)
+    make: Any = getattr(keras.applications, BACKBONES[published_backbone(backbone)].network.builder)
     initial = None if weights == "random" else weights
     trunk = make(include_top=False, weights=initial, input_shape=(*SIZE, 3), pooling="avg")
     crops: Any = keras.Input((FRAMES, *SIZE, 3))

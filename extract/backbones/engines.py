@@ -7,7 +7,7 @@ part of a profile: in float32 the two agree to 1e-5.
 import importlib.util
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,8 +22,6 @@ from extract.backbones.networks import build_backbone
 if TYPE_CHECKING:
     import keras
 
-EngineName = Literal["auto", "keras", "openvino"]
-Precision = Literal["float32", "bfloat16"]
 OPENVINO_BACKENDS = ("tensorflow",)
 """Keras' backends whose networks OpenVINO can read: those of jax have operations that it does not know."""
 CPU_BATCH, GPU_BATCH = 2 * FRAMES, 21 * FRAMES
@@ -71,9 +69,7 @@ class Engine:
         return whole
 
 
-def make_engine(
-    backbone: str, weights: str, batch: int = 0, precision: str = "float32", name: EngineName = "auto"
-) -> Engine:
+def make_engine(backbone: str, weights: str, batch: int = 0, precision: str = "float32", name: str = "auto") -> Engine:
     """Returns an engine for `backbone` with `weights` (see `build_backbone`).
 
     `batch` is rounded down to whole clips; 0 is the default of the machine. `auto` is OpenVINO if it is installed and
@@ -84,12 +80,12 @@ def make_engine(
     converts = keras.config.backend() in OPENVINO_BACKENDS
     gpu = sees_gpu()
     batch = max(FRAMES, batch // FRAMES * FRAMES) if batch else GPU_BATCH if gpu else CPU_BATCH
-    if name == "openvino" or (name == "auto" and converts and not gpu and importlib.util.find_spec("openvino")):
-        return Engine(_openvino_run(backbone, weights, batch, precision), batch, "openvino")
-    return Engine(_keras_run(backbone, weights, precision), batch, "keras")
+    if name == "auto":
+        name = "openvino" if converts and not gpu and importlib.util.find_spec("openvino") else "keras"
+    return Engine(ENGINES[name](backbone, weights, batch, precision), batch, name)
 
 
-def _keras_run(backbone: str, weights: str, precision: str) -> Run:
+def _keras_run(backbone: str, weights: str, _: int, precision: str) -> Run:
     model = build_backbone(backbone, weights, "float32" if precision == "float32" else "mixed_bfloat16", fold=True)
     if len(model.inputs) == 1:
         return lambda crops, _: np.asarray(model.predict_on_batch(crops))
@@ -120,6 +116,10 @@ def _openvino_run(backbone: str, weights: str, batch: int, precision: str) -> Ru
     if not has_regions:
         return lambda crops, _: request.infer([crops])[0]
     return lambda crops, regions: request.infer({"crops": crops, "regions": regions})[0]
+
+
+ENGINES: dict[str, Callable[[str, str, int, str], Run]] = {"keras": _keras_run, "openvino": _openvino_run}
+"""What runs a backbone, from its name, its weights, the batch and the precision."""
 
 
 def openvino_threads() -> dict[str, int]:

@@ -7,7 +7,7 @@ import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,34 +18,23 @@ from cache.schema import CROP_SIZE
 from cache.weights import require_room_for
 from extract.backbones.folding import fold_batch_norms
 from extract.backbones.pooling import pool
-from extract.backbones.weights import load_whole_network, obtain
+from extract.backbones.weights import MOBILENETV2, RESNET50, Network, load_whole_network, obtain
 
 if TYPE_CHECKING:
     import keras
-
-BackboneName = Literal["resnet50", "resnet50-top", "resnet50-conv4", "mobilenetv2", "mobilenetv2-top"]
 
 
 @dataclass(frozen=True)
 class Backbone:
     """One entry of the registry.
 
-    `builder` names the function of `keras.applications`, which is cut behind the last layer that `taps` need; their
-    features, one after another, are `features` numbers. Preprocessing is `mix` (3, 3) applied to a pixel's (R, G, B),
-    plus `shift`.
+    `network` is cut behind the last layer that `taps` need; their features, one after another, are `features` numbers.
     """
 
-    builder: str
+    network: Network
     taps: tuple[Tap, ...]
     features: int
-    mix: tuple[tuple[float, float, float], ...]
-    shift: tuple[float, float, float]
 
-
-_SWAP = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
-_CAFFE = (-103.939, -116.779, -123.68)
-_UNIT = ((1 / 127.5, 0.0, 0.0), (0.0, 1 / 127.5, 0.0), (0.0, 0.0, 1 / 127.5))
-_TO_ONE = (-1.0, -1.0, -1.0)
 
 # Face and surround of a real video share camera, codec and light, those of a blended one do not: their difference
 # cancels what is shared. Early layers see texture, which tells real from fake better than the last ones, trained to
@@ -67,14 +56,12 @@ def _whole(layer: str) -> tuple[Tap, ...]:
 
 
 BACKBONES: dict[str, Backbone] = {
-    # He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; Caffe's BGR minus the ImageNet mean.
-    "resnet50": Backbone("ResNet50", _RESNET_TAPS, 2048, _SWAP, _CAFFE),
+    "resnet50": Backbone(RESNET50, _RESNET_TAPS, 2048),
     # What the published notebook pools.
-    "resnet50-top": Backbone("ResNet50", _whole("conv5_block3_out"), 2048, _SWAP, _CAFFE),
-    "resnet50-conv4": Backbone("ResNet50", _whole("conv4_block6_out"), 1024, _SWAP, _CAFFE),
-    # Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018; pixels in [-1, 1].
-    "mobilenetv2": Backbone("MobileNetV2", _MOBILENET_TAPS, 960, _UNIT, _TO_ONE),
-    "mobilenetv2-top": Backbone("MobileNetV2", _whole("out_relu"), 1280, _UNIT, _TO_ONE),
+    "resnet50-top": Backbone(RESNET50, _whole("conv5_block3_out"), 2048),
+    "resnet50-conv4": Backbone(RESNET50, _whole("conv4_block6_out"), 1024),
+    "mobilenetv2": Backbone(MOBILENETV2, _MOBILENET_TAPS, 960),
+    "mobilenetv2-top": Backbone(MOBILENETV2, _whole("out_relu"), 1280),
 }
 
 _WITHOUT_TAPS = {"resnet50": "resnet50-top", "resnet50-conv4": "resnet50-conv4", "mobilenetv2": "mobilenetv2-top"}
@@ -110,7 +97,7 @@ def build_backbone(name: str, weights: str, policy: str = "float32", fold: bool 
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        network = load_whole_network(entry.builder, weights)
+        network = load_whole_network(entry.network, weights)
     finally:
         keras.config.set_dtype_policy(before)
     preprocess = keras.layers.Conv2D(3, 1, name="preprocess", dtype="float32")
@@ -125,13 +112,14 @@ def build_backbone(name: str, weights: str, policy: str = "float32", fold: bool 
     inputs = crops if regions is None else {"crops": crops, "regions": regions}
     model = keras.Model(inputs, features, name=name.replace("-", "_"))
     # Keras' kernels are (height, width, in, out).
-    preprocess.set_weights([np.array(entry.mix, np.float32).T[None, None], np.array(entry.shift, np.float32)])
+    mix, shift = (np.array(values, np.float32) for values in (entry.network.mix, entry.network.shift))
+    preprocess.set_weights([mix.T[None, None], shift])
     model.trainable = False
     return model
 
 
 def _trunk_name(name: str) -> str:
-    return BACKBONES[name].builder.lower()
+    return BACKBONES[name].network.builder.lower()
 
 
 def trunk_of(model: "keras.Model", name: str) -> "keras.Model":
@@ -144,7 +132,7 @@ def save_backbone(model: "keras.Model", name: str, path: Path) -> Path:
 
     `path` ends in .weights.h5. The unused layers above the taps get the seeded random weights.
     """
-    network = load_whole_network(BACKBONES[name].builder, "random")
+    network = load_whole_network(BACKBONES[name].network, "random")
     for layer in trunk_of(model, name).layers:
         if layer.weights:
             network.get_layer(layer.name).set_weights(layer.get_weights())
@@ -155,7 +143,7 @@ def save_backbone(model: "keras.Model", name: str, path: Path) -> Path:
 
 def obtain_weights(name: str, weights: str) -> None:
     """Makes sure that `build_backbone` will get the `weights` of `name`; raises a UserError early if it cannot."""
-    obtain(BACKBONES[name].builder, weights)
+    obtain(BACKBONES[name].network, weights)
 
 
 def obtainable_weights(name: str) -> str:

@@ -30,47 +30,62 @@ DOWNLOAD_TIMEOUT, CONNECT_TIMEOUT = 20.0, 5.0
 
 
 @dataclass(frozen=True)
-class Published:
-    """A network of `keras.applications` without its top: where Keras gets its ImageNet weights, and their number."""
+class Network:
+    """A network of `keras.applications` without its top, made by the function called `builder`.
 
+    Keras gets its ImageNet weights, `count` numbers, from `url`. It wants pixels as `mix` (3, 3) applied to (R, G, B),
+    plus `shift`.
+    """
+
+    builder: str
     url: str
     count: int
+    mix: tuple[tuple[float, float, float], ...]
+    shift: tuple[float, float, float]
 
     @property
-    def name(self) -> str:
+    def file(self) -> str:
         """The file's name, in Keras' cache too."""
         return self.url.rpartition("/")[2]
 
     def is_cached(self) -> bool:
         """Returns whether Keras, which need not be started, has the whole file in its cache."""
         # A file of HDF5 is a little larger than the float32 numbers in it.
-        files = (folder / self.name for folder in _cache_folders())
+        files = (folder / self.file for folder in _cache_folders())
         return any(file.is_file() and file.stat().st_size >= 4 * self.count for file in files)
 
 
 _URL = "https://storage.googleapis.com/tensorflow/keras-applications"
-PUBLISHED = {
-    "ResNet50": Published(f"{_URL}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5", 23_587_712),
-    "MobileNetV2": Published(
-        f"{_URL}/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{CROP_SIZE}_no_top.h5", 2_257_984
-    ),
-}
-"""By the name of the builder."""
+RESNET50 = Network(
+    "ResNet50",
+    f"{_URL}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    23_587_712,
+    mix=((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),
+    shift=(-103.939, -116.779, -123.68),
+)
+"""He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; Caffe's BGR minus the ImageNet mean."""
+MOBILENETV2 = Network(
+    "MobileNetV2",
+    f"{_URL}/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{CROP_SIZE}_no_top.h5",
+    2_257_984,
+    mix=((1 / 127.5, 0.0, 0.0), (0.0, 1 / 127.5, 0.0), (0.0, 0.0, 1 / 127.5)),
+    shift=(-1.0, -1.0, -1.0),
+)
+"""Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018; pixels in [-1, 1]."""
 
 
-def obtain(builder: str, weights: str) -> None:
-    """Makes sure that `load_whole_network` will get the `weights` of `builder`, for the start of long work.
+def obtain(network: Network, weights: str) -> None:
+    """Makes sure that `load_whole_network` will get the `weights` of `network`, for the start of long work.
 
     Downloads those of ImageNet if Keras has not got them yet. Raises a UserError, within seconds and without starting
     Keras, if the server of that download cannot be reached, or if a file holds too few numbers for the network.
     """
-    published = PUBLISHED[builder]
-    if weights == "imagenet" and not published.is_cached():
-        _require_answer(builder, published.url)
+    if weights == "imagenet" and not network.is_cached():
+        _require_answer(network)
         start_keras()
-        download(builder)
+        download(network)
     elif weights not in ("imagenet", "random"):
-        _require_numbers(builder, Path(weights), published.count)
+        _require_numbers(network, Path(weights))
 
 
 def _cache_folders() -> list[Path]:
@@ -79,26 +94,26 @@ def _cache_folders() -> list[Path]:
     return [Path(folder, "models") for folder in (home, Path(tempfile.gettempdir(), ".keras"))]
 
 
-def _require_answer(builder: str, url: str) -> None:
+def _require_answer(network: Network) -> None:
     try:
         # By the library that Keras downloads with, so that it goes through the same proxy.
-        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=CONNECT_TIMEOUT).close()
+        urllib.request.urlopen(urllib.request.Request(network.url, method="HEAD"), timeout=CONNECT_TIMEOUT).close()
     except urllib.error.HTTPError:
         return  # the server can be reached
     except OSError as error:
-        raise _no_download(builder, getattr(error, "reason", error)) from None
+        raise _no_download(network, getattr(error, "reason", error)) from None
 
 
-def _require_numbers(builder: str, path: Path, count: int) -> None:
-    """Raises a UserError if the weights file `path` holds less than `count` numbers."""
+def _require_numbers(network: Network, path: Path) -> None:
+    """Raises a UserError if the weights file `path` holds fewer numbers than `network` has."""
     sizes: list[int] = []
     try:
         with open_hdf5(path) as (_, file):
             file.visititems(lambda _, item: sizes.append(item.size or 0) if isinstance(item, h5py.Dataset) else None)
     except WrongContent as error:
-        raise _other_network(builder, path, error) from None
-    if sum(sizes) < count:
-        raise _other_network(builder, path, f"it has {sum(sizes):,} numbers, and they are {count:,}")
+        raise _other_network(network, path, error) from None
+    if sum(sizes) < network.count:
+        raise _other_network(network, path, f"it has {sum(sizes):,} numbers, and they are {network.count:,}")
 
 
 def identify_weights(weights: str) -> str:
@@ -134,29 +149,29 @@ def require_weights(weights: str, known: str, run: Path) -> None:
         raise UserError(f"{weights} is not the weights file that {run} was trained with; {remedy}.")
 
 
-def load_whole_network(builder: str, weights: str) -> "keras.Model":
-    """Returns the network of `keras.applications` that `builder` makes, without its top; weights as in a profile."""
+def load_whole_network(network: Network, weights: str) -> "keras.Model":
+    """Returns `network` without its top as a model; `weights` as in a profile."""
     import keras
 
     if weights == "imagenet":
-        return download(builder)
-    make = getattr(keras.applications, builder)
+        return download(network)
+    make = getattr(keras.applications, network.builder)
     shape = (CROP_SIZE, CROP_SIZE, 3)
     # A fixed name, because weight files contain it: Keras' counted names would give each file another hash.
     pixels = keras.Input(shape, name="pixels")
-    network = make(include_top=False, weights=None, input_shape=shape, input_tensor=pixels)
+    model = make(include_top=False, weights=None, input_shape=shape, input_tensor=pixels)
     if weights == "random":
-        _randomise(network)
-        return network
+        _randomise(model)
+        return model
     try:
-        load_weights(network, Path(weights))
+        load_weights(model, Path(weights))
     except WrongWeights as error:
-        raise _other_network(builder, weights, error) from None
-    return network
+        raise _other_network(network, weights, error) from None
+    return model
 
 
-def download(builder: str) -> "keras.Model":
-    """Returns the network of `builder` with ImageNet weights, which Keras keeps; a UserError if it cannot get them."""
+def download(network: Network) -> "keras.Model":
+    """Returns `network` with ImageNet weights, which Keras keeps; a UserError if it cannot get them."""
     import socket
 
     import keras
@@ -164,29 +179,29 @@ def download(builder: str) -> "keras.Model":
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
     try:
-        make = getattr(keras.applications, builder)
+        make = getattr(keras.applications, network.builder)
         return make(include_top=False, weights="imagenet", input_shape=(CROP_SIZE, CROP_SIZE, 3))
     except Exception as error:  # noqa: BLE001 - Keras wraps whatever went wrong in a bare Exception
-        raise _no_download(builder, error) from None
+        raise _no_download(network, error) from None
     finally:
         socket.setdefaulttimeout(before)
 
 
-def _no_download(builder: str, error: object) -> UserError:
+def _no_download(network: Network, error: object) -> UserError:
     reason = str(error).strip().split("\n")[0]
     return UserError(
-        f"the ImageNet weights of {builder} are not in Keras' cache and cannot be downloaded ({reason}); put "
-        f"{PUBLISHED[builder].url} into {_cache_folders()[0]}, give a file with {flag('weights', 'path.h5')}, or "
+        f"the ImageNet weights of {network.builder} are not in Keras' cache and cannot be downloaded ({reason}); put "
+        f"{network.url} into {_cache_folders()[0]}, give a file with {flag('weights', 'path.h5')}, or "
         f"{flag('weights', 'random')} to try the pipeline."
     )
 
 
-def _other_network(builder: str, weights: object, reason: object) -> UserError:
-    return UserError(f"{weights} does not hold weights of {builder} without its top ({reason}).")
+def _other_network(network: Network, weights: object, reason: object) -> UserError:
+    return UserError(f"{weights} does not hold weights of {network.builder} without its top ({reason}).")
 
 
-def _randomise(network: "keras.Model") -> None:
-    """Fills `network` with seeded He-normal kernels (He et al., ICCV 2015) from NumPy, the same on any Keras backend.
+def _randomise(model: "keras.Model") -> None:
+    """Fills `model` with seeded He-normal kernels (He et al., ICCV 2015) from NumPy, the same on any Keras backend.
 
     Terms of residual sums are damped. Otherwise activations would double block by block and overflow float16.
     """
@@ -195,11 +210,11 @@ def _randomise(network: "keras.Model") -> None:
     random = np.random.default_rng(RANDOM_SEED)
     damped = {
         tensor._keras_history.operation.name
-        for layer in network.layers
+        for layer in model.layers
         if isinstance(layer, keras.layers.Add)
         for tensor in layer.input
     }
-    for layer in network.layers:
+    for layer in model.layers:
         for weight in layer.weights:
             weight.assign(_random_weight(random, weight.name, weight.shape, layer.name in damped))
 

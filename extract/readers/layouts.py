@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from base.commands import flag
 from base.errors import UserError
@@ -13,8 +12,6 @@ from extract.readers.dataset import Dataset
 from extract.readers.dfdc import is_dfdc, read_dfdc
 from extract.readers.faceforensics import Compression, is_faceforensics, read_faceforensics
 from extract.readers.folders import is_folders, read_folders
-
-Layout = Literal["auto", "celeb-df", "ff++", "dfdc", "folders", "csv"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Reader:
     read: Callable[[Path], Dataset]
 
 
-READERS: dict[Layout, Reader] = {
+READERS: dict[str, Reader] = {
     "celeb-df": Reader("Celeb-real/, YouTube-real/ or Celeb-synthesis/", is_celeb_df, read_celeb_df),
     "ff++": Reader("original_sequences/ or manipulated_sequences/", is_faceforensics, read_faceforensics),
     "dfdc": Reader("metadata.json in it or in its folders", is_dfdc, read_dfdc),
@@ -35,7 +32,7 @@ READERS: dict[Layout, Reader] = {
 }
 
 
-def read_dataset(path: Path, layout: Layout = "auto", compression: Compression = "auto") -> Dataset:
+def read_dataset(path: Path, layout: str = "auto", compression: Compression = "auto") -> Dataset:
     """Returns the data set in the folder `path`, or the one that the CSV file `path` lists.
 
     A UserError says why it cannot be read: no layout fits, several do, or the reader refuses something.
@@ -55,14 +52,14 @@ def read_dataset(path: Path, layout: Layout = "auto", compression: Compression =
         ) from None
 
 
-def _recognise(path: Path) -> Layout:
+def _recognise(path: Path) -> str:
     if path.suffix.lower() == ".csv" and path.is_file():
         return "csv"
     if not path.exists():
         raise UserError(f"there is no {path}; give the data set's folder, or a .csv file, as {flag('data', '...')}.")
     if not path.is_dir():
         raise UserError(f"{path} is neither a folder nor a .csv file; give the data set as {flag('data', '...')}.")
-    fitting: list[Layout] = [layout for layout, reader in READERS.items() if reader.fits(path)]
+    fitting = [layout for layout, reader in READERS.items() if reader.fits(path)]
     if not fitting:
         signs = "; ".join(f"{reader.sign} ({layout})" for layout, reader in READERS.items())
         raise UserError(f"{path} fits no layout: it has none of {signs}; give the folder that contains one of these.")

@@ -13,19 +13,17 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import av
 import numpy as np
 from av.video.frame import PictureType
 
 from base.text import printable
+from cache.profile import Sampling
 from cache.schema import FRAMES
 from extract.video.clock import Clock, Packet, Timeline, timeline_of
 from extract.video.containers import ClipError, Limits, naming_failures, open_video
 from extract.video.display import pixel_aspect, upright
-
-Sampling = Literal["uniform", "first"]
 
 _COMPLETE = (PictureType.NONE, PictureType.I, PictureType.SI)
 """Pictures that hold all of themselves. Some codecs do not say what a picture is."""

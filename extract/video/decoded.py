@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from base.errors import UserError
-from extract.video.decode import Frames, Sampling, choose
+from cache.profile import Sampling
+from extract.video.decode import Frames, choose
 
 TICKS = 1_000_000
 """Ticks a second in which times are compared: whole numbers, so that no rounding decides."""

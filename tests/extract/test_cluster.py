@@ -21,7 +21,7 @@ from base.errors import UserError
 from cache.store import Contents, load, open_store
 from extract import cluster as scale
 from extract import pipeline, unit
-from extract.backbones.weights import PUBLISHED
+from extract.backbones.weights import MOBILENETV2
 from extract.cluster import UnitResult, run_unit
 from extract.config import ExtractConfig
 from tests import ROOT
@@ -102,7 +102,7 @@ def test_an_error_in_a_unit_is_told_and_not_tried_again(config, monkeypatch):
     monkeypatch.setattr(scale, "_run_all", elsewhere)
     weights = config.out.parent / "wrong.h5"
     with h5py.File(weights, "w") as file:  # as many numbers as the network has
-        file["kernel"] = np.zeros(PUBLISHED["MobileNetV2"].count, np.float32)
+        file["kernel"] = np.zeros(MOBILENETV2.count, np.float32)
     config = replace(config, out=config.out / "wrong", backend="loky", weights=str(weights))
     with pytest.raises(UserError, match="does not hold weights of MobileNetV2"):
         pipeline.extract(config)

@@ -1,10 +1,9 @@
 """The split: a part (train, val, test or dropped) for each video, and notes about how it came about."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from base.commands import command, flag
 from base.errors import UserError
@@ -13,8 +12,6 @@ from base.outside.values import shown
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, VideoRecord, is_blend_id
 from train.data.blended_parts import DROPPED, dropped_blends, place_blends
 from train.data.people import assign_people
-
-SplitKind = Literal["auto", "official", "identity", "random", "csv"]
 
 RANDOM_TEST = 0.2
 """Share of the videos that the random split puts into test, as published."""
@@ -28,7 +25,7 @@ class SplitConfig:
     set allows: see `split`.
     """
 
-    kind: SplitKind = "auto"
+    kind: str = "auto"
     seed: int = 42
     val: float = 0.15
     csv: Path | None = None
@@ -42,7 +39,7 @@ class Split:
     `kind` is never auto.
     """
 
-    kind: SplitKind
+    kind: str
     parts: list[str]
     notes: list[str]
 
@@ -85,7 +82,7 @@ def _divided(
 ) -> tuple[SplitConfig, list[str], list[str]]:
     """Returns `config` with the kind that auto stands for, the parts, and the notes on them after `sentences`."""
     if config.kind != "auto":
-        parts, notes = _SPLITS[config.kind](videos, config)
+        parts, notes = SPLITS[config.kind](videos, config)
         return config, parts, [*sentences, *notes]
     if config.csv:
         return _divided(videos, replace(config, kind="csv"))
@@ -241,4 +238,15 @@ def _carve_validation(
     return carved, []
 
 
-_SPLITS = {"official": _official, "identity": _identity, "random": _random, "csv": _csv}
+SPLITS: dict[str, Callable[[Sequence[VideoRecord], SplitConfig], tuple[list[str], list[str]]]] = {
+    "official": _official,
+    "identity": _identity,
+    "random": _random,
+    "csv": _csv,
+}
+"""What divides the videos into parts; returns the part of each, and notes."""
+
+
+def split_choices() -> list[str]:
+    """Returns what the flag for a split may be."""
+    return ["auto", *SPLITS]

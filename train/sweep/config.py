@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from base.commands import flag
 from base.errors import UserError
 from base.flags import option
-from train.data.split import SplitConfig, SplitKind
+from train.data.split import SplitConfig, split_choices
 from train.fit import FitConfig, check
 from train.heads.architectures import HEADS, Start
 from train.sweep.storage import VARIABLE
@@ -41,8 +41,10 @@ class SweepConfig:
     weight_decay: tuple[float, ...] = option((1e-6, 1e-1), "lowest and highest weight decay")
     sampler: Literal["tpe", "random", "grid"] = option("tpe", "how values are proposed")
     points: int = option(3, "for the grid: number of values in each range")
-    split: SplitKind = option(
-        SplitConfig.kind, "split whose validation part ranks the trials; its test part is never read"
+    split: str = option(
+        SplitConfig.kind,
+        "split whose validation part ranks the trials; its test part is never read",
+        choices=split_choices,
     )
     split_csv: Path | None = _as_in_fit("split_csv")
     split_seed: int = _as_in_fit("split_seed")

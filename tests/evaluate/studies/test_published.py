@@ -88,7 +88,7 @@ def test_the_recipe_is_the_published_one_to_the_letter(backbone, tmp_path):
     assert [(tap.region, tap.statistic) for tap in profile.taps] == [("crop", "mean")]
     assert (profile.crops.sampling, profile.crops.detector, profile.crops.margin) == ("first", "haar", 0.0)
     assert recipe["fingerprint"] == fingerprint(profile)
-    pooled = getattr(keras.applications, BACKBONES[profile.backbone].builder)(include_top=False, weights=None)
+    pooled = getattr(keras.applications, BACKBONES[profile.backbone].network.builder)(include_top=False, weights=None)
     assert pooled.layers[-1].name == profile.taps[0].layer
     layers = [layer.name.split("_")[0] for layer in published_network(backbone, "random").layers]
     assert layers[-5:] == ["lstm", "dropout", "batch", "dense", "dense"]

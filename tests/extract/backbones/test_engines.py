@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
-from extract.backbones.engines import CPU_BATCH, EngineName, make_engine, openvino_threads
+from extract.backbones.engines import CPU_BATCH, make_engine, openvino_threads
 
 has_openvino = pytest.mark.skipif(not importlib.util.find_spec("openvino"), reason="OpenVINO is not installed")
 
@@ -24,7 +24,7 @@ REGIONS = np.tile(np.array([[30, 30, 130, 130], [0, 13, 147, 160], [0, 0, 160, 1
 
 @pytest.fixture(scope="module")
 def engines():
-    kinds: list[EngineName] = ["keras"]
+    kinds = ["keras"]
     if importlib.util.find_spec("openvino"):
         kinds.append("openvino")
     return {kind: make_engine("mobilenetv2", "random", 24, name=kind) for kind in kinds}

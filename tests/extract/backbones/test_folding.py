@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from extract.backbones.folding import fold_batch_norms
-from extract.backbones.weights import load_whole_network
+from extract.backbones.weights import MOBILENETV2, RESNET50, load_whole_network
 
 
-@pytest.fixture(params=["ResNet50", "MobileNetV2"])
+@pytest.fixture(params=[RESNET50, MOBILENETV2], ids=lambda network: network.builder)
 def network(request):
     """Returns a network to an early layer, its batch norms unlike those that do nothing."""
     whole = load_whole_network(request.param, "random")
@@ -19,7 +19,7 @@ def network(request):
         elif isinstance(layer, keras.layers.Conv2D) and layer.use_bias:
             layer.set_weights([layer.get_weights()[0], random.normal(0, 1, layer.filters)])
     last = {"ResNet50": ("conv1_relu", "conv3_block1_out"), "MobileNetV2": ("Conv1_relu", "block_6_expand_relu")}
-    return keras.Model(whole.input, [whole.get_layer(name).output for name in last[request.param]])
+    return keras.Model(whole.input, [whole.get_layer(name).output for name in last[request.param.builder]])
 
 
 def test_a_folded_network_computes_the_same_without_any_batch_norm(network):

@@ -73,7 +73,7 @@ def by_hand(name, network, crops, regions):
     """The features as keras.applications' own layers give them, with the whole `network` and its preprocessing."""
     entry = BACKBONES[name]
     probe = keras.Model(network.input, [network.get_layer(tap.layer).output for tap in entry.taps])
-    maps = probe.predict_on_batch(PREPROCESS[entry.builder](crops.astype(np.float32)))
+    maps = probe.predict_on_batch(PREPROCESS[entry.network.builder](crops.astype(np.float32)))
     maps = [np.asarray(each) for each in (maps if isinstance(maps, list) else [maps])]
     return np.array(
         [
@@ -85,7 +85,7 @@ def by_hand(name, network, crops, regions):
 
 def whole_network(name, weights_of=None):
     """Returns what keras.applications builds, with the weights of the cut network `weights_of` where that has them."""
-    build = getattr(keras.applications, BACKBONES[name].builder)
+    build = getattr(keras.applications, BACKBONES[name].network.builder)
     network = build(include_top=False, weights=None, input_shape=(CROP_SIZE, CROP_SIZE, 3))
     for layer in weights_of.layers if weights_of else ():
         if layer.weights:

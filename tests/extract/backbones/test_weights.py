@@ -23,7 +23,7 @@ from train.end_to_end.finetune import backbone_weights
 UNREACHABLE = (
     r"the ImageNet weights of MobileNetV2 are not in Keras' cache .*\(no route\); put https://.*no_top\.h5 into"
 )
-BUILDERS = sorted({backbone.builder for backbone in BACKBONES.values()})
+NETWORKS = {backbone.network.builder: backbone.network for backbone in BACKBONES.values()}
 
 
 @pytest.fixture
@@ -43,21 +43,21 @@ def asked(monkeypatch, tmp_path) -> list[str]:
 
 
 def cache_file(tmp_path: Path, builder: str, size: int) -> None:
-    with (tmp_path / "keras" / "models" / weights.PUBLISHED[builder].name).open("wb") as file:
+    with (tmp_path / "keras" / "models" / NETWORKS[builder].file).open("wb") as file:
         file.truncate(size)
 
 
-@pytest.mark.parametrize("builder", BUILDERS)
-def test_keras_gets_the_file_that_is_looked_for(asked, builder):
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_keras_gets_the_file_that_is_looked_for(asked, network):
     with pytest.raises(UserError, match="cannot be downloaded"):
-        weights.download(builder)
-    assert asked == [weights.PUBLISHED[builder].url]
+        weights.download(network)
+    assert asked == [network.url]
 
 
-@pytest.mark.parametrize("builder", BUILDERS)
-def test_the_numbers_of_a_network_are_counted_right(builder):
-    network = getattr(keras.applications, builder)(include_top=False, weights=None, input_shape=(160, 160, 3))
-    assert network.count_params() == weights.PUBLISHED[builder].count
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_the_numbers_of_a_network_are_counted_right(network):
+    model = getattr(keras.applications, network.builder)(include_top=False, weights=None, input_shape=(160, 160, 3))
+    assert model.count_params() == network.count
 
 
 def test_without_a_network_no_clip_is_opened(asked, tmp_path, monkeypatch):
@@ -85,7 +85,7 @@ def test_without_a_network_the_published_recipe_says_so_of_its_last_backbone_fir
 
 
 def test_what_keras_has_needs_no_network(asked, tmp_path):
-    size = 4 * weights.PUBLISHED["MobileNetV2"].count
+    size = 4 * NETWORKS["MobileNetV2"].count
     cache_file(tmp_path, "MobileNetV2", size)
     obtain_weights("mobilenetv2", "imagenet")
     assert not asked
@@ -102,7 +102,7 @@ def test_a_server_that_answers_is_asked_for_the_file(asked, monkeypatch):
     monkeypatch.setattr(weights, "start_keras", lambda: None)
     monkeypatch.setattr(weights, "download", asked.append)
     obtain_weights("mobilenetv2", "imagenet")
-    assert asked == ["MobileNetV2"]
+    assert asked == [NETWORKS["MobileNetV2"]]
 
 
 def test_a_file_of_too_few_numbers_is_refused_at_once(tmp_path):
