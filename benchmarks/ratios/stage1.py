@@ -1,6 +1,5 @@
 """Stage 1 against the plain loop and against its own floor; a second backbone against the network alone."""
 
-import os
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from base.errors import UserError
+from base.machine.processors import usable_processors
 from benchmarks.measure import Result, summarise, timed
 from benchmarks.ratios.clips import make_clips
 from benchmarks.ratios.plain import plain_loop, plain_model
@@ -27,7 +27,7 @@ SAMPLES = {"1080p": (32, 2), "480p": (96, 6)}
 """Videos in a repeat: ours, and the plain loop's."""
 AIMS = {"1080p": 8.0, "480p": 3.5}
 FLOOR_AIM, SECOND_AIM = 0.85, 0.90
-CORES = os.cpu_count() or 1
+CORES = usable_processors()
 BEYOND_THE_FLOOR = ("faces", "write")
 """What stage 1 does besides, as its clock calls it; the rest is the way of crops from process to process, and waits."""
 

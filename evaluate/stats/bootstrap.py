@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-import joblib
 import numpy as np
+
+from base.machine.processors import usable_processors
 
 CONFIDENCE = 0.95
 MOST_UNDEFINED = 0.1
@@ -70,7 +71,7 @@ def in_stacks(
     def draw_stack(start: int) -> Mapping[Name, np.ndarray]:
         return draw(np.random.default_rng((seed, start)), min(size, resamples - start))
 
-    with ThreadPoolExecutor(joblib.cpu_count()) as threads:
+    with ThreadPoolExecutor(usable_processors()) as threads:
         stacks = list(threads.map(draw_stack, range(0, resamples, size)))
     return {name: np.concatenate([values[name] for values in stacks]) for name in (stacks[0] if stacks else ())}
 
