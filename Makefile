@@ -7,13 +7,12 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-VERBS := features train sweep ensemble finetune cnn3d eval compare protocols published runs detect stream export web demo
-
 .DEFAULT_GOAL := help
-.PHONY: help setup $(VERBS) test smoke test-slow bench lint format lock wheel clean
+.PHONY: help setup test smoke test-slow bench lint format lock wheel clean
 
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@$(PYTHON) -m base.verbs
 
 setup: $(READY) ## the locked packages and the command reelcheck, in .venv
 
@@ -26,26 +25,12 @@ $(READY): requirements.lock
 
 # The program reads the variables itself, as they were typed: none of them passes through a shell. Nor are the names of
 # files exported, for which make would look for its own functions in them.
-unexport VIDEO SOURCE SHOW HTML EXPLAIN OVERLAY OUT DATA RUN RUNS NAME FEATURES OTHERS MEMBERS A B C D EXAMPLES LIVE SPLIT_CSV
+unexport VIDEO SOURCE SHOW HTML EXPLAIN OVERLAY OUT DATA RUN RUNS NAME FEATURES OTHERS MEMBERS A B C D EXAMPLES LIVE SPLIT_CSV CONFIG
+# The verbs are the entries of the one table that the program has of them.
+VERBS := $(shell sed -n 's/^    "\([a-z0-9]*\)": Verb.*/\1/p' base/verbs.py)
+.PHONY: $(VERBS)
 $(VERBS): $(READY)
 	@$(PY) -m reelcheck.under_make $@
-
-demo: ## draw a data set, then features, train, detect and eval on it
-features: ## DATA=folder [LAYOUT=ff++ COMPRESSION=c23 BACKBONE=resnet50 WEIGHTS=imagenet MARGIN=0.3 BLENDS=2 OUT=data]: videos -> features
-train: ## [HEAD=lstm SPLIT=official FEATURES=folder NAME=run SEED=0 SEEDS=5]: features -> run folder
-sweep: ## [TRIALS=64 HEADS=lstm,gru SPLIT=official NAME=sweep]: many heads at once -> leaderboard, runs of the best
-ensemble: ## MEMBERS=runs/a,runs/b [KIND=average]: finished runs -> one run
-finetune: ## [RUN=runs/x LAYERS=30 EPOCHS=15 BLEND=0.5 NAME=run]: run folder and kept crops -> run folder with a tuned backbone
-cnn3d: ## [RUN=runs/x WIDTH=16 EPOCHS=40 NAME=run]: kept crops, split of a run -> run folder of a 3D network
-eval: ## [RUN=runs/x]: run folder -> metrics.json, figures, report.html
-compare: ## A=runs/x B=runs/y [C=runs/z]: which is better, and how sure that is; features folders are trained on first
-protocols: ## [FEATURES=folder OTHERS=folder,folder HEAD=lstm SEEDS=5]: one head by each split, and on other data sets
-published: ## DATA=folder [BACKBONES=resnet50,mobilenetv2 EPOCHS=20]: the published recipe beside ours on the same clips
-runs: ## [RUNS=runs]: which runs there are, how well they do -> runs/index.html
-detect: ## VIDEO=clip.mp4 [RUN=runs/x SHOW=out.png HTML=out.html EXPLAIN=out.png OUT=results.csv]: a verdict on a clip or a folder of clips
-stream: ## SOURCE=rtsp://... [RUN=runs/x WINDOW=6 OVERLAY=out.mp4]: verdicts on a camera, an address or a file while it plays
-export: ## [RUN=runs/x FORMAT=onnx PRECISION=int8 OUT=folder]: run folder -> a detector that other programs run
-web: ## [RUN=runs/x PORT=7860 LIVE=0]: the page on which people drop a clip and read a verdict
 
 test: $(READY) ## the tests, without the slow ones
 	@$(PY) -m pytest -m "not slow" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -3,10 +3,10 @@
 import os
 import shlex
 
+from base.verbs import VERBS
+
 UNDER_MAKE = "REELCHECK_UNDER_MAKE"
 """The environment variable that the Makefile sets."""
-POSITIONAL = {"detect": "video", "stream": "source"}
-"""Verbs whose first value goes without a flag, and that value's variable under make."""
 
 
 def command(verb: str, **values: object) -> str:
@@ -17,7 +17,7 @@ def command(verb: str, **values: object) -> str:
     """
     if os.environ.get(UNDER_MAKE):
         return " ".join(["make", verb, *(flag(name, value) for name, value in values.items())])
-    bare = POSITIONAL.get(verb)
+    bare = VERBS[verb].bare if verb in VERBS else ""
     words = [_quoted(value) if name == bare else flag(name, value) for name, value in values.items()]
     return " ".join(["reelcheck", verb, *words])
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from base.command_line.parse import Parser
 from base.ending import run
 from base.errors import UserError
-from base.flags import Parser
 from base.keras_start import start_keras
 from benchmarks.measure import Result, write_rows
 

@@ -16,9 +16,10 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import norm
 
+from base.command_line.parse import parse_flags
 from base.ending import run
 from base.files import write_text
-from base.flags import option, parse_flags
+from base.flags import option
 from evaluate.stats.calibration import LOGIT, fit_temperature
 from evaluate.stats.metrics import log_losses
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from base.command_line.parse import parse_flags
 from base.ending import run
 from base.errors import UserError
 from base.files import write_csv, write_text
-from base.flags import option, parse_flags, required
+from base.flags import option, required
 from benchmarks.fold_measures import FoldMeasure, measure
 from cache.schema import REAL, TEST, TRAIN, VAL, VideoRecord
 from cache.store import Store, load, open_store

@@ -22,8 +22,8 @@ from typing import Any
 import av
 import numpy as np
 
+from base.command_line.parse import Parser
 from base.ending import run
-from base.flags import Parser
 from base.machine.processors import usable_processors
 from benchmarks.measure import write_rows
 from cache.schema import OK

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from base.command_line.parse import parse_flags
 from base.ending import run
 from base.errors import UserError
 from base.files import write_text
-from base.flags import option, parse_flags
+from base.flags import option
 from base.keras_start import sees_gpu, start_keras
 from benchmarks.measure import describe_machine
 from cache.profile import CropProfile

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from base.command_line.parse import Parser
 from base.ending import run
 from base.files import write_text
-from base.flags import Parser
 from benchmarks.measure import describe_machine, peak_memory
 from cache.schema import FRAMES, OK, FrameStatus, Row, Seen, VideoRecord, central_regions
 from cache.store import create_store, load, open_store, open_writer

@@ -17,13 +17,19 @@ from base.outside.content import parse_json
 from base.outside.values import Between, Like, WrongValue, parse
 from cache.schema import CROP_SIZE, FRAMES
 
+Sampling = Literal["uniform", "first"]
+Precision = Literal["float32", "bfloat16"]
+
 
 @dataclass(frozen=True)
 class CropProfile:
-    """How twelve crops are made from a video. `margin` is added on each edge of the face box, in sides of the box."""
+    """How twelve crops are made from a video.
 
-    sampling: Literal["uniform", "first"] = "uniform"
-    detector: Literal["yunet", "haar", "none"] = "yunet"
+    `detector` finds the faces; `margin` is added on each edge of the face box, in sides of the box.
+    """
+
+    sampling: Sampling = "uniform"
+    detector: Annotated[str, Like("[a-z0-9-]{1,40}")] = "yunet"
     detector_file: Annotated[str, Like("[0-9a-f]{0,64}")] = ""
     margin: Annotated[float, Between(0, 2)] = 0.3
     frames: Annotated[int, Between(FRAMES, FRAMES)] = FRAMES
@@ -55,7 +61,7 @@ class FeatureProfile:
     crops: CropProfile
     backbone: Annotated[str, Like("[a-z0-9-]{1,40}")] = "resnet50"
     weights: Annotated[str, Like("[a-z0-9:-]{1,80}")] = "imagenet"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     taps: tuple[Tap, ...] = ()
     version: Annotated[int, Between(1, 2)] = 2
 

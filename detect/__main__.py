@@ -1,33 +1,13 @@
 """python -m detect CLIP... | stream | export | web: use a trained detector."""
 
-import sys
-from collections.abc import Sequence
+from functools import partial
 
+from base.command_line.doors import door
 from base.ending import run
+from base.verbs import USAGE
 
-USAGE = 64
+main = partial(door, "detect")
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command that `argv` begins with, or judges the clips that it names; returns the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    match words[:1]:
-        case ["stream"]:
-            from detect.stream.stage import main as stream
-
-            return stream(words[1:])
-        case ["export"]:
-            from detect.export.stage import main as export
-
-            return export(words[1:])
-        case ["web"]:
-            from detect.web.stage import main as web
-
-            return web(words[1:])
-    from detect.clips.stage import main as judge_clips
-
-    return judge_clips(words)
-
-
+# Worker processes import this module again under another name.
 if __name__ == "__main__":
     run(main, error_status=USAGE)

@@ -1,19 +1,11 @@
 """python -m extract: videos -> features."""
 
-from collections.abc import Sequence
+from functools import partial
 
+from base.command_line.doors import door
 from base.ending import run
-from base.flags import parse_flags
-from base.progress import show
 
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Extracts the videos that are not in the store yet; prints the store's folder."""
-    from extract.config import ExtractConfig
-    from extract.pipeline import extract
-
-    show(extract(parse_flags("reelcheck features", __doc__ or "", ExtractConfig, argv)))
-
+main = partial(door, "extract")
 
 # Worker processes import this module again under another name.
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from base.command_line.doors import perform
 from base.errors import UserError as UserError
 from base.flags import require_choices
 from base.outside.content import read_json
 from base.progress import quiet
-from detect.detector.contract import EngineName
 from detect.detector.judge import Detector
 from detect.detector.load import open_detector
 from detect.detector.verdict import Verdict
@@ -84,9 +84,7 @@ def _extract(config: ExtractConfig) -> Path:
 
     >>> features = reelcheck.extract(data="clips", weights="random")  # doctest: +SKIP
     """
-    from extract import pipeline
-
-    return pipeline.extract(config)
+    return perform("features", config)
 
 
 def _train(config: FitConfig) -> Path:
@@ -94,12 +92,7 @@ def _train(config: FitConfig) -> Path:
 
     >>> run = reelcheck.train(features=features, split="identity", head="gru")  # doctest: +SKIP
     """
-    from evaluate.runs_index import refresh
-    from train import fit
-
-    folder = fit.fit(config)
-    refresh(folder.parent)
-    return folder
+    return perform("train", config)
 
 
 def _evaluate(config: ReportConfig) -> Evaluation:
@@ -122,9 +115,7 @@ def _draw(config: DrawnConfig) -> Path:
 
     >>> clips = reelcheck.draw("clips")  # doctest: +SKIP
     """
-    from extract.drawn import dataset
-
-    return dataset.draw_dataset(config)
+    return perform("draw", config)
 
 
 draw = _stage(DrawnConfig, _draw)
@@ -133,7 +124,7 @@ train = _stage(FitConfig, _train)
 evaluate = _stage(ReportConfig, _evaluate)
 
 
-def load_detector(run: str | Path, engine: EngineName = "keras", weights: str | None = None) -> Detector:
+def load_detector(run: str | Path, engine: str = "keras", weights: str | None = None) -> Detector:
     """Returns the detector of the run folder, or of the exported folder, `run`; `engine` is what runs its networks.
 
     `weights` names the backbone's weights where they have moved since the features were made. A UserError says what is

@@ -1,12 +1,11 @@
-"""reelcheck demo: draws a small data set of moving faces, real and swapped, and runs the whole pipeline on it."""
+"""The demo: draws a small data set of moving faces, real and swapped, and runs the whole pipeline on it."""
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from base.errors import UserError
-from base.flags import option, parse_flags
+from base.flags import option
 from base.keras_start import choose_backend
 from base.progress import show
 
@@ -21,15 +20,10 @@ class DemoConfig:
     out: Path = option(Path("demo"), "folder for clips, features, run and report; those of an earlier demo are redone")
 
 
-def main(argv: Sequence[str]) -> int:
-    """Runs the demo and ends with the path of its report."""
-    demo(parse_flags("reelcheck demo", __doc__ or "", DemoConfig, argv))
-    return 0
-
-
 def demo(config: DemoConfig) -> Path:
     """Draws, extracts, trains, judges two clips and reports, naming each step; returns the report's page."""
-    from evaluate.__main__ import main as evaluate
+    from evaluate.printed import report
+    from evaluate.report.stage import ReportConfig
     from extract.backbones.networks import obtainable_weights
     from extract.config import ExtractConfig
     from extract.drawn.dataset import DrawnConfig, draw_dataset
@@ -49,15 +43,15 @@ def demo(config: DemoConfig) -> Path:
     show("== detect")
     _judge(clips, run, config.out)
     show("== eval")
-    evaluate(["report", "--run", str(run)])
-    return run / "report" / "report.html"
+    return report(ReportConfig(run))
 
 
 def _judge(clips: Path, run: Path, out: Path) -> None:
     """Prints the verdict on each of `CLIPS` and draws what it rests on."""
-    from detect.__main__ import main as detect
+    from detect.clips.config import DetectConfig
+    from detect.clips.stage import NO_VERDICT, detect
 
     for name in CLIPS:
         picture = out / f"{Path(name).stem}.png"
-        if detect([str(clips / name), "--run", str(run), "--show", str(picture)]) not in (0, 1):
+        if detect(DetectConfig(run, video=(str(clips / name),), show=picture)) == NO_VERDICT:
             raise UserError(f"the demo's own clip {clips / name} got no verdict; its reason stands above.")

@@ -12,23 +12,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from base.commands import POSITIONAL, UNDER_MAKE
+from base.commands import UNDER_MAKE
 from base.ending import run
 from base.errors import UserError
+from base.verbs import VERBS
 from cache.store import has_rows, is_store
 from reelcheck.cli import dispatch, error_status
 
 OWN = ("ARGS", "PYTHON", "VENV")
 """Variables of the Makefile itself; ARGS are further words."""
-NEEDED = {
-    "features": ("DATA", "/path/to/Celeb-DF-v2"),
-    "published": ("DATA", "/path/to/Celeb-DF-v2"),
-    "ensemble": ("MEMBERS", "runs/a,runs/b"),
-    "compare": ("A", "runs/x B=runs/y"),
-    "detect": ("VIDEO", "clip.mp4"),
-    "stream": ("SOURCE", "rtsp://host/path"),
-}
-"""The variable that a verb cannot do without, and an example of it."""
 COMPARED = ("A", "B", "C", "D")
 """The runs that `make compare` takes by a variable each."""
 
@@ -61,16 +53,17 @@ def variables(makeflags: str) -> dict[str, str]:
 
 def words(verb: str, given: Mapping[str, str]) -> list[str]:
     """Returns the command line of `verb` for the variables `given`; a UserError names one that is needed."""
-    name, example = NEEDED.get(verb, ("", ""))
-    if name and not given.get(name):
-        raise UserError(f"{name} is missing; give it as in make {verb} {name}={example}.")
+    needs = VERBS[verb].needs
+    name = needs.partition("=")[0]
+    if name and not (given.get(name) or given.get("CONFIG")):
+        raise UserError(f"{name} is missing; give it as in make {verb} {needs}.")
     flags: list[str] = []
     clip: list[str] = []
     values = {name: value for name, value in given.items() if name not in OWN}
     if verb == "compare":
         values["RUNS"] = ",".join(_only_match(values.pop(name)) for name in COMPARED if values.get(name))
     for name, value in values.items():
-        if name.lower() == POSITIONAL.get(verb):
+        if name.lower() == VERBS[verb].bare:
             clip = ["--", value]
         else:
             flags.append(f"--{name.lower().replace('_', '-')}={_only_match(value)}")

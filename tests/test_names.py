@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from base.errors import UserError
-from cache.__main__ import export as export_store
+from cache.commands import export as export_store
 from detect.clips.config import DetectConfig
 from detect.clips.config import check as check_detect
 from detect.export.stage import ExportConfig, export

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import stat
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ from base.machine.disk import reason
 MOST_JSON = 2**24
 MOST_TABLE = 2**27
 """Bytes that are read of a JSON file and of a CSV file; those of ten thousand clips are a tenth of it or less."""
+MOST_TOML = 2**20
+"""Bytes that are read of a file with settings."""
 MOST_DEPTH = 24
 """Lists in lists, and objects in objects, of a JSON file."""
 
@@ -172,6 +175,18 @@ def _require_shallow(value: Any) -> None:
         ]
     if level:
         raise WrongContent("it is nested too deeply")
+
+
+def read_toml(path: Path, most: int = MOST_TOML) -> dict[str, Any]:
+    """Returns the values in the TOML file `path`; raises what `open_regular` does, and WrongContent."""
+    try:
+        return tomllib.loads(read_text(path, most))
+    except RecursionError:
+        raise WrongContent("it is nested too deeply") from None
+    except WrongContent:
+        raise
+    except ValueError as error:
+        raise WrongContent(str(error)[:200]) from None
 
 
 def checksum(path: Path) -> str:

@@ -9,27 +9,24 @@ from pathlib import Path
 from base.commands import flag
 from base.errors import UserError
 from base.files import require_place, require_writable
-from base.flags import option
+from base.flags import bare, option
 from detect.clips.inputs import DOWNLOAD_SECONDS
 from detect.clips.results_file import require_suffix
 from detect.clips.verdict_lines import Style
-from detect.detector.contract import EngineName
+from detect.detector.config import DetectorConfig
 from detect.detector.judge import DEFAULT_WINDOW, JudgeOptions, require_threshold, require_window
-from evaluate.stats.metrics import THRESHOLD
 
 
 @dataclass(frozen=True)
-class DetectConfig:
-    """Which detector judges the clips, how, and where the verdicts go."""
+class DetectConfig(DetectorConfig):
+    """Which clips to judge, how, and where the verdicts go."""
 
-    run: Path | None = option(None, "the run folder, or an export of one (default: the newest below runs/)")
+    video: tuple[str, ...] = bare(
+        (), 'a video, a picture, a folder with them, a pattern such as "*.mp4", or - for a list, one a line', "CLIP"
+    )
     ensemble: tuple[Path, ...] = option(
         (), "judge by the mean probability of these runs", nargs="+", type=Path, metavar="RUN"
     )
-    engine: EngineName = option("keras", "what runs the networks; all but keras need an export")
-    weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
-    detector_file: Path | None = option(None, "yunet's ONNX file, if it has moved since then")
-    threshold: float = option(THRESHOLD, "probability from which a clip is called fake")
     faces: int = option(1, "people to judge in each clip, the largest face first")
     timeline: float | None = option(
         None,

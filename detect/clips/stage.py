@@ -1,8 +1,4 @@
-"""A verdict on each clip or picture.
-
-The exit status is 0 if no clip is fake, 1 if one is, 2 if one could not be judged, 64 for a wrong command line. A clip
-that is too close to call, Unsure, changes none of that.
-"""
+"""A verdict on each clip or picture."""
 
 import contextlib
 import sys
@@ -13,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from base.errors import UserError
-from base.flags import Parser, add_flags, read_flags
 from base.progress import progress_bar, show
 from base.text import printable
 from detect.clips.config import DetectConfig, check
@@ -22,7 +17,7 @@ from detect.clips.judged_by import JudgedBy
 from detect.clips.results_file import ResultFile
 from detect.clips.verdict_lines import KINDS, header, lines, preface
 from detect.detector.judge import Detector, VerdictAndCrops
-from detect.detector.load import newest, open_detector, open_ensemble
+from detect.detector.load import open_configured, open_ensemble
 from detect.detector.verdict import failed
 
 if TYPE_CHECKING:
@@ -31,20 +26,13 @@ if TYPE_CHECKING:
 NONE_FAKE, SOME_FAKE, NO_VERDICT = 0, 1, 2
 
 
-def main(argv: Sequence[str]) -> int:
-    """Judges the clips named in `argv` and prints a line for each; returns the exit status."""
-    parser = Parser(prog="reelcheck detect", description=__doc__)
-    words = 'a video, a picture, a folder with them, a pattern such as "*.mp4", or - for a list, one a line'
-    parser.add_argument("clips", nargs="+", metavar="CLIP", help=words)
-    add_flags(parser, DetectConfig)
-    arguments = parser.parse_args(argv)
-    return detect(arguments.clips, read_flags(arguments, DetectConfig))
+def detect(config: DetectConfig) -> int:
+    """Judges the clips that `config.video` names (see `open_clips`), and prints a line for each.
 
-
-def detect(names: Sequence[str], config: DetectConfig) -> int:
-    """Judges the clips that `names` says (see `open_clips`) and prints a line for each; returns the exit status."""
+    Returns 0 if no clip is fake, 1 if one is, 2 if one could not be judged.
+    """
     check(config)
-    with open_clips(names, config.allow_url, config.url_seconds) as clips, contextlib.ExitStack() as closing:
+    with open_clips(config.video, config.allow_url, config.url_seconds) as clips, contextlib.ExitStack() as closing:
         _name_missing(clips)
         detector, by = open_judge(config)
         if detector.about.warning:
@@ -101,7 +89,7 @@ def open_judge(config: DetectConfig) -> tuple[Detector, JudgedBy]:
             raise UserError("--ensemble joins runs as Keras runs them; leave out --run and --engine.")
         detector = open_ensemble(config.ensemble, config.weights, config.detector_file)
     else:
-        detector = open_detector(config.run or newest(), config.weights, config.detector_file, config.engine)
+        detector = open_configured(config)
     return detector, JudgedBy(detector.about.names, config.threshold, config.faces, config.timeline)
 
 

@@ -3,15 +3,16 @@
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from base.commands import command, flag
 from base.errors import UserError
 from base.outside.content import read_json
-from base.outside.values import Between, WrongValue, parse
+from base.outside.values import Between, WrongValue, parse, shown
 from base.text import printable
 from cache.profile import CropProfile, Profile, crops_of, fingerprint, profile_of
 from cache.schema import central_region
+from detect.detector.formats import FORMATS
 from evaluate.results.about_run import RANDOM, AboutRun
 from evaluate.stats.calibration import COLDEST, HOTTEST, LEAST_OF_CLASS, Temperature
 from train.runs.replay import Replay
@@ -19,20 +20,6 @@ from train.runs.replay import Replay
 CONTRACT = "contract.json"
 EXPORTS = "export"
 """The folder in a run folder where exports go, one folder each."""
-
-Format = Literal["keras", "h5", "savedmodel", "onnx", "litert", "openvino"]
-EngineName = Literal["keras", "onnx", "litert", "openvino"]
-"""What runs the networks of a detector: Keras, or one of `PORTABLE`."""
-SUFFIXES: dict[str, str] = {
-    "keras": ".keras",
-    "h5": ".h5",
-    "savedmodel": "",
-    "onnx": ".onnx",
-    "litert": ".tflite",
-    "openvino": ".xml",
-}
-PORTABLE = ("onnx", "litert", "openvino")
-"""The formats that `detect` runs, without TensorFlow."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +38,7 @@ class _Contract:
     """The entries that are used; others are for readers. Exports made before lack the last three."""
 
     run: str
-    format: Format
+    format: str
     profile: dict[str, Any]
     fingerprint: str
     networks: dict[str, _Network]
@@ -110,6 +97,8 @@ def read_contract(folder: Path) -> Contract:
     path = folder / CONTRACT
     try:
         values: _Contract = parse(_Contract, read_json(path), extra=True)
+        if values.format not in FORMATS:
+            raise WrongValue(f"has the 'format' {shown(values.format)}, which is none of {', '.join(FORMATS)}")
         names = {network: entry.file for network, entry in values.networks.items()}
         contract = Contract(
             folder,

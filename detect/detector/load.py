@@ -1,24 +1,22 @@
 """Loads a run folder, or an export of one, as a detector."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from base.commands import flag
 from base.errors import UserError
 from base.keras_start import start_keras
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint
-from detect.detector.contract import EngineName, exported_folder, is_export
+from detect.detector.config import DetectorConfig
+from detect.detector.contract import exported_folder, is_export
 from detect.detector.face_file import needed_file
 from detect.detector.judge import Detector
-from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, Scorer
+from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, Scorer, as_network
 from detect.detector.portable import read_exported
 from evaluate.results.about_run import AboutRun, about_run, about_several
 from extract.backbones.engines import Engine, make_engine
-from train.runs.replay import Network
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def open_detector(
-    folder: Path, weights: str | None = None, detector_file: Path | None = None, engine: EngineName = "keras"
+    folder: Path, weights: str | None = None, detector_file: Path | None = None, engine: str = "keras"
 ) -> Detector:
     """Returns the detector of the run in `folder`, run by `engine`.
 
@@ -47,6 +45,11 @@ def open_detector(
     temperature = predictions and find_temperature(predictions)
     file = detector_file or _detector_file(folder)
     return Detector(crops, load_scorer(folder, weights), temperature, file, _about(folder, predictions))
+
+
+def open_configured(config: DetectorConfig) -> Detector:
+    """Returns the detector that `config` names, by default that of the newest run."""
+    return open_detector(config.run or newest(), config.weights, config.detector_file, config.engine)
 
 
 def newest() -> Path:
@@ -176,13 +179,3 @@ def _feature_scorer(run: "Run", weights: str | None) -> FeatureScorer:
 def _engine(backbone: str, weights: str, precision: str) -> Engine:
     """Returns one engine for all members of an ensemble that need it."""
     return make_engine(backbone, weights, 0, precision, "keras")
-
-
-def as_network(model: "keras.Model") -> Network:
-    """Returns `model` as a scorer calls it; a model with one input takes it by any name."""
-
-    def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        (first, *others) = inputs.values()
-        return np.asarray(model.predict_on_batch(dict(inputs) if others else first))
-
-    return run

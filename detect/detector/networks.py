@@ -1,7 +1,7 @@
 """Scorers turn a clip's crops or features into its probability of fake; they do not know what runs their networks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from base.errors import UserError
 from extract.backbones.engines import Engine
 from extract.steps import features_of
 from train.runs.replay import Network
+
+if TYPE_CHECKING:
+    import keras
 
 CROPS = "crops"
 """The input of a scorer without an engine."""
@@ -112,3 +115,13 @@ def _damaged(found: str) -> UserError:
         f"the run's network gave {found} where a clip's probability, 0 to 1, is due, so its weights are damaged; train "
         f"it again with {command('train')}, or export it again."
     )
+
+
+def as_network(model: "keras.Model") -> Network:
+    """Returns `model` as a scorer calls it; a model with one input takes it by any name."""
+
+    def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        (first, *others) = inputs.values()
+        return np.asarray(model.predict_on_batch(dict(inputs) if others else first))
+
+    return run

@@ -1,29 +1,28 @@
-"""Runs exported networks by ONNX Runtime, LiteRT or OpenVINO. Nothing that is imported here loads TensorFlow."""
+"""Runs exported networks by runtimes other than TensorFlow. Nothing that is imported here loads TensorFlow."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from base.commands import command
 from base.errors import UserError
-from base.keras_start import quiet_stderr
-from base.machine.processors import processor_limit, usable_processors
 from base.outside.content import NO_FILE, WrongContent, checksum, reading, require_regular
 from cache.profile import fingerprint, uses_regions
 from cache.schema import FRAMES
-from detect.detector.contract import PORTABLE, Contract, read_contract
+from detect.detector.contract import Contract, read_contract
 from detect.detector.face_file import needed_file
+from detect.detector.formats import FORMATS
 from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, FeatureScorer
-from extract.backbones.engines import Engine, Run, openvino_threads
+from extract.backbones.engines import Engine, Run
 from train.runs.replay import Network, Replay
 
 
 def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
     """Returns the detector in the export `folder`; a UserError says what is wrong with it."""
     contract = read_contract(folder)
-    if contract.format not in PORTABLE:
+    if not FORMATS[contract.format].package:
         raise UserError(
             f"{folder} is in the format {contract.format}, which detect does not run; "
             f"{command('export', format='onnx')} writes one that it does."
@@ -85,9 +84,11 @@ def _on_frames(backbone: Network, with_regions: bool) -> Run:
 def load_network(path: Path, format: str) -> Network:
     """Returns the network in the file `path`; a UserError if it holds none."""
     try:
-        network = _LOADERS[format](path)
+        network = FORMATS[format].read(path)
     except ImportError as error:
-        raise UserError(f"the engine {format} is not installed ({error}); pip install {_PACKAGES[format]}.") from None
+        raise UserError(
+            f"the engine {format} is not installed ({error}); pip install {FORMATS[format].package}."
+        ) from None
     except Exception as error:  # noqa: BLE001 - each runtime has errors of its own
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"{path} cannot be loaded as {format} ({reason}); export it again.") from None
@@ -100,52 +101,3 @@ def load_network(path: Path, format: str) -> Network:
             raise UserError(f"{path} cannot judge {' and '.join(inputs)} ({reason}); export it again.") from None
 
     return run
-
-
-def _onnx(path: Path) -> Network:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = processor_limit() or 0  # 0: what it finds best
-    onnxruntime.disable_telemetry_events()
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-    def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.asarray(session.run(None, dict(inputs))[0])
-
-    return run
-
-
-def _litert(path: Path) -> Network:
-    from ai_edge_litert.interpreter import Interpreter
-
-    with quiet_stderr():  # it prints there that all is well
-        interpreter = Interpreter(str(path), num_threads=usable_processors())
-        interpreter.allocate_tensors()
-        network = interpreter.get_signature_runner()
-
-    def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        # One row at a time: its buffers have that size, and resizing them is slow.
-        rows = len(next(iter(inputs.values())))
-        outputs = [network(**{name: value[row : row + 1] for name, value in inputs.items()}) for row in range(rows)]
-        return np.concatenate([next(iter(values.values())) for values in outputs])
-
-    return run
-
-
-def _openvino(path: Path) -> Network:
-    import openvino
-
-    core = openvino.Core()
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", **openvino_threads()}
-    request = core.compile_model(core.read_model(path), "CPU", settings).create_infer_request()
-
-    def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.array(request.infer(dict(inputs))[0])
-
-    return run
-
-
-_LOADERS: dict[str, Callable[[Path], Network]] = {"onnx": _onnx, "litert": _litert, "openvino": _openvino}
-_PACKAGES = {"onnx": "onnxruntime", "litert": "ai-edge-litert", "openvino": "openvino"}

@@ -1,4 +1,4 @@
-"""The files of an export: how a network is written in each format, and how TensorFlow's formats are read back."""
+"""The files of an export: how a network is written in a format of `FORMATS`, and how it is read back."""
 
 import gc
 import logging
@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,16 +15,13 @@ from base.files import scratch_folder
 from base.keras_start import quiet_stderr
 from cache.schema import CROP_SIZE, FRAMES
 from cache.weights import require_room_for
-from detect.detector.contract import PORTABLE, SUFFIXES
-from detect.detector.load import as_network
+from detect.detector.formats import FORMATS
 from detect.detector.portable import load_network
-from extract.backbones.engines import openvino_network
 from train.runs.replay import Network
 
 if TYPE_CHECKING:
     import keras
 
-Precision = Literal["float32", "float16", "int8"]
 Clips = dict[str, np.ndarray]
 """What detectors take, by name: `crops` uint8 (N, 12, 160, 160, 3), `mask` bool (N, 12), maybe `regions`."""
 
@@ -34,41 +31,14 @@ def write_network(
     into: Path,
     name: str,
     format: str,
-    precision: Precision = "float32",
+    precision: str = "float32",
 ) -> Path:
     """Writes `network`, called `name`, into a folder; returns the file, or the folder of a SavedModel."""
-    path = into / f"{name}{SUFFIXES[format]}"
+    path = into / f"{name}{FORMATS[format].suffix}"
     require_room_for(network, into)
     with _silenced(), _frequent_garbage_collection(), _scratch_of_converters():
-        if format in ("keras", "h5"):
-            network.save(path)
-        elif format == "openvino":
-            _save_openvino(network, path)
-        else:
-            kind = {"savedmodel": "tf_saved_model"}.get(format, format)
-            network.export(str(path), format=kind, verbose=False, **_litert_options(name, precision))
+        FORMATS[format].write(network, path, precision)
     return path
-
-
-def _save_openvino(network: "keras.Model", path: Path) -> None:
-    import openvino
-
-    openvino.save_model(openvino_network(network), path, compress_to_fp16=False)
-
-
-def _litert_options(name: str, precision: Precision) -> dict[str, Any]:
-    """Returns the converter's settings for fewer bits than float32."""
-    if precision == "float32":
-        return {}
-    import tensorflow as tf
-
-    options: dict[str, Any] = {"optimizations": [tf.lite.Optimize.DEFAULT]}
-    if precision == "float16":
-        return options | {"target_spec": {"supported_types": [tf.float16]}}
-    if name == "head":  # it is small, and stays in float32
-        return {}
-    # Weights alone: a mean and a deviation of a map are too fine for values of eight bits each.
-    return options
 
 
 def each_clip(clips: Clips) -> Iterator[dict[str, np.ndarray]]:
@@ -127,27 +97,10 @@ def _unpacking(backbone: "keras.Model") -> "keras.Model":
 
 def read_network(path: Path, format: str) -> Network:
     """Returns the network in `path`, loaded as somebody without this project loads it."""
-    return load_network(path, format) if format in PORTABLE else _load_tensorflow(path)
-
-
-def _load_tensorflow(path: Path) -> Network:
+    if FORMATS[format].package:
+        return load_network(path, format)
     with _silenced():
-        if path.is_dir():
-            import tensorflow as tf
-
-            loaded = tf.saved_model.load(str(path))
-            serve: Any = loaded.signatures["serving_default"]  # pyright: ignore[reportAttributeAccessIssue]
-
-            def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-                outputs = serve(**{name: tf.constant(value) for name, value in inputs.items()})
-                return next(iter(outputs.values())).numpy()
-
-            # The loaded object owns the variables; without it they would be freed.
-            run.owner = loaded  # pyright: ignore[reportFunctionMemberAccess]
-            return run
-        import keras
-
-        return as_network(keras.models.load_model(path))  # pyright: ignore[reportArgumentType]
+        return FORMATS[format].read(path)
 
 
 @contextmanager

@@ -12,16 +12,18 @@ import numpy as np
 from base.commands import flag
 from base.errors import UserError
 from base.files import require_writable, write_folder, write_json, writing
-from base.flags import option, parse_flags
+from base.flags import option
 from base.keras_start import start_keras
 from base.outside.content import checksum
 from base.progress import show
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE
 from detect.detector.band import band_around
-from detect.detector.contract import CONTRACT, EXPORTS, Format, describe
-from detect.detector.load import as_network, build_networks, judged, newest
-from detect.export.formats import Precision, detector_of_layers, read_network, write_network
+from detect.detector.contract import CONTRACT, EXPORTS, describe
+from detect.detector.formats import FORMATS
+from detect.detector.load import build_networks, judged, newest
+from detect.detector.networks import as_network
+from detect.export.formats import detector_of_layers, read_network, write_network
 from detect.export.parity import (
     CHECKED,
     TOLERANCE,
@@ -53,19 +55,25 @@ class ExportConfig:
     """What to export, and in which format."""
 
     run: Path | None = option(None, "run folder (default: the newest finished one below runs/)")
-    format: Format = option("onnx", "keras, h5 and savedmodel for TensorFlow; onnx, litert, openvino for all others")
-    precision: Precision = option(
-        "float32", "of litert alone: float16 halves its size, int8 (weights alone) makes it smaller still"
+    format: str = option(
+        "onnx",
+        "keras, h5 and savedmodel for TensorFlow; onnx, litert, openvino for all others",
+        choices=lambda: FORMATS,
+    )
+    precision: str = option(
+        "float32",
+        "of litert alone: float16 halves its size, int8 (weights alone) makes it smaller still",
+        choices=lambda: dict.fromkeys(each for format in FORMATS.values() for each in format.precisions),
     )
     out: Path | None = option(None, "folder to write (default: export/ and the format, in the run folder)")
     weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
 
 
-def main(argv: Sequence[str]) -> int:
-    """Exports what `argv` names; prints the folder, and how far its probabilities are from the run's."""
-    folder, summary = export_and_describe(parse_flags("reelcheck export", __doc__ or "", ExportConfig, argv))
-    show(f"{summary}\n{folder}")
-    return 0
+def export_and_say(config: ExportConfig) -> Path:
+    """Exports like `export`, and prints how far the export's probabilities are from the run's."""
+    folder, summary = export_and_describe(config)
+    show(summary)
+    return folder
 
 
 def export(config: ExportConfig) -> Path:
@@ -87,15 +95,17 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
 
     results = read_results(folder)
     mixture = judged(folder)[2]
-    if config.format == "h5" and mixture and mixture.kind == "stacked":
+    format = FORMATS[config.format]
+    if format.layers_alone and mixture and mixture.kind == "stacked":
         raise UserError(
-            f"{folder} is stacked on logits, for which .h5 has no layer; take {flag('format', 'keras')}, or another."
+            f"{folder} is stacked on logits, for which {format.suffix} has no layer; "
+            f"take {flag('format', 'keras')}, or another."
         )
     networks = build_networks(folder, config.weights)
     require_finite_weights(folder, networks)
     own = {name: as_network(network) for name, network in networks.items()}
     size = networks["backbone"].output_shape[-1] if "backbone" in networks else None
-    if config.format == "h5" and "head" in networks:
+    if format.layers_alone and "head" in networks:
         networks["detector"] = detector_of_layers(networks["backbone"], networks["head"])
     contract: dict[str, Any] = {}
 
@@ -126,10 +136,11 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
 
 
 def _check(config: ExportConfig) -> None:
-    if config.precision != "float32" and config.format != "litert":
+    if config.precision not in FORMATS[config.format].precisions:
+        able = [name for name, format in FORMATS.items() if config.precision in format.precisions]
         raise UserError(
-            f"{flag('precision', config.precision)} is for litert alone; take {flag('format', 'litert')}, or leave it "
-            "out."
+            f"{flag('precision', config.precision)} is for {' and '.join(able)} alone; take "
+            f"{flag('format', able[0])}, or leave it out."
         )
 
 

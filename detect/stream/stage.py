@@ -1,11 +1,11 @@
-"""reelcheck stream SOURCE: verdicts on a camera, an address or a file while it plays, as JSON Lines."""
+"""Verdicts on a camera, an address or a file while it plays, as JSON Lines."""
 
 import contextlib
 import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,18 +15,17 @@ import numpy as np
 from base.commands import flag
 from base.errors import UserError
 from base.files import require_place
-from base.flags import Parser, add_flags, option, read_flags
+from base.flags import bare, option
 from base.progress import show
 from base.text import printable
-from detect.detector.contract import EngineName
+from detect.detector.config import DetectorConfig
 from detect.detector.judge import DEFAULT_WINDOW, Detector, require_threshold, require_window
-from detect.detector.load import newest, open_detector
+from detect.detector.load import open_configured
 from detect.detector.verdict import Verdict
 from detect.stream.frame_sources import open_source
 from detect.stream.frames import Frame, FrameSource, Lost, Picture, SourceError, paced, sampled
 from detect.stream.overlay import Overlay
 from detect.stream.recent_frames import RecentFrames
-from evaluate.stats.metrics import THRESHOLD
 from extract.video.containers import ClipError
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
@@ -34,34 +33,28 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 
 
 @dataclass(frozen=True)
-class StreamConfig:
+class StreamConfig(DetectorConfig):
     """What to watch with, and how."""
 
-    run: Path | None = option(None, "the run folder, or an exported one (default: the newest below runs/)")
-    engine: EngineName = option("keras", "what runs the networks; all but keras need an export")
-    weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
-    detector_file: Path | None = option(None, "yunet's ONNX file, if it has moved since then")
-    threshold: float = option(THRESHOLD, "probability from which it is called fake")
+    source: str = bare(
+        "",
+        "a camera's number, an address such as rtsp://user:password@host/path, or a file; ~/.netrc signs in too",
+        "SOURCE",
+    )
     window: float = option(DEFAULT_WINDOW, "seconds that a verdict looks back; a frame is taken every twelfth of that")
     overlay: Path | None = option(None, "an .mp4 to write: the picture with box and verdict")
     fast: bool = option(False, "judge a file as fast as possible, without dropping frames")
     retries: int | None = option(None, "how often in a row to reopen a lost source (default: for ever)")
 
 
-def main(argv: Sequence[str]) -> int:
-    """Watches the source named in `argv` until it ends or Ctrl-C; prints one line of JSON per event.
+def stream(config: StreamConfig) -> int:
+    """Watches `config.source` until it ends or Ctrl-C; prints one line of JSON per event.
 
     Returns the exit status: 2 if the source was given up, else 0.
     """
-    parser = Parser(prog="reelcheck stream", description=__doc__)
-    words = "a camera's number, an address such as rtsp://user:password@host/path, or a file; ~/.netrc signs in too"
-    parser.add_argument("source", metavar="SOURCE", help=words)
-    add_flags(parser, StreamConfig)
-    arguments = parser.parse_args(argv)
-    config: StreamConfig = read_flags(arguments, StreamConfig)
-    _check(config, arguments.source)
-    source = open_source(arguments.source, config.window)
-    detector = open_detector(config.run or newest(), config.weights, config.detector_file, config.engine)
+    _check(config)
+    source = open_source(config.source, config.window)
+    detector = open_configured(config)
     if detector.about.warning:
         show(detector.about.warning, beside=True)
     status = 0
@@ -279,7 +272,7 @@ def _event(verdict: Verdict, arrival: _Arrival, dropped: int) -> dict[str, Any]:
     }
 
 
-def _check(config: StreamConfig, source: str) -> None:
+def _check(config: StreamConfig) -> None:
     require_threshold(config.threshold)
     require_window("window", config.window)
     if config.retries is not None and config.retries < 0:
@@ -288,7 +281,7 @@ def _check(config: StreamConfig, source: str) -> None:
         raise UserError(f"--overlay {config.overlay} is not an MP4 file; give a name that ends in .mp4.")
     if config.overlay:
         require_place(config.overlay, f"choose another {flag('overlay')}")
-    if config.overlay and _is_same(config.overlay, source):
+    if config.overlay and _is_same(config.overlay, config.source):
         raise UserError(
             f"--overlay {config.overlay} is the source itself, which would be overwritten; give another name."
         )

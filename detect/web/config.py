@@ -9,9 +9,8 @@ from pathlib import Path
 from base.commands import flag
 from base.errors import UserError
 from base.flags import option
-from detect.detector.contract import EngineName
+from detect.detector.config import DetectorConfig
 from detect.detector.judge import DEFAULT_WINDOW, require_threshold
-from evaluate.stats.metrics import THRESHOLD
 
 NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*")
 SERVED = "served"
@@ -19,14 +18,9 @@ SERVED = "served"
 
 
 @dataclass(frozen=True)
-class WebConfig:
-    """Which detector judges, how large a clip may be, and where the page is served."""
+class WebConfig(DetectorConfig):
+    """How large a clip may be, and where the page is served."""
 
-    run: Path | None = option(None, "the run folder, or an export of one (default: the newest below runs/)")
-    engine: EngineName = option("keras", "what runs the networks; all but keras need an export")
-    weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
-    detector_file: Path | None = option(None, "yunet's ONNX file, if it has moved since then")
-    threshold: float = option(THRESHOLD, "probability from which a clip is called fake")
     host: str = option("127.0.0.1", "address to listen on; 0.0.0.0 opens the page to the network")
     port: int = option(7860, "port to listen on")
     examples: Path | None = option(None, "folder with clips to offer as examples (default: two drawn ones)")

@@ -1,29 +1,23 @@
-"""The page on which people drop a clip or a picture, or film one, and read its verdict.
-
-Only this machine can open it, unless --host says otherwise. Clips are judged one after another. Each plays beside its
-verdict until its visitor gives another one or leaves, and is deleted then, or ten minutes after the verdict.
-"""
+"""The page on which people drop a clip or a picture, or film one, and read its verdict."""
 
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from base.files import scratch_folder
-from base.flags import parse_flags
 from base.machine.streams import OutputLost
 from base.progress import show
 from detect.web.config import SERVED, WebConfig, check, is_loopback
 
 
-def main(argv: Sequence[str]) -> int:
+def serve_page(config: WebConfig) -> int:
     """Serves the page until Ctrl-C or SIGTERM, which then end the command with their status as any other."""
-    config = parse_flags("reelcheck web", __doc__ or "", WebConfig, argv)
     check(config)
-    from detect.detector.load import newest, open_detector
+    from detect.detector.load import open_configured
 
-    detector = open_detector(config.run or newest(), config.weights, config.detector_file, config.engine)
+    detector = open_configured(config)
     if not is_loopback(config.host):
         live = "" if config.live is None else " and sees the picture of the live source"
         show(

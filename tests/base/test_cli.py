@@ -14,9 +14,10 @@ import h5py
 import numpy as np
 import pytest
 
+from base.command_line.parse import parse_flags
 from base.ending import run
 from base.errors import UserError
-from base.flags import option, parse_flags, required
+from base.flags import option, required
 from cache.__main__ import main
 from cache.profile import CropProfile
 from cache.store import create_store, load
@@ -292,7 +293,7 @@ def test_each_package_ends_a_bug_with_the_status_of_bugs(package, tmp_path):
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly(store):
-    program = f"import sys, cache.__main__ as m\nfor _ in range(9999): m.info(m.Path({str(store.folder)!r}))"
+    program = f"import sys, cache.commands as m\nfor _ in range(9999): m.info(m.Path({str(store.folder)!r}))"
     command = [sys.executable, "-c", f"from base.ending import run\ndef f():\n exec({program!r})\nrun(f)"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

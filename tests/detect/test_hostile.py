@@ -13,10 +13,11 @@ from matplotlib.image import imread
 
 from base.errors import UserError
 from cache.profile import CropProfile, fingerprint
+from detect.__main__ import main
 from detect.clips.evidence import Evidence
 from detect.clips.sheet import Judged, draw_sheet
-from detect.clips.stage import main
 from detect.detector.contract import CONTRACT, read_contract
+from detect.detector.formats import FORMATS
 from detect.detector.networks import CropScorer
 from detect.detector.portable import load_network
 from detect.detector.verdict import SeenFrame, Verdict, failed
@@ -65,7 +66,7 @@ def test_a_network_that_takes_something_else_is_told(tmp_path, monkeypatch):
     def wrong(_):
         raise ValueError("Required inputs are missing")
 
-    monkeypatch.setattr("detect.detector.portable._LOADERS", {"onnx": lambda _: wrong})
+    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], read=lambda _: wrong))
     network = load_network(tmp_path / "head.onnx", "onnx")
     with pytest.raises(UserError, match=r"head\.onnx cannot judge crops and mask"):
         network({"crops": np.zeros(1), "mask": np.zeros(1)})

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 
-from detect.detector.contract import SUFFIXES, EngineName
+from detect.detector.formats import FORMATS
 from detect.detector.load import as_network, open_detector
 from detect.export.stage import ExportConfig, export
 from detect.stream.frame_sources import open_source
@@ -54,7 +54,7 @@ def stored(run: Path) -> dict[str, float]:
         return {row["id"]: float(row["probability"]) for row in csv.DictReader(file)}
 
 
-def detected(run: Path, data: Path, engine: EngineName) -> dict[str, float]:
+def detected(run: Path, data: Path, engine: str) -> dict[str, float]:
     found = open_detector(run, engine=engine).judge([data / name for name in stored(run)])
     verdicts = [verdict for ((verdict, _),) in found]
     return {
@@ -64,7 +64,7 @@ def detected(run: Path, data: Path, engine: EngineName) -> dict[str, float]:
     }
 
 
-def streamed(run: Path, data: Path, engine: EngineName) -> dict[str, float]:
+def streamed(run: Path, data: Path, engine: str) -> dict[str, float]:
     detector, found = open_detector(run, engine=engine), {}
     for name in stored(run):
         *_, last, _ = watch(open_source(str(data / name), 60.0), detector, StreamConfig(window=60.0, fast=True))
@@ -75,7 +75,7 @@ def streamed(run: Path, data: Path, engine: EngineName) -> dict[str, float]:
 
 def loaded(run: Path, data: Path, format: str, folder: Path) -> dict[str, float]:
     """What the whole network says that anyone can load, of crops made from the clips."""
-    path = export(ExportConfig(run=run, format=format, out=folder)) / f"detector{SUFFIXES[format]}"  # pyright: ignore
+    path = export(ExportConfig(run=run, format=format, out=folder)) / f"detector{FORMATS[format].suffix}"  # pyright: ignore
     network, profile, found = as_network(keras.models.load_model(path)), open_detector(run).profile, {}  # pyright: ignore
     for name in stored(run):
         crops = crop_clip(data / name, profile)

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from base.errors import UserError
+from detect.__main__ import main
 from detect.addresses import AddressError, Site, open_address
 from detect.clips import stage
 from detect.clips.inputs import open_clips
@@ -186,9 +187,9 @@ def test_no_output_has_the_sign_in_and_results_are_continued_without_it(home, mo
     with serving(guarded(clip, heard)) as (address, _):
         for sign_in in ("me:s%40cret%2F", "me:other"):  # the second one is not needed any more
             words = [f"{signed(address, sign_in)}/x.mp4", "--allow-url", "--out", str(out)]
-            stage.main([*words, "--json", "--html", str(page), "--show", str(sheet)])
+            main([*words, "--json", "--html", str(page), "--show", str(sheet)])
         failed = [f"{signed(address, 'me:secret')}/y.mp4", "--allow-url"]
-        assert stage.main(failed) == stage.NO_VERDICT
+        assert main(failed) == stage.NO_VERDICT
     said = "".join(capsys.readouterr())
     assert "1 of 1 clips are in" in said
     for text in (said, out.read_text(), page.read_text()):

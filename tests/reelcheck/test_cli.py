@@ -26,7 +26,9 @@ def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[st
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A folder with the Makefile, whose Python prints the words that the program would be given."""
-    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("Makefile", "base/__init__.py", "base/verbs.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "requirements.lock").touch()
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / "show.py").write_text(
@@ -67,7 +69,7 @@ def test_an_unknown_flag_is_refused(capsys):
 
 def test_each_verb_is_a_target_of_make():
     listed = make("help").stdout
-    assert [verb for verb in VERBS if f"make {verb} " not in listed] == ["cache"]
+    assert [verb for verb in VERBS if f"make {verb} " not in listed] == []
 
 
 NAMES = [

@@ -18,7 +18,7 @@ def test_missing_clips_are_named_before_a_model_is_loaded(tmp_path, monkeypatch,
 
     monkeypatch.setattr(stage, "open_judge", no_model)
     with pytest.raises(UserError, match="no model"):
-        stage.detect([str(there), str(tmp_path / "absent\u202e.mp4")], DetectConfig())
+        stage.detect(DetectConfig(video=(str(there), str(tmp_path / "absent\u202e.mp4"))))
     assert capsys.readouterr().err == f"{tmp_path}/absent\\u202e.mp4: there is no such file.\n"
 
 

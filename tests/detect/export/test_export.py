@@ -15,7 +15,8 @@ from base.errors import UserError
 from benchmarks.measure import peak_memory
 from cache.profile import fingerprint, needs_regions, parse_profile
 from cache.schema import FRAMES
-from detect.detector.contract import CONTRACT, PORTABLE, SUFFIXES
+from detect.detector.contract import CONTRACT
+from detect.detector.formats import FORMATS, engines
 from detect.detector.load import as_network, build_networks, open_detector
 from detect.detector.portable import load_network
 from detect.export import formats, parity, stage
@@ -92,7 +93,7 @@ def test_every_head_is_the_same_in(head, format, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format", PORTABLE)
+@pytest.mark.parametrize("format", engines()[1:])
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_backbone_is_the_same_in(backbone, format, tmp_path):
     network = build_backbone(backbone, "random")
@@ -167,7 +168,7 @@ def test_what_is_for_tensorflow_loads_without_us(run, tmp_path, format):
 def test_plain_keras_loads_the_file_where_we_are_not(run, tmp_path, format):
     folder = export(ExportConfig(run=run, format=format, out=tmp_path / "out"))
     program = "import sys, keras; print(keras.models.load_model(sys.argv[1]).input['mask'].shape)"
-    command = [sys.executable, "-c", program, str(folder / f"detector{SUFFIXES[format]}")]
+    command = [sys.executable, "-c", program, str(folder / f"detector{FORMATS[format].suffix}")]
     found = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
     assert found.stdout == "(None, 12)\n"
 
@@ -274,9 +275,9 @@ def test_a_contract_that_is_none_is_refused(copied, content):
         open_detector(copied)
 
 
-@pytest.mark.parametrize("format", PORTABLE)
+@pytest.mark.parametrize("format", engines()[1:])
 def test_a_file_that_holds_no_network_is_refused(tmp_path, format):
-    path = tmp_path / f"backbone{SUFFIXES[format]}"
+    path = tmp_path / f"backbone{FORMATS[format].suffix}"
     path.write_bytes(b"no network")
     with pytest.raises(UserError, match="cannot be loaded as"):
         load_network(path, format)

@@ -36,6 +36,7 @@ from extract.clips.haar import HaarDetector
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.look import make_look
 from extract.video.decode import read_times, sample_frames
+from reelcheck.cli import dispatch
 from tests import ROOT
 from tests.clips import counting_images, read_number, write_clip
 
@@ -326,7 +327,7 @@ def test_a_text_file_is_refused(tmp_path):
 )
 def test_a_wrong_setting_is_one_sentence(changes, what):
     with pytest.raises(UserError, match=what):
-        stream._check(replace(StreamConfig(), **changes), "clip.mp4")
+        stream._check(replace(StreamConfig(source="clip.mp4"), **changes))
 
 
 def test_the_annotated_video_has_every_frame_and_the_verdict(clip, tmp_path):
@@ -349,7 +350,7 @@ def test_an_overlay_that_cannot_be_written_is_told(tmp_path):
         list(watch(source([]), detector(), StreamConfig(overlay=tmp_path / "file" / "x.mp4")))
     (tmp_path / "clip.mp4").touch()
     with pytest.raises(UserError, match=r"there is no folder .*absent; make it, or choose another --overlay"):
-        stream.main([str(tmp_path / "clip.mp4"), "--overlay", str(tmp_path / "absent" / "x.mp4")])
+        dispatch(["stream", str(tmp_path / "clip.mp4"), "--overlay", str(tmp_path / "absent" / "x.mp4")])
     assert not (tmp_path / "absent").exists()
 
 
@@ -376,7 +377,7 @@ def test_the_source_is_not_overwritten_by_its_overlay(tmp_path):
     path = write_clip(tmp_path / "clip.mp4", counting_images(5))
     (tmp_path / "link.mp4").symlink_to(path)
     with pytest.raises(UserError, match="is the source itself"):
-        stream.main([str(path), "--overlay", str(tmp_path / "link.mp4")])
+        dispatch(["stream", str(path), "--overlay", str(tmp_path / "link.mp4")])
 
 
 def test_no_two_threads_convert_a_picture_at_once(tmp_path):
@@ -406,10 +407,10 @@ PROGRAM = """
 import sys
 from base.ending import run
 from detect.stream import stage as stream
+from reelcheck.cli import dispatch
 from tests.detect.stream.test_stream import detector
-stream.newest = lambda: None
-stream.open_detector = lambda *_: detector()
-run(lambda: stream.main(sys.argv[1:]))
+stream.open_configured = lambda _: detector()
+run(lambda: dispatch(["stream", *sys.argv[1:]]))
 """
 
 
@@ -452,8 +453,7 @@ def test_a_kill_leaves_an_overlay_that_lacks_no_more_than_its_last_second(tmp_pa
 
 def test_ctrl_c_is_heard_while_an_event_is_printed(tmp_path, monkeypatch, capsys):
     path = write_clip(tmp_path / "clip.mp4", counting_images(30))
-    monkeypatch.setattr(stream, "newest", lambda: None)
-    monkeypatch.setattr(stream, "open_detector", lambda *_: detector())
+    monkeypatch.setattr(stream, "open_configured", lambda _: detector())
     printed, dumped = iter((KeyboardInterrupt,)), json.dumps
 
     def dumps(event):
@@ -462,7 +462,7 @@ def test_ctrl_c_is_heard_while_an_event_is_printed(tmp_path, monkeypatch, capsys
         return dumped(event)
 
     monkeypatch.setattr(stream.json, "dumps", dumps)
-    assert stream.main([str(path), "--fast"]) == 0
+    assert dispatch(["stream", str(path), "--fast"]) == 0
     assert json.loads(capsys.readouterr().out)["event"] == "ended"
 
 

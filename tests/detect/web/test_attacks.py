@@ -39,7 +39,7 @@ import resource, signal, sys, time
 from unittest import mock
 from pathlib import Path
 from base.ending import run
-from detect.web.stage import main
+from reelcheck.cli import dispatch
 from tests.detect.web import test_web
 
 class Slow(test_web.Brightness):
@@ -54,7 +54,7 @@ with (
     mock.patch("detect.detector.load.newest", lambda: Path("drawn")),
     mock.patch("detect.detector.load.open_detector", lambda *arguments: test_web.detector()),
 ):
-    run(lambda: main(sys.argv[1:]))
+    run(lambda: dispatch(["web", *sys.argv[1:]]))
 """
 
 

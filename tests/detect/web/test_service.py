@@ -27,7 +27,7 @@ from pathlib import Path
 from unittest import mock
 
 from base.ending import run
-from detect.web.stage import main
+from reelcheck.cli import dispatch
 from tests.detect.web import test_web
 
 class Slow(test_web.Brightness):
@@ -40,7 +40,7 @@ test_web.Brightness = Slow
 def serve():
     import absl.logging  # as TensorFlow does: its handler holds standard error
 
-    return main(sys.argv[2:])
+    return dispatch(["web", *sys.argv[2:]])
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also as a shell's background job
 with (

@@ -29,7 +29,7 @@ from detect.web import page as web_page
 from detect.web.config import WebConfig, check, is_loopback
 from detect.web.frames import frames_html
 from detect.web.player import timeline_sentence
-from detect.web.stage import main, private_folder
+from detect.web.stage import private_folder
 from detect.web.uploads import NoRoom, Uploads, copy_examples, draw_examples, refusal_of
 from evaluate.results.about_run import AboutRun, MeasuredArea
 from evaluate.stats.calibration import Temperature
@@ -42,6 +42,7 @@ from extract.drawn.look import make_look
 from extract.pipeline import extract
 from extract.video.containers import ClipError
 from extract.video.decode import play_seconds, sample_frames
+from reelcheck.cli import dispatch
 from tests import ROOT
 from tests.clips import counting_images, write_clip, write_sound
 from train.fit import FitConfig, fit
@@ -300,7 +301,7 @@ def test_a_wrong_option_is_one_sentence(values, message):
 def test_without_gradio_the_way_out_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install gradio brings it"):
-        main([])
+        dispatch(["web"])
 
 
 def test_who_can_reach_a_host():
@@ -523,7 +524,7 @@ def test_who_lets_the_network_in_is_warned(app, monkeypatch, capsys):
 
     def warning(*words) -> str:
         with pytest.raises(KeyboardInterrupt):
-            main(words)
+            dispatch(["web", *words])
         return capsys.readouterr().err
 
     assert "has no password" in warning("--host", "0.0.0.0")

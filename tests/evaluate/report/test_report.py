@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from base.command_line.parse import parse_flags
 from base.errors import UserError
-from base.flags import parse_flags
 from evaluate.__main__ import main
 from evaluate.page.figures import COLOURS
 from evaluate.report import clips_table

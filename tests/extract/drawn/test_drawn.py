@@ -22,7 +22,7 @@ from cache.schema import FAKE, REAL, FrameStatus
 from extract.clips.crops import crop_clip
 from extract.clips.haar import CASCADE_FILE
 from extract.drawn import clip as drawn_clip
-from extract.drawn import dataset as drawn
+from extract.drawn.__main__ import main
 from extract.drawn.clip import Capture, Scene, Swap, draw_clip, draw_empty_clip, draw_frames
 from extract.drawn.dataset import DrawnConfig, draw_dataset, plan_dataset
 from extract.drawn.look import make_look
@@ -226,7 +226,7 @@ def test_the_command_draws_the_same_again(tmp_path, capsys):
     flags = [f"--{name}={value}" for name, value in SMALL.items()]
     contents = []
     for _ in range(2):
-        drawn.main(["--out", str(tmp_path / "set"), *flags])
+        main(["--out", str(tmp_path / "set"), *flags])
         assert capsys.readouterr().out == f"{tmp_path / 'set'}\n"
         found = [path for path in sorted((tmp_path / "set").rglob("*")) if path.is_file()]
         contents.append({path.name: path.read_bytes() for path in found})

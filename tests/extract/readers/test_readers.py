@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from base.command_line.parse import parse_flags
 from base.errors import UserError
-from base.flags import parse_flags
 from cache.manifest import read_manifest, write_manifest
 from cache.schema import FAKE, REAL
 from extract import pipeline, unit

@@ -1,0 +1,1 @@
+"""The command line: verbs, their flags, and files that hold flags."""

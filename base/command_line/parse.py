@@ -1,0 +1,90 @@
+"""Command lines made from config dataclasses."""
+
+import argparse
+import dataclasses
+import difflib
+import re
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from base.command_line.settings import read_settings
+from base.commands import flag
+from base.errors import UserError
+from base.flags import choices_of, kind_of, require_choices
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises UserErrors, so that `run` alone decides the exit status."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
+
+    def error(self, message: str) -> typing.NoReturn:
+        """Raises a UserError instead of printing the usage; of an unknown flag, it names the nearest one there is."""
+        unknown = re.match(r"unrecognized arguments: --([\w-]+)", message)
+        if not unknown:
+            raise UserError(f"{message}; {self.prog} --help lists the flags.")
+        known = [name.removeprefix("--") for name in self._option_string_actions]
+        near = difflib.get_close_matches(unknown[1], known, 1)
+        hint = f"did you mean {flag(near[0])}? " if near else ""
+        raise UserError(f"{flag(unknown[1])} is no flag of {self.prog}; {hint}{self.prog} --help lists the flags.")
+
+
+def parse_flags(program: str, about: str, config: type, argv: Sequence[str] | None = None) -> Any:
+    """Returns the `config` that the command line `argv`, and the file that its --config names, describe.
+
+    What is typed wins over the file. A UserError names an unknown flag, or what is wrong in the file.
+    """
+    parser = Parser(prog=program, description=about)
+    early = Parser(prog=program, add_help=False)
+    for each in (early, parser):
+        each.add_argument("--config", type=Path, metavar="FILE.toml", help="file whose keys are flags; typed flags win")
+    file = early.parse_known_args(argv)[0].config
+    settings = read_settings(file, config, program) if file else {}
+    _add_flags(parser, config, settings)
+    values = vars(parser.parse_args(argv, argparse.Namespace(**settings)))
+    del values["config"]
+    found = config(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    require_choices(found)
+    return found
+
+
+def _add_flags(parser: argparse.ArgumentParser, config: type, settings: Mapping[str, Any]) -> None:
+    """Adds one `--flag` to `parser` for each field of the dataclass `config`; those in `settings` may be left out."""
+    hints = typing.get_type_hints(config)
+    for field in dataclasses.fields(config):
+        bare, hint = field.metadata.get("bare"), hints[field.name]
+        given = field.name in settings
+        if bare:
+            more = "*" if given else "+"
+            kind: dict[str, Any] = {"metavar": bare, "nargs": more if hint is not str else "?" if given else None}
+        else:
+            kind = {"required": field.default is dataclasses.MISSING and not given}
+            kind |= _kind(hint, choices_of(field, hint)) | field.metadata.get("kind", {})
+        name = field.name if bare else "--" + field.name.replace("_", "-")
+        parser.add_argument(name, default=argparse.SUPPRESS, help=_help(field), **kind)
+
+
+def _help(field: "dataclasses.Field[Any]") -> str:
+    text = field.metadata.get("help", "")
+    if field.default not in (dataclasses.MISSING, None, "", ()):
+        text += f" (default: {_as_typed(field.default)})"
+    return text.replace("%", "%%")
+
+
+def _as_typed(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _kind(hint: Any, choices: Sequence[str]) -> dict[str, Any]:
+    """Returns the argparse arguments that parse a value of the type `hint`, one of `choices` if there are any."""
+    kind, many = kind_of(hint)
+    if many:
+        return {"type": lambda text: tuple(kind(part) for part in text.split(",") if part), "metavar": "A,B,..."}
+    if choices:
+        return {"choices": choices}
+    if kind is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    return {"type": kind, "metavar": {Path: "PATH", int: "N", float: "X"}.get(kind, "NAME")}

@@ -1,0 +1,204 @@
+"""The table of verbs, from which `reelcheck VERB`, `make VERB`, `python -m PACKAGE` and the Python API follow.
+
+It is text alone, so that reading it loads no stage. The Makefile takes the verbs' names from it, and `make help` the
+rest, before anything is installed.
+"""
+
+from dataclasses import dataclass
+
+USAGE = 64
+"""The exit status of a command that cannot be read where 1 and 2 are verdicts (EX_USAGE of sysexits.h)."""
+
+
+@dataclass(frozen=True)
+class Verb:
+    """What a verb does in one line, how `python -m` reaches it, and where its stage and settings are, "module:name".
+
+    The stage takes its `config`, a dataclass, and returns the path that it wrote, or an exit status; without a config
+    it takes the words of the command line. `after` takes config and path, and returns the path to show. `more` is what
+    --help adds to the line. `needs` are make's variables that must be given, `takes` examples of the others; the value
+    of `bare` goes without a flag. `error_status` is the exit status of a UserError.
+    """
+
+    text: str
+    door: str
+    stage: str
+    config: str = ""
+    after: str = ""
+    more: str = ""
+    needs: str = ""
+    takes: str = ""
+    bare: str = ""
+    error_status: int = 2
+
+
+_INDEX = "evaluate.after_training:refresh_index"
+
+VERBS = {
+    "demo": Verb(
+        "draw a small data set of moving faces, real and swapped, and run everything on it",
+        door="reelcheck demo",
+        stage="reelcheck.demo:demo",
+        config="reelcheck.demo:DemoConfig",
+    ),
+    "draw": Verb(
+        "draw a small data set of moving faces, real and swapped, to try things on",
+        door="extract.drawn",
+        stage="extract.drawn.dataset:draw_dataset",
+        config="extract.drawn.dataset:DrawnConfig",
+        takes="OUT=demo/celeb-df-drawn PEOPLE=20",
+    ),
+    "features": Verb(
+        "videos -> twelve features each, once",
+        door="extract",
+        stage="extract.pipeline:extract",
+        config="extract.config:ExtractConfig",
+        needs="DATA=/path/to/Celeb-DF-v2",
+        takes="LAYOUT=ff++ COMPRESSION=c23 BACKBONE=resnet50 WEIGHTS=imagenet MARGIN=0.3 BLENDS=2 OUT=data",
+    ),
+    "train": Verb(
+        "features -> a trained head in its run folder",
+        door="train fit",
+        stage="train.fit:fit",
+        config="train.fit:FitConfig",
+        after=_INDEX,
+        takes="HEAD=lstm SPLIT=official FEATURES=folder NAME=run SEED=0 SEEDS=5",
+    ),
+    "sweep": Verb(
+        "try hundreds of heads at once -> leaderboard, runs of the best",
+        door="train sweep",
+        stage="train.sweep.stage:sweep",
+        config="train.sweep.config:SweepConfig",
+        after="evaluate.after_training:write_sweep_page",
+        takes="TRIALS=64 HEADS=lstm,gru SPLIT=official NAME=sweep",
+    ),
+    "leaderboard": Verb(
+        "write the page of a sweep again",
+        door="evaluate leaderboard",
+        stage="evaluate.sweep_page:write_leaderboard_page",
+        config="evaluate.sweep_page:LeaderboardConfig",
+        takes="SWEEP=sweeps/sweep",
+    ),
+    "ensemble": Verb(
+        "join finished runs into one",
+        door="train ensemble",
+        stage="train.runs.ensemble:ensemble",
+        config="train.runs.ensemble:EnsembleConfig",
+        after=_INDEX,
+        needs="MEMBERS=runs/a,runs/b",
+        takes="KIND=average",
+    ),
+    "finetune": Verb(
+        "train a run's backbone and head further, end to end, on kept crops",
+        door="train finetune",
+        stage="train.end_to_end.finetune:finetune",
+        config="train.end_to_end.finetune:FinetuneConfig",
+        after=_INDEX,
+        takes="RUN=runs/x LAYERS=30 EPOCHS=15 BLEND=0.5 NAME=run",
+    ),
+    "cnn3d": Verb(
+        "train a small 3D network on kept crops, by the split of a run",
+        door="train cnn3d",
+        stage="train.end_to_end.cnn3d:train_cnn3d",
+        config="train.end_to_end.cnn3d:Cnn3dConfig",
+        after=_INDEX,
+        takes="RUN=runs/x WIDTH=16 EPOCHS=40 NAME=run",
+    ),
+    "eval": Verb(
+        "run folder -> numbers with intervals, figures, report.html",
+        door="evaluate report",
+        stage="evaluate.printed:report",
+        config="evaluate.report.stage:ReportConfig",
+        takes="RUN=runs/x",
+    ),
+    "compare": Verb(
+        "which of several runs is better, and how sure that is; features folders are trained on first",
+        door="evaluate compare",
+        stage="evaluate.printed:comparison",
+        config="evaluate.compare.stage:CompareConfig",
+        needs="A=runs/x B=runs/y",
+        takes="C=runs/z",
+    ),
+    "protocols": Verb(
+        "one head by each way to split, and on other data sets",
+        door="evaluate protocols",
+        stage="evaluate.printed:all_protocols",
+        config="evaluate.studies.protocols:ProtocolsConfig",
+        takes="FEATURES=folder OTHERS=folder,folder HEAD=lstm SEEDS=5",
+    ),
+    "published": Verb(
+        "the published recipe beside ours on the same clips",
+        door="evaluate published",
+        stage="evaluate.printed:both_recipes",
+        config="evaluate.studies.published:PublishedConfig",
+        needs="DATA=/path/to/Celeb-DF-v2",
+        takes="BACKBONES=resnet50,mobilenetv2 EPOCHS=20",
+    ),
+    "runs": Verb(
+        "which runs there are, how well they do, and where their reports are -> runs/index.html",
+        door="evaluate runs",
+        stage="evaluate.runs_index:list_runs",
+        config="evaluate.runs_index:RunsConfig",
+        takes="RUNS=runs",
+    ),
+    "detect": Verb(
+        "a verdict on a clip, a picture or a folder of them",
+        door="detect",
+        stage="detect.clips.stage:detect",
+        config="detect.clips.config:DetectConfig",
+        more="The exit status is 0 if no clip is fake, 1 if one is, 2 if one could not be judged, 64 for a wrong "
+        "command line. A clip that is too close to call, Unsure, changes none of that.",
+        needs="VIDEO=clip.mp4",
+        takes="RUN=runs/x SHOW=out.png HTML=out.html EXPLAIN=out.png OUT=results.csv",
+        bare="video",
+        error_status=USAGE,
+    ),
+    "stream": Verb(
+        "verdicts on a camera, an address or a file while it plays, as JSON Lines",
+        door="detect stream",
+        stage="detect.stream.stage:stream",
+        config="detect.stream.stage:StreamConfig",
+        needs="SOURCE=rtsp://host/path",
+        takes="RUN=runs/x WINDOW=6 OVERLAY=out.mp4",
+        bare="source",
+        error_status=USAGE,
+    ),
+    "export": Verb(
+        "run folder -> a detector that other programs run, checked against the run's own networks",
+        door="detect export",
+        stage="detect.export.stage:export_and_say",
+        config="detect.export.stage:ExportConfig",
+        takes="RUN=runs/x FORMAT=onnx PRECISION=int8 OUT=folder",
+        error_status=USAGE,
+    ),
+    "web": Verb(
+        "the page on which people drop a clip or a picture, or film one, and read its verdict",
+        door="detect web",
+        stage="detect.web.stage:serve_page",
+        config="detect.web.config:WebConfig",
+        more="Only this machine can open it, unless --host says otherwise. Clips are judged one after another. Each "
+        "plays beside its verdict until its visitor gives another one or leaves, and is deleted then, or ten minutes "
+        "after the verdict.",
+        takes="RUN=runs/x PORT=7860 LIVE=0",
+        error_status=USAGE,
+    ),
+    "cache": Verb(
+        "look into a features folder, check it, or write it for other programs: info | verify | export",
+        door="cache",
+        stage="cache.commands:run_command",
+        takes="ARGS='info data/x/features-y'",
+    ),
+}
+
+
+def make_help() -> str:
+    """Returns what `make help` says of the verbs, a line each."""
+    lines = []
+    for name, verb in VERBS.items():
+        variables = " ".join(filter(None, (verb.needs, verb.takes and f"[{verb.takes}]")))
+        lines.append(f"  make {name:<11} {variables}{': ' * bool(variables)}{verb.text}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(make_help())

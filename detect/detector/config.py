@@ -1,0 +1,19 @@
+"""The settings that `detect`, `stream` and `web` share: which detector judges, and from when on a clip is fake."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from base.flags import option
+from detect.detector.formats import engines
+from evaluate.stats.metrics import THRESHOLD
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """Which detector judges, where its files are, and from which probability on it says Fake."""
+
+    run: Path | None = option(None, "the run folder, or an export of one (default: the newest below runs/)")
+    engine: str = option("keras", "what runs the networks; all but keras need an export", choices=engines)
+    weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
+    detector_file: Path | None = option(None, "yunet's ONNX file, if it has moved since then")
+    threshold: float = option(THRESHOLD, "probability from which a clip is called fake")
