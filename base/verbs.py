@@ -12,18 +12,19 @@ USAGE = 64
 
 @dataclass(frozen=True)
 class Verb:
-    """What a verb does in one line, how `python -m` reaches it, and where its stage and settings are, "module:name".
+    """What a verb does in one line, and where its stage and its settings are, as "module:name".
 
     The stage takes its `config`, a dataclass, and returns the path that it wrote, or an exit status; without a config
-    it takes the words of the command line. `after` takes config and path, and returns the path to show. `more` is what
-    --help adds to the line. `needs` are make's variables that must be given, `takes` examples of the others; the value
-    of `bare` goes without a flag. `error_status` is the exit status of a UserError.
+    it takes the words of the command line. `door` is what follows `python -m` where that is not package and verb.
+    `after` takes config and path, and returns the path to show. `more` is what --help adds to the line. `needs` are
+    make's variables that must be given, `takes` examples of the others; the value of `bare` goes without a flag.
+    `error_status` is the exit status of a UserError.
     """
 
     text: str
-    door: str
     stage: str
     config: str = ""
+    door: str = ""
     after: str = ""
     more: str = ""
     needs: str = ""
@@ -37,7 +38,6 @@ _INDEX = "evaluate.after_training:refresh_index"
 VERBS = {
     "demo": Verb(
         "draw a small data set of moving faces, real and swapped, and run everything on it",
-        door="reelcheck demo",
         stage="reelcheck.demo:demo",
         config="reelcheck.demo:DemoConfig",
     ),
@@ -66,7 +66,6 @@ VERBS = {
     ),
     "sweep": Verb(
         "try hundreds of heads at once -> leaderboard, runs of the best",
-        door="train sweep",
         stage="train.sweep.stage:sweep",
         config="train.sweep.config:SweepConfig",
         after="evaluate.after_training:write_sweep_page",
@@ -74,14 +73,12 @@ VERBS = {
     ),
     "leaderboard": Verb(
         "write the page of a sweep again",
-        door="evaluate leaderboard",
         stage="evaluate.sweep_page:write_leaderboard_page",
         config="evaluate.sweep_page:LeaderboardConfig",
         takes="SWEEP=sweeps/sweep",
     ),
     "ensemble": Verb(
         "join finished runs into one",
-        door="train ensemble",
         stage="train.runs.ensemble:ensemble",
         config="train.runs.ensemble:EnsembleConfig",
         after=_INDEX,
@@ -90,7 +87,6 @@ VERBS = {
     ),
     "finetune": Verb(
         "train a run's backbone and head further, end to end, on kept crops",
-        door="train finetune",
         stage="train.end_to_end.finetune:finetune",
         config="train.end_to_end.finetune:FinetuneConfig",
         after=_INDEX,
@@ -98,7 +94,6 @@ VERBS = {
     ),
     "cnn3d": Verb(
         "train a small 3D network on kept crops, by the split of a run",
-        door="train cnn3d",
         stage="train.end_to_end.cnn3d:train_cnn3d",
         config="train.end_to_end.cnn3d:Cnn3dConfig",
         after=_INDEX,
@@ -113,7 +108,6 @@ VERBS = {
     ),
     "compare": Verb(
         "which of several runs is better, and how sure that is; features folders are trained on first",
-        door="evaluate compare",
         stage="evaluate.printed:comparison",
         config="evaluate.compare.stage:CompareConfig",
         needs="A=runs/x B=runs/y",
@@ -121,14 +115,12 @@ VERBS = {
     ),
     "protocols": Verb(
         "one head by each way to split, and on other data sets",
-        door="evaluate protocols",
         stage="evaluate.printed:all_protocols",
         config="evaluate.studies.protocols:ProtocolsConfig",
         takes="FEATURES=folder OTHERS=folder,folder HEAD=lstm SEEDS=5",
     ),
     "published": Verb(
         "the published recipe beside ours on the same clips",
-        door="evaluate published",
         stage="evaluate.printed:both_recipes",
         config="evaluate.studies.published:PublishedConfig",
         needs="DATA=/path/to/Celeb-DF-v2",
@@ -136,7 +128,6 @@ VERBS = {
     ),
     "runs": Verb(
         "which runs there are, how well they do, and where their reports are -> runs/index.html",
-        door="evaluate runs",
         stage="evaluate.runs_index:list_runs",
         config="evaluate.runs_index:RunsConfig",
         takes="RUNS=runs",
@@ -155,7 +146,6 @@ VERBS = {
     ),
     "stream": Verb(
         "verdicts on a camera, an address or a file while it plays, as JSON Lines",
-        door="detect stream",
         stage="detect.stream.stage:stream",
         config="detect.stream.stage:StreamConfig",
         needs="SOURCE=rtsp://host/path",
@@ -165,7 +155,6 @@ VERBS = {
     ),
     "export": Verb(
         "run folder -> a detector that other programs run, checked against the run's own networks",
-        door="detect export",
         stage="detect.export.stage:export_and_say",
         config="detect.export.stage:ExportConfig",
         takes="RUN=runs/x FORMAT=onnx PRECISION=int8 OUT=folder",
@@ -173,7 +162,6 @@ VERBS = {
     ),
     "web": Verb(
         "the page on which people drop a clip or a picture, or film one, and read its verdict",
-        door="detect web",
         stage="detect.web.stage:serve_page",
         config="detect.web.config:WebConfig",
         more="Only this machine can open it, unless --host says otherwise. Clips are judged one after another. Each "

@@ -44,7 +44,7 @@ def perform(name: str, config: Any) -> Any:
 def door(package: str, argv: Sequence[str] | None = None) -> int:
     """Runs the verb that `python -m package` and `argv` lead to; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    doors = {name: verb.door.split() for name, verb in VERBS.items()}
+    doors = {name: (verb.door or f"{verb.stage.partition('.')[0]} {name}").split() for name, verb in VERBS.items()}
     commands = {" ".join(command): name for name, (room, *command) in doors.items() if room == package}
     whole = commands.pop("", None)
     if words and words[0] in commands:

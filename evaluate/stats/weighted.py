@@ -6,8 +6,7 @@ what is there. `evaluate.stats.metrics` computes them for labels and probabiliti
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,73 +14,38 @@ SCORES = -1
 """Stands for "no threshold" among the numbers of thresholds."""
 
 
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """What a measure of the probabilities is made from, for each of B weightings of N clips.
+class Scored(NamedTuple):
+    """What a measure of the probabilities is made from, for each of B weightings of N clips with K probabilities.
 
-    `false` and `true` int32 (B, K) are the weights of the real and of the fake clips at or above each distinct
-    probability, from the highest; `weights` float64 (B, N) go with `labels` and `probabilities` (N,).
+    `weights` float64 (B, N) go with `labels` and `probabilities` (N,). By falling probability, `real` and `fake` (B, K)
+    are what the clips of that class weigh at each one, and `false` and `true` at or above it; `reals` and `fakes`
+    int64 (B,) are what all of them weigh.
     """
 
     labels: np.ndarray
     probabilities: np.ndarray
     weights: np.ndarray
+    real: np.ndarray
+    fake: np.ndarray
     false: np.ndarray
     true: np.ndarray
-
-    @cached_property
-    def real(self) -> np.ndarray:
-        """The weight of the real clips at each probability, (B, K)."""
-        return _rises(self.false)
-
-    @cached_property
-    def fake(self) -> np.ndarray:
-        """The weight of the fake clips at each probability, (B, K)."""
-        return _rises(self.true)
-
-    @property
-    def reals(self) -> np.ndarray:
-        """The weight of all real clips, int64 (B,)."""
-        return self.false[:, -1].astype(np.int64)
-
-    @property
-    def fakes(self) -> np.ndarray:
-        """The weight of all fake clips, int64 (B,)."""
-        return self.true[:, -1].astype(np.int64)
+    reals: np.ndarray
+    fakes: np.ndarray
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Returns the weighted mean of a value (N,) of each clip, (B,)."""
         return self.weights @ values / self.weights.sum(axis=1)
 
 
-@dataclass(frozen=True, eq=False)
-class Called:
-    """What a measure of the calls is made from: the weight of the clips by label and call, float64 (B,) each."""
+class Called(NamedTuple):
+    """What a measure of the calls is made from: what clips weigh, float64 (B,) each, by their label and their call."""
 
     true_real: np.ndarray
-    false_fake: np.ndarray
-    false_real: np.ndarray
     true_fake: np.ndarray
-
-    @property
-    def reals(self) -> np.ndarray:
-        """The weight of all real clips."""
-        return self.true_real + self.false_fake
-
-    @property
-    def fakes(self) -> np.ndarray:
-        """The weight of all fake clips."""
-        return self.true_fake + self.false_real
-
-    @property
-    def called_real(self) -> np.ndarray:
-        """The weight of the clips that are called real."""
-        return self.true_real + self.false_real
-
-    @property
-    def called_fake(self) -> np.ndarray:
-        """The weight of the clips that are called fake."""
-        return self.true_fake + self.false_fake
+    reals: np.ndarray
+    fakes: np.ndarray
+    called_real: np.ndarray
+    called_fake: np.ndarray
 
 
 def weighted_measures(
@@ -94,12 +58,15 @@ def weighted_measures(
     calls = [np.stack([cell == number for number in range(4)]).astype(np.float64) for cell in cells]
 
     def measure(weights: np.ndarray) -> dict[tuple[int, str], np.ndarray]:
-        curve = cumulated(weights.take(order, axis=1), fake, ends)
+        false, true = cumulated(weights.take(order, axis=1), fake, ends)
+        totals = (false[:, -1].astype(np.int64), true[:, -1].astype(np.int64))
         weights = weights.astype(np.float64)  # only floats have a fast product
-        scored = Scored(labels, probabilities, weights, *curve)
+        scored = Scored(labels, probabilities, weights, _rises(false), _rises(true), false, true, *totals)
         values = {(SCORES, name): metric.of(scored) for name, metric in SCORE_METRICS.items()}
         for number, cells in enumerate(calls):
-            called = Called(*(weights @ cells.T).T)
+            true_real, false_fake, false_real, true_fake = (weights @ cells.T).T
+            sums = (true_real + false_fake, true_fake + false_real, true_real + false_real, true_fake + false_fake)
+            called = Called(true_real, true_fake, *sums)
             values |= {(number, name): metric.of(called) for name, metric in CALL_METRICS.items()}
         return values
 
