@@ -41,7 +41,7 @@ def require_verb(name: str) -> None:
     if name not in VERBS:
         near = difflib.get_close_matches(name, VERBS, 1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"{name!r} is no verb; {hint}reelcheck --help lists them.")
+        raise UserError(f"{name!r} is not a verb; {hint}reelcheck --help lists them.")
 
 
 def overview() -> str:

@@ -52,7 +52,7 @@ def door(package: str, argv: Sequence[str] | None = None) -> int:
     if whole:
         return call(whole, words)
     if words and words[0] not in ("-h", "--help"):
-        raise UserError(f"{words[0]!r} is no command of python -m {package}; take one of {', '.join(commands)}.")
+        raise UserError(f"{words[0]!r} is not a command of python -m {package}; take one of {', '.join(commands)}.")
     lines = (f"  {command:<12} {VERBS[name].text}" for command, name in commands.items())
     show("\n".join([f"usage: python -m {package} COMMAND [--flags]", *lines]))
     return 0

@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         known = [name.removeprefix("--") for name in self._option_string_actions]
         near = difflib.get_close_matches(unknown[1], known, 1)
         hint = f"did you mean {flag(near[0])}? " if near else ""
-        raise UserError(f"{flag(unknown[1])} is no flag of {self.prog}; {hint}{self.prog} --help lists the flags.")
+        raise UserError(f"{flag(unknown[1])} is not a flag of {self.prog}; {hint}{self.prog} --help lists the flags.")
 
 
 def parse_flags(program: str, about: str, config: type, argv: Sequence[str] | None = None) -> Any:

@@ -35,7 +35,7 @@ def read_settings(path: Path, config: type, program: str) -> dict[str, Any]:
             near = difflib.get_close_matches(name, fields, 1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise UserError(
-                f"{path} has {shown(key)}, which is no flag of {program}; {hint}{program} --help lists them."
+                f"{path} has {shown(key)}, which is not a flag of {program}; {hint}{program} --help lists them."
             )
         if name in settings:
             raise UserError(f"{path} has {name} twice, with a dash and with an underscore; keep one of the two.")

@@ -58,7 +58,7 @@ def test_without_a_verb_the_verbs_are_listed(capsys):
 
 
 def test_an_unknown_verb_is_refused_with_the_nearest():
-    with pytest.raises(UserError, match=r"'featrues' is no verb; did you mean features\?"):
+    with pytest.raises(UserError, match=r"'featrues' is not a verb; did you mean features\?"):
         require_verb("featrues")
 
 

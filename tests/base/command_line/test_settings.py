@@ -82,9 +82,9 @@ def test_what_the_file_leaves_out_is_asked_for_or_has_its_default(read):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("sedes = 5", "run.toml has 'sedes', which is no flag of reelcheck x; did you mean seeds? "
+        ("sedes = 5", "run.toml has 'sedes', which is not a flag of reelcheck x; did you mean seeds? "
          "reelcheck x --help lists them."),
-        ("qqq = 5", "run.toml has 'qqq', which is no flag of reelcheck x; reelcheck x --help lists them."),
+        ("qqq = 5", "run.toml has 'qqq', which is not a flag of reelcheck x; reelcheck x --help lists them."),
         ('seeds = "five"', "run.toml: seeds is 'five', and a whole number is expected; correct it."),
         ("seeds = 5.0", "run.toml: seeds is 5.0, and a whole number is expected; correct it."),
         ("seeds = true", "run.toml: seeds is True, and a whole number is expected; correct it."),
@@ -98,7 +98,7 @@ def test_what_the_file_leaves_out_is_asked_for_or_has_its_default(read):
         (r'data = "a\u0000"', r"run.toml: data is 'a\x00', and a path is expected; correct it."),
         ('heads = "a,b"', "run.toml: heads is 'a,b', and a list, each of it a text, is expected; correct it."),
         ("rates = [1, []]", "run.toml: rates is a list of 2, and a list, each of it a number, is expected;"),
-        ("[train]\nseeds = 1", "run.toml has 'train', which is no flag of reelcheck x;"),
+        ("[train]\nseeds = 1", "run.toml has 'train', which is not a flag of reelcheck x;"),
         ('colour = "blue"', "--colour blue is none of red, green; give one of these."),
         ('kind = "three"', "--kind three is none of one, two; give one of these."),
         ("keep-crops = true\nkeep_crops = true", "run.toml has keep_crops twice, with a dash and with an underscore;"),
