@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
+from msgspec import Meta
+
 from base.errors import UserError
 from base.outside.content import parse_json
-from base.outside.values import Between, Like, WrongValue, parse
+from base.outside.values import parse, refuse_unknown
 from cache.schema import CROP_SIZE, FRAMES
 
 Sampling = Literal["uniform", "first"]
@@ -29,13 +31,14 @@ class CropProfile:
     """
 
     sampling: Sampling = "uniform"
-    detector: Annotated[str, Like("[a-z0-9-]{1,40}")] = "yunet"
-    detector_file: Annotated[str, Like("[0-9a-f]{0,64}")] = ""
-    margin: Annotated[float, Between(0, 2)] = 0.3
-    frames: Annotated[int, Between(FRAMES, FRAMES)] = FRAMES
-    size: Annotated[int, Between(CROP_SIZE, CROP_SIZE)] = CROP_SIZE
+    detector: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,40}\Z")] = "yunet"
+    detector_file: Annotated[str, Meta(pattern=r"\A[0-9a-f]{0,64}\Z")] = ""
+    # 0 and 0.0 give other fingerprints, so a whole number stays one.
+    margin: Annotated[int, Meta(ge=0, le=2)] | Annotated[float, Meta(ge=0, le=2)] = 0.3
+    frames: Annotated[int, Meta(ge=FRAMES, le=FRAMES)] = FRAMES
+    size: Annotated[int, Meta(ge=CROP_SIZE, le=CROP_SIZE)] = CROP_SIZE
     no_face: Literal["full_frame"] = "full_frame"
-    version: Annotated[int, Between(1, 4)] = 4
+    version: Annotated[int, Meta(ge=1, le=4)] = 4
 
 
 class Tap(NamedTuple):
@@ -59,16 +62,14 @@ class FeatureProfile:
     """
 
     crops: CropProfile
-    backbone: Annotated[str, Like("[a-z0-9-]{1,40}")] = "resnet50"
-    weights: Annotated[str, Like("[a-z0-9:-]{1,80}")] = "imagenet"
+    backbone: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,40}\Z")] = "resnet50"
+    weights: Annotated[str, Meta(pattern=r"\A[a-z0-9:-]{1,80}\Z")] = "imagenet"
     precision: Precision = "float32"
-    taps: tuple[Tap, ...] = ()
-    version: Annotated[int, Between(1, 2)] = 2
+    taps: Annotated[tuple[Tap, ...], Meta(max_length=64)] = ()
+    version: Annotated[int, Meta(ge=1, le=2)] = 2
 
 
 Profile = CropProfile | FeatureProfile
-
-MOST_TAPS = 64
 
 
 def needs_regions(taps: Iterable[Tap]) -> bool:
@@ -109,12 +110,14 @@ def parse_profile(text: str, where: str) -> Profile:
 
 def profile_of(values: Any) -> Profile:
     """Returns the profile with the JSON `values`, whose types and ranges are checked; raises WrongValue."""
-    if not isinstance(values, dict):
-        raise WrongValue("is no object with the settings of a profile")
-    profile = parse(FeatureProfile if "crops" in values else CropProfile, values)
-    if isinstance(profile, FeatureProfile) and len(profile.taps) > MOST_TAPS:
-        raise WrongValue(f"has {len(profile.taps)} 'taps', and at most {MOST_TAPS} are known")
+    profile = parse(profile_type(values), values)
+    refuse_unknown(profile, values)
     return profile
+
+
+def profile_type(values: Any) -> type[Profile]:
+    """Returns the class of the profile with the JSON `values`, whatever they are."""
+    return FeatureProfile if isinstance(values, dict) and "crops" in values else CropProfile
 
 
 def differences(actual: Profile, wanted: Profile) -> str:

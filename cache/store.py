@@ -13,7 +13,7 @@ import math
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,22 +46,24 @@ class Origin:
     """What `ORIGIN` says. `weights` are "imagenet", "random", or the path of a file; `drawn` clips are the demo's."""
 
     data: str = ""
-    weights: str = "imagenet"
+    weights: str = ""
     detector_file: str | None = None
     drawn: bool = False
 
+    def entries(self) -> dict[str, Any]:
+        """Returns the object that `ORIGIN` holds: what is known."""
+        return {name: value for name, value in asdict(self).items() if value}
 
-def read_origin(folder: Path) -> dict[str, Any]:
+
+def read_origin(folder: Path) -> Origin:
     """Returns the origin of the store in `folder`; nothing if it came without, or with something else in its place.
 
     Raises Unreadable.
     """
     try:
-        values = read_json(folder / ORIGIN)
-        parse(Origin, values, extra=True)
+        return parse(Origin, read_json(folder / ORIGIN))
     except (*NO_FILE, ValueError):
-        return {}
-    return {field.name: values[field.name] for field in fields(Origin) if values.get(field.name) is not None}
+        return Origin()
 
 
 @dataclass(frozen=True)

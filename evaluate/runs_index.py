@@ -7,23 +7,25 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
+
+from msgspec import Meta
 
 from base.commands import command
 from base.errors import Unreadable, UserError
 from base.files import write_text
 from base.flags import option
 from base.outside.content import NO_FILE, WrongContent, is_regular, read_json, read_text
-from base.outside.values import Between, WrongValue, parse
+from base.outside.values import WrongValue, parse
 from base.progress import show
 from base.text import printable
+from cache.profile import Profile
 from evaluate.page.markup import element, page, table
 from evaluate.page.tables import NOTHING, Cell, aligned, measure_text, readable
 from evaluate.stats.bootstrap import Measure
-from train.runs.folder import AUDIT, CREATED, DONE, ENSEMBLE, newest_first
-from train.runs.load import data_set_name
-from train.runs.recipe import Done, read_object, read_recipe
+from train.runs.folder import AUDIT, DONE, ENSEMBLE, newest_first
+from train.runs.recipe import Done, RunConfig, read_object, read_recipe
 
 PAGE = "index.html"
 TITLE = "Reelcheck runs"
@@ -34,7 +36,7 @@ MOST_RUNS = 500
 """Runs that are listed, the newest."""
 COLUMNS = ("run", "head", "backbone", "data set", "split", "ROC AUC on test", "finished (UTC)", "report")
 
-Share = Annotated[float, Between(0, 1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def find_lines(runs: Path) -> list[Line]:
 def _created(folder: Path) -> str:
     """Returns when the run was finished, "" if that cannot be read."""
     try:
-        return read_object(folder / DONE, Done)[CREATED][:16].replace("T", " ")
+        return read_object(folder / DONE, Done).created[:16].replace("T", " ")
     except UserError:
         return ""
 
@@ -144,17 +146,17 @@ def _created(folder: Path) -> str:
 def _line(folder: Path, created: str) -> Line:
     try:
         read_object(folder / DONE, Done)
-        recipe = read_recipe(folder)
-        split = recipe["config"].get("split") or read_object(folder / AUDIT, _Split)["split"]
+        config = read_recipe(folder)
+        split = config.config.get("split") or read_object(folder / AUDIT, _Split).split
         area, reported = _area(folder / METRICS), is_regular(folder / REPORT)
     except UserError as error:
         return Line(folder.name, created, problem=str(error))
     return Line(
         folder.name,
         created,
-        _word(_head(recipe)),
-        _word(recipe["profile"].get("backbone")),
-        _word(data_set_name(recipe)),
+        _word(_head(config)),
+        _word(config.backbone),
+        _word(config.data_set),
         _word(split),
         area,
         reported,
@@ -171,17 +173,16 @@ def _word(value: object) -> str:
     return str(value or NOTHING)[:MOST_SHOWN]
 
 
-def _head(recipe: dict[str, Any]) -> object:
-    kind, config = recipe.get("kind"), recipe["config"]
-    if kind == ENSEMBLE:
-        return f"ensemble of {len((recipe.get('ensemble') or {}).get('members', ()))}"
-    return config.get("head") or recipe.get("command") or kind
+def _head(config: RunConfig[Profile]) -> object:
+    if config.kind == ENSEMBLE:
+        return f"ensemble of {len(config.members)}"
+    return config.config.get("head") or config.command or config.kind
 
 
 def _area(path: Path) -> Measure | None:
     """Returns the ROC AUC on test that the report's numbers say, None if there are none that can be read."""
     try:
-        area = parse(_Metrics, read_json(path), extra=True).parts.test.head.scores.roc_auc
+        area = parse(_Metrics, read_json(path)).parts.test.head.scores.roc_auc
     except (*NO_FILE, WrongContent, WrongValue):
         return None
     return Measure(area.value, area.low, area.high)

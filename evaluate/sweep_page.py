@@ -11,13 +11,14 @@ from urllib.parse import quote
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from msgspec import Meta
 
 from base.commands import command
 from base.errors import UserError
 from base.files import write_text
 from base.flags import option
 from base.outside.content import NO_FILE, WrongContent, is_regular, read_json
-from base.outside.values import Between, PathText, WrongValue, parse, shown
+from base.outside.values import WrongValue, parse, shown
 from evaluate.page.figures import STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, page, safe, scrolling, section, table
 from evaluate.page.tables import readable
@@ -90,13 +91,13 @@ def _drawing(name: str, figure: Figure, caption: str) -> Html:
 class _Summary:
     """What the page shows of `SUMMARY`."""
 
-    importances: dict[str, Annotated[float, Between(0, 1 + 1e-6)]]
-    runs: list[PathText] = field(default_factory=list)
+    importances: dict[str, Annotated[float, Meta(ge=0, le=1 + 1e-6)]]
+    runs: list[Path] = field(default_factory=list)
 
 
 def _summary(path: Path) -> _Summary:
     try:
-        return parse(_Summary, read_json(path), extra=True)
+        return parse(_Summary, read_json(path))
     except (*NO_FILE, WrongContent, WrongValue) as error:
         raise UserError(
             f"{path} does not describe a sweep ({error}); run {command('sweep')} again to write it."
@@ -155,7 +156,7 @@ def _links(sweep: Path, rows: Sequence[Mapping[str, str]], summary: _Summary) ->
     """Returns a link to each run of the best trials, to its report where it has one, by the trial's number."""
     complete = [row["trial"] for row in rows if row["state"] == "complete"]
     links = {}
-    for trial, run in zip(complete, map(Path, summary.runs), strict=False):
+    for trial, run in zip(complete, summary.runs, strict=False):
         page = run / "report" / "report.html"
         target = os.path.relpath(page if is_regular(page) else run, sweep)
         links[trial] = element("a", run.name, href=quote(target))

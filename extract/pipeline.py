@@ -1,17 +1,15 @@
 """Stage 1 as a whole: a data set's videos -> crops -> features -> store; resumes where an earlier run ended."""
 
 import contextlib
-import json
 import shutil
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from base.commands import flag
 from base.errors import UserError
-from base.files import require_place, require_writable, write_text, writing
+from base.files import require_place, require_writable, write_json, writing
 from base.keras_start import BACKENDS, choose_backend
 from base.outside.moments import now
 from base.progress import progress_bar, say
@@ -22,6 +20,7 @@ from cache.store import (
     MANIFEST,
     ORIGIN,
     PROFILE,
+    Origin,
     Store,
     Writer,
     create_store,
@@ -98,14 +97,11 @@ def _count(todo: Sequence[VideoRecord]) -> str:
 def _describe(store: Store, records: Sequence[VideoRecord], config: ExtractConfig) -> None:
     """Writes the manifest and the file that says where videos and weights lie, and when they were gone through."""
     weights = config.weights if config.weights in ("imagenet", "random") else str(Path(config.weights).resolve())
-    origin: dict[str, Any] = {"data": str(config.data.resolve()), "weights": weights, EXTRACTED: now()}
-    if (config.data / MARK).is_file():
-        origin["drawn"] = True
-    if config.detector_file:
-        origin["detector_file"] = str(config.detector_file.resolve())
+    detector_file = str(config.detector_file.resolve()) if config.detector_file else None
+    origin = Origin(str(config.data.resolve()), weights, detector_file, (config.data / MARK).is_file())
     with writing(store.folder):
         write_manifest(store.manifest, records)
-        write_text(store.folder / ORIGIN, json.dumps(origin, indent=1) + "\n")
+        write_json(store.folder / ORIGIN, origin.entries() | {EXTRACTED: now()})
 
 
 def _remove_if_empty(store: Store) -> None:

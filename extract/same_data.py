@@ -52,13 +52,14 @@ def _data_of_stores(root: Path) -> Iterator[tuple[Path, set[tuple[str, int]]]]:
     """Yields where the data set of each store below `root` lay, and the ids and sizes of its videos."""
     for file in sorted(root.glob(f"*/{ORIGIN}")):
         try:
-            path = Path(read_origin(file.parent)["data"])
+            data = read_origin(file.parent).data
             videos = read_manifest(file.with_name(MANIFEST))
         except Unreadable:
             raise
-        except (ValueError, KeyError, TypeError, UserError):
-            continue  # of an earlier version, or cut off: it says nothing
-        yield path, {(video.id, video.size) for video in videos if not video.is_blend}
+        except UserError:
+            continue
+        if data:  # else it is of an earlier version, or cut off
+            yield Path(data), {(video.id, video.size) for video in videos if not video.is_blend}
 
 
 def recognise(root: Path, folder: Path, videos: Sequence[VideoRecord]) -> list[VideoRecord]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,16 @@ import h5py
 import numpy as np
 
 from base.outside.content import checksum
+from cache.profile import fingerprint
 from cache.schema import FRAMES
+from cache.store import Origin
 from tests.crops import PROFILE
 from tests.train.runs.test_contents import contents
 from train.heads.architectures import HeadConfig, build_head
 from train.runs.contents import write_run
 from train.runs.folder import CONFIG, DONE, WEIGHTS
-from train.runs.trained import replay_entry
+from train.runs.recipe import RunConfig
+from train.runs.trained import replay_of
 
 SIZE = 960
 HEAD = HeadConfig(units=4, dense=4, start="baseline")
@@ -32,19 +35,20 @@ def write_head_run(folder: Path) -> Path:
         low, high = (-0.05, 0.08) if len(weight.shape) == 2 and weight.shape[0] == SIZE else (0.1, 0.3)
         weight.assign(random.uniform(low, high, weight.shape))
     frames = random.uniform(0, 0.3, (FRAMES, SIZE)).astype(np.float16)
-    config = {
-        "config": {"head": "lstm"},
-        "features": "data/set/features",
-        "head": asdict(HEAD),
-        "size": SIZE,
-        "profile": asdict(PROFILE),
-        "origin": {"data": "videos", "weights": "random"},
-        "replay": replay_entry(head, frames, np.ones(FRAMES, bool)),
-    }
+    config = RunConfig(
+        config={"head": "lstm"},
+        features="data/set/features",
+        head=HEAD,
+        size=SIZE,
+        profile=PROFILE,
+        fingerprint=fingerprint(PROFILE),
+        origin=Origin("videos", "random"),
+        replay=replay_of(head, frames, np.ones(FRAMES, bool)),
+    )
 
     def save(into: Path):
         head.save_weights(into / WEIGHTS)
-        return replace(contents(), config=config | {"fingerprint": sealed(config["profile"])})
+        return replace(contents(), config=config)
 
     return write_run(folder, save)
 

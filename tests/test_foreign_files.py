@@ -21,7 +21,7 @@ from base.errors import UserError
 from base.files import make_folder
 from cache.manifest import read_manifest, write_manifest
 from cache.profile import CropProfile, fingerprint
-from cache.store import ORIGIN, create_store, open_store, read_origin
+from cache.store import ORIGIN, Origin, create_store, open_store, read_origin
 from detect.clips.judged_by import JudgedBy
 from detect.clips.results_file import ResultFile
 from detect.clips.verdict_lines import header, lines
@@ -39,6 +39,7 @@ from tests.stores import fake, real
 from train.data.split import SplitConfig, split
 from train.end_to_end.checkpoint import Checkpoint, TrainingProgress, read_checkpoint, write_checkpoint
 from train.runs.contents import read_contents
+from train.runs.recipe import read_recipe
 from train.sweep import best_runs
 from train.sweep.best_runs import Winner, write_winners
 from train.sweep.leaderboard import COLUMNS, LEADERBOARD, SUMMARY
@@ -286,9 +287,9 @@ def test_what_only_helps_is_passed_over(tmp_path, hostile):
     store.mkdir()
     for path in (store / ORIGIN, store / COPIES, run / "report/metrics.json", run.parent / PAGE):
         make(path)
-    assert read_origin(store) == {}
+    assert read_origin(store) == Origin()
     assert recognise(store, tmp_path, RECORDS) == RECORDS
-    assert about_run(run, {"profile": {}}, None).roc_auc is None
+    assert about_run(run, read_recipe(run), None).roc_auc is None
     refresh(run.parent)
     assert find_lines(run.parent)[0].area is None
     with pytest.raises(UserError, match=r"index\.html exists but is not an index of runs"):

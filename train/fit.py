@@ -96,9 +96,8 @@ def fit(config: FitConfig) -> Path:
     names = [name] if config.seeds == 1 else [free_name(config.runs, f"{name}-seed{one.seed}", "") for one in seeds]
     say(str(training_set.baseline))
     trained = train_all(seeds, training_set)
-    more = {"baseline": training_set.baseline.summary}
     folders = [
-        write_trained(config.runs / own, one, training_set, head, more)
+        write_trained(config.runs / own, one, training_set, head)
         for own, one, head in zip(names, seeds, trained, strict=True)
     ]
     if len(folders) == 1:

@@ -1,162 +1,64 @@
 """Values of a JSON file, read as a type says: a dataclass is the schema of an object.
 
-Known are bool, int, float, str, tuples, lists, dicts, unions, literals, named tuples and dataclasses of these. A number
-or a text is narrowed by `Annotated[int, Between(1, 12)]` and `Annotated[str, Like("[a-z]+")]`.
+msgspec reads them: bounds and patterns stand beside a field, as in `Annotated[int, Meta(ge=1, le=12)]`. Written here is
+what it leaves out: texts that can be paths, keys that nobody knows, and a sentence that quotes what was found.
 """
 
 import dataclasses
-import math
 import os
 import re
-import types
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
 
 MOST_PATH, MOST_NAME = 4096, 255
 """Bytes of a path, with its end, and of each name in it, on Linux; no system takes longer ones."""
 MOST_SHOWN = 60
 """Characters of a value that a sentence quotes."""
+_WORDS = {
+    "int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "array": "a list",
+    "object": "an object",
+}  # fmt: skip
+"""msgspec's words for types, in ours."""
+_HIDDEN = object()
+T = TypeVar("T")
 
 
 class WrongValue(ValueError):
-    """A value that is not what its type says. Reads on from the file's name: "has no 'size' that is a int ('x')"."""
+    """A value that is not what its type says. Reads on from the file's name: "has 'x' as 'size', where ..."."""
 
 
-@dataclass(frozen=True)
-class Between:
-    """Narrows a number to those from `low` to `high`."""
-
-    low: float
-    high: float
-
-    def __contains__(self, value: Any) -> bool:
-        return self.low <= value <= self.high
-
-    def __str__(self) -> str:
-        return f"{self.low:g} to {self.high:g}" if self.low < self.high else f"{self.low:g}"
+def parse(kind: type[T], value: Any) -> T:
+    """Returns the JSON `value` as `kind`, without the keys that a dataclass has no field for; raises WrongValue."""
+    try:
+        return msgspec.convert(value, kind, dec_hook=_read)
+    except msgspec.ValidationError as error:
+        raise _wrong(str(error), value) from None
+    except UnicodeEncodeError:  # msgspec's, where half a pair stands in place of something else than a text
+        raise WrongValue("has a text that is not Unicode") from None
 
 
-@dataclass(frozen=True)
-class Like:
-    """Narrows a text to those that match `pattern` from end to end."""
+def refuse_unknown(parsed: Any, value: Any, name: str = "") -> None:
+    """Raises WrongValue if `value`, which was read as `parsed`, has a key that its dataclass does not have.
 
-    pattern: str
-
-    def __contains__(self, value: Any) -> bool:
-        return re.fullmatch(self.pattern, value) is not None
-
-    def __str__(self) -> str:
-        return f"of the form {self.pattern}"
-
-
-@dataclass(frozen=True)
-class PathLike:
-    """Narrows a text to those that can be a path here: no NUL, and no longer than file systems take."""
-
-    def __contains__(self, value: Any) -> bool:
-        try:
-            path = os.fsencode(value)
-        except UnicodeEncodeError:
-            return False
-        return b"\0" not in path and len(path) < MOST_PATH and max(map(len, path.split(b"/"))) <= MOST_NAME
-
-    def __str__(self) -> str:
-        return "a path that can be"
+    msgspec would refuse them in classes of its own alone.
+    """
+    if not dataclasses.is_dataclass(parsed):
+        return
+    for key, inner in value.items():
+        if key not in (field.name for field in dataclasses.fields(parsed)):
+            raise WrongValue(f"has {shown(key)} in {name or 'it'}, which this version does not know")
+        refuse_unknown(getattr(parsed, key), inner, f"{name}.{key}" if name else key)
 
 
-PathText = Annotated[str, PathLike()]
-
-
-def parse(kind: Any, value: Any, name: str = "", *, extra: bool = False) -> Any:
-    """Returns the JSON `value` called `name` as `kind`; raises WrongValue. `extra` keys of an object are left out."""
-    if dataclasses.is_dataclass(kind):
-        return _object(kind, value, name, extra)
-    if kind is Any:
-        return value
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin in (Annotated, Literal):
-        return _narrowed(origin, inner, value, name)
-    if origin in (Union, types.UnionType):
-        return _one_of(inner, value, name, extra)
-    if origin in (list, tuple, dict):
-        return _collection(origin, inner, value, name, extra)
-    return _named(kind, value, name) if issubclass(kind, tuple) else _scalar(kind, value, name)
-
-
-def _narrowed(origin: Any, inner: tuple[Any, ...], value: Any, name: str) -> Any:
-    if origin is Annotated:
-        parsed = parse(inner[0], value, name)
-        if parsed not in inner[1]:
-            raise WrongValue(f"has the {name!r} {shown(value)}, which is not {inner[1]}")
-        return parsed
-    if not any(value == choice and type(value) is type(choice) for choice in inner):
-        raise WrongValue(f"has the {name!r} {shown(value)}, which is none of {', '.join(map(str, inner))}")
-    return value
-
-
-def _object(kind: Any, value: Any, name: str, extra: bool) -> Any:
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    hints = get_type_hints(kind, include_extras=True)
-    if not isinstance(value, dict):
-        first = next(iter(fields))
-        raise _no(dict, value, name) if name else _no(hints[first], None, first)
-    unknown = sorted(value.keys() - fields.keys())
-    if unknown and not extra:
-        raise WrongValue(f"has {shown(unknown[0])} in {name or 'it'}, which this version does not know")
-    inside = f"{name}." if name else ""
-    found = {}
-    for key, field in fields.items():
-        if key in value:
-            found[key] = parse(hints[key], value[key], inside + key, extra=extra)
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise _no(hints[key], None, inside + key)
-    return kind(**found)
-
-
-def _one_of(kinds: tuple[Any, ...], value: Any, name: str, extra: bool) -> Any:
-    if value is None and type(None) in kinds:
-        return None
-    others = [kind for kind in kinds if kind is not type(None)]
-    for kind in others[:-1]:
-        try:
-            return parse(kind, value, name, extra=extra)
-        except WrongValue:
-            continue
-    return parse(others[-1], value, name, extra=extra)
-
-
-def _collection(origin: Any, inner: tuple[Any, ...], value: Any, name: str, extra: bool) -> Any:
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise _no(dict, value, name)
-        return {key: parse(inner[1], each, f"{name}.{key}"[:MOST_SHOWN], extra=extra) for key, each in value.items()}
-    if not isinstance(value, list | tuple):
-        raise _no(list, value, name)
-    return origin(parse(inner[0], each, name, extra=extra) for each in value)
-
-
-def _named(kind: Any, value: Any, name: str) -> Any:
-    """Returns a named tuple."""
-    kinds = list(get_type_hints(kind).values())
-    if not isinstance(value, list | tuple) or len(value) != len(kinds):
-        raise _no(kind, value, name)
-    return kind(*(parse(one, each, name) for one, each in zip(kinds, value, strict=True)))
-
-
-def _scalar(kind: type, value: Any, name: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1023:
-        return value  # 0 and 0.0 give a profile other fingerprints
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        raise _no(kind, value, name)
-    return value
-
-
-def _no(kind: Any, value: Any, name: str) -> WrongValue:
-    origin = get_origin(kind)
-    kind = get_args(kind)[0] if origin is Annotated else kind
-    word = "dict" if dataclasses.is_dataclass(kind) else getattr(get_origin(kind) or kind, "__name__", str(kind))
-    found = "" if value is None else f" (but {shown(value)})"
-    return WrongValue(f"has no {name!r} that is a {word}{found}")
+def is_path(text: Any) -> bool:
+    """Returns whether `text` can be a path here: not empty, no NUL, and no longer than file systems take."""
+    try:
+        path = os.fsencode(text)
+    except (UnicodeEncodeError, TypeError):
+        return False
+    return b"\0" not in path and 0 < len(path) < MOST_PATH and max(map(len, path.split(b"/"))) <= MOST_NAME
 
 
 def shown(value: Any) -> str:
@@ -166,3 +68,39 @@ def shown(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**15:
         return "a number of more than 15 digits"
     return repr(value)[:MOST_SHOWN]
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """Returns `value` as a type that msgspec does not know, which is Path alone."""
+    assert kind is Path
+    if not is_path(value):
+        raise ValueError("a path that can be")
+    return Path(value)
+
+
+def _wrong(text: str, value: Any) -> WrongValue:
+    """Returns msgspec's `text` about `value`, such as "Expected `int`, got `str` - at `$.head.units`", in our words."""
+    reason, _, place = text.removesuffix("`").partition(" - at `$")
+    name = place.lstrip(".")
+    if reason.startswith("Object missing"):
+        missing = ".".join(filter(None, (name, reason.split("`")[1])))
+        return WrongValue(f"has no {missing!r}")
+    wanted = reason.removeprefix("Expected ").partition(", got ")[0]
+    wanted = {"Invalid": "one that this version knows", "Number": "a number in range"}.get(reason.split()[0], wanted)
+    wanted = re.sub("`(.+?)`", lambda kinds: " or ".join(map(_in_words, kinds[1].split(" | "))), wanted)
+    found = _found(value, place)
+    what = "a value" if found is _HIDDEN else shown(found)
+    return WrongValue(f"has {what}{f' as {name!r}' if name else ''}, where {wanted} is expected")
+
+
+def _in_words(kind: str) -> str:
+    return _WORDS.get(kind, kind)
+
+
+def _found(value: Any, place: str) -> Any:
+    """Returns what lies at `place`, such as ".taps[0]", in `value`; `_HIDDEN` where a key is "[...]" for msgspec."""
+    for key, number, hidden in re.findall(r"\.(\w+)|\[(\d+)\]|(\[\.\.\.\])", place):
+        if hidden:
+            return _HIDDEN
+        value = value[key] if key else value[int(number)]
+    return value

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from msgspec import Meta
+
 from base.cells import originals
 from base.commands import flag
 from base.outside.content import WrongContent, parse_json
-from base.outside.values import Between, PathText, parse
+from base.outside.values import MOST_NAME, parse
 
 RUNS_JOIN = "/"
 """Between names of runs in a cell of a CSV: no folder has it in its name."""
@@ -48,11 +50,11 @@ class WrittenVerdict:
 
     clip: str
     verdict: Literal["Fake", "Unsure", "Real", "Undecided", "Failed"]
-    faces: Annotated[int, Between(1, 10**6)]
-    runs: tuple[PathText, ...]
-    threshold: Annotated[float, Between(0, 1)]
-    most_faces: Annotated[int, Between(1, 10**6)]
-    window: Annotated[float, Between(0, 1e9)] | None
+    faces: Annotated[int, Meta(ge=1, le=10**6)]
+    runs: tuple[Annotated[str, Meta(max_length=MOST_NAME)], ...]
+    threshold: Annotated[float, Meta(ge=0, le=1)]
+    most_faces: Annotated[int, Meta(ge=1, le=10**6)]
+    window: Annotated[float, Meta(ge=0, le=1e9)] | None
 
     @property
     def by(self) -> JudgedBy:
@@ -63,7 +65,7 @@ class WrittenVerdict:
 def read_line(line: str, columns: Sequence[str] | None) -> WrittenVerdict:
     """Returns the verdict in a `line` of CSV with these `columns`, or of JSON without; raises WrongContent."""
     try:
-        return parse(WrittenVerdict, _csv_values(line, columns) if columns else parse_json(line), extra=True)
+        return parse(WrittenVerdict, _csv_values(line, columns) if columns else parse_json(line))
     except (ValueError, csv.Error) as error:
         raise WrongContent(str(error)) from None
 

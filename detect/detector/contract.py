@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+from msgspec import Meta
+
 from base.commands import command, flag
 from base.errors import UserError
 from base.outside.content import read_json
-from base.outside.values import Between, WrongValue, parse, shown
+from base.outside.values import WrongValue, parse, shown
 from base.text import printable
 from cache.profile import CropProfile, Profile, crops_of, fingerprint, profile_of
 from cache.schema import central_region
@@ -29,8 +31,8 @@ class _Network:
 
 @dataclass(frozen=True)
 class _Temperature:
-    value: Annotated[float, Between(COLDEST, HOTTEST)]
-    clips: Annotated[int, Between(0, 10**9)]
+    value: Annotated[float, Meta(ge=COLDEST, le=HOTTEST)]
+    clips: Annotated[int, Meta(ge=0, le=10**9)]
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,9 @@ def read_contract(folder: Path) -> Contract:
     """Returns the contract in `folder`; a UserError says what is wrong with it."""
     path = folder / CONTRACT
     try:
-        values: _Contract = parse(_Contract, read_json(path), extra=True)
+        values = parse(_Contract, read_json(path))
         if values.format not in FORMATS:
-            raise WrongValue(f"has the 'format' {shown(values.format)}, which is none of {', '.join(FORMATS)}")
+            raise WrongValue(f"has {shown(values.format)} as 'format', where one of {', '.join(FORMATS)} is expected")
         names = {network: entry.file for network, entry in values.networks.items()}
         contract = Contract(
             folder,

@@ -15,15 +15,20 @@ from detect.detector.face_file import needed_file
 from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, Scorer, as_network
 from detect.detector.portable import read_exported
-from evaluate.results.about_run import AboutRun, about_run, about_several
+from evaluate.results.about_run import about_run, about_several
+from evaluate.results.read import find_temperature
 from extract.backbones.engines import Engine, make_engine
+from train.runs.folder import ENSEMBLE, PREDICTIONS, latest
+from train.runs.load import Run, build_and_load, load_head, require_head, run_of
+from train.runs.members import read_config
+from train.runs.predictions import Predictions, read_predictions
+from train.runs.recipe import RunConfig
+from train.runs.replay import Network
 
 if TYPE_CHECKING:
     import keras
 
     from train.runs.ensemble import Mixture
-    from train.runs.load import Run
-    from train.runs.predictions import Predictions
 
 
 def open_detector(
@@ -38,13 +43,11 @@ def open_detector(
         if weights:
             raise UserError(f"an export has its weights inside; leave out {flag('weights')}.")
         return read_exported(exported_folder(folder, engine), detector_file)
-    from evaluate.results.read import find_temperature
-    from train.runs.load import read_config
-
-    crops, predictions = crops_of(read_config(folder)[1]), _predictions(folder)
+    config, predictions = read_config(folder), _predictions(folder)
+    scorer = _scorer(folder, config, weights)
     temperature = predictions and find_temperature(predictions)
-    file = detector_file or _detector_file(folder)
-    return Detector(crops, load_scorer(folder, weights), temperature, file, _about(folder, predictions))
+    file = detector_file or _detector_file(config)
+    return Detector(crops_of(config.profile), scorer, temperature, file, about_run(folder, config, predictions))
 
 
 def open_configured(config: DetectorConfig) -> Detector:
@@ -54,8 +57,6 @@ def open_configured(config: DetectorConfig) -> Detector:
 
 def newest() -> Path:
     """Returns the run below runs/ that was finished last; a UserError if there is none."""
-    from train.runs.folder import latest
-
     return latest(Path("runs"))
 
 
@@ -65,50 +66,38 @@ def open_ensemble(folders: Sequence[Path], weights: str | None = None, detector_
 
     if len(folders) < 2:
         raise UserError("an ensemble needs two runs or more; name them as --ensemble runs/a runs/b.")
-    profile = crops_of_all(folders)
-    scorer = EnsembleScorer([load_scorer(folder, weights) for folder in folders], lambda all: all.mean(axis=0))
-    about = about_several([_about(folder, None) for folder in folders])
-    return Detector(profile, scorer, None, detector_file or _detector_file(folders[0]), about)
+    configs = [read_config(folder) for folder in folders]
+    profile = crops_of_all(folders, configs)
+    scorers = [_scorer(folder, config, weights) for folder, config in zip(folders, configs, strict=True)]
+    about = about_several([about_run(folder, config, None) for folder, config in zip(folders, configs, strict=True)])
+    file = detector_file or _detector_file(configs[0])
+    return Detector(profile, EnsembleScorer(scorers, lambda all: all.mean(axis=0)), None, file, about)
 
 
-def _predictions(folder: Path) -> "Predictions | None":
+def _predictions(folder: Path) -> Predictions | None:
     """Returns what the run in `folder` said of its own clips, None if that file is not there."""
-    from train.runs.folder import PREDICTIONS
-    from train.runs.predictions import read_predictions
-
     return read_predictions(folder / PREDICTIONS) if (folder / PREDICTIONS).exists() else None
 
 
-def _about(folder: Path, predictions: "Predictions | None") -> AboutRun:
-    from train.runs.load import read_config
-
-    return about_run(folder, read_config(folder)[0], predictions)
-
-
-def _detector_file(folder: Path) -> Path | None:
-    """Returns the face detector's file that the run in `folder` was trained with, if it is not the one here."""
-    from train.runs.load import read_config
-
-    config, profile = read_config(folder)
-    return needed_file(crops_of(profile), config.get("origin", {}).get("detector_file"))
+def _detector_file(config: RunConfig[Profile]) -> Path | None:
+    """Returns the face detector's file that a run was trained with, if it is not the one here."""
+    return needed_file(crops_of(config.profile), config.origin.detector_file)
 
 
-def load_scorer(folder: Path, weights: str | None = None) -> Scorer:
+def _scorer(folder: Path, config: RunConfig[Profile], weights: str | None) -> Scorer:
     """Returns the scorer of the run in `folder`; `weights` are its backbone's, if they have moved.
 
     What can be checked without Keras is checked before Keras starts, which takes seconds.
     """
-    from train.end_to_end.cnn3d import load_cnn3d
-    from train.runs.ensemble import read_members
-    from train.runs.folder import ENSEMBLE
-    from train.runs.load import read_config, read_run
+    if isinstance(config.profile, FeatureProfile):
+        return _feature_scorer(run_of(folder, config), weights)
+    if config.kind == ENSEMBLE:
+        from train.runs.ensemble import read_members
 
-    config, profile = read_config(folder)
-    if isinstance(profile, FeatureProfile):
-        return _feature_scorer(read_run(folder), weights)
-    if config.get("kind") == ENSEMBLE:
-        members, mixture = read_members(folder)
-        return EnsembleScorer([load_scorer(member, weights) for member in members], mixture)
+        members, mixture = read_members(folder, config)
+        return EnsembleScorer([_scorer(member, read_config(member), weights) for member in members], mixture)
+    from train.end_to_end.cnn3d import load_cnn3d
+
     if weights:
         raise UserError(f"{folder} judges crops without a backbone; leave out {flag('weights')}.")
     return CropScorer(as_network(load_cnn3d(folder, config)))
@@ -124,32 +113,31 @@ def build_networks(folder: Path, weights: str | None = None) -> dict[str, "keras
     from train.end_to_end.cnn3d import load_cnn3d
     from train.end_to_end.finetune import backbone_weights, join
     from train.runs.ensemble import mix
-    from train.runs.load import load_head, read_config, read_run
 
     profile, members, mixture = judged(folder)
     if not isinstance(profile, FeatureProfile):
-        return {"detector": load_cnn3d(folder, read_config(folder)[0])}
-    runs = [read_run(member) for member in members]
+        return {"detector": load_cnn3d(*members[0])}
+    runs = [run_of(*member) for member in members]
     backbone = build_backbone(backbone_of(profile), backbone_weights(runs[0], weights))
     heads = [load_head(run, profile) for run in runs]
     head = mix(heads, mixture) if mixture else heads[0]
     return {"detector": join(backbone, head), "backbone": backbone, "head": head}
 
 
-def judged(folder: Path) -> tuple[Profile, list[Path], "Mixture | None"]:
+def judged(folder: Path) -> tuple[Profile, list[tuple[Path, RunConfig[Profile]]], "Mixture | None"]:
     """Returns the profile of what the run's networks judge, and the runs that judge: itself, or an ensemble's members.
 
-    A UserError for an ensemble whose members take different features: these have no one network.
+    Each comes with its config. A UserError for an ensemble whose members take different features: these have no one
+    network.
     """
     from train.runs.ensemble import read_members
-    from train.runs.folder import ENSEMBLE
-    from train.runs.load import read_config
 
-    config, profile = read_config(folder)
-    if config.get("kind") != ENSEMBLE:
-        return profile, [folder], None
-    members, mixture = read_members(folder)
-    profiles = [read_config(member)[1] for member in members]
+    config = read_config(folder)
+    if config.kind != ENSEMBLE:
+        return config.profile, [(folder, config)], None
+    folders, mixture = read_members(folder, config)
+    members = [(member, read_config(member)) for member in folders]
+    profiles = [member.profile for _, member in members]
     if not isinstance(profiles[0], FeatureProfile) or any(other != profiles[0] for other in profiles[1:]):
         raise UserError(
             f"the members of {folder} do not all judge the same features, so it has no one network; name one of them."
@@ -157,10 +145,9 @@ def judged(folder: Path) -> tuple[Profile, list[Path], "Mixture | None"]:
     return profiles[0], members, mixture
 
 
-def _feature_scorer(run: "Run", weights: str | None) -> FeatureScorer:
+def _feature_scorer(run: Run, weights: str | None) -> FeatureScorer:
     from extract.backbones.networks import BACKBONES, backbone_of
     from train.end_to_end.finetune import backbone_weights
-    from train.runs.load import load_head, require_head
 
     name, file = backbone_of(run.profile), backbone_weights(run, weights)
     if run.size != BACKBONES[name].features:
@@ -172,7 +159,7 @@ def _feature_scorer(run: "Run", weights: str | None) -> FeatureScorer:
     start_keras()
     # Keras, which the head needs anyway: converting to a faster engine takes longer than judging a few clips.
     engine = _engine(name, file, run.profile.precision)
-    return FeatureScorer(engine, as_network(load_head(run, run.profile)), fingerprint(run.profile))
+    return FeatureScorer(engine, as_network(build_and_load(run)), fingerprint(run.profile))
 
 
 @functools.lru_cache(maxsize=4)

@@ -209,8 +209,8 @@ def _contract(
         "temperature": temperature and dataclasses.asdict(temperature),
         "unsure": dataclasses.asdict(band_around(THRESHOLD, temperature)),
         "about_run": dataclasses.asdict(about_run(results.folder, results.config, results.head)),
-        "detector_file": results.config.get("origin", {}).get("detector_file"),
-        "versions": results.config["versions"],
+        "detector_file": results.config.origin.detector_file,
+        "versions": results.config.versions,
     }
 
 
@@ -231,7 +231,7 @@ def _describe_features(profile: Profile, size: int | None) -> dict[str, Any] | N
     """Returns which features the backbone gives, as data and in words; None where there is no backbone."""
     if not isinstance(profile, FeatureProfile):
         return None
-    words = [*features_sentences(dataclasses.asdict(profile)), *([SHARES] if uses_regions(profile) else [])]
+    words = [*features_sentences(profile), *([SHARES] if uses_regions(profile) else [])]
     return {"size": size, "taps": [tap._asdict() for tap in profile.taps], "in_words": words}
 
 

@@ -126,7 +126,7 @@ def comparison_tables(comparison: Comparison) -> dict[str, Table]:
 def _about(comparison: Comparison) -> str:
     labels = comparison.models[0].clips.labels
     fakes = int(labels.sum())
-    splits = sorted({model.results.audit["split"] for model in comparison.models})
+    splits = sorted({model.results.audit.split for model in comparison.models})
     first = comparison.models[0]
     known = first.results.unnamed(first.clips) < comparison.clips
     who = f"{comparison.people:,} {'person' if comparison.people == 1 else 'people'}" if known else "unknown people"
@@ -199,7 +199,7 @@ def _methods(comparison: Comparison) -> Iterator[str]:
 def _recipe(comparison: Comparison, repeat: str) -> Iterator[Html]:
     yield element("pre", repeat)
     rows = [
-        [model.name, str(model.results.folder), model.results.config["fingerprint"], f"{model.threshold:.3f}"]
+        [model.name, str(model.results.folder), model.results.config.fingerprint, f"{model.threshold:.3f}"]
         for model in comparison.models
     ]
     yield details("Where the runs are", table("", ["run", "folder", "fingerprint of its features", "threshold"], rows))

@@ -37,7 +37,7 @@ def warnings(comparison: Comparison) -> Iterator[str]:
     for model in comparison.models:
         if has_random_backbone(model.results.config):
             yield f"{model.name} has a backbone with random weights: its numbers do not show how well it finds fakes."
-    splits = {model.results.audit["split"] for model in comparison.models}
+    splits = {model.results.audit.split for model in comparison.models}
     if len(splits) > 1:
         ways = ", ".join(sorted(splits))
         yield f"The runs were split in different ways ({ways}), so they trained on different clips."

@@ -133,8 +133,8 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "models": {
             model.name: {
                 "run": str(model.results.folder),
-                "fingerprint": model.results.config["fingerprint"],
-                "split": model.results.audit["split"],
+                "fingerprint": model.results.config.fingerprint,
+                "split": model.results.audit.split,
                 "threshold": model.threshold,
                 "epoch_seconds": model.epoch_seconds,
                 "over_clips": {name: dataclasses.asdict(measure) for name, measure in model.over_clips.items()},

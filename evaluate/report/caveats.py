@@ -1,15 +1,16 @@
 """What a reader has to know before trusting a number, one sentence each."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from base.commands import command
+from cache.profile import Profile
 from cache.schema import LEAST_COVERAGE, TEST, TRAIN
 from evaluate.page.tables import value_text
 from evaluate.results.about_run import has_drawn_data, has_random_backbone
 from evaluate.results.measures import CALIBRATED, CHOSEN, HALF, HEAD, RAW, Evaluation, worse_by_calibration
 from evaluate.results.read import Results
 from train.runs.ensemble import FITTED_TWICE
+from train.runs.recipe import RunConfig
 
 FEW_PEOPLE = 20
 """With fewer people in the test part, an interval over people is a rough one."""
@@ -31,10 +32,10 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
     yield from _too_few(evaluation)
     yield from _faces(evaluation)
     yield from calibration_harm(evaluation)
-    yield from map(str, evaluation.results.audit["notes"])
+    yield from map(str, evaluation.results.audit.notes)
 
 
-def _doubts(config: Mapping[str, Any]) -> Iterator[str]:
+def _doubts(config: RunConfig[Profile]) -> Iterator[str]:
     if has_random_backbone(config):
         yield (
             "The backbone has random weights, so these numbers show that the pipeline runs, not how well fakes can be "
@@ -45,7 +46,8 @@ def _doubts(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _mixture(evaluation: Evaluation) -> Iterator[str]:
-    if evaluation.results.config.get("ensemble", {}).get("kind", "average") != "average":
+    joined = evaluation.results.config.ensemble
+    if joined and joined.kind != "average":
         yield FITTED_TWICE
 
 
@@ -59,10 +61,10 @@ def leaks(results: Results) -> Iterator[str]:
 
 def shared_clips(results: Results, kind: str) -> int:
     """Returns how many test clips the audit's findings of `kind` connect with train."""
-    if kind in results.audit.get("shared", {}):
-        return results.audit["shared"][kind]
-    findings = [finding for finding in results.audit["findings"] if finding["kind"] == kind]
-    crossing = [finding["videos"].get(TEST, []) for finding in findings if TRAIN in finding["parts"]]
+    if kind in results.audit.shared:
+        return results.audit.shared[kind]
+    findings = [finding for finding in results.audit.findings if finding.kind == kind]
+    crossing = [finding.videos.get(TEST, []) for finding in findings if TRAIN in finding.parts]
     return len({name for names in crossing for name in names} & set(results.head.of(TEST).ids))
 
 

@@ -3,8 +3,9 @@
 The measurements are those of docs/features.md, and a test compares the two.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
+
+from cache.profile import CropProfile, FeatureProfile, Profile, Tap
 
 MORE = "docs/features.md"
 REGIONS = {
@@ -27,31 +28,28 @@ MEASURED = {"resnet50": ("0.77", "0.65"), "mobilenetv2": ("0.72", "0.64")}
 """ROC AUC of a backbone's taps and of its last layer."""
 
 
-def features_sentences(profile: Mapping[str, Any]) -> Iterator[str]:
-    """Yields what the features of `profile`, as a run's config.json has it, are and why; nothing for a run on crops."""
-    backbone = profile.get("backbone")
-    if not backbone:
+def features_sentences(profile: Profile) -> Iterator[str]:
+    """Yields what the features of `profile` are and why; nothing for a run on crops."""
+    if not isinstance(profile, FeatureProfile):
         return
-    taps = profile.get("taps") or ()
-    weights = _weights_text(str(profile.get("weights", "unknown")))
-    yield f"Backbone {_with_paper(str(backbone))}, frozen, with {weights}."
-    if not taps:
+    yield f"Backbone {_with_paper(profile.backbone)}, frozen, with {_weights_text(profile.weights)}."
+    if not profile.taps:
         yield "Features of a frame: the mean of one late layer over the crop."
         return
-    yield f"Features of a frame: {'; '.join(map(_tap, taps))}."
-    if str(backbone) in MEASURED:
-        taps_area, last_area = MEASURED[str(backbone)]
+    yield f"Features of a frame: {'; '.join(map(_tap, profile.taps))}."
+    if profile.backbone in MEASURED:
+        taps_area, last_area = MEASURED[profile.backbone]
         yield (
             f"Lower layers, because they tell real from fake better than the last one: ROC AUC {taps_area} against "
             f"{last_area}, measured on 93 clips with people and sources held out ({MORE})."
         )
-    if any(region == "face-surround" for _, region, _ in taps):
+    if any(tap.region == "face-surround" for tap in profile.taps):
         yield SURROUND
 
 
-def detector_text(crops: Mapping[str, Any]) -> str:
+def detector_text(crops: CropProfile) -> str:
     """Returns the face detector of a crop profile with its paper."""
-    return _with_paper(str(crops.get("detector", "unknown")))
+    return _with_paper(crops.detector)
 
 
 def _weights_text(weights: str) -> str:
@@ -63,9 +61,9 @@ def _weights_text(weights: str) -> str:
     )
 
 
-def _tap(tap: Sequence[str]) -> str:
-    layer, region, statistic = tap
-    return f"{REGIONS.get((region, statistic), f'{statistic} over {region}')} of {layer}"
+def _tap(tap: Tap) -> str:
+    words = REGIONS.get((tap.region, tap.statistic), f"{tap.statistic} over {tap.region}")
+    return f"{words} of {tap.layer}"
 
 
 def _with_paper(name: str) -> str:

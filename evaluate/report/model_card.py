@@ -5,6 +5,7 @@ Mitchell et al., "Model cards for model reporting", FAT* 2019.
 
 from collections.abc import Iterator
 
+from cache.profile import crops_of
 from cache.schema import FRAMES, TEST, TRAIN, VAL
 from evaluate.page.tables import interval_text, markdown_text, measure_text
 from evaluate.report.caveats import notes
@@ -50,23 +51,21 @@ def as_markdown(name: str, card: Card) -> str:
 
 
 def _model(evaluation: Evaluation) -> Iterator[str]:
-    config, profile = evaluation.results.config, evaluation.results.config["profile"]
-    name = config["config"].get("head", "unknown")
+    config = evaluation.results.config
+    name = config.config.get("head", "unknown")
     head = f"The head {name}, a small network over time, on the features of a frozen backbone"
-    about = config.get("about", head)
-    yield f"{about}. It gives the probability that the face in a clip is fake, from {FRAMES} frames."
-    yield from features_sentences(profile)
-    if config["config"].get("start") == "baseline":
+    yield f"{config.about or head}. It gives the probability that the face in a clip is fake, from {FRAMES} frames."
+    yield from features_sentences(config.profile)
+    if config.config.get("start") == "baseline":
         yield (
             "The head starts from its baseline, a logistic regression on the mean of the frames, and learns to add to "
             f"it; training may find that nothing is better ({MORE})."
         )
-    crops = profile.get("crops", profile)
-    size = crops.get("size", "unknown")
+    crops = crops_of(config.profile)
     yield (
-        f"Frames: {FRAMES}, {SAMPLING.get(crops.get('sampling'), 'chosen in an unknown way')}; faces found by "
-        f"{detector_text(crops)} and cut out with a margin of {crops.get('margin', 'unknown')} of the face's side, "
-        f"{size} x {size} pixels. The fingerprint of these settings is {config['fingerprint']}."
+        f"Frames: {FRAMES}, {SAMPLING[crops.sampling]}; faces found by {detector_text(crops)} and cut out with a "
+        f"margin of {crops.margin} of the face's side, {crops.size} x {crops.size} pixels. The fingerprint of these "
+        f"settings is {config.fingerprint}."
     )
     if evaluation.temperature:
         yield (
@@ -89,10 +88,10 @@ def _data(evaluation: Evaluation) -> Iterator[str]:
         if evaluation.unnamed == tested
         else (f"The test clips show {evaluation.people:,} people")
     )
-    yield f"Split: {audit['split']}. {people}."
-    crossing = audit.get("crossing")
+    yield f"Split: {audit.split}. {people}."
+    crossing = audit.crossing
     if crossing is None:
-        crossing = sum(len(finding["parts"]) > 1 for finding in audit["findings"])
+        crossing = sum(len(finding.parts) > 1 for finding in audit.findings)
     yield f"Leak audit: {crossing:,} findings between parts." if crossing else "Leak audit: the parts share nothing."
 
 

@@ -39,8 +39,7 @@ from evaluate.results.slices import Failures
 from evaluate.stats.bootstrap import Measure
 from evaluate.stats.calibration import BINS, HOTTEST
 from evaluate.stats.weighted import CALL_METRICS, SCORE_METRICS, title_of
-from train.data.audit import MOST_FINDINGS, MOST_NAMES
-from train.runs.load import data_set_name
+from train.data.audit import MOST_FINDINGS, MOST_NAMES, Finding
 
 MANY = 12
 """If there are more findings of a kind, they are folded away."""
@@ -83,13 +82,11 @@ def report_page(evaluation: Evaluation, failures: Failures, figures: Figures) ->
 def _about(evaluation: Evaluation) -> str:
     results = evaluation.results
     config = results.config
-    head = (
-        f"A run of {config['config'].get('head', 'a head')} on {config['profile'].get('backbone', 'unknown')} features"
-    )
-    data = data_set_name(config)
+    head = f"A run of {config.config.get('head', 'a head')} on {config.backbone or 'unknown'} features"
+    data = config.data_set
     return (
-        f"{f'Data set {data}, ' if data else ''}{results.audit['split']} split, finished {results.created}. "
-        f"{config.get('about', head)}. Brackets are 95 % bootstrap intervals; fake is the positive class."
+        f"{f'Data set {data}, ' if data else ''}{results.audit.split} split, finished {results.created}. "
+        f"{config.about or head}. Brackets are 95 % bootstrap intervals; fake is the positive class."
     )
 
 
@@ -204,7 +201,7 @@ def _measure_rows(names: Iterable[str], models: list[dict[str, Measure]]) -> Ite
 
 def _training(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
     yield drawn(figures, "training")
-    if evaluation.results.config["config"].get("class_weights"):
+    if evaluation.results.config.config.get("class_weights"):
         yield element("p", "The loss weighs both classes the same; the log-loss of this report counts each clip once.")
     if VAL in evaluation.evaluated:
         chosen = ", and the threshold was chosen," if CHOSEN in evaluation.evaluated[TEST][HEAD].decisions else ""
@@ -215,10 +212,10 @@ def _training(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
 
 def _audit(evaluation: Evaluation) -> Iterator[Html]:
     audit = evaluation.results.audit
-    if not audit["findings"]:
+    if not audit.findings:
         yield element("p", "No person, source video or content is shared between parts.")
-    for kind in dict.fromkeys([*_KINDS, *(finding["kind"] for finding in audit["findings"])]):
-        findings = [finding for finding in audit["findings"] if finding["kind"] == kind]
+    for kind in dict.fromkeys([*_KINDS, *(finding.kind for finding in audit.findings)]):
+        findings = [finding for finding in audit.findings if finding.kind == kind]
         if findings:
             count = evaluation.results.findings.get(kind, len(findings))
             title = f"{_KINDS.get(kind, kind)} ({count:,})"
@@ -226,16 +223,16 @@ def _audit(evaluation: Evaluation) -> Iterator[Html]:
             rest = element("p", f"and {more:,} more") if more > 0 else ""
             block = element("div", *map(_finding, findings[:MOST_FINDINGS]), rest, class_="finding")
             yield details(title, block) if len(findings) > MANY else element("div", element("p", title), block)
-    if audit["dropped"]:
-        yield element("p", f"Clips in no part: {audit['dropped']:,}.")
+    if audit.dropped:
+        yield element("p", f"Clips in no part: {audit.dropped:,}.")
 
 
-def _finding(finding: dict[str, Any]) -> Html:
-    videos = finding["videos"].items()
-    counted = {part: len(names) for part, names in videos} | finding.get("counts", {})
+def _finding(finding: Finding) -> Html:
+    videos = finding.videos.items()
+    counted = {part: len(names) for part, names in videos} | finding.counts
     counts = ", ".join(f"{count:,} in {part}" for part, count in counted.items())
     clips = (element("li", part, ": ", _names(names, counted[part])) for part, names in videos)
-    return details(element("span", element("b", finding["name"]), f": {counts}"), element("ul", *clips))
+    return details(element("span", element("b", finding.name), f": {counts}"), element("ul", *clips))
 
 
 def _names(names: Sequence[object], count: int) -> str:
@@ -260,21 +257,21 @@ def _row(counts: PartCounts) -> Iterator[str]:
 
 
 def _recipe(evaluation: Evaluation) -> Iterator[Html]:
-    results = evaluation.results
+    values = evaluation.results.config.entries()
     yield element("pre", "\n".join(_commands(evaluation)))
-    yield _settings("Configuration of the head", results.config["config"])
-    yield _settings(f"Profile of the features, fingerprint {results.config['fingerprint']}", results.config["profile"])
-    yield _settings("Where the features come from", results.config.get("origin", {}))
-    yield _settings("Versions", results.config["versions"])
+    yield _settings("Configuration of the head", values["config"])
+    yield _settings(f"Profile of the features, fingerprint {values['fingerprint']}", values["profile"])
+    yield _settings("Where the features come from", values.get("origin", {}))
+    yield _settings("Versions", values["versions"])
 
 
 def _commands(evaluation: Evaluation) -> Iterator[str]:
     results = evaluation.results
-    config = dict(results.config["config"])
+    config = dict(results.config.config)
     if "name" in config:
         config["name"] = results.name
     if "features" in config:
-        config["features"] = results.config.get("features")
+        config["features"] = results.config.features
     yield repeat_command(results.verb, config)
     asked = {"run": results.folder, "resamples": evaluation.resamples, "seed": evaluation.seed}
     yield repeat_command("eval", asked)

@@ -1,15 +1,18 @@
 """What has to be said of a run beside each of its verdicts: how good it is, and why to doubt it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
+
+from msgspec import Meta
 
 from base.commands import command
 from base.errors import Unreadable, UserError
 from base.outside.content import read_json
-from base.outside.values import Between, parse
+from base.outside.values import parse
 from base.text import printable
+from cache.profile import FeatureProfile, Profile
 from cache.schema import TEST
 from evaluate.page.tables import measure_text
 from evaluate.results.measures import HEAD
@@ -17,14 +20,14 @@ from evaluate.results.read import METRICS, REPORT, validation_counts, why_uncali
 from evaluate.stats.bootstrap import Measure
 from train.runs.folder import ENSEMBLE
 from train.runs.predictions import Predictions
-from train.runs.recipe import read_recipe
+from train.runs.recipe import RunConfig, read_recipe
 
 RANDOM = (
     "the backbone has random weights, so verdicts show that the pipeline runs and say nothing about whether a face is "
     "fake"
 )
 DRAWN = "it was trained on drawn faces, so it knows nothing of filmed ones"
-_Share = Annotated[float, Between(0, 1)]
+_Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class MeasuredArea:
     value: _Share | None
     low: _Share | None
     high: _Share | None
-    clips: Annotated[int, Between(1, 10**9)]
+    clips: Annotated[int, Meta(ge=1, le=10**9)]
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ UNKNOWN = AboutRun()
 """Of a detector that was made without a run."""
 
 
-def about_run(folder: Path, config: Mapping[str, Any], predictions: Predictions | None) -> AboutRun:
+def about_run(folder: Path, config: RunConfig[Profile], predictions: Predictions | None) -> AboutRun:
     """Returns what is known of the run in `folder` with this `config`; `predictions` are None where it has none."""
     validation = None if predictions is None else validation_counts(predictions)
     return AboutRun((printable(folder.resolve().name),), _read_test(folder), validation, tuple(doubts(config)))
@@ -98,7 +101,7 @@ def about_several(runs: list[AboutRun]) -> AboutRun:
     return AboutRun(names, doubts=tuple(dict.fromkeys(doubt for run in runs for doubt in run.doubts)))
 
 
-def doubts(config: Mapping[str, Any]) -> Iterator[str]:
+def doubts(config: RunConfig[Profile]) -> Iterator[str]:
     """Yields the reasons to believe no verdict of the run with this `config`."""
     if has_random_backbone(config):
         yield RANDOM
@@ -106,29 +109,29 @@ def doubts(config: Mapping[str, Any]) -> Iterator[str]:
         yield DRAWN
 
 
-def has_random_backbone(config: Mapping[str, Any]) -> bool:
+def has_random_backbone(config: RunConfig[Profile]) -> bool:
     """Tells whether the backbone of the run, or of a member of it, had random weights, also before it was tuned."""
-    weights = (str(one.get(key, "")) for one in (config["profile"], config) for key in ("weights", "tuned_from"))
-    return any(text.startswith("random") for text in weights) or any(map(has_random_backbone, _members(config)))
+    weights = config.profile.weights if isinstance(config.profile, FeatureProfile) else ""
+    return any(text.startswith("random") for text in (weights, config.tuned_from)) or any(
+        map(has_random_backbone, _members(config))
+    )
 
 
-def has_drawn_data(config: Mapping[str, Any]) -> bool:
+def has_drawn_data(config: RunConfig[Profile]) -> bool:
     """Tells whether the run was trained on drawn clips, as those of the demo."""
-    return bool(config.get("origin", {}).get("drawn")) or any(map(has_drawn_data, _members(config)))
+    return config.origin.drawn or any(map(has_drawn_data, _members(config)))
 
 
-def _members(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _members(config: RunConfig[Profile]) -> Iterator[RunConfig[Profile]]:
     """Yields the configs of an ensemble's members, and of theirs, as far as they are still there."""
-    if config.get("kind") != ENSEMBLE:
-        return
-    for folder in (config.get("ensemble") or {}).get("members", ()):
+    for folder in config.members:
         try:
-            member = read_recipe(Path(folder))
+            member = read_recipe(folder)
         except Unreadable:
             raise
         except UserError:
             continue
-        if member.get("kind") != ENSEMBLE:  # which could be a member of itself
+        if member.kind != ENSEMBLE:  # which could be a member of itself
             yield member
 
 

@@ -12,7 +12,6 @@ from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Seen
 from cache.shard import DamagedShard, read_arrays
 from cache.store import MANIFEST, StoredRow, find_rows, open_store, read_indexes, store_folder
 from evaluate.results.read import Results
-from train.runs.load import features_folders, read_config
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +51,10 @@ class Footage:
 def find_footage(results: Results) -> Footage:
     """Returns the run's clips in the cache; no clips if the stores are gone or were made with another profile."""
     try:
-        _, profile = read_config(results.folder)
         # An ensemble names the features of all its members, whose crops are the same.
-        features = next(iter(features_folders(results.config)), Path())
+        features = next(iter(results.config.features_folders), Path())
         records = read_manifest(features / MANIFEST)
-        crops = store_folder(features.parent, crops_of(profile))
+        crops = store_folder(features.parent, crops_of(results.config.profile))
         folder = crops if crops.is_dir() else features
         stored = find_rows(read_indexes(open_store(folder)))
     except Unreadable:

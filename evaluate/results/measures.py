@@ -4,7 +4,6 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,8 +132,8 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
     results = evaluation.results
     return {
         "run": results.name,
-        "fingerprint": results.config["fingerprint"],
-        "split": results.audit["split"],
+        "fingerprint": results.config.fingerprint,
+        "split": results.audit.split,
         "interval": {"kind": "bootstrap percentile over clips", "confidence": CONFIDENCE}
         | {"resamples": evaluation.resamples, "seed": evaluation.seed},
         "findings": results.findings,
@@ -219,10 +218,10 @@ def _reliability(
 
 
 def _members(results: Results) -> Iterator[tuple[str, dict[str, Measure]]]:
-    for folder in results.config.get("ensemble", {}).get("members", ()):
-        member = read_member(Path(folder), results.head.of(TEST))
+    for folder in results.config.members:
+        member = read_member(folder, results.head.of(TEST))
         if member is not None:
-            yield Path(folder).name, evaluate(member.labels, member.probabilities, resamples=0)
+            yield folder.name, evaluate(member.labels, member.probabilities, resamples=0)
 
 
 def choose_on_validation(model: Predictions) -> float | None:

@@ -3,18 +3,19 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from base.errors import Unreadable, UserError
+from cache.profile import Profile
 from cache.schema import FAKE, REAL, TEST, VAL
 from evaluate.stats.calibration import LEAST_OF_CLASS, Temperature, fit_temperature
 from evaluate.stats.pairs import PairedShare, paired_share, source_rows
+from train.data.audit import Audit
 from train.runs.contents import read_contents
-from train.runs.folder import CREATED, DONE, ENSEMBLE, PREDICTIONS, require_finished
+from train.runs.folder import DONE, ENSEMBLE, PREDICTIONS, require_finished
 from train.runs.predictions import Predictions, SplitRow, read_predictions
-from train.runs.recipe import Done, read_object
+from train.runs.recipe import Done, RunConfig, read_object
 
 REPORT, METRICS = "report", "metrics.json"
 """The folder of a run's report in its own, and the file there with every number."""
@@ -34,9 +35,9 @@ class Results:
 
     folder: Path
     created: str
-    config: dict[str, Any]
+    config: RunConfig[Profile]
     seconds: float | None
-    audit: dict[str, Any]
+    audit: Audit
     split: dict[str, SplitRow]
     history: dict[str, np.ndarray]
     head: Predictions
@@ -50,13 +51,13 @@ class Results:
     @property
     def verb(self) -> str:
         """The command that makes a run like this one."""
-        kind = self.config.get("kind")
-        return self.config.get("command") or (kind if kind in (ENSEMBLE, PUBLISHED) else "train")
+        kind = self.config.kind
+        return self.config.command or (kind if kind in (ENSEMBLE, PUBLISHED) else "train")
 
     @property
     def findings(self) -> dict[str, int]:
         """How many findings of each kind the leak audit has; a run lists the first of them only."""
-        counted = self.audit.get("counts") or Counter(finding["kind"] for finding in self.audit["findings"])
+        counted = self.audit.counts or Counter(finding.kind for finding in self.audit.findings)
         return {kind: count for kind, count in counted.items() if count}
 
     def people(self, clips: Predictions) -> np.ndarray:
@@ -76,7 +77,7 @@ class Results:
 def read_results(folder: Path) -> Results:
     """Returns the run in `folder`; a UserError names what is missing, damaged or does not fit the rest."""
     run = read_contents(folder)
-    created = read_object(folder / DONE, Done)[CREATED][:10]
+    created = read_object(folder / DONE, Done).created[:10]
     return Results(
         folder,
         created,

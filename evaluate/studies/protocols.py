@@ -34,7 +34,8 @@ from train.data.training_set import newest_features
 from train.fit import FitConfig, check, fit
 from train.heads.architectures import HeadConfig
 from train.runs.folder import ENSEMBLE
-from train.runs.load import load_head, read_config, read_run
+from train.runs.load import load_head, run_of
+from train.runs.members import read_config
 from train.runs.predictions import predictions_of, write_predictions
 
 PAGE, NUMBERS = "protocols.html", "protocols.json"
@@ -194,10 +195,11 @@ def _predict(run: Path, contents: Contents) -> np.ndarray:
     from train.heads.training import predict
     from train.runs.ensemble import read_members
 
-    if read_config(run)[0].get("kind") == ENSEMBLE:
-        members, mixture = read_members(run)
+    config = read_config(run)
+    if config.kind == ENSEMBLE:
+        members, mixture = read_members(run, config)
         return mixture(np.array([_predict(member, contents) for member in members]))
-    head = load_head(read_run(run), contents.store.profile)  # pyright: ignore[reportArgumentType]
+    head = load_head(run_of(run, config), contents.store.profile)  # pyright: ignore[reportArgumentType]
     clips = Clips(contents.arrays, contents.mask, contents.labels)
     return predict(head, clips, np.arange(len(contents.records))).astype(np.float64)
 

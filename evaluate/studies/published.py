@@ -32,11 +32,12 @@ from extract.backbones.weights import identify_weights
 from extract.config import ExtractConfig
 from extract.pipeline import extract
 from extract.readers.layouts import read_dataset
-from train.data.audit import audit, entry_of
+from train.data.audit import audit, audit_of
 from train.fit import FitConfig, fit
 from train.runs.contents import RunContents, numbered_history, read_contents, write_run
 from train.runs.folder import free_name
 from train.runs.predictions import split_rows
+from train.runs.recipe import RunConfig
 
 if TYPE_CHECKING:
     import keras
@@ -122,14 +123,9 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
     parts = np.where(in_test, TEST, TRAIN)
     notes = ["The published recipe: training stopped at the epoch that is best on the test part, which flatters it."]
     run = RunContents(
-        config=published_recipe(config, backbone, weights),
+        config=published_config(config, backbone, weights),
         split=split_rows(clips, parts.tolist()),
-        audit={
-            "split": "random",
-            "dropped": 0,
-            "notes": notes,
-            **entry_of(audit(clips, parts.tolist(), [checksums[clip.id] for clip in clips])),
-        },
+        audit=audit_of("random", 0, notes, audit(clips, parts.tolist(), [checksums[clip.id] for clip in clips])),
         history=numbered_history({name: history[name] for name in ("loss", "val_loss")}),
         predictions=replace(ours_run.predictions, parts=parts, probabilities=probabilities),
         baseline=replace(ours_run.baseline, parts=np.where(ours_run.baseline.parts == TEST, TEST, TRAIN)),
@@ -216,14 +212,14 @@ def first_crops(path: Path, cascade: cv2.CascadeClassifier) -> np.ndarray:
     return crops
 
 
-def published_recipe(config: PublishedConfig, backbone: str, weights: str) -> dict[str, Any]:
-    """Returns the config.json of a run by the published recipe."""
+def published_config(config: PublishedConfig, backbone: str, weights: str) -> RunConfig[FeatureProfile]:
+    """Returns the config of a run by the published recipe."""
     crops, top = CropProfile(sampling="first", detector="haar", margin=0.0), published_backbone(backbone)
     profile = FeatureProfile(crops, top, identify_weights(weights), taps=BACKBONES[top].taps)
-    return {
-        "kind": PUBLISHED,
-        "about": f"The published recipe with {backbone}: pixels / 255, end to end, early stopping on the test part",
-        "config": asdict(config),
-        "profile": asdict(profile),
-        "fingerprint": fingerprint(profile),
-    }
+    return RunConfig(
+        kind=PUBLISHED,
+        about=f"The published recipe with {backbone}: pixels / 255, end to end, early stopping on the test part",
+        config=asdict(config),
+        profile=profile,
+        fingerprint=fingerprint(profile),
+    )

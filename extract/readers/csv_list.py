@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from base.errors import UserError
 from base.lists.table import Table, read_table
 from base.outside.content import is_regular
-from base.outside.values import PathText, parse, shown
+from base.outside.values import is_path, shown
 from base.text import is_break
 from cache.schema import FAKE, PARTS, REAL, VideoRecord, safe_relative_path
 from extract.readers.dataset import Dataset, make_dataset, make_record
@@ -69,11 +69,11 @@ def _record(file: Path, where: str, values: dict[str, str]) -> VideoRecord:
 
 def _existing(file: Path, where: str, text: str) -> str:
     try:
-        name = parse(PathText, safe_relative_path(text).as_posix(), "path")
+        name = safe_relative_path(text).as_posix()
     except ValueError:
-        raise UserError(
-            f"{where} names {shown(text)}, which is not a path inside {file.parent}; give one that is."
-        ) from None
+        name = ""
+    if not is_path(name):
+        raise UserError(f"{where} names {shown(text)}, which is not a path inside {file.parent}; give one that is.")
     if not is_regular(file.parent / name):
         raise UserError(f"{where}: {file.parent / name} does not exist; add the video, or remove the line.")
     return name

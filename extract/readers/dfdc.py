@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from base.errors import UserError
-from base.outside.values import PathLike, shown
+from base.outside.values import is_path, shown
 from cache.schema import FAKE, PARTS, REAL, VideoRecord, safe_relative_path
 from extract.readers.dataset import Dataset, make_dataset, make_record, read_json, require_folder
 from extract.readers.found import find_clips, is_video
@@ -94,8 +94,8 @@ def _listed(path: Path, name: str, values: Any) -> _Listed:
 
 def _is_file_name(text: Any) -> bool:
     try:
-        return text in PathLike() and len(safe_relative_path(text).parts) == 1
-    except (ValueError, TypeError):
+        return is_path(text) and len(safe_relative_path(text).parts) == 1
+    except ValueError:
         return False
 
 

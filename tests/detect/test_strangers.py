@@ -17,7 +17,7 @@ import pytest
 from base.errors import UserError
 from base.outside.content import checksum
 from cache.schema import FRAMES
-from cache.store import ORIGIN, read_origin
+from cache.store import ORIGIN, Origin, read_origin
 from detect.detector.contract import CONTRACT
 from detect.detector.load import open_detector
 from detect.detector.networks import CropScorer, EnsembleScorer
@@ -68,22 +68,33 @@ def endless(path: Path) -> None:
 
 
 CHANGES: dict[str, tuple[str, Callable[[Any], object], str]] = {
-    "margin": (CONFIG, lambda v: put(v, ("profile", "crops", "margin"), "wide"), "'crops.margin' that is a float"),
-    "far": (CONFIG, lambda v: put(v, ("profile", "crops", "margin"), 1e30), "not 0 to 2"),
-    "backbone": (CONFIG, lambda v: put(v, ("profile", "backbone"), "../../x"), "not of the form"),
-    "taps": (CONFIG, lambda v: put(v, ("profile", "taps"), [[1, 2]]), "no 'profile.taps' that is a Tap"),
-    "version": (CONFIG, lambda v: put(v, ("profile", "version"), 99), "not 1 to 2"),
-    "origin": (CONFIG, lambda v: v.update(origin=[]), "no 'origin' that is a dict"),
-    "nothing": (CONFIG, lambda v: v.update(origin=None), "no 'origin' that is a dict"),
-    "text": (CONFIG, lambda v: v.update(origin="x"), "no 'origin' that is a dict"),
-    "file": (CONFIG, lambda v: v["origin"].update(detector_file=3), "no 'origin.detector_file' that is a str"),
-    "size": (CONFIG, lambda v: v.update(size=10**12), "'size' 1000000000000, which is not 1 to 16384"),
-    "float": (CONFIG, lambda v: v.update(size=1e30), "no 'size' that is a int"),
-    "huge": (CONFIG, lambda v: v.update(size=2 * 10**6), "not 1 to 16384"),
+    "margin": (CONFIG, lambda v: put(v, ("profile", "crops", "margin"), "wide"), "'wide' as 'profile.crops.margin'"),
+    "far": (CONFIG, lambda v: put(v, ("profile", "crops", "margin"), 1e30), "<= 2.0 is expected"),
+    "backbone": (CONFIG, lambda v: put(v, ("profile", "backbone"), "../../x"), "where a text matching"),
+    "taps": (CONFIG, lambda v: put(v, ("profile", "taps"), [[1, 2]]), r"'profile.taps\[0\]', where a list of"),
+    "many taps": (
+        CONFIG,
+        lambda v: put(v, ("profile", "taps"), [["a", "b", "c"]] * 65),
+        "where a list of length <= 64",
+    ),
+    "version": (CONFIG, lambda v: put(v, ("profile", "version"), 99), "where a whole number <= 2"),
+    "unknown": (CONFIG, lambda v: put(v, ("profile", "crops", "x"), 1), "'x' in profile.crops, which this version"),
+    "origin": (CONFIG, lambda v: v.update(origin=[]), "as 'origin', where an object"),
+    "nothing": (CONFIG, lambda v: v.update(origin=None), "as 'origin', where an object"),
+    "text": (CONFIG, lambda v: v.update(origin="x"), "as 'origin', where an object"),
+    "file": (
+        CONFIG,
+        lambda v: v["origin"].update(detector_file=3),
+        "3 as 'origin.detector_file', where a text or null",
+    ),
+    "size": (CONFIG, lambda v: v.update(size=10**12), "1000000000000 as 'size', where a whole number <= 16384"),
+    "float": (CONFIG, lambda v: v.update(size=1e30), "as 'size', where a whole number or null"),
+    "huge": (CONFIG, lambda v: v.update(size=2 * 10**6), "where a whole number <= 16384"),
     "other": (CONFIG, lambda v: v.update(size=961), "a head for 961 features"),
     "units": (CONFIG, lambda v: v["head"].update(units=4096), r"head\.weights\.h5 .* needs [\d,]+ or more"),
-    "done": (DONE, lambda v: v.update(weights=[1]), "no 'weights' that is a dict"),
-    "seconds": (DONE, lambda v: v.update(seconds="long"), "no 'seconds' that is a float"),
+    "code": (CONFIG, lambda v: v["head"].update(code="import os"), "'code' in head, which this version does not know"),
+    "done": (DONE, lambda v: v.update(weights=[1]), "as 'weights', where an object"),
+    "seconds": (DONE, lambda v: v.update(seconds="long"), "'long' as 'seconds', where a number or null"),
 }
 
 
@@ -113,7 +124,7 @@ def test_an_evaluation_waits_for_no_pipe_either(run, name):
 @pytest.mark.parametrize("text", ["[]", "null", '"text"', "{", "[" * 100_000, '{"data": 1}', '{"weights": {}}'])
 def test_an_origin_that_is_none_says_nothing(tmp_path, text):
     (tmp_path / ORIGIN).write_text(text)
-    assert read_origin(tmp_path) == {}
+    assert read_origin(tmp_path) == Origin()
 
 
 def test_a_large_file_is_not_read(run):

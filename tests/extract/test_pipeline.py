@@ -137,7 +137,7 @@ def test_a_store_says_when_its_videos_were_gone_through(config, engine, monkeypa
         for manifest in config.out.glob("*/*/manifest.csv"):
             os.utime(manifest, (1, 1))
     assert EXTRACTED in json.loads((said[0] / ORIGIN).read_text())
-    assert EXTRACTED not in read_origin(said[0])
+    assert EXTRACTED not in read_origin(said[0]).entries()
 
 
 def test_failures_are_tried_again_only_when_asked(config, engine, tmp_path):

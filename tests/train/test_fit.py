@@ -60,9 +60,9 @@ def test_a_run_folder_has_everything_and_evaluation_accepts_it(run_folder, store
         "predictions.csv", "baseline.csv", "run.json",
     }  # fmt: skip
     assert list(found.history) == ["epoch", "loss", "val_loss", "val_auc"]
-    assert found.config["fingerprint"] == store.fingerprint
-    assert found.config["versions"]["keras"] == keras.__version__
-    assert {finding["kind"] for finding in found.audit["findings"]} <= {"identity", "source"}
+    assert found.config.fingerprint == store.fingerprint
+    assert found.config.versions["keras"] == keras.__version__
+    assert {finding.kind for finding in found.audit.findings} <= {"identity", "source"}
     assert len(found.head.ids) == len(pairs())
 
 

@@ -2,24 +2,46 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from msgspec import Meta
 
 from cache.schema import FAKE, PARTS, TEST, TRAIN, VideoRecord
 
-FindingKind = Literal["identity", "source", "duplicate"]
 MOST_FINDINGS, MOST_NAMES = 200, 20
 """Findings of a kind, and clips of a finding in each part, that a run lists. The split file has everybody's clips."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A person, source video or file content in several parts, or twice in one; `videos` lists the ids by part."""
+    """A person, source video or file content in several parts, or twice in one; `videos` lists the ids by part.
 
-    kind: FindingKind
+    A run lists some of the ids, and in `counts` says how many there are.
+    """
+
+    kind: str
     name: str
     parts: list[str]
     videos: dict[str, list[str]]
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What a run keeps of its split and of the findings: some of each kind with some of their clips, and counts of all.
+
+    `counts` says how many there are of a kind, `crossing` how many of all are in several parts, and `shared` how many
+    test clips those of a kind connect with train. Audits of earlier versions list all findings and count nothing.
+    """
+
+    split: str
+    dropped: Annotated[int, Meta(ge=0, le=10**9)]
+    notes: list[str]
+    findings: list[Finding]
+    counts: dict[str, int] = field(default_factory=dict)
+    crossing: int | None = None
+    shared: dict[str, int] = field(default_factory=dict)
 
 
 def audit(records: Sequence[VideoRecord], parts: Sequence[str], checksums: Sequence[str]) -> list[Finding]:
@@ -42,27 +64,26 @@ def audit(records: Sequence[VideoRecord], parts: Sequence[str], checksums: Seque
     ]
 
 
-def entry_of(findings: Sequence[Finding]) -> dict[str, Any]:
-    """Returns what a run keeps of `findings`: some of each kind with some of their clips, and the counts of all.
-
-    `counts` says how many there are of a kind, `crossing` how many of all are in several parts, and `shared` how many
-    test clips those of a kind connect with train. Each listed finding has the `counts` of its clips by part.
-    """
+def audit_of(split: str, dropped: int, notes: list[str], findings: Sequence[Finding]) -> Audit:
+    """Returns what a run keeps of `findings`, all those of its split."""
     kinds = {kind: [finding for finding in findings if finding.kind == kind] for kind in _TITLES}
-    return {
-        "findings": [_cut(finding) for some in kinds.values() for finding in some[:MOST_FINDINGS]],
-        "counts": {kind: len(some) for kind, some in kinds.items()},
-        "crossing": sum(len(finding.parts) > 1 for finding in findings),
-        "shared": {
+    return Audit(
+        split,
+        dropped,
+        notes,
+        [_cut(finding) for some in kinds.values() for finding in some[:MOST_FINDINGS]],
+        {kind: len(some) for kind, some in kinds.items()},
+        sum(len(finding.parts) > 1 for finding in findings),
+        {
             kind: len({name for one in some if TRAIN in one.parts for name in one.videos.get(TEST, ())})
             for kind, some in kinds.items()
         },
-    }
+    )
 
 
-def _cut(finding: Finding) -> dict[str, Any]:
+def _cut(finding: Finding) -> Finding:
     videos = {part: names[:MOST_NAMES] for part, names in finding.videos.items()}
-    return asdict(finding) | {"videos": videos, "counts": {part: len(names) for part, names in finding.videos.items()}}
+    return replace(finding, videos=videos, counts={part: len(names) for part, names in finding.videos.items()})
 
 
 def summary(findings: Sequence[Finding]) -> str:
@@ -110,13 +131,13 @@ def _group(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return groups
 
 
-def _crossing(kind: FindingKind, groups: Mapping[str, list[str]], part_of: Mapping[str, str]) -> Iterator[Finding]:
+def _crossing(kind: str, groups: Mapping[str, list[str]], part_of: Mapping[str, str]) -> Iterator[Finding]:
     for name in sorted(groups):
         if len({part_of[video] for video in groups[name]}) > 1:
             yield _finding(kind, name, groups[name], part_of)
 
 
-def _finding(kind: FindingKind, name: str, ids: list[str], part_of: Mapping[str, str]) -> Finding:
+def _finding(kind: str, name: str, ids: list[str], part_of: Mapping[str, str]) -> Finding:
     videos = {part: [video for video in ids if part_of[video] == part] for part in PARTS}
     present = {part: names for part, names in videos.items() if names}
     return Finding(kind, name, list(present), present)

@@ -76,7 +76,7 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint | Non
     """
     try:
         arrays = read_arrays(path)
-        earlier = parse(dict[str, Any], parse_json(str(arrays["settings"])), "settings")
+        earlier = parse(dict[str, Any], parse_json(str(arrays["settings"])))
         progress = _progress(arrays)
         found = Checkpoint(progress, _numbers(arrays, "network"), _numbers(arrays, "optimizer"))
     except FileNotFoundError:

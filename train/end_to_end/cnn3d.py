@@ -5,22 +5,21 @@ convolution is one over space followed by one over time, with batch norm and a r
 """
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from base.errors import UserError
 from base.flags import option
 from base.keras_start import choose_backend, start_keras
-from base.outside.values import Between, WrongValue, parse
-from cache.profile import crops_of
+from cache.profile import Profile, crops_of, fingerprint
 from cache.schema import CROP_SIZE, FRAMES
 from train.end_to_end.config import EndToEndConfig, require_sensible
-from train.end_to_end.stage import Outcome, StartingRun, profile_entries, read_starting_run, train_and_write
+from train.end_to_end.stage import Outcome, StartingRun, read_starting_run, train_and_write
 from train.runs.folder import CONFIG, CROPS, choose_name
+from train.runs.recipe import MOST_WIDTH, Cnn3dShape, RunConfig
 from train.runs.replay import crops_replay
 from train.runs.saved_weights import load_saved, once, require_intact
 from train.runs.trained import save_head
@@ -30,15 +29,6 @@ if TYPE_CHECKING:
 
 WEIGHTS = "network.weights.h5"
 STAGES = 4
-MOST_WIDTH = 256
-
-
-@dataclass(frozen=True)
-class Cnn3dShape:
-    """The shape of the network: `width` channels in the first stage, up to four times as many in the last."""
-
-    width: Annotated[int, Between(1, MOST_WIDTH)] = 16
-    dropout: Annotated[float, Between(0, 1)] = 0.3
 
 
 @dataclass(frozen=True)
@@ -87,29 +77,29 @@ def _write(trained: "keras.Model", config: Cnn3dConfig, start: StartingRun, fold
     save_head(network, folder, WEIGHTS)
     batches = CropSequence(start.clips, np.arange(len(start.clips.records)), config.batch)
     probabilities = network.predict(batches, verbose=0)[:, 0]  # pyright: ignore[reportArgumentType]
-    config_entries = {
-        "command": "cnn3d",
-        "kind": CROPS,
-        "about": "R(2+1)D on crops",
-        "config": dataclasses.asdict(config),
-        "network": dataclasses.asdict(config.shape),
-        "replay": dataclasses.asdict(crops_replay(once(network), regions=False)),
-        **profile_entries(crops_of(start.profile)),
-    }
-    return Outcome(config_entries, probabilities, [])
+    profile = crops_of(start.contents.config.profile)
+    run_config = RunConfig(
+        command="cnn3d",
+        kind=CROPS,
+        about="R(2+1)D on crops",
+        config=dataclasses.asdict(config),
+        network=config.shape,
+        replay=crops_replay(once(network), regions=False),
+        origin=start.contents.config.origin,
+        profile=profile,
+        fingerprint=fingerprint(profile),
+    )
+    return Outcome(run_config, probabilities, [])
 
 
-def load_cnn3d(folder: Path, config: Mapping[str, Any]) -> "keras.Model":
-    """Returns the network of the run in `folder`, given its config.json; a UserError if the folder holds none."""
-    try:
-        shape = parse(Cnn3dShape, config.get("network"), "network")
-        _require_buildable(shape)
-    except (WrongValue, UserError) as error:
-        raise UserError(f"{folder / CONFIG} describes no network over crops ({error}); train it again.") from None
-    require_intact(folder / WEIGHTS, least_bytes(shape))
+def load_cnn3d(folder: Path, config: RunConfig[Profile]) -> "keras.Model":
+    """Returns the network of the run in `folder`, given its config; a UserError if the folder holds none."""
+    if config.network is None:
+        raise UserError(f"{folder / CONFIG} describes no network over crops; train it again.")
+    require_intact(folder / WEIGHTS, least_bytes(config.network))
     start_keras()
-    network = build_cnn3d(shape)
-    load_saved(network, folder / WEIGHTS, config.get("replay"))
+    network = build_cnn3d(config.network)
+    load_saved(network, folder / WEIGHTS, config.replay)
     return network
 
 

@@ -11,14 +11,16 @@ from base.commands import flag
 from base.errors import UserError
 from base.flags import option
 from base.keras_start import choose_backend, start_keras
-from cache.profile import FeatureProfile
+from cache.profile import FeatureProfile, fingerprint
 from cache.schema import CROP_SIZE, FRAMES, TRAIN
 from train.data.split import require_both_classes
 from train.end_to_end.config import EndToEndConfig, require_sensible
-from train.end_to_end.stage import Outcome, StartingRun, profile_entries, read_starting_run, train_and_write
+from train.end_to_end.stage import Outcome, StartingRun, read_starting_run, train_and_write
 from train.runs.folder import BACKBONE_WEIGHTS, choose_name, latest
 from train.runs.load import Run, load_head, read_run
-from train.runs.trained import most_telling, replay_entry, save_head
+from train.runs.recipe import RunConfig
+from train.runs.replay import Replay
+from train.runs.trained import most_telling, replay_of, save_head
 
 if TYPE_CHECKING:
     import keras
@@ -75,8 +77,8 @@ def finetune(config: FinetuneConfig) -> Path:
         arrays, masks = _features(profile, start, folder), start.clips.seen.mask
         probabilities = predict(head, Clips(arrays, masks, start.clips.labels), np.arange(len(arrays)))
         row = most_telling(probabilities)
-        replay = {"replay": replay_entry(head, arrays[row], masks[row])}
-        return Outcome(_config_entries(config, run, profile) | replay, probabilities, notes)
+        replay = replay_of(head, arrays[row], masks[row])
+        return Outcome(_run_config(config, run, profile, replay), probabilities, notes)
 
     return train_and_write(config, start, name, join(backbone, head), save, _blending(config))
 
@@ -180,15 +182,17 @@ def _features(profile: FeatureProfile, start: StartingRun, folder: Path) -> np.n
     return np.stack([features[record.id] for record in clips.records])
 
 
-def _config_entries(config: FinetuneConfig, run: Run, profile: FeatureProfile) -> dict[str, Any]:
-    return {
-        "command": "finetune",
-        "about": f"{run.head.head} and {profile.backbone}, tuned end to end from {run.folder.name}",
-        "config": dataclasses.asdict(config),
-        "head": dataclasses.asdict(run.head),
-        "size": run.size,
+def _run_config(config: FinetuneConfig, run: Run, profile: FeatureProfile, replay: Replay) -> RunConfig[FeatureProfile]:
+    return RunConfig(
+        command="finetune",
+        about=f"{run.head.head} and {profile.backbone}, tuned end to end from {run.folder.name}",
+        config=dataclasses.asdict(config),
+        head=run.head,
+        size=run.size,
         # A name beside this file, so that the folder can be moved.
-        "origin": {**run.config.get("origin", {}), "weights": BACKBONE_WEIGHTS},
-        "tuned_from": run.config.get("tuned_from", run.profile.weights),
-        **profile_entries(profile),
-    }
+        origin=replace(run.config.origin, weights=BACKBONE_WEIGHTS),
+        tuned_from=run.config.tuned_from or run.profile.weights,
+        profile=profile,
+        fingerprint=fingerprint(profile),
+        replay=replay,
+    )

@@ -1,24 +1,24 @@
 """What the end-to-end stages share: the run that they start from, and the run folder that they write."""
 
-import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from base.errors import Unreadable, UserError
 from base.files import Unwritable
 from base.progress import say
-from cache.profile import Profile, crops_of, fingerprint
+from cache.profile import Profile, crops_of
 from cache.schema import is_blend_id
+from train.data.audit import Audit
 from train.end_to_end.config import EndToEndConfig
 from train.runs.contents import RunContents, numbered_history, read_contents, write_run
 from train.runs.folder import CONFIG, SPLIT, latest
-from train.runs.load import features_folders, read_config
 from train.runs.predictions import predictions_of
+from train.runs.recipe import RunConfig
 
 if TYPE_CHECKING:
     import keras
@@ -33,11 +33,10 @@ BASELINE_NOTE = (
 
 @dataclass(frozen=True, eq=False)
 class StartingRun:
-    """The run that a stage starts from, the profile of what it judges, and the crops of its clips."""
+    """The run that a stage starts from, and the crops of its clips."""
 
     folder: Path
     contents: RunContents
-    profile: Profile
     clips: "CropSet"
 
 
@@ -46,13 +45,13 @@ def read_starting_run(config: EndToEndConfig) -> StartingRun:
     from train.end_to_end.crops import find_crops
 
     folder = config.run or latest(config.runs)
-    values, profile = read_config(folder)
-    features = features_folders(values)
+    contents = read_contents(folder)
+    features = contents.config.features_folders
     if not features:
         raise UserError(f"{folder / CONFIG} does not say where its features are; train the run again.")
     # An ensemble's members may have several features folders, made of the same crops.
-    clips = find_crops(features[0], crops_of(profile), folder / SPLIT)
-    return StartingRun(folder, _without_blends(read_contents(folder)), profile, clips)
+    clips = find_crops(features[0], crops_of(contents.config.profile), folder / SPLIT)
+    return StartingRun(folder, _without_blends(contents), clips)
 
 
 def _without_blends(contents: RunContents) -> RunContents:
@@ -69,11 +68,11 @@ def _without_blends(contents: RunContents) -> RunContents:
 class Outcome:
     """The trained networks' part of a run.
 
-    `config` is what config.json says beyond what every such run has; `probabilities` float (N,) of fake are those of
-    the starting run's clips; `notes` are what a reader of the results should know.
+    `config` lacks what every such run has; `probabilities` float (N,) of fake are those of the starting run's clips;
+    `notes` are what a reader of the results should know.
     """
 
-    config: dict[str, Any]
+    config: RunConfig[Profile]
     probabilities: np.ndarray
     notes: list[str]
 
@@ -114,7 +113,7 @@ def _contents(start: StartingRun, progress: "TrainingProgress", outcome: Outcome
     parts = clips.parts.tolist()
     return replace(
         start.contents,
-        config={**_config(start), **outcome.config},
+        config=_from_start(outcome.config, start),
         audit=_audit(start, [BASELINE_NOTE, *outcome.notes]),
         history=numbered_history(history, first=0),
         predictions=predictions_of(clips.records, parts, outcome.probabilities, clips.seen),
@@ -122,25 +121,16 @@ def _contents(start: StartingRun, progress: "TrainingProgress", outcome: Outcome
     )
 
 
-def _audit(start: StartingRun, notes: Sequence[str]) -> dict[str, Any]:
+def _audit(start: StartingRun, notes: Sequence[str]) -> Audit:
     """Returns the audit of the starting run, whose split this is, with those of `notes` that it lacks."""
     audit = start.contents.audit
-    return audit | {"notes": [*audit["notes"], *(note for note in notes if note not in audit["notes"])]}
+    return replace(audit, notes=list(dict.fromkeys([*audit.notes, *notes])))
 
 
-def _config(start: StartingRun) -> dict[str, Any]:
-    config = start.contents.config
-    features = features_folders(config)
-    return {
-        "source": str(start.folder),
-        "features": str(features[0]) if len(features) == 1 else features,
-        "origin": config.get("origin", {}),
-    }
-
-
-def profile_entries(profile: Profile) -> dict[str, Any]:
-    """Returns the entries of config.json that say what a run judges."""
-    return {"profile": dataclasses.asdict(profile), "fingerprint": fingerprint(profile)}
+def _from_start(config: RunConfig[Profile], start: StartingRun) -> RunConfig[Profile]:
+    """Returns `config` with what it takes over from the starting run."""
+    features = start.contents.config.features_folders
+    return replace(config, source=str(start.folder), features=str(features[0]) if len(features) == 1 else features)
 
 
 def _ending(progress: "TrainingProgress") -> str:

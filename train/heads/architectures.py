@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
+from msgspec import Meta
+
 from base.errors import UserError
-from base.outside.values import Between, WrongValue, parse
 from cache.schema import FRAMES
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ class HeadConfig:
     """
 
     head: str = "lstm"
-    units: Annotated[int, Between(1, MOST_UNITS)] = 64
-    dropout: Annotated[float, Between(0, 1)] = 0.3
-    dense: Annotated[int, Between(1, MOST_UNITS)] = 64
+    units: Annotated[int, Meta(ge=1, le=MOST_UNITS)] = 64
+    dropout: Annotated[float, Meta(ge=0, le=1)] = 0.3
+    dense: Annotated[int, Meta(ge=1, le=MOST_UNITS)] = 64
     differences: bool = False
     start: Start = "nothing"
 
@@ -163,16 +164,6 @@ def _with_differences(frames: "keras.KerasTensor") -> "keras.KerasTensor":
     first: Any = (1, 0)
     change = layers.ZeroPadding1D(first)(layers.Subtract()([later, earlier]))
     return layers.Concatenate(name="differences")([frames, change])
-
-
-def parse_head(values: Any, where: str) -> HeadConfig:
-    """Returns the config with the fields `values`; raises a UserError that names `where` if they are not valid."""
-    try:
-        config = parse(HeadConfig, values, "head")
-        require_buildable(config)
-    except (WrongValue, UserError) as error:
-        raise UserError(f"{where} describes no head that this version knows ({error}); train the run again.") from None
-    return config
 
 
 def require_buildable(config: HeadConfig) -> None:

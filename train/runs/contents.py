@@ -4,28 +4,29 @@ import importlib.metadata
 import math
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
 from base.errors import UserError
 from base.files import write_csv, write_folder, write_json
 from base.outside.moments import now
-from base.outside.values import Between, shown
+from base.outside.values import shown
+from cache.profile import Profile
+from train.data.audit import Audit
 from train.runs.folder import (
     AUDIT,
     BASELINE,
     CONFIG,
-    CREATED,
     DONE,
     HISTORY,
     PREDICTIONS,
     SPLIT,
     free_name,
 )
-from train.runs.members import read_joined
+from train.runs.members import read_config
 from train.runs.predictions import (
     Predictions,
     SplitRow,
@@ -36,7 +37,7 @@ from train.runs.predictions import (
     write_predictions,
     write_split,
 )
-from train.runs.recipe import Done, read_object
+from train.runs.recipe import Done, RunConfig, read_object
 from train.runs.saved_weights import checksums
 
 PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "h5py", "opencv-python-headless", "av")
@@ -46,32 +47,18 @@ PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "h5py", "opencv-pyth
 class RunContents:
     """A run without its networks.
 
-    `config` says how to repeat it; `split` gives label, part and people of each clip; `audit` holds `split`, `dropped`,
-    `notes` and the leak audit; `history` a float64 (E,) column of E epochs by name, NaN where there is no
-    value; `baseline` is the logistic regression on the clips of `predictions`; `seconds` is how long training took,
-    None if that is not known.
+    `split` gives label, part and people of each clip; `history` a float64 (E,) column of E epochs by name, NaN where
+    there is no value; `baseline` is the logistic regression on the clips of `predictions`; `seconds` is how long
+    training took, None if that is not known.
     """
 
-    config: dict[str, Any]
+    config: RunConfig[Profile]
     split: dict[str, SplitRow]
-    audit: dict[str, Any]
+    audit: Audit
     history: dict[str, np.ndarray]
     predictions: Predictions
     baseline: Predictions
     seconds: float | None
-
-
-@dataclass(frozen=True)
-class _Audit:
-    """What `AUDIT` holds, see `train.data.audit.entry_of`; audits of earlier versions list all and count nothing."""
-
-    split: str
-    dropped: Annotated[int, Between(0, 10**9)]
-    notes: list[str]
-    findings: list[Any]
-    counts: dict[str, int] = field(default_factory=dict)
-    crossing: int | None = None
-    shared: dict[str, int] = field(default_factory=dict)
 
 
 def write_run(folder: Path, save: Callable[[Path], RunContents]) -> Path:
@@ -84,26 +71,24 @@ def write_run(folder: Path, save: Callable[[Path], RunContents]) -> Path:
     def fill(into: Path) -> None:
         contents = save(into)
         write_split(into / SPLIT, contents.split)
-        write_json(into / AUDIT, contents.audit)
+        write_json(into / AUDIT, asdict(contents.audit))
         _write_history(into / HISTORY, contents.history)
         write_predictions(into / PREDICTIONS, contents.predictions)
         write_predictions(into / BASELINE, contents.baseline)
-        write_json(into / CONFIG, contents.config | {"versions": versions()})
+        write_json(into / CONFIG, replace(contents.config, versions=versions()).entries())
         seconds = contents.seconds and round(contents.seconds, 3)
-        write_json(into / DONE, {CREATED: now(), "seconds": seconds, "weights": checksums(into)})
+        write_json(into / DONE, asdict(Done(now(), seconds, checksums(into))))
 
     return write_folder(folder, fill, lambda: folder.with_name(free_name(folder.parent, None, folder.name)))
 
 
 def read_contents(folder: Path) -> RunContents:
     """Returns what the run in `folder` holds; a UserError names what is missing, damaged or does not fit the rest."""
-    config = read_joined(folder)
+    config = read_config(folder)
     split = read_split(folder / SPLIT)
     predictions, baseline = (_predictions(folder / name, split) for name in (PREDICTIONS, BASELINE))
-    audit = read_object(folder / AUDIT, _Audit)
-    _check_findings(audit["findings"], folder / AUDIT)
-    history, seconds = _read_history(folder / HISTORY), read_object(folder / DONE, Done).get("seconds")
-    return RunContents(config, split, audit, history, predictions, baseline, seconds)
+    audit, done = read_object(folder / AUDIT, Audit), read_object(folder / DONE, Done)
+    return RunContents(config, split, audit, _read_history(folder / HISTORY), predictions, baseline, done.seconds)
 
 
 def numbered_history(columns: Mapping[str, Any], first: int = 1) -> dict[str, np.ndarray]:
@@ -147,19 +132,3 @@ def _predictions(path: Path, split: Mapping[str, SplitRow]) -> Predictions:
     predictions = read_predictions(path)
     require_split(predictions, split, path)
     return predictions
-
-
-def _check_findings(findings: list[Any], path: Path) -> None:
-    for number, finding in enumerate(findings, start=1):
-        keys = {"kind": str, "name": str, "parts": list, "videos": dict}
-        if not isinstance(finding, dict) or not all(isinstance(finding.get(key), kind) for key, kind in keys.items()):
-            raise UserError(f"{path}: finding {number} lacks one of {', '.join(keys)}; train the run again.")
-        counts = finding.get("counts", {})
-        if not isinstance(counts, dict) or not all(type(count) is int for count in counts.values()):
-            raise UserError(f"{path}: finding {number} has counts that are no numbers; train the run again.")
-        if not all(map(_texts, [finding["parts"], *finding["videos"].values()])):
-            raise UserError(f"{path}: finding {number} has parts or videos that are no lists of names; train again.")
-
-
-def _texts(values: object) -> bool:
-    return isinstance(values, list) and all(isinstance(value, str) for value in values)

@@ -1,10 +1,10 @@
 """Ensembles: finished runs that judge the same clips, joined into a run of their own."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit, logit
@@ -13,19 +13,17 @@ from base.commands import flag
 from base.errors import UserError
 from base.flags import option, required
 from base.progress import say
-from cache.profile import CropProfile, crops_of, differences, fingerprint
+from cache.profile import CropProfile, Profile, crops_of, differences, fingerprint
 from cache.schema import VAL
 from train.heads.ranking import roc_auc
 from train.runs.contents import read_contents, write_run
 from train.runs.folder import CONFIG, ENSEMBLE, choose_name
-from train.runs.load import features_folders, read_config
-from train.runs.members import MOST_NESTED, run_digest
+from train.runs.members import MOST_NESTED, read_config, run_digest
 from train.runs.predictions import Predictions
+from train.runs.recipe import EnsembleKind, Joined, RunConfig
 
 if TYPE_CHECKING:
     import keras
-
-EnsembleKind = Literal["average", "weighted", "stacked"]
 
 LEAST_PROBABILITY = 1e-6
 """Probabilities are kept this far from 0 and 1, so that their logits are finite."""
@@ -76,7 +74,7 @@ def ensemble(config: EnsembleConfig) -> Path:
         raise UserError(f"an ensemble needs two runs or more; name them with {flag('members', 'A,B')}.")
     for folder, member in zip(config.members[1:], members[1:], strict=True):
         _require_same_clips(config.members[0], members[0], folder, member)
-    crops = crops_of_all(config.members)
+    crops = crops_of_all(config.members, [run.config for run in runs])
     probabilities = np.array([member.probabilities for member in members])
     mixture = fit_mixture(config.kind, probabilities, members[0])
     joined = replace(members[0], probabilities=mixture(probabilities))
@@ -147,34 +145,33 @@ def mixture_weights(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray
     return weights
 
 
-def read_members(folder: Path) -> tuple[list[Path], Mixture]:
-    """Returns the members of the ensemble in `folder` and their mixture; a UserError if it does not describe them."""
-    _refuse_circles(folder, ())
-    return read_mixture(read_config(folder)[0].get("ensemble"), folder / CONFIG)
+def read_members(folder: Path, config: RunConfig[Profile]) -> tuple[list[Path], Mixture]:
+    """Returns the members of the ensemble in `folder`, which its `config` names, and their mixture.
+
+    A UserError says that it names none, or itself.
+    """
+    members, mixture = _members(folder, config)
+    for member in dict.fromkeys(members):
+        _refuse_circles(member, (folder.resolve(),))
+    return members, mixture
 
 
 def _refuse_circles(folder: Path, above: tuple[Path, ...]) -> None:
     """Raises a UserError if an ensemble is a member of its own, or of too many others."""
-    config, _ = read_config(folder)
-    if config.get("kind") != ENSEMBLE:
+    config = read_config(folder)
+    if config.kind != ENSEMBLE:
         return
     if folder.resolve() in above or len(above) >= MOST_NESTED:
         raise UserError(f"{above[0]} is an ensemble of ensembles of ensembles, maybe of itself; join its runs again.")
-    members, _ = read_mixture(config.get("ensemble"), folder / CONFIG)
-    for member in dict.fromkeys(members):
+    for member in dict.fromkeys(_members(folder, config)[0]):
         _refuse_circles(member, (*above, folder.resolve()))
 
 
-def read_mixture(values: Any, where: Path) -> tuple[list[Path], Mixture]:
-    """Returns the members and the mixture that `ensemble` wrote into config.json; a UserError if they are absent."""
-    try:
-        mixture = Mixture(values["kind"], tuple(map(float, values["weights"])), float(values["intercept"]))
-        members = [Path(member) for member in values["members"]]
-        if not 1 <= len(members) == len(mixture.weights) <= MOST_MEMBERS:
-            raise ValueError(f"{len(members)} members with {len(mixture.weights)} weights")
-        return members, mixture
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{where} does not describe an ensemble ({error}); join the runs again.") from None
+def _members(folder: Path, config: RunConfig[Profile]) -> tuple[list[Path], Mixture]:
+    joined = config.ensemble
+    if joined is None or not 1 <= len(joined.members) == len(joined.weights) <= MOST_MEMBERS:
+        raise UserError(f"{folder / CONFIG} does not describe an ensemble; join the runs again.")
+    return joined.members, Mixture(joined.kind, tuple(joined.weights), joined.intercept)
 
 
 def _require_same_clips(one: Path, first: Predictions, other: Path, second: Predictions) -> None:
@@ -187,9 +184,9 @@ def _require_same_clips(one: Path, first: Predictions, other: Path, second: Pred
         raise UserError(f"{one} and {other} give their clips other labels, parts or order; join runs of one split.")
 
 
-def crops_of_all(members: Sequence[Path]) -> CropProfile:
-    """Returns the profile of the crops that all `members` judge; a UserError where they differ."""
-    profiles = [crops_of(read_config(folder)[1]) for folder in members]
+def crops_of_all(members: Sequence[Path], configs: Sequence[RunConfig[Profile]]) -> CropProfile:
+    """Returns the profile of the crops that all `members` judge, as their `configs` say; a UserError if they differ."""
+    profiles = [crops_of(config.profile) for config in configs]
     for folder, profile in zip(members[1:], profiles[1:], strict=True):
         if profile != profiles[0]:
             raise UserError(
@@ -200,24 +197,21 @@ def crops_of_all(members: Sequence[Path]) -> CropProfile:
 
 
 def _config(
-    config: EnsembleConfig, mixture: Mixture, crops: CropProfile, members: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Returns config.json of the ensemble of `members`, given by theirs."""
-    features = {str(folder) for member in members for folder in features_folders(member)}
-    return {
-        "kind": ENSEMBLE,
-        "config": asdict(config) | {"members": [str(folder) for folder in config.members]},
-        "ensemble": asdict(mixture)
-        | {
-            "members": [str(folder.resolve()) for folder in config.members],
-            "digests": [run_digest(folder) for folder in config.members],
-        },
-        "profile": asdict(crops),
-        "fingerprint": fingerprint(crops),
-        "features": sorted(features),
-        "origin": members[0].get("origin", {}),
-        "about": f"An ensemble, {config.kind}, of {len(members)} runs",
-    }
+    config: EnsembleConfig, mixture: Mixture, crops: CropProfile, members: Sequence[RunConfig[Profile]]
+) -> RunConfig[CropProfile]:
+    """Returns the config of the ensemble of `members`, given by theirs."""
+    folders = [folder.resolve() for folder in config.members]
+    digests = [run_digest(folder) for folder in config.members]
+    return RunConfig(
+        kind=ENSEMBLE,
+        config=asdict(config),
+        ensemble=Joined(mixture.kind, list(mixture.weights), mixture.intercept, folders, digests),
+        profile=crops,
+        fingerprint=fingerprint(crops),
+        features=sorted({folder for member in members for folder in member.features_folders}, key=str),
+        origin=members[0].origin,
+        about=f"An ensemble, {config.kind}, of {len(members)} runs",
+    )
 
 
 def _comparison(config: EnsembleConfig, members: Sequence[Predictions], mixture: Mixture, joined: Predictions) -> str:

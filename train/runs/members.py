@@ -3,13 +3,15 @@
 import contextlib
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from base.commands import command
 from base.errors import Unreadable, UserError
+from cache.profile import Profile
 from train.runs.folder import CONFIG, DONE, ENSEMBLE, is_finished
-from train.runs.recipe import Done, read_object, read_recipe
+from train.runs.recipe import Done, RunConfig, read_object, read_recipe
 from train.runs.saved_weights import checksums
 
 MOST_NESTED = 3
@@ -21,28 +23,29 @@ def run_digest(folder: Path) -> str:
 
     The weights count by the checksums that were written with them. A UserError says what cannot be read.
     """
-    weights = read_object(folder / DONE, Done).get("weights") or checksums(folder)
-    values = json.dumps([read_recipe(folder), weights], sort_keys=True)
+    weights = read_object(folder / DONE, Done).weights or checksums(folder)
+    # What the file says to the letter, so that another version, which knows more or fewer entries, finds the same.
+    values = json.dumps([read_object(folder / CONFIG, dict[str, Any]), weights], sort_keys=True)
     return hashlib.sha256(values.encode()).hexdigest()[:12]
 
 
-def read_joined(folder: Path, depth: int = 0) -> dict[str, Any]:
+def read_config(folder: Path, depth: int = 0) -> RunConfig[Profile]:
     """Returns what `read_recipe` does; the members of an ensemble are where they lie now.
 
     They are looked for where they lay, and beside the ensemble, should all have been moved together. One that is gone
     keeps its old place. A UserError names another run in the place of one, at any depth. Ensembles of earlier versions
     do not say which runs they were joined from, so theirs are taken as they are.
     """
-    recipe = read_recipe(folder)
-    joined: dict[str, Any] = recipe.get("ensemble") or {}
-    digests, members = joined.get("digests"), joined.get("members", [])
-    if recipe.get("kind") != ENSEMBLE or not digests or depth > MOST_NESTED:  # whoever judges by it refuses that
-        return recipe
+    config = read_recipe(folder)
+    joined = config.ensemble
+    if config.kind != ENSEMBLE or not joined or not joined.digests or depth > MOST_NESTED:
+        return config  # whoever judges by one that is too deep refuses it
+    members, digests = joined.members, joined.digests
     if len(digests) != len(members):
         raise UserError(f"{folder / CONFIG} has {len(digests)} digests of {len(members)} members; join the runs again.")
     pairs = list(zip(members, digests, strict=True))
-    places = {pair: str(_find(folder, Path(pair[0]), pair[1], depth)) for pair in dict.fromkeys(pairs)}
-    return recipe | {"ensemble": joined | {"members": [places[pair] for pair in pairs]}}
+    places = {pair: _find(folder, *pair, depth) for pair in dict.fromkeys(pairs)}
+    return replace(config, ensemble=replace(joined, members=[places[pair] for pair in pairs]))
 
 
 def _find(folder: Path, member: Path, digest: str, depth: int) -> Path:
@@ -55,7 +58,7 @@ def _find(folder: Path, member: Path, digest: str, depth: int) -> Path:
                 found[place] = run_digest(place)
     for place, its_digest in found.items():
         if its_digest == digest:
-            read_joined(place, depth + 1)  # a member's own members
+            read_config(place, depth + 1)  # a member's own members
             return place
     for place, its_digest in found.items():
         raise UserError(

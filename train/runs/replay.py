@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
-from base.outside.values import Between, Like
 from cache.schema import CROP_SIZE, FRAMES
 
 Network = Callable[[Mapping[str, np.ndarray]], np.ndarray]
@@ -32,8 +32,8 @@ class Replay:
     clip of a network over crops is a pattern that needs no storing, and has the frame "".
     """
 
-    probability: Annotated[float, Between(0, 1)]
-    frame: Annotated[str, Like("[A-Za-z0-9+/=]*")] = ""
+    probability: Annotated[float, Meta(ge=0, le=1)]
+    frame: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9+/=]*\Z")] = ""
 
     def clip(self, *, regions: bool) -> dict[str, np.ndarray]:
         """Returns the clip as the network's inputs; raises ValueError if it is none."""

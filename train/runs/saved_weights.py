@@ -1,8 +1,7 @@
 """The weights files of a run: checksums when they are written, and nothing but what was written when they are read."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,7 +26,7 @@ def require_intact(path: Path, least: int) -> None:
 
     So a network that no file of this size can fill is not built. Runs made before have no checksum.
     """
-    known = read_object(path.with_name(DONE), Done).get("weights", {}).get(path.name)
+    known = read_object(path.with_name(DONE), Done).weights.get(path.name)
     try:
         require_weights_file(path, least)
         with reading(path):
@@ -37,7 +36,7 @@ def require_intact(path: Path, least: int) -> None:
         raise _wrong(path, error) from None
 
 
-def load_saved(network: "keras.Model", path: Path, replay: Mapping[str, Any] | None) -> None:
+def load_saved(network: "keras.Model", path: Path, replay: Replay | None) -> None:
     """Loads the weights in `path` into `network`, which has to give the clip of `replay` its probability again.
 
     `replay` is what config.json says of it, None in runs made before. A UserError says what does not hold.
@@ -45,7 +44,7 @@ def load_saved(network: "keras.Model", path: Path, replay: Mapping[str, Any] | N
     try:
         load_weights(network, path)
         if replay is not None:
-            _require_same(network, Replay(**replay))
+            _require_same(network, replay)
     except (WrongWeights, OSError) as error:
         raise _wrong(path, error) from None
 

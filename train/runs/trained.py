@@ -1,25 +1,24 @@
 """A head that was just trained, into its run folder."""
 
-import dataclasses
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cache.profile import Profile
 from cache.store import read_origin
 from cache.weights import require_room_for
-from train.data.audit import entry_of
+from train.data.audit import Audit, audit_of
 from train.data.split import DROPPED
 from train.data.training_set import TrainingSet
 from train.heads.architectures import HeadConfig
 from train.runs.contents import RunContents, numbered_history, write_run
 from train.runs.folder import MODEL_H5, MODEL_KERAS, WEIGHTS
 from train.runs.predictions import Predictions, predictions_of, split_rows
-from train.runs.replay import head_replay
+from train.runs.recipe import RunConfig
+from train.runs.replay import Replay, head_replay
 from train.runs.saved_weights import once
 
 if TYPE_CHECKING:
@@ -46,17 +45,17 @@ def write_trained(
     config: Any,
     training_set: TrainingSet,
     trained: Trained,
-    more: Mapping[str, Any] = MappingProxyType({}),
+    trial: Any = None,
 ) -> Path:
     """Writes the run `folder` of a head trained on `training_set` as the dataclass `config` says; returns `folder`.
 
-    `more` is added to its config.json.
+    `trial` says which one of a sweep it is.
     """
 
     def save(into: Path) -> RunContents:
         save_head(trained.head, into)
         return RunContents(
-            config={**_recipe(config, training_set, trained), **more},
+            config=_config(config, training_set, trained, trial),
             split=split_rows(training_set.contents.records, training_set.split.parts),
             audit=_audit(training_set),
             history=numbered_history(trained.history, trained.first_epoch),
@@ -89,35 +88,31 @@ def save_head(head: "keras.Model", folder: Path, weights: str = WEIGHTS) -> None
         logger.setLevel(level)
 
 
-def _audit(training_set: TrainingSet) -> dict[str, Any]:
+def _audit(training_set: TrainingSet) -> Audit:
     split = training_set.split
-    return {
-        "split": split.kind,
-        "dropped": split.parts.count(DROPPED),
-        "notes": split.notes,
-        **entry_of(training_set.findings),
-    }
+    return audit_of(split.kind, split.parts.count(DROPPED), split.notes, training_set.findings)
 
 
-def _recipe(config: Any, training_set: TrainingSet, trained: Trained) -> dict[str, Any]:
-    """Returns everything needed to repeat the run, and to rebuild its head."""
+def _config(config: Any, training_set: TrainingSet, trained: Trained, trial: Any) -> RunConfig[Profile]:
     store, arrays = training_set.contents.store, training_set.contents.arrays
     row = training_set.used[most_telling(trained.probabilities)]
-    return {
-        "config": dataclasses.asdict(config),
-        "features": store.folder,
-        "head": dataclasses.asdict(trained.shape),
-        "size": arrays.shape[2],
-        "profile": dataclasses.asdict(store.profile),
-        "fingerprint": store.fingerprint,
-        "origin": read_origin(store.folder),
-        "replay": replay_entry(trained.head, arrays[row], training_set.contents.mask[row]),
-    }
+    return RunConfig(
+        config=asdict(config),
+        features=str(store.folder),
+        head=trained.shape,
+        size=arrays.shape[2],
+        profile=store.profile,
+        fingerprint=store.fingerprint,
+        origin=read_origin(store.folder),
+        replay=replay_of(trained.head, arrays[row], training_set.contents.mask[row]),
+        baseline=training_set.baseline.summary,
+        trial=trial,
+    )
 
 
-def replay_entry(head: "keras.Model", array: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
-    """Returns the entry of config.json on a clip, (12, D) with its mask (12,), by which damage to the head shows."""
-    return dataclasses.asdict(head_replay(once(head), array[mask].mean(axis=0, dtype=np.float32)))
+def replay_of(head: "keras.Model", array: np.ndarray, mask: np.ndarray) -> Replay:
+    """Returns the clip by which damage to the head shows, made of another, (12, D) with its mask (12,)."""
+    return head_replay(once(head), array[mask].mean(axis=0, dtype=np.float32))
 
 
 def most_telling(probabilities: np.ndarray) -> int:

@@ -11,10 +11,11 @@ from base.errors import UserError
 from base.files import TEMPORARY, point_link
 from base.keras_start import start_keras
 from base.progress import say
+from cache.profile import Profile
 from train.data.training_set import TrainingSet
 from train.fit import FitConfig, finish, train_all
 from train.runs.folder import DONE, free_name
-from train.runs.recipe import read_recipe
+from train.runs.recipe import RunConfig, read_recipe
 from train.runs.trained import write_trained
 
 if TYPE_CHECKING:
@@ -53,11 +54,10 @@ def _write(runs: Path, prefix: str, winner: Winner, training_set: TrainingSet) -
         trained = finish(winner.config, winner.progress, training_set)
     name = free_name(runs, None, f"{prefix}-trial{winner.number}")
     named = dataclasses.replace(winner.config, name=name)
-    more = {"baseline": training_set.baseline.summary, "trial": winner.origin}
-    return write_trained(runs / name, named, training_set, trained, more)
+    return write_trained(runs / name, named, training_set, trained, winner.origin)
 
 
-def _earlier_runs(runs: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _earlier_runs(runs: Path) -> Iterator[tuple[Path, RunConfig[Profile]]]:
     """Yields the finished runs below `runs` with their configs; a damaged one is named and left out."""
     for folder in sorted(path.parent for path in runs.glob(f"*/{DONE}")):
         if folder.is_symlink() or folder.name.startswith(TEMPORARY):
@@ -68,14 +68,14 @@ def _earlier_runs(runs: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             say(f"{folder} is left out: {error}")
 
 
-def _find(earlier: Sequence[tuple[Path, Mapping[str, Any]]], winner: Winner) -> Path | None:
+def _find(earlier: Sequence[tuple[Path, RunConfig[Profile]]], winner: Winner) -> Path | None:
     """Returns the finished run of `winner` among `earlier`, None if there is none."""
     wanted = {"trial": winner.origin, "config": dataclasses.asdict(winner.config)}
     wanted = json.loads(json.dumps(wanted, default=str))
     same = (
         folder
         for folder, config in earlier
-        if config.get("trial") == wanted["trial"] and {**config["config"], "name": None} == wanted["config"]
+        if config.trial == wanted["trial"] and config.config | {"name": None} == wanted["config"]
     )
     return next(same, None)
 

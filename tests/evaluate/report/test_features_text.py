@@ -1,9 +1,11 @@
 """What is said of features is what the profile says, and every figure is one of docs/features.md."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
+from cache.profile import CropProfile, FeatureProfile, Tap
 from evaluate.report.features_text import MEASURED, MORE, PAPERS, detector_text, features_sentences
 from evaluate.report.model_card import model_card
 from evaluate.results.measures import evaluate_results
@@ -12,15 +14,18 @@ from extract.backbones.networks import BACKBONES
 from tests import ROOT
 from tests.evaluate.report.test_report import CONFIG, write_run
 
-TAPS = [
-    ["conv3_block4_out", "face", "mean"],
-    ["conv3_block4_out", "face", "std"],
-    ["conv4_block6_out", "face-surround", "mean"],
-]
+PROFILE = FeatureProfile(
+    CropProfile(),
+    taps=(
+        Tap("conv3_block4_out", "face", "mean"),
+        Tap("conv3_block4_out", "face", "std"),
+        Tap("conv4_block6_out", "face-surround", "mean"),
+    ),
+)
 
 
 def test_every_tap_is_named_in_order():
-    text = " ".join(features_sentences({"backbone": "resnet50", "weights": "imagenet", "taps": TAPS}))
+    text = " ".join(features_sentences(PROFILE))
     assert (
         "mean over the face of conv3_block4_out; standard deviation over the face of conv3_block4_out; "
         "mean over the face minus mean over its surround of conv4_block6_out." in text
@@ -38,20 +43,20 @@ def test_every_tap_is_named_in_order():
     ],
 )
 def test_weights_are_named_in_words(weights, words):
-    assert next(features_sentences({"backbone": "resnet50", "weights": weights, "taps": TAPS})).endswith(words)
+    assert next(features_sentences(replace(PROFILE, weights=weights))).endswith(words)
 
 
 def test_the_last_layer_is_not_praised():
-    taps = [["conv5_block3_out", "crop", "mean"]]
-    text = " ".join(features_sentences({"backbone": "resnet50-top", "weights": "imagenet", "taps": taps}))
+    taps = (Tap("conv5_block3_out", "crop", "mean"),)
+    text = " ".join(features_sentences(replace(PROFILE, backbone="resnet50-top", taps=taps)))
     assert "mean over the crop of conv5_block3_out" in text
     assert "Lower layers" not in text
     assert "surround" not in text
 
 
 def test_features_of_older_profiles_and_runs_on_crops_claim_nothing():
-    assert "one late layer" in " ".join(features_sentences({"backbone": "resnet50", "weights": "imagenet"}))
-    assert not list(features_sentences({"sampling": "uniform"}))
+    assert "one late layer" in " ".join(features_sentences(replace(PROFILE, taps=())))
+    assert not list(features_sentences(CropProfile()))
 
 
 def test_figures_are_those_of_the_documentation():
@@ -68,8 +73,8 @@ def test_figures_are_those_of_the_documentation():
 
 def test_backbones_and_detectors_have_their_papers():
     assert all(name.partition("-")[0] in PAPERS for name in BACKBONES)
-    assert "Viola & Jones" in detector_text({"detector": "haar"})
-    assert detector_text({"detector": "none"}) == "none"
+    assert "Viola & Jones" in detector_text(CropProfile(detector="haar"))
+    assert detector_text(CropProfile(detector="none")) == "none"
 
 
 @pytest.mark.parametrize(("start", "said"), [("baseline", True), ("nothing", False), (None, False)])

@@ -55,7 +55,9 @@ def test_findings_that_are_none_are_refused(tmp_path, videos):
     folder = write_run(tmp_path / "run")
     finding = {"kind": "identity", "name": "id1", "parts": ["train", "test"], "videos": videos}
     edit(folder / "audit.json", lambda values: values["findings"].append(finding))
-    with pytest.raises(UserError, match=r"audit\.json: finding 1"):
+    with pytest.raises(
+        UserError, match=r"audit\.json has .* as 'findings\[0\]\.videos.*, where a (list|text) is expected"
+    ):
         page(folder)
     assert not (folder / "report").exists()
 

@@ -17,6 +17,7 @@ import pytest
 
 from base.command_line.parse import parse_flags
 from base.errors import UserError
+from cache.profile import fingerprint, profile_of
 from evaluate.__main__ import main
 from evaluate.page.figures import COLOURS
 from evaluate.report import clips_table
@@ -68,7 +69,8 @@ def write_run(folder, rows=None, findings=(), notes=(), profile=PROFILE, validat
     write_csv(folder / "history.csv", columns, [row[: len(columns)] for row in history])
     audit = {"split": "official", "dropped": sum(row[2] == "dropped" for row in rows)}
     (folder / "audit.json").write_text(json.dumps(audit | {"notes": list(notes), "findings": list(findings)}))
-    config = {"config": settings, "profile": profile, "fingerprint": "1a2b3c4d5e6f", "features": "data/my set/f-1a2b"}
+    config = {"config": settings, "profile": profile, "fingerprint": fingerprint(profile_of(profile))}
+    config |= {"features": "data/my set/f-1a2b"}
     config |= {"versions": {"python": "3.11", "keras": "3.15.1"}, "origin": {"data": "../celeb-df"} | (origin or {})}
     (folder / "config.json").write_text(json.dumps(config, default=str))
     (folder / "run.json").write_text('{"created": "2026-01-01T00:00:00"}')
@@ -320,14 +322,14 @@ def test_counts_and_coverage_of_the_parts_with_what_was_dropped(tmp_path):
 def test_hostile_names_are_shown_and_do_nothing(tmp_path):
     rows = [(HOSTILE, 1, "test"), *clips()]
     findings = [finding(kind, HOSTILE, ["clip00000.mp4"], [HOSTILE]) for kind in ("identity", HOSTILE)]
-    profile, settings = PROFILE | {"backbone": HOSTILE, HOSTILE: HOSTILE}, CONFIG | {"head": HOSTILE}
+    settings, origin = CONFIG | {"head": HOSTILE}, {"data": HOSTILE, "weights": HOSTILE}
     folder = tmp_path / "<i>&\"'\\1"
-    text = report(write_run(folder, rows, findings, [HOSTILE], profile, settings=settings))
+    text = report(write_run(folder, rows, findings, [HOSTILE], settings=settings, origin=origin))
     found = Reader(text)
     assert "i" not in found.tags
     assert text.count("<script>") == 1  # the one that sorts, see above
     assert not any(HOSTILE in (value or "") for _, value in found.values)
-    assert found.words.count(HOSTILE) == 8  # a note, a clip, two names of findings, four cells of the settings
+    assert found.words.count(HOSTILE) == 7  # a note, a clip, two names of findings, three cells of the settings
     assert found.words.count(folder.name) == 1
     assert "1 of 61 test clips show a person who is also in train" in found.text
 
@@ -568,16 +570,16 @@ ROW = "new.mp4,0,train,0.5,0.5\r\n"
         ("history.csv", 4, ",.*", ",x,1", ["line 4", "'x' is not a number"]),
         ("history.csv", 1, "loss", "los", ["no column 'loss'"]),
         ("config.json", 1, "}$", "", ["cannot be read as JSON"]),
-        ("config.json", 1, "profile", "profil", ["no 'profile' that is a dict"]),
-        ("config.json", 1, ".*", "[]", ["no 'config' that is a dict"]),
+        ("config.json", 1, "profile", "profil", ["has no 'profile'"]),
+        ("config.json", 1, ".*", "[]", ["where an object is expected"]),
         ("audit.json", 1, "^.", "", ["cannot be read as JSON"]),
-        ("audit.json", 1, '"dropped": 0', '"dropped": "0"', ["no 'dropped' that is a int"]),
+        ("audit.json", 1, '"dropped": 0', '"dropped": "0"', ["has '0' as 'dropped', where a whole number is expected"]),
         (
             "audit.json",
             1,
             r"\[\]}",
             '[{"kind": "identity", "name": "x"}]}',
-            ["finding 1 lacks one of kind, name, parts"],
+            ["has no 'findings[0].parts'"],
         ),
     ],
 )

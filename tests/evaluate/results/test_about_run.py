@@ -1,12 +1,17 @@
 """What is said of a run beside its verdicts: its own evaluation, where there is one, and reasons not to believe it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from cache.profile import CropProfile, FeatureProfile, fingerprint
+from cache.store import Origin
 from evaluate.results.about_run import AboutRun, MeasuredArea, about_run, about_several, doubts
+from train.runs.recipe import Joined, RunConfig
 
-PROFILE = {"weights": "imagenet"}
+CONFIG = RunConfig(config={}, profile=FeatureProfile(CropProfile()), fingerprint="")
+RANDOM = replace(CONFIG, profile=FeatureProfile(CropProfile(), weights="random:0"))
 METRICS = {
     "counts": {"test": {"real": 30, "fake": 34}},
     "parts": {"test": {"head": {"scores": {"roc_auc": {"value": 0.8, "low": 0.7, "high": 0.9}}}}},
@@ -17,7 +22,7 @@ def about(folder, metrics=None, config=None):
     if metrics is not None:
         (folder / "report").mkdir()
         (folder / "report" / "metrics.json").write_text(metrics)
-    return about_run(folder, config or {"profile": PROFILE}, None)
+    return about_run(folder, config or CONFIG, None)
 
 
 def test_the_run_and_its_own_test_result_are_named(tmp_path):
@@ -52,11 +57,11 @@ def test_without_a_report_that_can_be_read_it_was_not_evaluated(tmp_path, metric
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"profile": PROFILE}, []),
-        ({"profile": {"weights": "random:0"}}, ["random weights"]),
-        ({"profile": {"weights": "sha256:0"}, "tuned_from": "random:0"}, ["random weights"]),
-        ({"profile": PROFILE, "origin": {"drawn": True}}, ["drawn faces"]),
-        ({"profile": {"weights": "random:0"}, "origin": {"drawn": True}}, ["random weights", "drawn faces"]),
+        (CONFIG, []),
+        (RANDOM, ["random weights"]),
+        (replace(CONFIG, tuned_from="random:0"), ["random weights"]),
+        (replace(CONFIG, origin=Origin(drawn=True)), ["drawn faces"]),
+        (replace(RANDOM, origin=Origin(drawn=True)), ["random weights", "drawn faces"]),
     ],
 )
 def test_reasons_not_to_believe_a_run_are_given(tmp_path, config, said):
@@ -66,17 +71,15 @@ def test_reasons_not_to_believe_a_run_are_given(tmp_path, config, said):
 
 
 def test_an_ensemble_has_the_doubts_of_its_members(tmp_path):
-    for name, weights in (("one", "imagenet"), ("two", "random:0")):
+    for name, config in (("one", CONFIG), ("two", RANDOM)):
         (tmp_path / name).mkdir()
-        config = {"config": {}, "profile": {"weights": weights}, "fingerprint": "0", "versions": {}}
-        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        config = replace(config, fingerprint=fingerprint(config.profile))
+        (tmp_path / name / "config.json").write_text(json.dumps(config.entries()))
         (tmp_path / name / "run.json").write_text('{"created": "2026-01-01T00:00:00"}')
-    members = [str(tmp_path / name) for name in ("one", "two", "absent")]
-    assert any(
-        "random weights" in doubt
-        for doubt in doubts({"kind": "ensemble", "profile": {}, "ensemble": {"members": members}})
-    )
-    assert not list(doubts({"kind": "ensemble", "profile": {}, "ensemble": {"members": members[:1]}}))
+    members = [tmp_path / name for name in ("one", "two", "absent")]
+    joined = replace(CONFIG, kind="ensemble", ensemble=Joined("average", members=members))
+    assert any("random weights" in doubt for doubt in doubts(joined))
+    assert not list(doubts(replace(joined, ensemble=Joined("average", members=members[:1]))))
 
 
 def test_several_runs_are_named_but_were_not_evaluated_together():

@@ -8,15 +8,15 @@ import keras
 import numpy as np
 import pytest
 
-from cache.profile import FeatureProfile, fingerprint, parse_profile
+from cache.profile import fingerprint
 from cache.schema import VideoRecord
 from evaluate.__main__ import main
 from evaluate.studies.published import (
     PublishedConfig,
     first_crops,
     published_batches,
+    published_config,
     published_network,
-    published_recipe,
 )  # fmt: skip
 from extract.backbones.networks import BACKBONES
 from extract.drawn.dataset import DrawnConfig, draw_dataset
@@ -81,13 +81,12 @@ def test_both_recipes_are_trained_and_compared_by_one_command(tmp_path, monkeypa
 @pytest.mark.parametrize("backbone", ["resnet50", "mobilenetv2"])
 def test_the_recipe_is_the_published_one_to_the_letter(backbone, tmp_path):
     """Haar on the first twelve frames, no margin, the last layer pooled over the crop, an LSTM from nothing."""
-    recipe = published_recipe(PublishedConfig(tmp_path), backbone, "random")
-    profile = parse_profile(json.dumps(recipe["profile"]), "the recipe")
-    assert isinstance(profile, FeatureProfile)
+    config = published_config(PublishedConfig(tmp_path), backbone, "random")
+    profile = config.profile
     assert profile.backbone == f"{backbone}-top"
     assert [(tap.region, tap.statistic) for tap in profile.taps] == [("crop", "mean")]
     assert (profile.crops.sampling, profile.crops.detector, profile.crops.margin) == ("first", "haar", 0.0)
-    assert recipe["fingerprint"] == fingerprint(profile)
+    assert config.fingerprint == fingerprint(profile)
     pooled = getattr(keras.applications, BACKBONES[profile.backbone].network.builder)(include_top=False, weights=None)
     assert pooled.layers[-1].name == profile.taps[0].layer
     layers = [layer.name.split("_")[0] for layer in published_network(backbone, "random").layers]

@@ -9,7 +9,7 @@ import pytest
 from base.errors import UserError
 from cache.schema import VideoRecord
 from tests.stores import fake, pairs, people_of, real
-from train.data.audit import MOST_FINDINGS, MOST_NAMES, audit, entry_of, summary
+from train.data.audit import MOST_FINDINGS, MOST_NAMES, audit, audit_of, summary
 from train.data.people import assign_people
 from train.data.split import SplitConfig, split
 
@@ -181,13 +181,13 @@ def test_a_run_lists_some_findings_and_counts_them_all():
     records = [real(person, number) for person in range(people) for number in range(MOST_NAMES + 2)]
     parts = ["train" if record.id.endswith("_0000.mp4") else "test" for record in records]
     found = audit(records, parts, [record.id for record in records])
-    entry = entry_of(found)
-    assert entry["counts"] == {"identity": people, "source": 0, "duplicate": 0}
-    assert entry["crossing"] == people
-    assert entry["shared"]["identity"] == parts.count("test")
-    assert len(entry["findings"]) == MOST_FINDINGS
-    assert entry["findings"][0]["counts"] == {"train": 1, "test": MOST_NAMES + 1}
-    assert entry["findings"][0]["videos"]["test"] == found[0].videos["test"][:MOST_NAMES]
+    kept = audit_of("identity", 0, [], found)
+    assert kept.counts == {"identity": people, "source": 0, "duplicate": 0}
+    assert kept.crossing == people
+    assert kept.shared["identity"] == parts.count("test")
+    assert len(kept.findings) == MOST_FINDINGS
+    assert kept.findings[0].counts == {"train": 1, "test": MOST_NAMES + 1}
+    assert kept.findings[0].videos["test"] == found[0].videos["test"][:MOST_NAMES]
 
 
 def test_the_audit_names_equal_videos():

@@ -20,7 +20,8 @@ from train.end_to_end.cnn3d import WEIGHTS, Cnn3dConfig, Cnn3dShape, build_cnn3d
 from train.end_to_end.finetune import FinetuneConfig, finetune
 from train.runs.folder import CONFIG, HISTORY, MODEL_H5, MODEL_KERAS, PREDICTIONS
 from train.runs.folder import WEIGHTS as HEAD_WEIGHTS
-from train.runs.load import read_config, read_run
+from train.runs.load import read_run
+from train.runs.members import read_config
 
 SHAPE = Cnn3dShape(width=4)
 
@@ -120,8 +121,8 @@ def test_evaluation_takes_its_folder_for_a_run(run_folder, source):
     assert {path.name for path in run_folder.iterdir()} == (
         {path.name for path in source.iterdir()} - {HEAD_WEIGHTS} | {WEIGHTS}
     )
-    assert found.config["kind"] == "crops"
-    assert read_config(run_folder)[1] == PROFILE.crops
+    assert found.config.kind == "crops"
+    assert read_config(run_folder).profile == PROFILE.crops
     assert "R(2+1)D on crops" in write_report(ReportConfig(run=run_folder, resamples=20)).read_text()
 
 
@@ -136,7 +137,7 @@ def test_detection_and_plain_keras_give_the_stored_probabilities(run_folder, sou
     stored = {row["id"]: float(row["probability"]) for row in rows_of(run_folder / PREDICTIONS)}
     networks = [keras.models.load_model(run_folder / name) for name in (MODEL_KERAS, MODEL_H5)]
     detector = open_detector(run_folder)
-    store = create_store(Path(read_run(source).config["features"]).parent, PROFILE.crops)
+    store = create_store(read_run(source).config.features_folders[0].parent, PROFILE.crops)
     for row in detector.with_features(rows_from_store(list(find_rows(read_indexes(store)).values()))):
         assert row.array is not None
         assert detector.probability(row) == pytest.approx(stored[row.id], abs=1e-5)

@@ -141,7 +141,7 @@ def test_evaluation_takes_it_for_a_run(tuned, source):
     assert run.weights == str(tuned / BACKBONE_WEIGHTS)
     assert run.profile == replace(PROFILE, weights=run.profile.weights)
     assert run.profile.weights.startswith("sha256:")
-    assert "random weights before it was tuned" in found.audit["notes"][-1]
+    assert "random weights before it was tuned" in found.audit.notes[-1]
     page = write_report(ReportConfig(run=tuned, resamples=20)).read_text()
     assert "lstm and mobilenetv2, tuned end to end from source" in page
     assert f"reelcheck finetune --run {source}" in page
@@ -151,7 +151,7 @@ def test_evaluation_takes_it_for_a_run(tuned, source):
 def test_detection_gives_the_stored_probability_wherever_the_folder_went(tuned, source, tmp_path):
     moved = shutil.copytree(tuned, tmp_path / "moved")
     detector = open_detector(moved)
-    features = Path(read_run(source).config["features"])
+    features = read_run(source).config.features_folders[0]
     store = create_store(features.parent, PROFILE.crops)
     stored = {row["id"]: float(row["probability"]) for row in rows_of(tuned / PREDICTIONS)}
     for row in detector.with_features(rows_from_store(list(find_rows(read_indexes(store)).values()))):
@@ -185,7 +185,7 @@ def test_interrupted_and_resumed_is_uninterrupted(source, tuned, tmp_path, monke
 
 
 def test_missing_crops_are_one_sentence_with_the_command(source, tmp_path):
-    features = Path(read_run(source).config["features"])
+    features = read_run(source).config.features_folders[0]
     bare = shutil.copytree(features, tmp_path / "set" / features.name)
     shutil.copytree(source, tmp_path / "run")
     recipe = json.loads((source / CONFIG).read_text())
@@ -235,4 +235,4 @@ def test_a_run_on_real_clips_and_blends_is_tuned_with_blends_alone(source, tmp_p
     folder = finetune(config_of(start, tmp_path / "runs", blend=1.0, epochs=1))
     results = read_results(folder)
     assert results.head.ids == [record.id for record in records]
-    assert results.config["config"]["blend"] == 1.0
+    assert results.config.config["blend"] == 1.0

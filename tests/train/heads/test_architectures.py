@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
+from base.outside.values import WrongValue, parse
 from cache.schema import FRAMES
 from tests.stores import WIDTH
 from train.data.baseline import Baseline, fit_baseline
 from train.data.batches import FeatureBatches
 from train.data.clips import Clips, balanced_weights
 from train.data.inputs import frame_statistics, prepare
-from train.heads.architectures import HEADS, HeadConfig, build_head, is_fixed, parse_head
+from train.heads.architectures import HEADS, HeadConfig, build_head, is_fixed
 from train.heads.stack import draw_weights
 from train.heads.training import (
     HeadJob,
@@ -259,9 +260,9 @@ def test_the_baseline_inside_a_head_is_never_trained():
 
 
 def test_runs_from_before_there_was_a_start_begin_from_nothing():
-    assert parse_head({"head": "gru"}, "config.json").start == "nothing"
-    with pytest.raises(UserError, match=r"'head\.start' 'code', which is none of baseline, nothing"):
-        parse_head({"head": "gru", "start": "code"}, "config.json")
+    assert parse(HeadConfig, {"head": "gru"}).start == "nothing"
+    with pytest.raises(WrongValue, match=r"has 'code' as 'start', where one that this version knows is expected"):
+        parse(HeadConfig, {"head": "gru", "start": "code"})
 
 
 def test_a_loss_that_is_no_number_ends_in_a_sentence():

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
+from cache.profile import CropProfile, fingerprint
 from cache.schema import TEST, TRAIN, VAL
 from evaluate.report.stage import ReportConfig, write_report
+from train.data.audit import Audit, Finding
 from train.heads.architectures import HeadConfig, build_head
 from train.runs.contents import RunContents, numbered_history, read_contents, write_run
-from train.runs.folder import latest
-from train.runs.load import features_folders, load_head, read_run
+from train.runs.folder import CROPS, latest
+from train.runs.load import load_head, read_run
 from train.runs.predictions import Predictions, SplitRow
+from train.runs.recipe import RunConfig
 
 PARTS = [TRAIN, TRAIN, VAL, VAL, TEST, TEST]
 IDS = [f"{'fake' if number % 2 else 'real'}/p{number // 2}.mp4" for number in range(6)]
@@ -25,11 +28,11 @@ def contents() -> RunContents:
     labels, coverage = np.arange(6) % 2, np.linspace(0.5, 1, 6)
     split = {name: SplitRow(name, i % 2, PARTS[i], f"p{i // 2}", "", "") for i, name in enumerate(IDS)}
     split["real/left out.mp4"] = SplitRow("real/left out.mp4", 0, "dropped", "", "", "")
-    finding = {"kind": "identity", "name": "p0", "parts": ["train", "test"], "videos": {"train": [IDS[0]]}}
+    finding = Finding("identity", "p0", ["train", "test"], {"train": [IDS[0]]})
     return RunContents(
-        config={"config": {}, "profile": {}, "fingerprint": "0"},
+        config=RunConfig(kind=CROPS, config={}, profile=CropProfile(), fingerprint=fingerprint(CropProfile())),
         split=split,
-        audit={"split": "identity", "dropped": 1, "notes": ["One, two."], "findings": [finding]},
+        audit=Audit("identity", 1, ["One, two."], [finding]),
         history=numbered_history({"loss": [0.7, 1 / 3], "val_loss": [np.nan, 0.25]}),
         predictions=Predictions(IDS, labels, np.array(PARTS), np.linspace(0, 1, 6) / 3, coverage),
         baseline=Predictions(IDS, labels, np.array(PARTS), np.linspace(1, 0, 6) / 7, coverage),
@@ -42,8 +45,9 @@ def test_what_is_written_is_read(tmp_path):
     folder = write_run(tmp_path / "run", lambda into: (into / "weights").touch() or expected)  # pyright: ignore
     found = read_contents(folder)
     assert (folder / "weights").is_file()
-    assert found.config.pop("versions")["keras"] == keras.__version__
-    for name in ("config", "split", "audit", "seconds"):
+    assert found.config.versions["keras"] == keras.__version__
+    assert replace(found.config, versions={}) == expected.config
+    for name in ("split", "audit", "seconds"):
         assert getattr(found, name) == getattr(expected, name), name
     assert list(found.history) == ["epoch", "loss", "val_loss"]
     for name, values in expected.history.items():
@@ -134,7 +138,7 @@ def test_a_run_of_an_earlier_version_still_loads(tmp_path):
     folder = latest(tmp_path / "runs")
     run, found = read_run(folder), read_contents(folder)
     assert run.head == head
-    assert features_folders(run.config) == [Path("data/real and fake/features-mobilenetv2-0")]
+    assert run.config.features_folders == [Path("data/real and fake/features-mobilenetv2-0")]
     assert load_head(run, run.profile).count_params() > 0
     assert found.predictions.probabilities.tolist() == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     assert found.seconds == 2.5

@@ -17,7 +17,7 @@ from tests.train.test_fit import quick, rows_of
 from train.fit import fit
 from train.runs.ensemble import EnsembleConfig, Mixture, ensemble, fit_mixture, mixture_weights
 from train.runs.folder import BASELINE, CONFIG, PREDICTIONS, SPLIT
-from train.runs.load import features_folders, read_config
+from train.runs.members import read_config
 from train.runs.predictions import Predictions
 
 
@@ -60,13 +60,13 @@ def test_an_ensemble_is_a_run_that_evaluation_accepts(runs, kind):
 def test_an_ensemble_names_the_features_of_its_members_as_a_list(tmp_path):
     stores = [write_features(tmp_path / name, pairs(), seed=seed) for seed, name in enumerate(("one", "real and fake"))]
     members = tuple(fit(quick(store, tmp_path / "runs", head="mean", epochs=1)) for store in stores)
-    config, _ = read_config(ensemble(EnsembleConfig(members, runs=tmp_path / "runs")))
-    assert features_folders(config) == [store.folder for store in stores]
+    config = read_config(ensemble(EnsembleConfig(members, runs=tmp_path / "runs")))
+    assert config.features_folders == [store.folder for store in stores]
     # As ensembles of before have it.
     joined = " and ".join(str(folder) for folder in ("data/a/features-1", "data/b/features-2"))
-    found = features_folders(config | {"features": joined})
+    found = replace(config, features=joined).features_folders
     assert [str(folder) for folder in found] == ["data/a/features-1", "data/b/features-2"]
-    assert features_folders(config | {"features": str(stores[1].folder)}) == [stores[1].folder]
+    assert replace(config, features=str(stores[1].folder)).features_folders == [stores[1].folder]
 
 
 def clips_of(count=400, seed=0):
@@ -121,14 +121,14 @@ def test_members_that_do_not_fit_together_are_refused(runs, store, tmp_path):
 
 
 def test_an_ensemble_without_its_description_is_told(runs, tmp_path):
-    from detect.detector.load import load_scorer
+    from detect.detector.load import open_detector
 
     broken = tmp_path / "broken"
     shutil.copytree(runs / "three", broken)
     config = json.loads((broken / CONFIG).read_text())
     (broken / CONFIG).write_text(json.dumps(config | {"ensemble": {"kind": "average"}}))
     with pytest.raises(UserError, match="does not describe an ensemble"):
-        load_scorer(broken)
+        open_detector(broken)
 
 
 def test_members_judge_what_they_were_trained_on_and_features_are_made_once():

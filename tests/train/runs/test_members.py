@@ -15,8 +15,7 @@ from tests.refused import as_somebody_else, folder_of_all
 from tests.strangers import edit, write_head_run
 from train.runs.ensemble import EnsembleConfig, ensemble, read_members
 from train.runs.folder import CONFIG, DONE, WEIGHTS
-from train.runs.load import read_config
-from train.runs.members import run_digest
+from train.runs.members import read_config, run_digest
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +44,16 @@ def compared(folder: Path) -> Path:
     return compare(CompareConfig((folder, folder.with_name("seed0")), out=folder.parent / "out"))
 
 
+def members_of(folder: Path) -> list[Path]:
+    return read_members(folder, read_config(folder))[0]
+
+
 OPENINGS = {
     "detect": open_detector,
     "eval": read_results,
     "compare": compared,
     "export": judged,
-    "protocols": read_members,
+    "protocols": members_of,
 }
 
 
@@ -73,7 +76,7 @@ def test_a_member_is_known_by_its_weights_and_by_its_configuration(runs, file):
     changes = {DONE: {"weights": {WEIGHTS: "0" * 32}}, CONFIG: {"size": 961}}
     edit(runs / "seed1" / file, lambda values: values.update(changes[file]))
     with pytest.raises(UserError, match="another one now"):
-        read_members(runs / "joined")
+        members_of(runs / "joined")
 
 
 def test_weights_without_a_checksum_are_read(runs):
@@ -98,11 +101,11 @@ def test_another_run_deep_in_an_ensemble_of_ensembles_is_refused(runs):
 
 def test_an_ensemble_moved_with_its_members_finds_them_beside_it(runs, tmp_path):
     moved = runs.rename(tmp_path / "moved")
-    assert read_members(moved / "joined")[0] == [moved / "seed0", moved / "seed1"]
-    assert RANDOM in about_run(moved / "joined", read_config(moved / "joined")[0], None).doubts
+    assert members_of(moved / "joined") == [moved / "seed0", moved / "seed1"]
+    assert RANDOM in about_run(moved / "joined", read_config(moved / "joined"), None).doubts
     put_another_run(moved)
     with pytest.raises(UserError, match="another one now"):
-        read_members(moved / "joined")
+        members_of(moved / "joined")
 
 
 def test_an_ensemble_whose_old_place_is_closed_finds_its_members_beside_it(runs):
@@ -111,18 +114,18 @@ def test_an_ensemble_whose_old_place_is_closed_finds_its_members_beside_it(runs)
         shutil.copytree(runs, copy, dirs_exist_ok=True)
         copy.chmod(0o755)
         with as_somebody_else():
-            assert read_members(copy / "joined")[0] == [copy / "seed0", copy / "seed1"]
+            assert members_of(copy / "joined") == [copy / "seed0", copy / "seed1"]
 
 
 def test_an_ensemble_moved_alone_finds_its_members_where_they_lay(runs, tmp_path):
     alone = (runs / "joined").rename(tmp_path / "alone")
-    assert read_members(alone)[0] == [runs / "seed0", runs / "seed1"]
+    assert members_of(alone) == [runs / "seed0", runs / "seed1"]
 
 
 def test_a_copy_takes_its_own_member_where_the_first_was_changed(runs, tmp_path):
     copy = shutil.copytree(runs, tmp_path / "copy")
     put_another_run(runs)
-    assert read_members(copy / "joined")[0] == [runs / "seed0", copy / "seed1"]
+    assert members_of(copy / "joined") == [runs / "seed0", copy / "seed1"]
 
 
 def test_an_ensemble_whose_members_are_gone_is_evaluated_by_what_it_said(runs):
@@ -136,14 +139,14 @@ def test_an_ensemble_whose_members_are_gone_is_evaluated_by_what_it_said(runs):
 def test_an_ensemble_of_an_earlier_version_opens_as_it_did(runs):
     edit(runs / "joined" / CONFIG, lambda values: values["ensemble"].pop("digests"))
     put_another_run(runs)
-    assert read_members(runs / "joined")[0] == [runs / "seed0", runs / "seed1"]
+    assert members_of(runs / "joined") == [runs / "seed0", runs / "seed1"]
     assert read_results(runs / "joined").head.ids
 
 
 def test_a_digest_too_few_is_told(runs):
     edit(runs / "joined" / CONFIG, lambda values: values["ensemble"]["digests"].pop())
     with pytest.raises(UserError, match="has 1 digests of 2 members"):
-        read_members(runs / "joined")
+        members_of(runs / "joined")
 
 
 def test_training_again_with_the_same_settings_gives_the_same_digest(runs, tmp_path):

@@ -32,11 +32,12 @@ def lstm(folder):
 
 
 def test_a_whole_head_is_loaded(run):
-    recipe = read_run(run).config
-    found = load(run).predict_on_batch(head_clip(recipe["replay"]["frame"]))
-    assert float(found[0, 0]) == pytest.approx(recipe["replay"]["probability"], abs=1e-5)
-    assert 0.05 < recipe["replay"]["probability"] < 0.95
-    assert len(recipe["replay"]["frame"]) < 3 * SIZE
+    replay = read_run(run).config.replay
+    assert replay
+    found = load(run).predict_on_batch(head_clip(replay.frame))
+    assert float(found[0, 0]) == pytest.approx(replay.probability, abs=1e-5)
+    assert 0.05 < replay.probability < 0.95
+    assert len(replay.frame) < 3 * SIZE
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_a_run_of_an_earlier_version_is_loaded_unless_its_numbers_are_none(run):
 @pytest.mark.parametrize("frame", ["", "AAAA", "=", "é"])
 def test_a_clip_to_replay_that_is_none_is_refused(run, frame):
     edit(run / CONFIG, lambda values: values["replay"].update(frame=frame))
-    with pytest.raises(UserError, match=r"the clip to try it on is damaged|not of the form"):
+    with pytest.raises(UserError, match=r"the clip to try it on is damaged|a text matching regex"):
         load(run)
 
 

@@ -79,7 +79,7 @@ def test_the_best_are_runs_with_what_the_leaderboard_says(swept):
         assert losses[best] == pytest.approx(float(row["val_loss"]), rel=1e-4)
         assert np.nanargmin(losses) == best
         assert found.history["val_auc"][best] == pytest.approx(float(row["val_auc"]), abs=1e-6)
-        assert found.config["config"]["seed"] == int(row["trial"])
+        assert found.config.config["seed"] == int(row["trial"])
     assert latest(runs) in folders
 
 
