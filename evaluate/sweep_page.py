@@ -4,14 +4,13 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from msgspec import Meta
 
 from base.commands import command
 from base.errors import UserError
@@ -23,7 +22,7 @@ from evaluate.page.figures import STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, page, safe, scrolling, section, table
 from evaluate.page.tables import readable
 from train.runs.predictions import read_rows
-from train.sweep.leaderboard import COLUMNS, LEADERBOARD, STATES, SUMMARY, states_text
+from train.sweep.leaderboard import COLUMNS, LEADERBOARD, STATES, SUMMARY, Summary, states_text
 
 if TYPE_CHECKING:
     import optuna
@@ -87,17 +86,9 @@ def _drawing(name: str, figure: Figure, caption: str) -> Html:
     return element("figure", svg, element("figcaption", caption), class_="full")
 
 
-@dataclass(frozen=True)
-class _Summary:
-    """What the page shows of `SUMMARY`."""
-
-    importances: dict[str, Annotated[float, Meta(ge=0, le=1 + 1e-6)]]
-    runs: list[Path] = field(default_factory=list)
-
-
-def _summary(path: Path) -> _Summary:
+def _summary(path: Path) -> Summary:
     try:
-        return parse(_Summary, read_json(path))
+        return parse(Summary, read_json(path))
     except (*NO_FILE, WrongContent, WrongValue) as error:
         raise UserError(
             f"{path} does not describe a sweep ({error}); run {command('sweep')} again to write it."
@@ -126,7 +117,7 @@ def _is_number(text: str, *, above_zero: bool) -> bool:
     return math.isfinite(number) and (number > 0 or not above_zero)
 
 
-def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: _Summary, drawings: Sequence[Html]) -> str:
+def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Summary, drawings: Sequence[Html]) -> str:
     name = sweep.resolve().name
     title = name if "sweep" in name.lower() else f"Sweep {name}"
     hint = (
@@ -152,7 +143,7 @@ def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: _Summary, dra
     )
 
 
-def _links(sweep: Path, rows: Sequence[Mapping[str, str]], summary: _Summary) -> dict[str, Html]:
+def _links(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Summary) -> dict[str, Html]:
     """Returns a link to each run of the best trials, to its report where it has one, by the trial's number."""
     complete = [row["trial"] for row in rows if row["state"] == "complete"]
     links = {}
@@ -175,7 +166,7 @@ def _rounded(text: str) -> str:
         return text
 
 
-def _figures(rows: Sequence[Mapping[str, str]], summary: _Summary) -> Iterator[tuple[str, Figure, str]]:
+def _figures(rows: Sequence[Mapping[str, str]], summary: Summary) -> Iterator[tuple[str, Figure, str]]:
     """Yields name, figure and caption of Optuna's figures of the finished trials `rows`."""
     import optuna
     from matplotlib import pyplot

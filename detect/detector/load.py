@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from base.commands import flag
 from base.errors import UserError
 from base.keras_start import start_keras
-from cache.profile import FeatureProfile, Profile, crops_of, fingerprint
+from cache.profile import FeatureProfile, Profile, crops_of
 from detect.detector.config import DetectorConfig
 from detect.detector.contract import exported_folder, is_export
 from detect.detector.face_file import needed_file
@@ -44,10 +44,9 @@ def open_detector(
             raise UserError(f"an export has its weights inside; leave out {flag('weights')}.")
         return read_exported(exported_folder(folder, engine), detector_file)
     config, predictions = read_config(folder), _predictions(folder)
-    scorer = _scorer(folder, config, weights)
-    temperature = predictions and find_temperature(predictions)
-    file = detector_file or _detector_file(config)
-    return Detector(crops_of(config.profile), scorer, temperature, file, about_run(folder, config, predictions))
+    crops, temperature = crops_of(config.profile), predictions and find_temperature(predictions)
+    file = detector_file or needed_file(crops, config.origin.detector_file)
+    return Detector(crops, _scorer(folder, config, weights), temperature, file, about_run(folder, config, predictions))
 
 
 def open_configured(config: DetectorConfig) -> Detector:
@@ -70,18 +69,13 @@ def open_ensemble(folders: Sequence[Path], weights: str | None = None, detector_
     profile = crops_of_all(folders, configs)
     scorers = [_scorer(folder, config, weights) for folder, config in zip(folders, configs, strict=True)]
     about = about_several([about_run(folder, config, None) for folder, config in zip(folders, configs, strict=True)])
-    file = detector_file or _detector_file(configs[0])
+    file = detector_file or needed_file(profile, configs[0].origin.detector_file)
     return Detector(profile, EnsembleScorer(scorers, lambda all: all.mean(axis=0)), None, file, about)
 
 
 def _predictions(folder: Path) -> Predictions | None:
     """Returns what the run in `folder` said of its own clips, None if that file is not there."""
     return read_predictions(folder / PREDICTIONS) if (folder / PREDICTIONS).exists() else None
-
-
-def _detector_file(config: RunConfig[Profile]) -> Path | None:
-    """Returns the face detector's file that a run was trained with, if it is not the one here."""
-    return needed_file(crops_of(config.profile), config.origin.detector_file)
 
 
 def _scorer(folder: Path, config: RunConfig[Profile], weights: str | None) -> Scorer:
@@ -159,7 +153,7 @@ def _feature_scorer(run: Run, weights: str | None) -> FeatureScorer:
     start_keras()
     # Keras, which the head needs anyway: converting to a faster engine takes longer than judging a few clips.
     engine = _engine(name, file, run.profile.precision)
-    return FeatureScorer(engine, as_network(build_and_load(run)), fingerprint(run.profile))
+    return FeatureScorer(engine, as_network(build_and_load(run)), run.config.fingerprint)
 
 
 @functools.lru_cache(maxsize=4)

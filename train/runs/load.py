@@ -5,7 +5,7 @@ It is rebuilt from `config.json` and only numbers are loaded into it: no pickle,
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from base.errors import UserError
 from cache.profile import FeatureProfile, Profile, differences
@@ -24,15 +24,11 @@ class Run:
     """A finished run of a head: its folder, its `config`, and the features and head that this names."""
 
     folder: Path
-    config: RunConfig[FeatureProfile]
+    config: RunConfig[Profile]
+    profile: FeatureProfile
     head: HeadConfig
     size: int
     """Numbers in the features of one frame."""
-
-    @property
-    def profile(self) -> FeatureProfile:
-        """The profile of the features."""
-        return self.config.profile
 
     @property
     def weights(self) -> str:
@@ -52,16 +48,16 @@ def read_run(folder: Path) -> Run:
 
 def run_of(folder: Path, config: RunConfig[Profile]) -> Run:
     """Returns the run of a head in `folder`, whose `config` was read; a UserError says why it is none."""
-    if not isinstance(config.profile, FeatureProfile):
+    path, profile, head, size = folder / CONFIG, config.profile, config.head, config.size
+    if not isinstance(profile, FeatureProfile):
         raise UserError(f"{folder} judges crops and has no head; name a run of train or finetune.")
-    path, head, size = folder / CONFIG, config.head, config.size
     if head is None or size is None:
         raise UserError(f"{path} has no {'feature size' if head else 'head'}; train the run again.")
     try:
         require_buildable(head)
     except UserError as error:
         raise UserError(f"{path} describes no head that this version knows ({error}); train the run again.") from None
-    return Run(folder, cast(RunConfig[FeatureProfile], config), head, size)
+    return Run(folder, config, profile, head, size)
 
 
 def load_head(run: Run, profile: FeatureProfile) -> "keras.Model":

@@ -1,10 +1,12 @@
 """The trials of a sweep, best first: leaderboard.csv, sweep.json, and a table for the terminal."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
 from base.files import write_csv, write_json
 from base.progress import say
@@ -20,12 +22,23 @@ SHOWN = 10
 """How many trials the terminal shows; the CSV lists all."""
 
 
-def write_leaderboard(folder: Path, ranked: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What `SUMMARY` holds: settings and data of the sweep, which values mattered, and the runs of the best trials."""
+
+    config: dict[str, Any] = field(default_factory=dict)
+    made_for: dict[str, Any] = field(default_factory=dict)
+    importances: dict[str, Annotated[float, Meta(ge=0, le=1 + 1e-6)]]
+    seconds: float = 0.0
+    runs: list[Path] = field(default_factory=list)
+
+
+def write_leaderboard(folder: Path, ranked: Sequence[Mapping[str, Any]], summary: Summary) -> None:
     """Writes the trials `ranked`, best first, and the `summary` of the sweep into `folder`; prints the best trials."""
     rows = [tuple({"rank": rank, **row}.get(column, "") for column in COLUMNS) for rank, row in enumerate(ranked, 1)]
     write_csv(folder / LEADERBOARD, COLUMNS, rows)
-    write_json(folder / SUMMARY, summary)
-    say("\n".join([*_table(ranked), _outcome(ranked, summary["seconds"])]))
+    write_json(folder / SUMMARY, asdict(summary))
+    say("\n".join([*_table(ranked), _outcome(ranked, summary.seconds)]))
     say("The best of many trials looks better on validation than it is; only the test part tells how good it is.")
 
 

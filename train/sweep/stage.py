@@ -21,7 +21,7 @@ from train.fit import inputs_of
 from train.runs.folder import listed_name, require_name
 from train.sweep.best_runs import Winner, write_winners
 from train.sweep.config import VALUES, SweepConfig, require_sensible
-from train.sweep.leaderboard import auc_error, write_leaderboard
+from train.sweep.leaderboard import Summary, auc_error, write_leaderboard
 from train.sweep.storage import shown, storage_errors, storage_of
 
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ def sweep(config: SweepConfig) -> Path:
         progress = _try_all(config, training_set)
         study = open_study(config.study_config(), _made_for(config, training_set))
         ranked = results(study)
-        summary = {
-            "config": as_values(replace(config, storage=config.storage and shown(config.storage))),
-            "made_for": _made_for(config, training_set),
-            "importances": importances(study),
-        }
-        summary |= {"seconds": round(time.perf_counter() - start, 1)}
-        folders = _write_best(config, training_set, ranked, progress)
-        write_leaderboard(config.folder, ranked, summary | {"runs": [str(folder) for folder in folders]})
+        summary = Summary(
+            config=as_values(replace(config, storage=config.storage and shown(config.storage))),
+            made_for=_made_for(config, training_set),
+            importances=importances(study),
+            seconds=round(time.perf_counter() - start, 1),
+            runs=_write_best(config, training_set, ranked, progress),
+        )
+        write_leaderboard(config.folder, ranked, summary)
     return config.folder
 
 
