@@ -23,7 +23,6 @@ from train.runs.load import Run, build_and_load, load_head, require_head, run_of
 from train.runs.members import read_config
 from train.runs.predictions import Predictions, read_predictions
 from train.runs.recipe import RunConfig
-from train.runs.replay import Network
 
 if TYPE_CHECKING:
     import keras
