@@ -1,11 +1,14 @@
 """Temporal heads: features of twelve frames in, probability of fake out.
 
-To add a head, write a builder and add it to `HEADS`. Builders take normalised features (B, 12, D) and the mask, bool
-(B, 12), and return one vector per clip (B, U). Layers get the mask as an argument, so that padded frames change neither
-output nor gradient. Only plain Keras layers are used, so the saved files load without this code.
+To add a head, write a builder and add it to `HEADS`. Builders take `keras.layers`, normalised features (B, 12, D) and
+the mask, bool (B, 12), and return one vector per clip (B, U). Layers get the mask as an argument, so that padded frames
+change neither output nor gradient. Only plain Keras layers are used, so the saved files load without this code; in
+training, `layers` holds some in a form that computes the same for many heads at once (`train.heads.mapping`). Layers
+must draw nothing at random: dropout comes after the vector.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -16,8 +19,9 @@ from cache.schema import FRAMES
 
 if TYPE_CHECKING:
     import keras
+    from keras import KerasTensor as Tensor
 
-Builder = Callable[["keras.KerasTensor", "keras.KerasTensor", "HeadConfig"], "keras.KerasTensor"]
+Builder = Callable[[Any, "Tensor", "Tensor", "HeadConfig"], "Tensor"]
 
 Start = Literal["baseline", "nothing"]
 """What the logit of a head starts from: the baseline's, to which the head learns to add, or nothing, as published."""
@@ -42,47 +46,35 @@ class HeadConfig:
     start: Start = "nothing"
 
 
-def _lstm(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadConfig) -> "keras.KerasTensor":
+def _lstm(layers: Any, frames: "Tensor", mask: "Tensor", config: HeadConfig) -> "Tensor":
     """Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 1997; the last frame's state."""
-    import keras
-
-    return keras.layers.LSTM(config.units, unroll=True, name="lstm")(frames, mask=mask)
+    return layers.LSTM(config.units, unroll=True, name="lstm")(frames, mask=mask)
 
 
-def _bilstm(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadConfig) -> "keras.KerasTensor":
+def _bilstm(layers: Any, frames: "Tensor", mask: "Tensor", config: HeadConfig) -> "Tensor":
     """Graves & Schmidhuber, "Framewise phoneme classification with bidirectional LSTM", Neural Networks 2005."""
-    import keras
-
-    both = keras.layers.Bidirectional(keras.layers.LSTM(config.units, unroll=True, name="lstm"), name="bilstm")
+    both = layers.Bidirectional(layers.LSTM(config.units, unroll=True, name="lstm"), name="bilstm")
     return both(frames, mask=mask)
 
 
-def _gru(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadConfig) -> "keras.KerasTensor":
+def _gru(layers: Any, frames: "Tensor", mask: "Tensor", config: HeadConfig) -> "Tensor":
     """Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", EMNLP 2014; the last frame's state."""
-    import keras
-
-    return keras.layers.GRU(config.units, unroll=True, name="gru")(frames, mask=mask)
+    return layers.GRU(config.units, unroll=True, name="gru")(frames, mask=mask)
 
 
-def _attention(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadConfig) -> "keras.KerasTensor":
+def _attention(layers: Any, frames: "Tensor", mask: "Tensor", config: HeadConfig) -> "Tensor":
     """Lin et al., "A Structured Self-attentive Sentence Embedding", ICLR 2017: a learnt weighted mean over frames."""
-    import keras
-
-    layers = keras.layers
     embedded = layers.Dense(config.units, activation="relu", name="embed")(frames)
     scores = layers.Dense(1, name="score")(layers.Dense(config.units, activation="tanh", name="look")(embedded))
     weights = layers.Softmax(axis=1, name="weights")(scores, mask=layers.Reshape((FRAMES, 1))(mask))
     return layers.Flatten(name="attended")(layers.Dot(axes=1)([weights, embedded]))
 
 
-def _tcn(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadConfig) -> "keras.KerasTensor":
+def _tcn(layers: Any, frames: "Tensor", mask: "Tensor", config: HeadConfig) -> "Tensor":
     """Bai et al., "An Empirical Evaluation of Generic Convolutional and Recurrent Networks", 2018 (arXiv:1803.01271).
 
     Causal: a frame sees only itself and earlier frames, so padding, which is at the end, reaches no other frame.
     """
-    import keras
-
-    layers = keras.layers
     for number, dilation in enumerate(DILATIONS):
         options: Any = {"padding": "causal", "dilation_rate": dilation, "activation": "relu", "name": f"tcn_{number}"}
         convolve = layers.Conv1D(config.units, 3, **options)
@@ -90,11 +82,9 @@ def _tcn(frames: "keras.KerasTensor", mask: "keras.KerasTensor", config: HeadCon
     return layers.GlobalAveragePooling1D(name="mean")(frames, mask=mask)
 
 
-def _mean(frames: "keras.KerasTensor", mask: "keras.KerasTensor", _: HeadConfig) -> "keras.KerasTensor":
+def _mean(layers: Any, frames: "Tensor", mask: "Tensor", _: HeadConfig) -> "Tensor":
     """The mean over unpadded frames: it ignores order and motion, so other heads have to beat it."""
-    import keras
-
-    return keras.layers.GlobalAveragePooling1D(name="mean")(frames, mask=mask)
+    return layers.GlobalAveragePooling1D(name="mean")(frames, mask=mask)
 
 
 HEADS: dict[str, Builder] = {
@@ -123,32 +113,72 @@ def build_head(config: HeadConfig, size: int) -> "keras.Model":
 
     require_buildable(config)
     layers = keras.layers
-    features = keras.Input((FRAMES, size), name="features")
-    mask: Any = keras.Input((FRAMES,), dtype="bool", name="mask")
+    features, mask = _inputs("features", size)
     # Not layers.Normalization: it keeps its statistics in the config, and HDF5 limits a config to 64 KB.
     normalise = layers.BatchNormalization(center=False, scale=False, epsilon=1e-9, trainable=False, name="normalise")
-    normalised = frames = normalise(features)
-    if config.differences:
-        frames = _with_differences(frames)
-    clip = HEADS[config.head](frames, mask, config)
-    clip = layers.BatchNormalization(name="batch_norm")(layers.Dropout(config.dropout, name="dropout")(clip))
-    clip = layers.Dense(config.dense, activation="relu", name="dense")(clip)
+    normalised = normalise(features)
+    clip = layers.Dropout(config.dropout, name="dropout")(_vector(layers, normalised, mask, config))
     if config.start == "nothing":
-        probability = layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(clip)
+        probability = _last(clip, config, activation="sigmoid", dtype="float32")
     else:
         pooled = layers.GlobalAveragePooling1D(name="pooled")(normalised, mask=mask)
         baseline = layers.Dense(1, trainable=False, name="baseline")(pooled)
-        branch = layers.Dense(1, kernel_initializer="zeros", name=BRANCH)(clip)
-        logit = layers.Add(name="logit")([baseline, branch])
+        logit = layers.Add(name="logit")([baseline, _last(clip, config)])
         probability = layers.Activation("sigmoid", dtype="float32", name="probability")(logit)
     return keras.Model({"features": features, "mask": mask}, probability, name=config.head)
 
 
-def least_bytes(config: HeadConfig, size: int) -> int:
-    """Returns a number of bytes that the weights of the head are not below, known without building it."""
-    if config.head == "mean":
-        return 4 * size * config.dense
-    return 4 * config.units * (size + config.units)
+def build_branch(config: HeadConfig, size: int, layers: Any) -> "keras.Model":
+    """Returns the part of the head that learns: normalised `frames` float32 (B, 12, `size`) and `mask` -> logit (B, 1).
+
+    In the place of dropout, `keep` float32 (B, U) multiplies the vectors of the clips. Builders take their `layers`.
+    """
+    import keras
+
+    require_buildable(config)
+    frames, mask = _inputs("frames", size)
+    clip = _vector(layers, frames, mask, config)
+    keep = keras.Input(clip.shape[1:], name="keep")
+    logit = _last(layers.Multiply()([clip, keep]), config)
+    return keras.Model({"frames": frames, "mask": mask, "keep": keep}, logit, name=config.head)
+
+
+def _inputs(name: str, size: int) -> tuple["Tensor", "Tensor"]:
+    """Returns the inputs for the frames, called `name`, and for the mask."""
+    import keras
+
+    frames: Any = keras.Input((FRAMES, size), name=name)
+    mask: Any = keras.Input((FRAMES,), dtype="bool", name="mask")
+    return frames, mask
+
+
+def _vector(layers: Any, frames: "Tensor", mask: "Tensor", config: HeadConfig) -> "Tensor":
+    """Returns the vector (B, U) of each clip."""
+    return HEADS[config.head](layers, _with_differences(frames) if config.differences else frames, mask, config)
+
+
+def _last(clip: "Tensor", config: HeadConfig, **options: Any) -> "Tensor":
+    """Returns what the last layer, which has these `options`, makes (B, 1) of the vectors of the clips."""
+    from keras import layers
+
+    clip = layers.BatchNormalization(name="batch_norm")(clip)
+    clip = layers.Dense(config.dense, activation="relu", name="dense")(clip)
+    if config.start == "nothing":
+        return layers.Dense(1, name="probability", **options)(clip)
+    return layers.Dense(1, kernel_initializer="zeros", name=BRANCH, **options)(clip)
+
+
+def weight_shapes(config: HeadConfig, size: int) -> list[tuple[int, ...]]:
+    """Returns the shapes of the head's weights, without taking the memory of a head. Keras must have been started."""
+    import keras
+
+    def shapes() -> list[tuple[int, ...]]:
+        with keras.StatelessScope(initialize_variables=False):
+            return [tuple(weight.shape) for weight in build_head(config, size).weights]
+
+    # Keras lists, per thread, weights that are still to get their values; this list ends with its thread.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(shapes).result()
 
 
 def is_fixed(weight: str) -> bool:
@@ -156,7 +186,7 @@ def is_fixed(weight: str) -> bool:
     return weight.startswith(("normalise/", "baseline/"))
 
 
-def _with_differences(frames: "keras.KerasTensor") -> "keras.KerasTensor":
+def _with_differences(frames: "Tensor") -> "Tensor":
     import keras
 
     layers = keras.layers

@@ -1,16 +1,18 @@
 """How many heads fit into the available memory when trained side by side."""
 
+import math
+
 from base.machine.memory import free_memory
 from base.progress import say
 from train.data.inputs import Inputs
-from train.heads.architectures import HeadConfig, build_head
+from train.heads.architectures import HeadConfig, weight_shapes
 
 SHARE = 0.5
 """Share of the available memory that a stack may use."""
 COPIES = 6
 """Copies of each weight: itself, its gradient, Adam's two moments, the best so far, and one in transit."""
-KEPT = 24
-"""Numbers kept per frame and unit for the gradient: gates, states and their products."""
+KEPT = 2
+"""Numbers kept per frame for the gradient, for each number that a weight makes of a frame: a sum and its activation."""
 
 
 def slots_that_fit(wanted: int, config: HeadConfig, inputs: Inputs, batch: int) -> int:
@@ -28,5 +30,6 @@ def bytes_each(config: HeadConfig, inputs: Inputs, batch: int) -> int:
     """Returns roughly how many bytes one head needs in training."""
     frames, width = inputs.frames.shape[1:]
     wide = width * (2 if config.differences else 1)
-    weights = build_head(config, width).count_params()
-    return 4 * (COPIES * weights + batch * frames * (3 * wide + KEPT * config.units))
+    shapes = weight_shapes(config, width)
+    weights, made = sum(map(math.prod, shapes)), sum(shape[-1] for shape in shapes)
+    return 4 * (COPIES * weights + batch * frames * (3 * wide + KEPT * made))

@@ -13,8 +13,8 @@ import numpy as np
 
 from base.keras_start import sees_gpu
 from train.data.inputs import Inputs
-from train.heads.architectures import BRANCH, HeadConfig, build_head, is_fixed
-from train.heads.stacked_layers import forward
+from train.heads.architectures import BRANCH, HeadConfig, is_fixed
+from train.heads.mapping import forward, mappable_branch
 
 ops: Any = keras.ops  # whose types allow None everywhere
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
@@ -26,8 +26,8 @@ class Stack:
 
     def __init__(self, config: HeadConfig, inputs: Inputs, slots: int, batch: int) -> None:
         self.slots, self.batch = slots, batch
-        self._plain = build_head(config, inputs.frames.shape[2])
-        self._network = _Network(config, inputs, self._plain, slots)
+        self._branch = mappable_branch(config, inputs.frames.shape[2])
+        self._network = _Network(config, inputs, self._branch, slots)
         self._adam = _StackedAdam(slots)
         self._losses = _Losses(slots)
         # On a CPU, XLA takes longer to compile than most sweeps take to run.
@@ -39,11 +39,11 @@ class Stack:
     @property
     def vector(self) -> int:
         """Size of the vector of a clip, to which dropout applies."""
-        return self._plain.get_layer("batch_norm").gamma.shape[0]
+        return self._branch.get_layer("batch_norm").gamma.shape[0]
 
     def put(self, slot: int, rate: float, decay: float, seed: int) -> None:
         """Starts a new head at `slot`, with initial weights that depend on `seed` only."""
-        drawn = draw_weights(self._plain, np.random.default_rng([seed, 0]))
+        drawn = draw_weights(self._branch, np.random.default_rng([seed, 0]))
         for name, variable in self._network.stacked.items():
             _set(variable, slot, drawn[name])
         self._adam.begin(slot, rate, decay)
@@ -78,15 +78,16 @@ class Stack:
 class _Network(keras.Model):
     """K heads as one network, whose inputs are rows of the resident clips."""
 
-    def __init__(self, config: HeadConfig, inputs: Inputs, plain: keras.Model, slots: int) -> None:
+    def __init__(self, config: HeadConfig, inputs: Inputs, branch: keras.Model, slots: int) -> None:
         super().__init__(name="stack")
         self._config = config
         self.losses_by_slot: Any = None
         self.stacked = {}
-        for weight in plain.weights:
-            if not is_fixed(weight.path):
-                options = {"name": weight.path.replace("/", "-"), "trainable": weight.trainable}
-                self.stacked[weight.path] = self.add_weight((slots, *weight.shape), "zeros", **options)
+        for weight in branch.weights:
+            options = {"name": weight.path.replace("/", "-"), "trainable": weight.trainable}
+            self.stacked[weight.path] = self.add_weight((slots, *weight.shape), "zeros", **options)
+        # Hidden in a function: weights of a layer that is an attribute would be trained with the stacked ones.
+        self._forward = functools.partial(forward, branch, self.stacked)
         shift, scale = inputs.shift_and_scale
         resident_values = {
             "frames": inputs.frames,
@@ -110,9 +111,10 @@ class _Network(keras.Model):
         frames = ops.cast(ops.take(self.resident_frames, rows, axis=0), "float32")
         frames = (frames - self.resident_shift) / self.resident_scale
         mask = ops.take(self.resident_mask, rows, axis=0)
-        logits, moved = forward(self._config, self.stacked, frames, mask, keep, training=training)
-        for name, value in moved.items():
-            self.stacked[name].assign(value)
+        logits, moved = self._forward({"frames": frames, "mask": mask, "keep": keep}, training=training)
+        if training:
+            for name, value in moved.items():
+                self.stacked[name].assign(value)
         if self._config.start == "nothing":
             return logits
         return logits + ops.take(self.resident_offsets, rows, axis=0)

@@ -3,13 +3,15 @@
 It is rebuilt from `config.json` and only numbers are loaded into it: no pickle, no code out of a file (CVE-2025-9905).
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from base.errors import UserError
+from base.keras_start import start_keras
 from cache.profile import FeatureProfile, Profile, differences
-from train.heads.architectures import HeadConfig, build_head, least_bytes, require_buildable
+from train.heads.architectures import HeadConfig, build_head, require_buildable, weight_shapes
 from train.runs.folder import BACKBONE_WEIGHTS, CONFIG, WEIGHTS
 from train.runs.members import read_config
 from train.runs.recipe import RunConfig
@@ -79,5 +81,6 @@ def build_and_load(run: Run) -> "keras.Model":
 
 
 def require_head(run: Run) -> None:
-    """Raises a UserError if the file of the head's weights is not what was written; builds no network."""
-    require_intact(run.folder / WEIGHTS, least_bytes(run.head, run.size))
+    """Raises a UserError if the file of the head's weights is not what was written; takes no memory for a network."""
+    start_keras()
+    require_intact(run.folder / WEIGHTS, 4 * sum(map(math.prod, weight_shapes(run.head, run.size))))

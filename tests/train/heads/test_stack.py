@@ -14,9 +14,9 @@ from tests.train.heads.test_architectures import baseline_of, clips_of
 from train.data.clips import Clips, balanced_weights
 from train.data.inputs import prepare
 from train.heads.architectures import HEADS, STARTS, HeadConfig, build_head
+from train.heads.mapping import forward, mappable_branch
 from train.heads.ranking import roc_auc
 from train.heads.stack import Stack, draw_weights
-from train.heads.stacked_layers import STACKED, forward
 from train.heads.training import HeadJob, LearnConfig, finished_head, learn_many, predict
 
 ROWS = np.arange(96)
@@ -40,15 +40,12 @@ def small(name: str, **changes) -> HeadConfig:
     return replace(HeadConfig(name, units=6, dense=5), **changes)
 
 
-def test_every_head_has_its_stacked_form():
-    assert list(STACKED) == list(HEADS)
-
-
 @EVERY
 @pytest.mark.parametrize("differences", [False, True])
 def test_a_stack_says_what_the_plain_heads_say(name, differences):
     config, clips = small(name, differences=differences), clips_of(10)
-    heads, drawn = [], []
+    branch = mappable_branch(config, WIDTH)
+    vector, heads, drawn = branch.get_layer("batch_norm").gamma.shape[0], [], []
     for seed in range(3):
         head = build_head(config, WIDTH)
         head.get_layer("normalise").set_weights([np.zeros(WIDTH), np.ones(WIDTH)])
@@ -62,11 +59,13 @@ def test_a_stack_says_what_the_plain_heads_say(name, differences):
         drawn.append(weights)
     stacked = {key: keras.ops.stack([weights[key] for weights in drawn]) for key in drawn[0]}
     frames = np.stack([clips.features.astype(np.float32)] * 3)
-    logits, moved = forward(config, stacked, frames, np.stack([clips.mask] * 3), np.ones(1), training=False)
+    given = {"frames": frames, "mask": np.stack([clips.mask] * 3), "keep": np.ones((3, 10, vector), "float32")}
+    logits, moved = forward(branch, stacked, given, training=False)
     inputs = {"features": clips.features.astype(np.float32), "mask": clips.mask}
     plain = [np.asarray(head(inputs))[:, 0] for head in heads]
     np.testing.assert_allclose(1 / (1 + np.exp(-np.asarray(logits))), plain, rtol=1e-5, atol=1e-6)
-    assert not moved
+    for key, value in moved.items():
+        np.testing.assert_array_equal(np.asarray(value), np.asarray(stacked[key]))
     assert np.std(plain) > 1e-3
 
 
