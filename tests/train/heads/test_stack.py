@@ -14,7 +14,7 @@ from tests.train.heads.test_architectures import baseline_of, clips_of
 from train.data.clips import Clips, balanced_weights
 from train.data.inputs import prepare
 from train.heads.architectures import HEADS, STARTS, HeadConfig, build_head
-from train.heads.mapping import forward, mappable_branch
+from train.heads.mapping import LAYERS, forward, mappable_branch
 from train.heads.ranking import roc_auc
 from train.heads.stack import Stack, draw_weights
 from train.heads.training import HeadJob, LearnConfig, finished_head, learn_many, predict
@@ -67,6 +67,34 @@ def test_a_stack_says_what_the_plain_heads_say(name, differences):
     for key, value in moved.items():
         np.testing.assert_array_equal(np.asarray(value), np.asarray(stacked[key]))
     assert np.std(plain) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("Conv1D", {"kernel_size": 2, "padding": "causal", "dilation_rate": 8}),
+        ("Conv1D", {"kernel_size": 3, "padding": "causal", "use_bias": False, "activation": "relu"}),
+        ("Conv1D", {"kernel_size": 3, "padding": "same"}),
+        *((name, {"return_sequences": True, "unroll": True}) for name in ("LSTM", "GRU")),
+        *((name, {"go_backwards": True}) for name in ("LSTM", "GRU")),
+        *((name, {"activation": "relu", "use_bias": False}) for name in ("LSTM", "GRU")),
+        ("GRU", {"reset_after": False}),
+    ],
+)
+def test_a_layer_that_maps_fast_computes_what_the_layer_of_keras_computes(name, options):
+    frames, mask = np.random.default_rng(0).normal(0, 1, (3, FRAMES, 4)).astype("float32"), np.ones((3, FRAMES), bool)
+    mask[:, 9:] = False
+    masked = {} if name == "Conv1D" else {"mask": mask}
+    size = "filters" if name == "Conv1D" else "units"
+    fast, plain = (kind(**{size: 5}, **options) for kind in (LAYERS[name], getattr(keras.layers, name)))
+    fast.build(frames.shape)
+    plain.build(frames.shape)
+    random = np.random.default_rng(1)
+    values = [random.normal(0, 0.5, value.shape) for value in plain.get_weights()]
+    for layer in (fast, plain):
+        layer.set_weights(values)
+    found, expected = (np.asarray(layer(frames, **masked)) for layer in (fast, plain))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 @ALONE
