@@ -38,7 +38,7 @@ def added():
 
 @pytest.fixture(scope="module")
 def features(tmp_path_factory):
-    return Path(read_run(write_source(tmp_path_factory.mktemp("data"))).config["features"])
+    return read_run(write_source(tmp_path_factory.mktemp("data"))).config.features_folders[0]
 
 
 def quick(features, runs, **changes) -> FitConfig:
