@@ -1,12 +1,22 @@
 """README and docs: short, whole, and without a link, a verb or a flag that leads nowhere."""
 
+import importlib.util
 import re
+import shlex
+import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from reelcheck.cli import VERBS
+from base.command_line.doors import load
+from base.command_line.parse import parse_flags
+from base.verbs import VERBS
+from extract.drawn.dataset import DrawnConfig, draw_dataset
+from reelcheck import under_make
+from reelcheck.cli import dispatch, require_verb
 from tests import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -40,18 +50,114 @@ def test_the_readme_is_read_to_its_end_and_names_every_page():
     assert {page.name for page in PAGES[2:]} <= {Path(link).name for link in LINK.findall(readme)}
 
 
+TYPED = re.compile(r"^    ((?:make|reelcheck|python -m) .+)$|`((?:make|reelcheck|python -m) [^`\n]+)`", re.MULTILINE)
+PLACEHOLDERS = ("VERB", "COMMAND", "PACKAGE", "--flags")
+
+
+def typed(page: Path) -> list[list[str]]:
+    """The commands that a page shows, in words, without those that stand for many."""
+    found = [shlex.split("".join(match), comments=True) for match in TYPED.findall(text(page))]
+    return [words for words in found if len(words) > 1 and not set(words) & set(PLACEHOLDERS)]
+
+
+def words_of(command: list[str]) -> list[str]:
+    """The words of `reelcheck` that a command of make or of reelcheck itself amounts to."""
+    program, verb, *rest = command
+    if program == "reelcheck":
+        return [verb, *rest]
+    return under_make.words(verb, dict(word.split("=", 1) for word in rest))
+
+
+def is_of_make_alone(command: list[str]) -> bool:
+    return command[0] == "make" and re.search(rf"^{command[1]}:", text(ROOT / "Makefile"), re.MULTILINE) is not None
+
+
+def write_settings() -> None:
+    """Writes the file of settings that the page on training shows."""
+    (settings,) = re.findall(r"```toml\n(.+?)```", text(ROOT / "docs/training.md"), re.DOTALL)
+    Path("run.toml").write_text(settings)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_no_verb_is_named_that_is_not_there(page):
-    verbs = {*VERBS, "cache"}
-    targets = set(re.findall(r"^([a-z0-9-]+):", text(ROOT / "Makefile"), re.MULTILINE)) | verbs
-    for typed in re.findall(r"^    (.+)$|`([^`\n]+)`", text(page), re.MULTILINE):
-        words = ("".join(typed)).split()
-        if len(words) < 2:
+def test_every_command_can_be_typed(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_settings()
+    for command in typed(page):
+        if command[:2] == ["python", "-m"]:
+            assert importlib.util.find_spec(command[2]), command
+        elif command[1].startswith("-") or is_of_make_alone(command) or set(command) == {"make", command[1]}:
+            assert command[1] in {*VERBS, "--help", "--version"} or is_of_make_alone(command), command
+        else:
+            verb, *rest = words_of(command)
+            require_verb(verb)
+            if VERBS[verb].config:
+                try:
+                    parse_flags(verb, "", load(VERBS[verb].config), rest)
+                except SystemExit:  # --help
+                    assert "--help" in rest
+
+
+SET = "Celeb-DF-v2"
+PLACES = {"/path/to/": "", "/mnt/shared/": "", "=...": f"={SET}", "=folder": f"={SET}"}
+QUICK: dict[str, list[str]] = {
+    "features": ["--weights", "random"],
+    "published": ["--weights", "random", "--backbones", "mobilenetv2", "--epochs", "1"],
+    "train": ["--epochs", "2"],
+    "sweep": ["--epochs", "2"],
+    "finetune": ["--epochs", "1", "--warmup-epochs", "0"],
+    "cnn3d": ["--epochs", "1", "--width", "2"],
+    "protocols": ["--epochs", "2"],
+    "compare": ["--epochs", "2"],
+}
+"""What makes a command short enough for a test, and lets it do without weights from the network."""
+NOT_HERE = ("web", "BACKEND=ray", "SOURCE=0", "rtsp:", "demo", "draw")
+"""Commands that serve or watch, need a cluster or a camera, or are tried elsewhere."""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A folder in which the commands find what they name: a data set, clips, and runs."""
+    monkeypatch.chdir(tmp_path)
+    draw_dataset(DrawnConfig(out=Path(SET), people=8, clips=2, fakes=16))
+    clip = min(Path(SET, "Celeb-real").glob("*.mp4"))
+    for name in ("clip.mp4", "more/one.mp4", "old/two.avi"):
+        Path(name).parent.mkdir(exist_ok=True)
+        shutil.copy(clip, name)
+    Image.fromarray(np.full((90, 90, 3), 99, np.uint8)).save("face.jpg")
+    write_settings()
+    return tmp_path
+
+
+def made_before(command: list[str]) -> None:
+    """Makes the runs that a command names and that no command of the pages makes."""
+    for name in re.findall(r"runs/([\w-]+)", " ".join(command)):
+        if not Path("runs", name).exists():
+            assert dispatch(["train", "--name", name, "--epochs", "2"]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_every_command_works_as_written(home):
+    """One page after another, as a reader types them: the first ones make what the later ones use."""
+    order = ("README.md", "features.md", "training.md")
+    pages = sorted(PAGES, key=lambda page: (order.index(page.name) if page.name in order else len(order), page.name))
+    done: list[list[str]] = []
+    for command in (command for page in pages for command in typed(page)):
+        elsewhere = command[0] == "python" or "--help" in command or is_of_make_alone(command)
+        if elsewhere or any(word in " ".join(command) for word in NOT_HERE):
             continue
-        if words[0] == "make" and re.fullmatch(r"[a-z][a-z0-9-]*", words[1]):
-            assert words[1] in targets, " ".join(words)
-        if words[0] == "reelcheck" and not words[1].startswith("-") and words[1] != "VERB":
-            assert words[1] in verbs, " ".join(words)
+        for place, here in PLACES.items():
+            command = [word.replace(place, here) for word in command]
+        if command in done:
+            continue
+        made_before(command)
+        verb, *rest = words_of(command)
+        if verb == "cache":
+            rest = [match for word in rest for match in (map(str, Path().glob(word)) if "*" in word else [word])][:2]
+        print("$", *command, flush=True)
+        assert dispatch([verb, *QUICK.get(verb, []), *rest]) in (0, 1), command
+        done.append(command)
+    assert len(done) > 25
 
 
 def test_the_slow_tests_of_every_folder_are_run_by_a_workflow():
