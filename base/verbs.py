@@ -4,6 +4,7 @@ It is text alone, so that reading it loads no stage. The Makefile takes the verb
 rest, before anything is installed.
 """
 
+import sys
 from dataclasses import dataclass
 
 USAGE = 64
@@ -189,4 +190,4 @@ def make_help() -> str:
 
 
 if __name__ == "__main__":
-    print(make_help())
+    sys.stdout.write(f"{make_help()}\n")

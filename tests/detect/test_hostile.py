@@ -47,7 +47,7 @@ def exported(tmp_path):
     [
         ({"profile": asdict(CropProfile(margin=0.4))}, "is not that of its fingerprint"),
         ({"profile": asdict(CropProfile()) | {"margin": "wide"}}, "is not that of its fingerprint"),
-        ({"temperature": {"value": 0, "clips": 20}}, "'temperature.value' 0, which is not 0.1 to 10"),
+        ({"temperature": {"value": 0, "clips": 20}}, "has 0 as 'temperature.value', where a number >= 0.1 is expected"),
         ({"temperature": {"value": float("nan"), "clips": 20}}, "NaN is no finite number"),
         ({"temperature": {"value": 10**400, "clips": 20}}, "does not describe"),
         ({"temperature": {"value": 1, "clips": float("inf")}}, "does not describe"),

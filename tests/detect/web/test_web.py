@@ -290,7 +290,7 @@ def test_what_is_too_large_or_too_long_is_refused_in_a_sentence(tmp_path, face):
         ({"names": ("page.example", "a*")}, "--names 'a\\*' is not a host name"),
         ({"proxy": "nginx"}, "--proxy nginx is not an address; give the one from which the proxy connects"),
         ({"most_seconds": float("nan")}, r"must be above 0 \(got nan\)"),
-        ({"most_work_seconds": 0.0}, "--most-work-seconds 0 lets nothing in"),
+        ({"most_work_seconds": 0.0}, r"--most-work-seconds must be above 0 \(got 0\)"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(values, message):
