@@ -86,7 +86,8 @@ def test_it_is_swept(features, tmp_path):
     assert 0 < judge(tmp_path / "runs/best") < 1
 
 
-@pytest.mark.parametrize("format", ["keras", pytest.param("onnx", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["keras", "onnx"])
 def test_it_is_exported(runs, tmp_path, format):
     folder = export(ExportConfig(run=runs[1], format=format, out=tmp_path / "out"))  # compares it with the run
     if format == "onnx":
