@@ -118,7 +118,7 @@ NOT_HERE = ("web", "BACKEND=ray", "SOURCE=0", "rtsp:", "demo", "draw")
 def home(tmp_path, monkeypatch):
     """A folder in which the commands find what they name: a data set, clips, and runs."""
     monkeypatch.chdir(tmp_path)
-    draw_dataset(DrawnConfig(out=Path(SET), people=8, clips=2, fakes=16))
+    draw_dataset(DrawnConfig(out=Path(SET), people=8, clips=1, fakes=8))
     clip = min(Path(SET, "Celeb-real").glob("*.mp4"))
     for name in ("clip.mp4", "more/one.mp4", "old/two.avi"):
         Path(name).parent.mkdir(exist_ok=True)
