@@ -253,13 +253,15 @@ def _own_folder(parent: Path, prefix: str) -> Iterator[Path]:
     While it lasts, this process holds its `LOCK`, which the system releases whenever the process ends.
     """
     remove_abandoned(parent, prefix)
-    with _locked_folder(parent, f"{prefix}{os.getpid()}@{_HERE}-") as lock_file:
-        folder = Path(lock_file.name).parent
-        try:
-            yield folder
-        finally:
-            with contextlib.suppress(OSError):
-                _remove_folder(folder)
+    lock_file = _locked_folder(parent, f"{prefix}{os.getpid()}@{_HERE}-")
+    folder = Path(lock_file.name).parent
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):
+            with lock_file:
+                _clear(folder)
+            folder.rmdir()
 
 
 def _locked_folder(parent: Path, beginning: str) -> IO[str]:
@@ -302,23 +304,25 @@ def _remove_if_abandoned(path: Path, is_ours: bool) -> None:
         with (path / LOCK).open("r+") as file:
             _hold(file.fileno())
             if is_ours or is_old:
-                _remove_folder(path)
+                _clear(path)
     except BlockingIOError:
         return
     except OSError:  # of an earlier version, or without locks, or its process was killed before it had locked it
         if is_old:
             _remove(path)
-        elif is_ours:
-            path.rmdir()  # which is refused unless it is empty
+    if is_ours or is_old:
+        path.rmdir()  # which is refused unless it is empty
 
 
-def _remove_folder(folder: Path) -> None:
-    """Removes a folder whose lock is held, and that lock last: a process killed before leaves what the next finds."""
+def _clear(folder: Path) -> None:
+    """Empties a folder whose lock is held, of that lock last: a process killed before leaves what the next finds.
+
+    The folder itself goes once the lock is closed: NFS keeps the name of a file that is open.
+    """
     for path in folder.iterdir():
         if path.name != LOCK:
             _remove(path)
     (folder / LOCK).unlink(missing_ok=True)
-    folder.rmdir()
 
 
 def _remove(path: Path) -> None:

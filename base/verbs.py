@@ -4,6 +4,7 @@ It is text alone, so that reading it loads no stage. The Makefile takes the verb
 rest, before anything is installed.
 """
 
+import signal
 import sys
 from dataclasses import dataclass
 
@@ -190,4 +191,5 @@ def make_help() -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that goes away, such as head, is no error
     sys.stdout.write(f"{make_help()}\n")
