@@ -20,14 +20,11 @@ from evaluate.results.read import find_temperature
 from extract.backbones.engines import Engine, make_engine
 from train.runs.folder import ENSEMBLE, PREDICTIONS, latest
 from train.runs.load import Run, build_and_load, load_head, require_head, run_of
-from train.runs.members import read_config
 from train.runs.predictions import Predictions, read_predictions
-from train.runs.recipe import RunConfig
+from train.runs.recipe import Joined, RunConfig, read_config, read_joined
 
 if TYPE_CHECKING:
     import keras
-
-    from train.runs.ensemble import Mixture
 
 
 def open_detector(
@@ -85,10 +82,11 @@ def _scorer(folder: Path, config: RunConfig[Profile], weights: str | None) -> Sc
     if isinstance(config.profile, FeatureProfile):
         return _feature_scorer(run_of(folder, config), weights)
     if config.kind == ENSEMBLE:
-        from train.runs.ensemble import read_members
+        from train.runs.ensemble import mixed
 
-        members, mixture = read_members(folder, config)
-        return EnsembleScorer([_scorer(member, read_config(member), weights) for member in members], mixture)
+        joined = read_joined(folder, config)
+        members = [_scorer(member, read_config(member), weights) for member in joined.members]
+        return EnsembleScorer(members, functools.partial(mixed, joined))
     from train.end_to_end.cnn3d import load_cnn3d
 
     if weights:
@@ -107,35 +105,33 @@ def build_networks(folder: Path, weights: str | None = None) -> dict[str, "keras
     from train.end_to_end.finetune import backbone_weights, join
     from train.runs.ensemble import mix
 
-    profile, members, mixture = judged(folder)
+    profile, members, joined = judged(folder)
     if not isinstance(profile, FeatureProfile):
         return {"detector": load_cnn3d(*members[0])}
     runs = [run_of(*member) for member in members]
     backbone = build_backbone(backbone_of(profile), backbone_weights(runs[0], weights))
     heads = [load_head(run, profile) for run in runs]
-    head = mix(heads, mixture) if mixture else heads[0]
+    head = mix(heads, joined) if joined else heads[0]
     return {"detector": join(backbone, head), "backbone": backbone, "head": head}
 
 
-def judged(folder: Path) -> tuple[Profile, list[tuple[Path, RunConfig[Profile]]], "Mixture | None"]:
+def judged(folder: Path) -> tuple[Profile, list[tuple[Path, RunConfig[Profile]]], Joined | None]:
     """Returns the profile of what the run's networks judge, and the runs that judge: itself, or an ensemble's members.
 
     Each comes with its config. A UserError for an ensemble whose members take different features: these have no one
     network.
     """
-    from train.runs.ensemble import read_members
-
     config = read_config(folder)
     if config.kind != ENSEMBLE:
         return config.profile, [(folder, config)], None
-    folders, mixture = read_members(folder, config)
-    members = [(member, read_config(member)) for member in folders]
+    joined = read_joined(folder, config)
+    members = [(member, read_config(member)) for member in joined.members]
     profiles = [member.profile for _, member in members]
     if not isinstance(profiles[0], FeatureProfile) or any(other != profiles[0] for other in profiles[1:]):
         raise UserError(
             f"the members of {folder} do not all judge the same features, so it has no one network; name one of them."
         )
-    return profiles[0], members, mixture
+    return profiles[0], members, joined
 
 
 def _feature_scorer(run: Run, weights: str | None) -> FeatureScorer:

@@ -35,8 +35,8 @@ from train.fit import FitConfig, check, fit
 from train.heads.architectures import HeadConfig
 from train.runs.folder import ENSEMBLE
 from train.runs.load import load_head, run_of
-from train.runs.members import read_config
 from train.runs.predictions import predictions_of, write_predictions
+from train.runs.recipe import read_config, read_joined
 
 PAGE, NUMBERS = "protocols.html", "protocols.json"
 SPLITS = ("official", "identity", "random")
@@ -193,12 +193,12 @@ def _predict(run: Path, contents: Contents) -> np.ndarray:
     """Returns each clip's probability of fake, float64 (N,), by a run on features or an ensemble of such runs."""
     from train.data.clips import Clips
     from train.heads.training import predict
-    from train.runs.ensemble import read_members
+    from train.runs.ensemble import mixed
 
     config = read_config(run)
     if config.kind == ENSEMBLE:
-        members, mixture = read_members(run, config)
-        return mixture(np.array([_predict(member, contents) for member in members]))
+        joined = read_joined(run, config)
+        return mixed(joined, np.array([_predict(member, contents) for member in joined.members]))
     head = load_head(run_of(run, config), contents.store.profile)  # pyright: ignore[reportArgumentType]
     clips = Clips(contents.arrays, contents.mask, contents.labels)
     return predict(head, clips, np.arange(len(contents.records))).astype(np.float64)

@@ -19,9 +19,9 @@ from cache.schema import CROP_SIZE, FRAMES
 from train.end_to_end.config import EndToEndConfig, require_sensible
 from train.end_to_end.stage import Outcome, StartingRun, read_starting_run, train_and_write
 from train.runs.folder import CONFIG, CROPS, choose_name
+from train.runs.load import load_saved, require_intact
 from train.runs.recipe import MOST_WIDTH, Cnn3dShape, RunConfig
-from train.runs.replay import crops_replay
-from train.runs.saved_weights import load_saved, once, require_intact
+from train.runs.replay import crops_replay, once
 from train.runs.trained import save_head
 
 if TYPE_CHECKING:

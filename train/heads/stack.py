@@ -179,35 +179,30 @@ class _StackedAdam(keras.optimizers.Optimizer):
 
     def build(self, variables: Any) -> None:
         """Creates the moments of `variables`."""
-        if not self.built:
-            super().build(variables)
-            self._moments = [
-                [self.add_variable_from_reference(variable, name) for name in ("momentum", "velocity")]
-                for variable in variables
-            ]
+        super().build(variables)
+        self._moments = [
+            (variable, *(self.add_variable_from_reference(variable, name) for name in ("momentum", "velocity")))
+            for variable in variables
+        ]
 
     def begin(self, slot: int, rate: float, decay: float) -> None:
         """Resets `slot` for a new head."""
         for variable, value in ((self._rates, rate), (self._decays, decay), (self._steps, 0.0)):
             _set(variable, slot, value)
-        for moment in (moment for pair in self._moments for moment in pair):
+        for moment in (moment for _, *pair in self._moments for moment in pair):
             _set(moment, slot, 0.0)
 
-    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
-        """Takes one step in every slot."""
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """Moves each variable (K, ...) that `build` got against its gradient in `grads`, which are in their order."""
+        del trainable_variables
         self._steps.assign(self._steps + 1)
-        return super().apply(grads, trainable_variables)
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Moves `variable` (K, ...) against its `gradient`."""
-        del learning_rate
-        shape = (-1, *([1] * (len(variable.shape) - 1)))
-        momentum, velocity = self._moments[self._get_variable_index(variable)]
-        momentum.assign(momentum + (gradient - momentum) * (1 - BETA_1))
-        velocity.assign(velocity + (ops.square(gradient) - velocity) * (1 - BETA_2))
         correction = ops.sqrt(1 - ops.power(BETA_2, self._steps)) / (1 - ops.power(BETA_1, self._steps))
-        rate, shrink = (ops.reshape(value, shape) for value in (self._rates * correction, self._rates * self._decays))
-        variable.assign(variable * (1 - shrink) - rate * momentum / (ops.sqrt(velocity) + EPSILON))
+        for gradient, (variable, momentum, velocity) in zip(grads, self._moments, strict=True):
+            momentum.assign(momentum + (gradient - momentum) * (1 - BETA_1))
+            velocity.assign(velocity + (ops.square(gradient) - velocity) * (1 - BETA_2))
+            shape = (-1, *([1] * (len(variable.shape) - 1)))
+            rate, shrink = (ops.reshape(self._rates * factor, shape) for factor in (correction, self._decays))
+            variable.assign(variable * (1 - shrink) - rate * momentum / (ops.sqrt(velocity) + EPSILON))
 
 
 def offsets_of(config: HeadConfig, inputs: Inputs) -> np.ndarray:

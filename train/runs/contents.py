@@ -26,7 +26,6 @@ from train.runs.folder import (
     SPLIT,
     free_name,
 )
-from train.runs.members import read_config
 from train.runs.predictions import (
     Predictions,
     SplitRow,
@@ -37,8 +36,7 @@ from train.runs.predictions import (
     write_predictions,
     write_split,
 )
-from train.runs.recipe import Done, RunConfig, read_object
-from train.runs.saved_weights import checksums
+from train.runs.recipe import Done, RunConfig, checksums, read_config, read_object
 
 PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "h5py", "opencv-python-headless", "av")
 

@@ -17,10 +17,9 @@ from cache.profile import CropProfile, Profile, crops_of, differences, fingerpri
 from cache.schema import VAL
 from train.heads.ranking import roc_auc
 from train.runs.contents import read_contents, write_run
-from train.runs.folder import CONFIG, ENSEMBLE, choose_name
-from train.runs.members import MOST_NESTED, read_config, run_digest
+from train.runs.folder import ENSEMBLE, choose_name
 from train.runs.predictions import Predictions
-from train.runs.recipe import EnsembleKind, Joined, RunConfig
+from train.runs.recipe import EnsembleKind, Joined, RunConfig, run_digest
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 LEAST_PROBABILITY = 1e-6
 """Probabilities are kept this far from 0 and 1, so that their logits are finite."""
 EM_ROUNDS = 500
-MOST_MEMBERS = 1000
 FITTED_TWICE = (
     "The members' weights were fitted on the validation clips, on which threshold and temperature are chosen too, so "
     "these two are a little too sure of themselves; the test clips took no part."
@@ -49,19 +47,11 @@ class EnsembleConfig:
     )
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """How the members' probabilities become one: `weights` by member; `stacked` adds an `intercept` to the logits."""
-
-    kind: EnsembleKind
-    weights: tuple[float, ...]
-    intercept: float = 0.0
-
-    def __call__(self, probabilities: np.ndarray) -> np.ndarray:
-        """Returns float64 (R,) from the members' probabilities of fake, float (M, R)."""
-        if self.kind == "stacked":
-            return expit(np.asarray(self.weights) @ _logits(probabilities) + self.intercept)
-        return np.asarray(self.weights) @ probabilities
+def mixed(joined: Joined, probabilities: np.ndarray) -> np.ndarray:
+    """Returns float64 (R,): what an ensemble makes of its members' probabilities of fake, float (M, R)."""
+    if joined.kind == "stacked":
+        return expit(np.array(joined.weights) @ _logits(probabilities) + joined.intercept)
+    return np.array(joined.weights) @ probabilities
 
 
 def ensemble(config: EnsembleConfig) -> Path:
@@ -76,23 +66,23 @@ def ensemble(config: EnsembleConfig) -> Path:
         _require_same_clips(config.members[0], members[0], folder, member)
     crops = crops_of_all(config.members, [run.config for run in runs])
     probabilities = np.array([member.probabilities for member in members])
-    mixture = fit_mixture(config.kind, probabilities, members[0])
-    joined = replace(members[0], probabilities=mixture(probabilities))
-    say(_comparison(config, members, mixture, joined))
+    joined = fit_mixture(config.kind, probabilities, members[0])
+    predictions = replace(members[0], probabilities=mixed(joined, probabilities))
+    say(_comparison(config, members, joined, predictions))
     if config.kind != "average":
         say(FITTED_TWICE)
     contents = replace(
         runs[0],
-        config=_config(config, mixture, crops, [run.config for run in runs]),
+        config=_config(config, joined, crops, [run.config for run in runs]),
         history={"epoch": np.zeros(0), "loss": np.zeros(0)},
-        predictions=joined,
+        predictions=predictions,
         seconds=time.perf_counter() - start,
     )
     return write_run(config.runs / name, lambda _: contents)
 
 
-def mix(networks: "Sequence[keras.Model]", mixture: Mixture) -> "keras.Model":
-    """Returns the mixture of `networks`, which take the same inputs by name, as one network: inputs -> (B, 1)."""
+def mix(networks: "Sequence[keras.Model]", ensemble: Joined) -> "keras.Model":
+    """Returns `networks`, which take the same inputs by name, joined to one: inputs -> (B, 1)."""
     import keras
 
     inputs: dict[str, Any] = {
@@ -104,20 +94,20 @@ def mix(networks: "Sequence[keras.Model]", mixture: Mixture) -> "keras.Model":
         for number, one in enumerate(networks)
     ]
     joined = keras.layers.Concatenate()([member(inputs) for member in members])
-    if mixture.kind == "stacked":
+    if ensemble.kind == "stacked":
         joined = keras.ops.clip(joined, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
         joined = keras.ops.subtract(keras.ops.log(joined), keras.ops.log(keras.ops.subtract(1.0, joined)))
-    mixing = keras.layers.Dense(1, activation="sigmoid" if mixture.kind == "stacked" else None, name="mixture")
+    mixing = keras.layers.Dense(1, activation="sigmoid" if ensemble.kind == "stacked" else None, name="mixture")
     output = mixing(joined)
-    mixing.set_weights([np.array(mixture.weights)[:, None], np.array([mixture.intercept])])
-    return keras.Model(inputs, output, name=f"ensemble_{mixture.kind}")
+    mixing.set_weights([np.array(ensemble.weights)[:, None], np.array([ensemble.intercept])])
+    return keras.Model(inputs, output, name=f"ensemble_{ensemble.kind}")
 
 
-def fit_mixture(kind: EnsembleKind, probabilities: np.ndarray, clips: Predictions) -> Mixture:
-    """Returns the mixture of `kind` for the members' `probabilities` (M, R) of `clips`, fitted on their validation."""
+def fit_mixture(kind: EnsembleKind, probabilities: np.ndarray, clips: Predictions) -> Joined:
+    """Returns how `kind` mixes the members' `probabilities` (M, R) of `clips`, fitted on their validation."""
     count = len(probabilities)
     if kind == "average":
-        return Mixture(kind, (1 / count,) * count)
+        return Joined(kind, [1 / count] * count)
     rows = np.flatnonzero(clips.parts == VAL)
     labels = clips.labels[rows]
     if len(set(labels.tolist())) < 2:
@@ -125,11 +115,11 @@ def fit_mixture(kind: EnsembleKind, probabilities: np.ndarray, clips: Prediction
             f"the runs have no validation part with both classes, which {kind} needs; use {flag('kind', 'average')}."
         )
     if kind == "weighted":
-        return Mixture(kind, tuple(mixture_weights(probabilities[:, rows], labels).tolist()))
+        return Joined(kind, mixture_weights(probabilities[:, rows], labels).tolist())
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression().fit(_logits(probabilities[:, rows]).T, labels)
-    return Mixture(kind, tuple(model.coef_[0].tolist()), float(model.intercept_[0]))
+    return Joined(kind, model.coef_[0].tolist(), float(model.intercept_[0]))
 
 
 def mixture_weights(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -143,35 +133,6 @@ def mixture_weights(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray
         shares = weights[:, None] * likelihoods
         weights = (shares / shares.sum(axis=0)).mean(axis=1)
     return weights
-
-
-def read_members(folder: Path, config: RunConfig[Profile]) -> tuple[list[Path], Mixture]:
-    """Returns the members of the ensemble in `folder`, which its `config` names, and their mixture.
-
-    A UserError says that it names none, or itself.
-    """
-    members, mixture = _members(folder, config)
-    for member in dict.fromkeys(members):
-        _refuse_circles(member, (folder.resolve(),))
-    return members, mixture
-
-
-def _refuse_circles(folder: Path, above: tuple[Path, ...]) -> None:
-    """Raises a UserError if an ensemble is a member of its own, or of too many others."""
-    config = read_config(folder)
-    if config.kind != ENSEMBLE:
-        return
-    if folder.resolve() in above or len(above) >= MOST_NESTED:
-        raise UserError(f"{above[0]} is an ensemble of ensembles of ensembles, maybe of itself; join its runs again.")
-    for member in dict.fromkeys(_members(folder, config)[0]):
-        _refuse_circles(member, (*above, folder.resolve()))
-
-
-def _members(folder: Path, config: RunConfig[Profile]) -> tuple[list[Path], Mixture]:
-    joined = config.ensemble
-    if joined is None or not 1 <= len(joined.members) == len(joined.weights) <= MOST_MEMBERS:
-        raise UserError(f"{folder / CONFIG} does not describe an ensemble; join the runs again.")
-    return joined.members, Mixture(joined.kind, tuple(joined.weights), joined.intercept)
 
 
 def _require_same_clips(one: Path, first: Predictions, other: Path, second: Predictions) -> None:
@@ -197,7 +158,7 @@ def crops_of_all(members: Sequence[Path], configs: Sequence[RunConfig[Profile]])
 
 
 def _config(
-    config: EnsembleConfig, mixture: Mixture, crops: CropProfile, members: Sequence[RunConfig[Profile]]
+    config: EnsembleConfig, joined: Joined, crops: CropProfile, members: Sequence[RunConfig[Profile]]
 ) -> RunConfig[CropProfile]:
     """Returns the config of the ensemble of `members`, given by theirs."""
     folders = [folder.resolve() for folder in config.members]
@@ -205,7 +166,7 @@ def _config(
     return RunConfig(
         kind=ENSEMBLE,
         config=asdict(config),
-        ensemble=Joined(mixture.kind, list(mixture.weights), mixture.intercept, folders, digests),
+        ensemble=replace(joined, members=folders, digests=digests),
         profile=crops,
         fingerprint=fingerprint(crops),
         features=sorted({folder for member in members for folder in member.features_folders}, key=str),
@@ -214,17 +175,17 @@ def _config(
     )
 
 
-def _comparison(config: EnsembleConfig, members: Sequence[Predictions], mixture: Mixture, joined: Predictions) -> str:
+def _comparison(config: EnsembleConfig, members: Sequence[Predictions], joined: Joined, whole: Predictions) -> str:
     """Returns a table of log-loss and ROC AUC on validation: a line a member, mean and spread, and the ensemble."""
-    rows = np.flatnonzero(joined.parts == VAL)
-    labels = joined.labels[rows]
+    rows = np.flatnonzero(whole.parts == VAL)
+    labels = whole.labels[rows]
     if not len(rows):
         return f"{len(members)} runs joined; there is no validation part to compare them on."
-    probabilities = np.array([predictions.probabilities[rows] for predictions in (*members, joined)])
+    probabilities = np.array([predictions.probabilities[rows] for predictions in (*members, whole)])
     losses, aucs = -np.log(_of_truth(probabilities, labels)).mean(axis=1), roc_auc(_logits(probabilities), labels)
     names = [folder.name for folder in config.members]
     lines = [f"{'on validation':<40}{'log-loss':>10}{'ROC AUC':>10}{'weight':>10}"]
-    for name, loss, auc, weight in zip(names, losses, aucs, mixture.weights, strict=False):
+    for name, loss, auc, weight in zip(names, losses, aucs, joined.weights, strict=False):
         lines.append(f"{name:<40}{loss:>10.4f}{auc:>10.3f}{weight:>10.3f}")
     alone = slice(0, len(names))
     lines.append(f"{'mean':<40}{losses[alone].mean():>10.4f}{aucs[alone].mean():>10.3f}")

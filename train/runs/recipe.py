@@ -1,28 +1,36 @@
-"""`config.json` of a run as a type: every stage that makes a run writes one, and whoever opens a run is given it."""
+"""`config.json` of a run as a type: every stage that makes a run writes one, and whoever opens a run is given it.
+
+That of an ensemble names its members: where they lie now, and only if they are still the runs that were joined.
+"""
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from msgspec import Meta
 
-from base.errors import UserError
-from base.outside.content import NO_FILE, WrongContent, read_json
+from base.commands import command
+from base.errors import Unreadable, UserError
+from base.outside.content import NO_FILE, WrongContent, checksum, read_json
 from base.outside.values import WrongValue, parse, refuse_unknown
 from cache.profile import CropProfile, FeatureProfile, Profile, fingerprint, profile_type
 from cache.store import Origin
 from train.heads.architectures import HeadConfig
-from train.runs.folder import CONFIG, CROPS, ENSEMBLE, require_finished
+from train.runs.folder import CONFIG, CROPS, DONE, ENSEMBLE, is_finished, require_finished
 from train.runs.replay import Replay
 
 MOST_FEATURES = 16_384
 """Numbers in the features of one frame; the widest backbone has 2048."""
 MOST_WIDTH = 256
+MOST_MEMBERS = 1000
+MOST_NESTED = 3
+"""Ensembles of ensembles of ensembles are judged, and no deeper ones."""
 EnsembleKind = Literal["average", "weighted", "stacked"]
 T = TypeVar("T")
 Judged = TypeVar("Judged", bound=Profile, covariant=True)
@@ -131,6 +139,76 @@ def read_recipe(folder: Path) -> RunConfig[Profile]:
             f"{path} has a profile that does not belong to it (fingerprint {config.fingerprint}); train the run again."
         )
     return config
+
+
+def read_config(folder: Path, depth: int = 0) -> RunConfig[Profile]:
+    """Returns what `read_recipe` does; the members of an ensemble are where they lie now.
+
+    They are looked for where they lay, and beside the ensemble, should all have been moved together. One that is gone
+    keeps its old place. A UserError names another run in the place of one, at any depth. Ensembles of earlier versions
+    do not say which runs they were joined from, so theirs are taken as they are.
+    """
+    config = read_recipe(folder)
+    joined = config.ensemble
+    if config.kind != ENSEMBLE or not joined or not joined.digests or depth > MOST_NESTED:
+        return config  # whoever judges by one that is too deep refuses it
+    members, digests = joined.members, joined.digests
+    if len(digests) != len(members):
+        raise UserError(f"{folder / CONFIG} has {len(digests)} digests of {len(members)} members; join the runs again.")
+    pairs = list(zip(members, digests, strict=True))
+    places = {pair: _find(folder, *pair, depth) for pair in dict.fromkeys(pairs)}
+    return replace(config, ensemble=replace(joined, members=[places[pair] for pair in pairs]))
+
+
+def _find(folder: Path, member: Path, digest: str, depth: int) -> Path:
+    """Returns where the `member` of the ensemble in `folder` lies; a UserError if another run is there instead."""
+    found: dict[Path, str] = {}
+    for place in dict.fromkeys((member, folder.resolve().parent / member.name)):
+        with contextlib.suppress(Unreadable):  # it may lie in the other; else whoever opens the member says so
+            if is_finished(place):
+                found[place] = run_digest(place)
+    for place, its_digest in found.items():
+        if its_digest == digest:
+            read_config(place, depth + 1)  # a member's own members
+            return place
+    for place, its_digest in found.items():
+        raise UserError(
+            f"{folder} was joined from the run {digest} in {member}, and in {place} there is another one now, "
+            f"{its_digest}; put the first back, or join again with {command('ensemble', members='...')}."
+        )
+    return member
+
+
+def read_joined(folder: Path, config: RunConfig[Profile], depth: int = 1) -> Joined:
+    """Returns how the ensemble in `folder`, whose `config` was read, joins its members.
+
+    A UserError says that it has none, or itself or too many others as members of its members.
+    """
+    joined = config.ensemble
+    if joined is None or not 1 <= len(joined.members) == len(joined.weights) <= MOST_MEMBERS:
+        raise UserError(f"{folder / CONFIG} does not describe an ensemble; join the runs again.")
+    if depth > MOST_NESTED:
+        raise UserError(f"{folder} is in an ensemble of ensembles of ensembles, maybe of itself; join its runs again.")
+    for member in dict.fromkeys(joined.members):
+        if (its_config := read_config(member)).kind == ENSEMBLE:
+            read_joined(member, its_config, depth + 1)
+    return joined
+
+
+def run_digest(folder: Path) -> str:
+    """Returns 12 hex digits that tell the run in `folder` from others: of its configuration and its weights.
+
+    The weights count by the checksums that were written with them. A UserError says what cannot be read.
+    """
+    weights = read_object(folder / DONE, Done).weights or checksums(folder)
+    # What the file says to the letter, so that another version, which knows more or fewer entries, finds the same.
+    values = json.dumps([read_object(folder / CONFIG, dict[str, Any]), weights], sort_keys=True)
+    return hashlib.sha256(values.encode()).hexdigest()[:12]
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Returns the checksum of each weights file in `folder` by name."""
+    return {path.name: checksum(path) for path in sorted(folder.glob("*.weights.h5")) if path.is_file()}
 
 
 def read_object(path: Path, kind: type[T]) -> T:

@@ -8,12 +8,15 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from msgspec import Meta
 
 from cache.schema import CROP_SIZE, FRAMES
+
+if TYPE_CHECKING:
+    import keras
 
 Network = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 """Takes its inputs by name, for N clips, and returns the probability of fake, float (N, 1)."""
@@ -45,6 +48,11 @@ class Replay:
         if found.size == 1 and abs(found[0] - self.probability) <= TOLERANCE:  # which NaN is not
             return ""
         return f"it gives {found[0] if found.size else 'nothing'} to the clip that had {self.probability:.4f}"
+
+
+def once(network: "keras.Model") -> Network:
+    """Returns `network` for a single call: it is not compiled, which takes longer than it saves."""
+    return lambda inputs: np.asarray(network(dict(inputs), training=False))
 
 
 def head_replay(network: Network, frame: np.ndarray) -> Replay:

@@ -18,8 +18,7 @@ from train.runs.contents import RunContents, numbered_history, write_run
 from train.runs.folder import MODEL_H5, MODEL_KERAS, WEIGHTS
 from train.runs.predictions import Predictions, predictions_of, split_rows
 from train.runs.recipe import RunConfig
-from train.runs.replay import Replay, head_replay
-from train.runs.saved_weights import once
+from train.runs.replay import Replay, head_replay, once
 
 if TYPE_CHECKING:
     import keras

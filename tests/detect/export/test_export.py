@@ -32,7 +32,8 @@ from tests.stores import clip_row
 from train.end_to_end.cnn3d import Cnn3dConfig, train_cnn3d
 from train.end_to_end.finetune import join
 from train.heads.architectures import HEADS, HeadConfig, build_head
-from train.runs.ensemble import EnsembleConfig, EnsembleKind, Mixture, ensemble, mix
+from train.runs.ensemble import EnsembleConfig, EnsembleKind, ensemble, mix, mixed
+from train.runs.recipe import Joined
 
 SIZE = 24
 MOST_MEMORY = 6e9
@@ -330,13 +331,13 @@ def test_an_ensemble_is_exported_as_one_detector(run, tmp_path):
 @pytest.mark.parametrize("kind", get_args(EnsembleKind))
 def test_an_ensemble_is_mixed_as_its_runs_are(kind):
     heads = [build_head(HeadConfig(units=8, dense=8), 960) for _ in range(3)]
-    mixture = Mixture(kind, (0.5, 0.2, 0.3), 0.1 if kind == "stacked" else 0.0)
+    mixture = Joined(kind, [0.5, 0.2, 0.3], 0.1 if kind == "stacked" else 0.0)
     random = np.random.default_rng(0)
     inputs = {"features": random.random((4, FRAMES, 960), np.float32), "mask": np.ones((4, FRAMES), bool)}
     single = np.array([as_network(head)(inputs)[:, 0] for head in heads])
-    mixed = as_network(mix(heads, mixture))(inputs)
-    assert mixed.shape == (4, 1)
-    np.testing.assert_allclose(mixed[:, 0], mixture(single), atol=1e-6)
+    found = as_network(mix(heads, mixture))(inputs)
+    assert found.shape == (4, 1)
+    np.testing.assert_allclose(found[:, 0], mixed(mixture, single), atol=1e-6)
 
 
 def test_without_kept_crops_noise_is_checked(run):

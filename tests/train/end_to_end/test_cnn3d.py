@@ -21,7 +21,7 @@ from train.end_to_end.finetune import FinetuneConfig, finetune
 from train.runs.folder import CONFIG, HISTORY, MODEL_H5, MODEL_KERAS, PREDICTIONS
 from train.runs.folder import WEIGHTS as HEAD_WEIGHTS
 from train.runs.load import read_run
-from train.runs.members import read_config
+from train.runs.recipe import read_config
 
 SHAPE = Cnn3dShape(width=4)
 

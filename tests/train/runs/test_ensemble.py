@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,10 +16,10 @@ from extract.backbones.engines import Engine
 from tests.stores import pairs, write_features
 from tests.train.test_fit import quick, rows_of
 from train.fit import fit
-from train.runs.ensemble import EnsembleConfig, Mixture, ensemble, fit_mixture, mixture_weights
+from train.runs.ensemble import EnsembleConfig, ensemble, fit_mixture, mixed, mixture_weights
 from train.runs.folder import BASELINE, CONFIG, PREDICTIONS, SPLIT
-from train.runs.members import read_config
 from train.runs.predictions import Predictions
+from train.runs.recipe import Joined, read_config
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_what_is_fitted_does_not_look_at_the_test_part(kind):
     assert fit_mixture(kind, probabilities, clips) == fit_mixture(kind, probabilities, other)
     mixture, tested = fit_mixture(kind, probabilities, clips), clips.parts == "test"
     noise = log_loss(probabilities[1, tested], clips.labels[tested])
-    assert log_loss(mixture(probabilities[:, tested]), clips.labels[tested]) < noise - 0.1
+    assert log_loss(mixed(mixture, probabilities[:, tested]), clips.labels[tested]) < noise - 0.1
 
 
 def test_members_that_do_not_fit_together_are_refused(runs, store, tmp_path):
@@ -142,7 +143,9 @@ def test_members_judge_what_they_were_trained_on_and_features_are_made_once():
 
         return FeatureScorer(Engine(run, 24), lambda inputs: inputs["features"][:, 0, :1] / 10, judged)
 
-    judge = EnsembleScorer([member("a", 1), member("a", 2), member("b", 7)], Mixture("average", (0.25, 0.25, 0.5)))
+    judge = EnsembleScorer(
+        [member("a", 1), member("a", 2), member("b", 7)], partial(mixed, Joined("average", [0.25, 0.25, 0.5]))
+    )
     crops, masks = np.zeros((2, 12, 160, 160, 3), np.uint8), np.ones((2, 12), bool)
     regions = np.tile(np.array([1, 2, 3, 4], np.uint8), (2, 12, 1))
     assert judge.probabilities(crops, regions, masks) == pytest.approx([0.25 * 0.1 + 0.25 * 0.1 + 0.5 * 0.7] * 2)

@@ -13,9 +13,9 @@ from evaluate.results.about_run import RANDOM, about_run
 from evaluate.results.read import read_results
 from tests.refused import as_somebody_else, folder_of_all
 from tests.strangers import edit, write_head_run
-from train.runs.ensemble import EnsembleConfig, ensemble, read_members
+from train.runs.ensemble import EnsembleConfig, ensemble
 from train.runs.folder import CONFIG, DONE, WEIGHTS
-from train.runs.members import read_config, run_digest
+from train.runs.recipe import read_config, read_joined, run_digest
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def compared(folder: Path) -> Path:
 
 
 def members_of(folder: Path) -> list[Path]:
-    return read_members(folder, read_config(folder))[0]
+    return read_joined(folder, read_config(folder)).members
 
 
 OPENINGS = {

@@ -9,9 +9,9 @@ from base.errors import UserError
 from tests.refused import REFUSED, as_somebody_else, folder_of_all
 from train.end_to_end.checkpoint import read_checkpoint
 from train.runs.folder import CONFIG, DONE, PREDICTIONS, WEIGHTS, is_finished
+from train.runs.load import require_intact
 from train.runs.predictions import read_predictions
 from train.runs.recipe import read_recipe
-from train.runs.saved_weights import require_intact
 
 READERS = {
     DONE: lambda folder: require_intact(folder / WEIGHTS, 0),
