@@ -4,9 +4,10 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
 FRAMES = 12
 """Frames sampled from each video."""
@@ -34,6 +35,10 @@ class FrameStatus(enum.IntEnum):
 TRAIN, VAL, TEST = "train", "val", "test"
 PARTS = (TRAIN, VAL, TEST)
 """The parts of a split, the data set's own or ours."""
+Label = Annotated[int, Meta(ge=REAL, le=FAKE)]
+Name = Annotated[str, Meta(min_length=1)]
+MOST = 2**63 - 1
+"""Sizes and times are not above: an int64 holds them."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +52,15 @@ class VideoRecord:
     whether a file has changed since it was extracted; a copy with the content of then has the time of then.
     """
 
-    id: str
+    id: Name
     path: str
-    label: int
+    label: Label
     target: str
     donor: str
     source: str
-    part: str
-    size: int
-    mtime_ns: int
+    part: Annotated[str, Meta(pattern=rf"\A({'|'.join(PARTS)}|)\Z")]
+    size: Annotated[int, Meta(ge=0, le=MOST)]
+    mtime_ns: Annotated[int, Meta(ge=-MOST, le=MOST)]
 
     @property
     def is_blend(self) -> bool:

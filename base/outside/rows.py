@@ -3,14 +3,35 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from base.cells import originals
 from base.outside.content import WrongContent, read_text
+from base.outside.values import WrongValue, parse, shown
 
 MOST_CELL = 4096
 """Characters of a cell: the longest path has about so many."""
+T = TypeVar("T")
+
+
+def read_records(path: Path, kind: type[T]) -> dict[str, T]:
+    """Returns each row of the CSV file `path` as the dataclass `kind`, by its `id`, which no other row has.
+
+    A field without a default is a column that must be there. Raises what `read_csv` does.
+    """
+    needed = [field.name for field in fields(kind) if field.default is MISSING]  # pyright: ignore[reportArgumentType]
+    records: dict[str, T] = {}
+    for line, values in read_csv(path, needed):
+        name = values["id"]
+        if name in records:
+            raise WrongContent(f"line {line} has the id {shown(name)} a second time")
+        try:
+            records[name] = parse(kind, values, strict=False)
+        except WrongValue as error:
+            raise WrongContent(f"line {line} {error}") from None
+    return records
 
 
 def read_csv(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:

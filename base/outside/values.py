@@ -29,10 +29,13 @@ class WrongValue(ValueError):
     """A value that is not what its type says. Reads on from the file's name: "has 'x' as 'size', where ..."."""
 
 
-def parse(kind: type[T], value: Any) -> T:
-    """Returns the JSON `value` as `kind`, without the keys that a dataclass has no field for; raises WrongValue."""
+def parse(kind: type[T], value: Any, *, strict: bool = True) -> T:
+    """Returns the JSON `value` as `kind`, without the keys that a dataclass has no field for; raises WrongValue.
+
+    Where it is not `strict`, numbers may be written as texts.
+    """
     try:
-        return msgspec.convert(value, kind, dec_hook=_read)
+        return msgspec.convert(value, kind, strict=strict, dec_hook=_read)
     except msgspec.ValidationError as error:
         raise _wrong(str(error), value) from None
     except UnicodeEncodeError:  # msgspec's, where half a pair stands in place of something else than a text

@@ -338,5 +338,5 @@ def test_paths_that_leave_the_root_are_refused(text):
 def test_a_manifest_with_a_bad_line_is_named(tmp_path):
     path = write_manifest(tmp_path / "manifest.csv", [record(0), record(1)])
     path.write_text(path.read_text().replace("id1_0000.mp4,0,", "id1_0000.mp4,7,"))
-    with pytest.raises(UserError, match="line 3: label 7"):
+    with pytest.raises(UserError, match="line 3 has '7' as 'label'"):
         read_manifest(path)

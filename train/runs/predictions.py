@@ -1,24 +1,36 @@
 """The tables of a run folder, one CSV row a clip. They are read strictly: a number one row off looks like any other."""
 
-import math
-import re
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from base.commands import flag
 from base.errors import UserError
 from base.files import write_csv
 from base.outside.content import NO_FILE, WrongContent
-from base.outside.rows import read_csv
+from base.outside.rows import read_csv, read_records
 from base.outside.values import shown
-from cache.schema import FAKE, PARTS, REAL, Seen, VideoRecord, is_blend_id
+from cache.schema import PARTS, Label, Name, Seen, VideoRecord, is_blend_id
 from train.data.split import DROPPED
 
-PREDICTION_COLUMNS = ("id", "label", "part", "probability", "coverage")
-SPLIT_COLUMNS = ("id", "label", "part", "target", "donor", "source")
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    id: Name
+    label: Label
+    part: Annotated[str, Meta(pattern=rf"\A({'|'.join(PARTS)})\Z")]
+    probability: Share
+    coverage: Share
+
+
+PREDICTION_COLUMNS = [field.name for field in fields(_Prediction)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,19 +87,14 @@ def write_predictions(path: Path, predictions: Predictions) -> Path:
 
 def read_predictions(path: Path) -> Predictions:
     """Returns the rows of the predictions file `path`; a UserError names the line that cannot be one."""
-    rows: dict[str, tuple[int, str, float, float]] = {}
-    for line, values in read_rows(path, PREDICTION_COLUMNS):
-        where = f"{path}, line {line}"
-        _refuse_twice(values["id"], rows, where)
-        label, part = _label_and_part(values, where, PARTS)
-        rows[values["id"]] = (label, part, _share(values, "probability", where), _share(values, "coverage", where))
-    labels, parts, probabilities, coverage = zip(*rows.values(), strict=True) if rows else ((), (), (), ())
+    with _naming(path):
+        rows = read_records(path, _Prediction).values()
     return Predictions(
-        list(rows),
-        np.array(labels, np.int64),
-        np.array(parts, str),
-        np.array(probabilities, np.float64),
-        np.array(coverage, np.float64),
+        [row.id for row in rows],
+        np.array([row.label for row in rows], np.int64),
+        np.array([row.part for row in rows], str),
+        np.array([row.probability for row in rows], np.float64),
+        np.array([row.coverage for row in rows], np.float64),
     )
 
 
@@ -95,12 +102,12 @@ def read_predictions(path: Path) -> Predictions:
 class SplitRow:
     """What a split file says of a clip: `part` is train, val, test or dropped; the names are "" where unknown."""
 
-    id: str
-    label: int
-    part: str
-    target: str
-    donor: str
-    source: str
+    id: Name
+    label: Label
+    part: Annotated[str, Meta(pattern=rf"\A({'|'.join(PARTS)}|{DROPPED})\Z")]
+    target: str = ""
+    donor: str = ""
+    source: str = ""
 
     @property
     def owner(self) -> str:
@@ -118,18 +125,13 @@ def split_rows(records: Sequence[VideoRecord], parts: Sequence[str]) -> dict[str
 
 def write_split(path: Path, split: Mapping[str, SplitRow]) -> Path:
     """Writes the split file `path`; returns it."""
-    return write_csv(path, SPLIT_COLUMNS, map(astuple, split.values()))
+    return write_csv(path, [field.name for field in fields(SplitRow)], map(astuple, split.values()))
 
 
 def read_split(path: Path) -> dict[str, SplitRow]:
     """Returns the clips of the split file `path` by id; a UserError names the line that cannot be one."""
-    rows: dict[str, SplitRow] = {}
-    for line, values in read_rows(path, SPLIT_COLUMNS[:3]):
-        where = f"{path}, line {line}"
-        _refuse_twice(values["id"], rows, where)
-        names = (values.get(column) or "" for column in SPLIT_COLUMNS[3:])
-        rows[values["id"]] = SplitRow(values["id"], *_label_and_part(values, where, (*PARTS, DROPPED)), *names)
-    return rows
+    with _naming(path):
+        return read_records(path, SplitRow)
 
 
 def require_split(predictions: Predictions, split: Mapping[str, SplitRow], path: Path) -> None:
@@ -153,39 +155,16 @@ def require_split(predictions: Predictions, split: Mapping[str, SplitRow], path:
 
 def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields line number and values of each row of the CSV file `path`, which must have `columns`."""
-    try:
+    with _naming(path):
         yield from read_csv(path, columns)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turns what is raised about the content of `path` into a UserError."""
+    try:
+        yield
     except NO_FILE:
         raise UserError(f"{path} is missing; train the run again to write it.") from None
     except WrongContent as error:
         raise UserError(f"{path} cannot be read as CSV ({error}); train the run again to write it.") from None
-
-
-def _refuse_twice(name: str, seen: Mapping[str, object], where: str) -> None:
-    if not name:
-        raise UserError(f"{where}: the clip has no id; train the run again.")
-    if name in seen:
-        raise UserError(
-            f"{where}: the clip {shown(name)} is there a second time; each clip counts once, remove one row."
-        )
-
-
-def _label_and_part(values: dict[str, str], where: str, parts: tuple[str, ...]) -> tuple[int, str]:
-    if values["label"] not in (str(REAL), str(FAKE)):
-        raise UserError(f"{where}: the label {shown(values['label'])} is neither 0 (real) nor 1 (fake).")
-    if values["part"] not in parts:
-        raise UserError(f"{where}: the part {shown(values['part'])} is none of {', '.join(parts)}.")
-    return int(values["label"]), values["part"]
-
-
-def _share(values: dict[str, str], name: str, where: str) -> float:
-    share = float(values[name]) if _NUMBER.fullmatch(values[name]) else math.nan
-    if not 0 <= share <= 1:
-        raise UserError(
-            f"{where}: the {name} {shown(values[name])} of {shown(values['id'])} is not a number in [0, 1]."
-        )
-    return share
-
-
-_NUMBER = re.compile(r"\d*\.?\d+(e[+-]?\d+)?|\d+\.", re.ASCII)
-"""What a share looks like; float() alone would take "0_1.0" and spaces too."""

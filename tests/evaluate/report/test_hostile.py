@@ -84,5 +84,5 @@ def test_probabilities_are_plain_numbers(tmp_path, value):
     rows = path.read_text().splitlines()
     rows[3] = ",".join([*rows[3].split(",")[:3], value, "1.0"])
     path.write_text("\n".join(rows))
-    with pytest.raises(UserError, match=r"predictions\.csv, line 4: the probability"):
+    with pytest.raises(UserError, match=r"predictions\.csv .*line 4 has .* as 'probability'"):
         page(folder)

@@ -78,12 +78,12 @@ def test_a_probability_that_is_no_number_names_its_clip_and_is_not_written(tmp_p
     assert not list(tmp_path.iterdir())
 
 
-def test_a_probability_in_a_file_that_is_no_number_names_its_clip(tmp_path):
+def test_a_probability_in_a_file_that_is_no_number_names_its_line(tmp_path):
     folder = write_run(tmp_path / "run", lambda _: contents())
     text = (folder / "predictions.csv").read_text().splitlines()
     text[4] = f"{IDS[3]},1,val,nan,0.8"
     (folder / "predictions.csv").write_text("\n".join(text))
-    with pytest.raises(UserError, match=rf"line 5: the probability 'nan' of '{IDS[3]}' is not a number in \[0, 1\]"):
+    with pytest.raises(UserError, match="line 5 has 'nan' as 'probability', where a number >= 0"):
         read_contents(folder)
 
 
