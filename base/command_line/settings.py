@@ -4,17 +4,21 @@ import dataclasses
 import difflib
 import typing
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from base.commands import flag
 from base.errors import UserError
 from base.flags import kind_of
 from base.outside.content import NO_FILE, WrongContent, read_toml
-from base.outside.values import shown
+from base.outside.values import WrongValue, parse, shown
 
-FAR = 1e300
-"""No setting is a number as large as this, which infinity is, nor one that cannot be compared."""
-KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
+_PLAIN: dict[Any, Any] = {
+    float: Annotated[float, Meta(gt=-1e300, lt=1e300)],  # neither infinite nor one that cannot be compared
+    str: Annotated[str, Meta(pattern=r"\A[^\0]*\Z")],
+}
+"""What a setting of these kinds has to be."""
 
 
 def read_settings(path: Path, config: type, program: str) -> dict[str, Any]:
@@ -45,17 +49,8 @@ def read_settings(path: Path, config: type, program: str) -> dict[str, Any]:
 
 def _read(value: Any, hint: Any, where: str) -> Any:
     kind, many = kind_of(hint)
-    items = value if many and isinstance(value, list) else [value]
-    if (many and not isinstance(value, list)) or not all(_is(kind, item) for item in items):
-        expected = f"a list, each of it {KINDS[kind]}," if many else KINDS[kind]
-        raise UserError(f"{where} is {shown(value)}, and {expected} is expected; correct it.")
-    typed = tuple(kind(item) for item in items)
-    return typed if many else typed[0]
-
-
-def _is(kind: type, value: Any) -> bool:
-    if kind is float:
-        return type(value) in (int, float) and abs(value) < FAR
-    if kind in (str, Path):
-        return isinstance(value, str) and "\0" not in value
-    return type(value) is kind
+    kind = _PLAIN.get(kind, kind)
+    try:
+        return parse(tuple[kind, ...] if many else kind, value)
+    except WrongValue as error:
+        raise UserError(f"{where} {error}; correct it.") from None

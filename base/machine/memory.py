@@ -1,10 +1,7 @@
 """How much memory is left, and whether an error means that there was too little."""
 
 import contextlib
-import re
-import subprocess
 import sys
-from pathlib import Path
 
 SIGNS = (
     "resource_exhausted",
@@ -23,25 +20,13 @@ ENOUGH = 6.0
 """GB of address space that do for every command on clips of the usual size (measured; TensorFlow maps most of it)."""
 
 
-MEMINFO, VM_STAT = Path("/proc/meminfo"), Path("/usr/bin/vm_stat")
-"""Where Linux and macOS say how much memory there is: a file, and a program."""
-
-
 def free_memory() -> int | None:
     """Returns the available memory in bytes, None if the system does not report it."""
-    with contextlib.suppress(OSError):
-        available = re.search(r"^MemAvailable:\s*(\d+)", MEMINFO.read_text(encoding="utf-8"), re.MULTILINE)
-        return int(available[1]) * 1024 if available else None
-    with contextlib.suppress(OSError):
-        return _available(subprocess.run([VM_STAT], capture_output=True, text=True, check=False).stdout)
+    with contextlib.suppress(ImportError, OSError):
+        import psutil
+
+        return psutil.virtual_memory().available
     return None
-
-
-def _available(vm_stat: str) -> int | None:
-    """Returns the bytes that macOS can give away: pages that are free, and those that nobody has used of late."""
-    size = re.search(r"page size of (\d+) bytes", vm_stat)
-    pages = re.findall(r"^Pages (?:free|inactive|speculative): +(\d+)\.", vm_stat, re.MULTILINE)
-    return int(size[1]) * sum(map(int, pages)) if size and pages else None
 
 
 def address_space() -> int | None:

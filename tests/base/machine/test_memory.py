@@ -1,5 +1,6 @@
 """Memory that runs out: known by what libraries say, and told in one sentence."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -43,36 +44,10 @@ def test_the_sentence_names_what_ran_out_and_the_limit(monkeypatch):
     )
 
 
-VM_STAT = """#!/bin/sh
-cat <<END
-Mach Virtual Memory Statistics: (page size of 16384 bytes)
-Pages free:                                1000.
-Pages active:                            400000.
-Pages inactive:                          200000.
-Pages speculative:                          500.
-Pages throttled:                              0.
-Pages wired down:                        100000.
-"Translation faults":                1234567890.
-END
-"""
-
-
-def test_macos_is_asked_by_its_own_program(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "absent")
-    monkeypatch.setattr(memory, "VM_STAT", tmp_path / "vm_stat")
-    assert free_memory() is None
-    (tmp_path / "vm_stat").write_text(VM_STAT)
-    (tmp_path / "vm_stat").chmod(0o755)
-    assert free_memory() == 201_500 * 16_384
-    (tmp_path / "vm_stat").write_text("#!/bin/sh\n")
-    assert free_memory() is None
-
-
-def test_linux_says_what_is_available(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
-    (tmp_path / "meminfo").write_text("MemTotal:       24684084 kB\nMemFree:  100 kB\nMemAvailable:   21026124 kB\n")
-    assert free_memory() == 21_026_124 * 1024
-    (tmp_path / "meminfo").write_text("MemTotal:       24684084 kB\n")
+def test_free_memory_is_that_of_this_machine(monkeypatch):
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < (free_memory() or 0) < total
+    monkeypatch.setitem(sys.modules, "psutil", None)
     assert free_memory() is None
 
 
