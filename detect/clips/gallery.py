@@ -14,7 +14,6 @@ from detect.detector.verdict import Verdict
 from evaluate.page.figures import inline_jpeg, strip
 from evaluate.page.markup import Html, element, items, page
 
-WORDS = {"Unsure": "Too close to call"}
 MOST_PICTURES = 24_000_000
 """Bytes of pictures in the page; of later clips it has the verdict alone."""
 COLUMNS, QUALITY = 6, 65
@@ -43,7 +42,7 @@ class Gallery:
             return
         said = preface(self._first.run, self._first.band)
         warning = self._first.run.warning
-        counts = ", ".join(f"{count:,} {WORDS.get(kind, kind).lower()}" for kind, count in self._ordered())
+        counts = ", ".join(f"{count:,} {kind.lower()}" for kind, count in self._ordered())
         cut = f" The crops of {self._left_out:,} clips do not fit into one page." if self._left_out else ""
         write_text(
             self._path,
@@ -63,7 +62,7 @@ class Gallery:
     def _filters(self) -> Iterator[Html]:
         """Buttons, one of which is pressed; the style sheet shows what belongs to it, without a script."""
         kinds = [("all", "All", self._counts.total())]
-        kinds += [(kind.lower(), WORDS.get(kind, kind), count) for kind, count in self._ordered()]
+        kinds += [(kind.lower(), kind, count) for kind, count in self._ordered()]
         for number, (kind, words, count) in enumerate(kinds):
             checked = "" if number else " checked"
             yield Html(f'<input type="radio" name="shown" id="shown-{kind}"{checked}>')
@@ -71,7 +70,7 @@ class Gallery:
 
     def _card(self, one: Judged) -> Iterator[Html]:
         verdict, name = one.verdict, printable(one.verdict.clip)
-        yield element("h2", WORDS.get(verdict.verdict, verdict.verdict))
+        yield element("h2", verdict.words)
         yield element("p", element("b", Path(name).name, title=name), Html("<br>"), *_words(verdict))
         if one.crops is not None:
             yield from self._picture(one.crops[: len(verdict.frames)])
@@ -92,4 +91,8 @@ def _words(verdict: Verdict) -> Sequence[str]:
         return (verdict.explanation,)
     calibrated = "" if verdict.calibrated is None else f", calibrated {verdict.calibrated:.3f}"
     face = f", face {verdict.face}" if verdict.face > 1 else ""
-    return (f"score of fake {verdict.probability:.3f}{calibrated}, coverage {verdict.coverage:.0%}{face}",)
+    reason = [f"{verdict.reason}. "] if verdict.reason else []
+    return (
+        *reason,
+        f"score of fake {verdict.probability:.3f}{calibrated}, coverage {verdict.coverage:.0%}{face}",
+    )

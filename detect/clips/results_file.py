@@ -124,7 +124,7 @@ class ResultFile:
 
     def _read_header(self) -> None:
         """Reads the first line, and writes it into a new file, or into one that ends within it."""
-        known = {f"{','.join(columns)}\n".encode(): columns for columns in (COLUMNS, OLDER)}
+        known = {f"{','.join(columns)}\n".encode(): columns for columns in (COLUMNS, *OLDER)}
         first = self._file.readline(MOST_LINE)
         if first in known:
             self._columns = known[first]

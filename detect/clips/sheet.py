@@ -110,20 +110,19 @@ def _draw_block(block: SubFigure, judged: Judged) -> None:
     verdict = judged.verdict
     explanation = printable(verdict.explanation)
     if verdict.probability is not None:
-        explanation = f"score of fake {verdict.probability:.3f}"
+        explanation = f"{verdict.reason}\n" * bool(verdict.reason) + f"score of fake {verdict.probability:.3f}"
     if verdict.calibrated is not None:
         explanation += f", calibrated {verdict.calibrated:.3f}"
     face = f"    face {verdict.face}" if verdict.face > 1 else ""
     note = f"    ({verdict.note})" if verdict.note else ""
     coverage = "" if judged.crops is None else f"    coverage {verdict.coverage:.0%}"
-    verdict_words = "Unsure, too close to call" if verdict.verdict == "Unsure" else verdict.verdict
     name = printable(Path(verdict.clip).name)
     if judged.crops is None:
-        _draw_banner(block, verdict, verdict_words, f"{name}\n{explanation}")
+        _draw_banner(block, verdict, verdict.words, f"{name}\n{explanation}")
         return
     bars = _has_bars(judged) * BAR_INCHES
     top, block = np.array(block.subfigures(2, 1, height_ratios=(TITLE_INCHES, _rows(judged) * ROW_INCHES + bars)))
-    _draw_banner(top, verdict, verdict_words, f"{name}\n{explanation}{coverage}{face}{note}")
+    _draw_banner(top, verdict, verdict.words, f"{name}\n{explanation}{coverage}{face}{note}")
     if judged.evidence and _has_bars(judged):
         block, below = np.array(block.subfigures(2, 1, height_ratios=(_rows(judged) * ROW_INCHES, BAR_INCHES)))
         _draw_time(below.subplots(), verdict, judged.evidence)

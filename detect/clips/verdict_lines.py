@@ -9,9 +9,9 @@ from typing import Any, Literal
 from base.cells import harmless
 from base.text import printable
 from detect.clips.judged_by import RUNS_JOIN, JudgedBy
-from detect.detector.band import Band
 from detect.detector.verdict import Verdict
 from evaluate.results.about_run import AboutRun
+from evaluate.stats.band import Band
 
 Style = Literal["table", "csv", "jsonl"]
 KINDS = ("Fake", "Unsure", "Real", "Undecided", "Failed")
@@ -38,9 +38,11 @@ COLUMNS = (
     "roc_auc",
     "roc_auc_low",
     "roc_auc_high",
+    "distance",
 )
-OLDER = COLUMNS[: COLUMNS.index("unsure_above")]
-"""The columns of files that were begun before verdicts said how good their run is; such a file goes on with these."""
+OLDER = tuple(COLUMNS[: COLUMNS.index(first)] for first in ("unsure_above", "distance"))
+"""The columns of files that were begun before verdicts said how good their run is, or how far a clip lies from its
+training clips; such a file goes on with these."""
 TITLE = f"{'verdict':<10} {'p(fake)':>7} {'calibrated':>10} {'coverage':>8}  clip"
 
 
@@ -71,7 +73,7 @@ def fake_spans(verdict: Verdict) -> list[tuple[float, float]]:
     """Returns the spans, in seconds, whose windows look fake; windows that overlap make one span."""
     spans: list[tuple[float, float]] = []
     for window in verdict.timeline:
-        if window.probability is None or verdict.band.call(window.probability) != "Fake":
+        if window.probability is None or verdict.is_unlike or verdict.band.call(window.probability) != "Fake":
             continue
         if spans and window.start <= spans[-1][1]:
             spans[-1] = (spans[-1][0], window.end)
@@ -89,7 +91,7 @@ def _table_line(verdict: Verdict) -> str:
     face = f" face {verdict.face}" if verdict.face > 1 else ""
     spans = _spans(verdict)
     notes = [printable(verdict.explanation)] if verdict.reason else []
-    notes += ["too close to call"] if verdict.verdict == "Unsure" else []
+    notes += ["too close to call"] if verdict.verdict == "Unsure" and not verdict.reason else []
     notes += [verdict.note] if verdict.note else []
     notes += [f"looks fake at {spans} s"] if spans else []
     comment = f"  ({'; '.join(notes)})" if notes else ""
@@ -127,7 +129,7 @@ def _csv_row(verdict: Verdict, faces: int, by: JudgedBy) -> list[Any]:
         "no" if area is None else "yes",
         *(
             "" if value is None else repr(value)
-            for value in ((area.value, area.low, area.high) if area else [None] * 3)
+            for value in (*((area.value, area.low, area.high) if area else [None] * 3), verdict.distance)
         ),
     ]
     return list(map(harmless, cells))

@@ -11,10 +11,10 @@ from base.commands import flag
 from base.errors import UserError
 from cache.profile import CropProfile
 from cache.schema import FRAMES, LEAST_COVERAGE, FrameStatus, Row, VideoRecord
-from detect.detector.band import Band, band_around
-from detect.detector.networks import Scorer
+from detect.detector.networks import Scorer, Scores
 from detect.detector.verdict import SeenFrame, Verdict, WindowScore, failed
 from evaluate.results.about_run import UNKNOWN, AboutRun
+from evaluate.stats.band import Band, band_around
 from evaluate.stats.calibration import Temperature
 from evaluate.stats.metrics import THRESHOLD
 from extract.backbones.engines import Engine
@@ -25,6 +25,7 @@ from extract.steps import Clock, crop_row, rows_with_features
 from extract.video.containers import ClipError, Limits
 from extract.video.decoded import sample_images
 from extract.worker_pool import map_clips
+from train.data.neighbours import SAME, is_unlike, unlike_sentence
 
 DEFAULT_WINDOW = 6.0
 """Seconds of a window of a long clip, and of a stream, where the user asks for no other."""
@@ -177,8 +178,18 @@ class Detector:
             reason = f"a face was found in {faces} of {frames} frames; half of them are needed"
             reason = "no face was found in its only frame" if frames == 1 else reason
             return Verdict(clip, "Undecided", None, None, coverage, reason, _seen_frames(row))
-        score = self.probability(row)
-        return Verdict(clip, band.call(score), score, self.calibrated(score), coverage, "", _seen_frames(row))
+        assert row.array is not None
+        scores = self._scores(row.array[None], row.seen.regions[None], row.seen.mask[None])
+        score, distance, is_trained_on = float(scores.probabilities[0]), None, False
+        if scores.distances:
+            distance, is_trained_on = float(scores.distances.mean[0]), bool(scores.distances.nearest[0] < SAME)
+        call, reason = band.call(score), ""
+        if distance is not None and is_unlike(distance):
+            call, reason = "Unsure", unlike_sentence(distance)
+        return Verdict(
+            clip, call, score, self.calibrated(score), coverage, reason, _seen_frames(row), distance=distance,
+            is_trained_on=is_trained_on,
+        )  # fmt: skip
 
     def band(self, threshold: float) -> Band:
         """Returns the scores around `threshold` that are too close to call."""
@@ -201,8 +212,11 @@ class Detector:
         `arrays` is what the scorer takes: features float16 (N, 12, D), or crops uint8 (N, 12, 160, 160, 3). `regions`
         uint8 (N, 12, 4) are the faces in the crops, `masks` bool (N, 12) the frames that exist.
         """
+        return self._scores(arrays, regions, masks).probabilities
+
+    def _scores(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> Scores:
         self._require_same_process()
-        return self._scorer.probabilities(arrays, regions, masks)
+        return self._scorer.score(arrays, regions, masks)
 
     def _require_same_process(self) -> None:
         """Raises a UserError after a fork, which copies networks without the threads that run them."""

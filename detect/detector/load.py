@@ -20,6 +20,7 @@ from evaluate.results.read import find_temperature
 from extract.backbones.engines import Engine, make_engine
 from train.runs.folder import ENSEMBLE, PREDICTIONS, latest
 from train.runs.load import Run, build_and_load, load_head, require_head, run_of
+from train.runs.neighbours_file import read_neighbours
 from train.runs.predictions import Predictions, read_predictions
 from train.runs.recipe import Joined, RunConfig, read_config, read_joined
 
@@ -148,7 +149,8 @@ def _feature_scorer(run: Run, weights: str | None) -> FeatureScorer:
     start_keras()
     # Keras, which the head needs anyway: converting to a faster engine takes longer than judging a few clips.
     engine = _engine(name, file, run.profile.precision)
-    return FeatureScorer(engine, as_network(build_and_load(run)), run.config.fingerprint)
+    head, neighbours = as_network(build_and_load(run)), read_neighbours(run.folder)
+    return FeatureScorer(engine, head, run.config.fingerprint, neighbours)
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,6 +1,7 @@
 """Scorers turn a clip's crops or features into its probability of fake; they do not know what runs their networks."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -9,6 +10,7 @@ from base.commands import command, flag
 from base.errors import UserError
 from extract.backbones.engines import Engine
 from extract.steps import features_of
+from train.data.neighbours import Distances, Neighbours
 from train.runs.replay import Network
 
 if TYPE_CHECKING:
@@ -16,6 +18,17 @@ if TYPE_CHECKING:
 
 CROPS = "crops"
 """The input of a scorer without an engine."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Of N clips: the `probabilities` of fake, float64 (N,), and how far they are from what the run was trained on.
+
+    `distances` are None where the run does not know.
+    """
+
+    probabilities: np.ndarray
+    distances: Distances | None = None
 
 
 class Scorer(Protocol):
@@ -28,8 +41,8 @@ class Scorer(Protocol):
     input_kind: str
     engine: Engine | None
 
-    def probabilities(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        """Returns the probabilities of fake, float64 (N,), of N clips' features or crops.
+    def score(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> Scores:
+        """Returns the scores of N clips' features or crops.
 
         `regions` uint8 (N, 12, 4) are the faces in the crops, `masks` bool (N, 12) the frames that exist.
         """
@@ -37,22 +50,28 @@ class Scorer(Protocol):
 
 
 class FeatureScorer:
-    """Scores the features that `engine` makes, by the network `head`."""
+    """Scores the features that `engine` makes, by the network `head` and their distance from the training clips."""
 
-    def __init__(self, engine: Engine, head: Network, input_kind: str) -> None:
+    def __init__(self, engine: Engine, head: Network, input_kind: str, neighbours: Neighbours | None = None) -> None:
         self.engine: Engine | None = engine
         self.input_kind = input_kind
-        self._head = head
+        self._head, self._neighbours = head, neighbours
 
-    def probabilities(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        """Returns float64 (N,) for features float16 (N, 12, D), in which the regions are contained, and masks."""
+    def score(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> Scores:
+        """Returns scores for features float16 (N, 12, D), in which the regions are contained, and masks."""
         del regions
         if not np.isfinite(arrays).all():
             raise UserError(
                 "the run's backbone gave a clip features that are not finite, or above 65,504, so its weights are "
                 f"damaged; give others with {flag('weights', '...')}, or extract and train again."
             )
-        return _run(self._head, {"features": arrays.astype(np.float32), "mask": masks})
+        if self._neighbours and len(self._neighbours.centre) != arrays.shape[2]:
+            raise UserError(
+                f"the run's training clips have {len(self._neighbours.centre)} features a frame and its backbone gives "
+                f"{arrays.shape[2]}, so they are of another run; train it again."
+            )
+        probabilities = _run(self._head, {"features": arrays.astype(np.float32), "mask": masks})
+        return Scores(probabilities, self._neighbours and self._neighbours.distances(arrays, masks))
 
 
 class CropScorer:
@@ -65,9 +84,10 @@ class CropScorer:
         """`regions` says whether the network has an input for the faces' regions."""
         self._network, self._regions = network, regions
 
-    def probabilities(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        """Returns float64 (N,) for crops uint8 (N, 12, 160, 160, 3), their regions and masks."""
-        return _run(self._network, {"crops": arrays, "mask": masks} | ({"regions": regions} if self._regions else {}))
+    def score(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> Scores:
+        """Returns scores for crops uint8 (N, 12, 160, 160, 3), their regions and masks."""
+        regions_too = {"regions": regions} if self._regions else {}
+        return Scores(_run(self._network, {"crops": arrays, "mask": masks} | regions_too))
 
 
 class EnsembleScorer:
@@ -80,15 +100,25 @@ class EnsembleScorer:
         """`mixture` turns the members' probabilities (M, N) into those of the ensemble, (N,)."""
         self._members, self._mixture = members, mixture
 
-    def probabilities(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        """Returns float64 (N,) for crops uint8 (N, 12, 160, 160, 3), their regions and masks."""
+    def score(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> Scores:
+        """Returns scores for crops uint8 (N, 12, 160, 160, 3), their regions and masks."""
         inputs: dict[str, np.ndarray] = {}
         for member in self._members:
             if member.input_kind not in inputs:
                 made = features_of(arrays, regions, masks, member.engine) if member.engine else arrays
                 inputs[member.input_kind] = made
-        every = [member.probabilities(inputs[member.input_kind], regions, masks) for member in self._members]
-        return _probabilities(self._mixture(np.array(every)), len(masks))
+        every = [member.score(inputs[member.input_kind], regions, masks) for member in self._members]
+        probabilities = self._mixture(np.array([one.probabilities for one in every]))
+        return Scores(_probabilities(probabilities, len(masks)), _farthest([one.distances for one in every]))
+
+
+def _farthest(every: Sequence[Distances | None]) -> Distances | None:
+    """Returns the largest distances from the training clips of any member, as `train.runs.ensemble` joins them."""
+    known = [one for one in every if one is not None]
+    if len(known) < len(every):
+        return None
+    mean, nearest = (np.max([getattr(one, name) for one in known], axis=0) for name in ("mean", "nearest"))
+    return Distances(mean, nearest)
 
 
 SLACK = 1e-4

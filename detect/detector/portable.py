@@ -16,6 +16,7 @@ from detect.detector.formats import FORMATS
 from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, FeatureScorer
 from extract.backbones.engines import Engine, Run
+from train.runs.neighbours_file import read_neighbours
 from train.runs.replay import Network, Replay
 
 
@@ -30,7 +31,8 @@ def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
     with_regions = uses_regions(contract.profile)
     if {"backbone", "head"} <= contract.files.keys():
         engine = Engine(_on_frames(_intact(contract, "backbone"), with_regions), FRAMES, contract.format)
-        scorer = FeatureScorer(engine, _intact(contract, "head"), fingerprint(contract.profile))
+        head, neighbours = _intact(contract, "head"), read_neighbours(folder)
+        scorer = FeatureScorer(engine, head, fingerprint(contract.profile), neighbours)
     else:
         scorer = CropScorer(_intact(contract, "detector"), with_regions)
     file = detector_file or needed_file(contract.crops, contract.detector_file)

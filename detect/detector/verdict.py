@@ -4,10 +4,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from cache.schema import OK
-from detect.detector.band import Band, band_around
 from evaluate.results.about_run import UNKNOWN, AboutRun
+from evaluate.stats.band import Band, band_around
 from evaluate.stats.metrics import THRESHOLD
+from train.data.neighbours import is_unlike
 
+TRAINED_ON = "the run was trained on this clip, so the verdict says nothing of how good it is"
 STILL = "one frame only, so nothing is known of its motion"
 
 
@@ -37,13 +39,15 @@ class WindowScore:
 class Verdict:
     """The verdict on one person in one clip.
 
-    `verdict` is "Real", "Fake", "Unsure" (too close to call: the probability is in the `band` around the threshold),
-    "Undecided" (too little face to judge) or "Failed" (no frame could be read). The last two have a `reason`, a
-    sentence, and no probability; a failure has its `outcome` too, such as "unreadable". `probability` is that of fake,
-    in [0, 1]. `calibrated` is the same number corrected by the run's temperature: of clips with 0.8, four in five are
+    `verdict` is "Real", "Fake", "Unsure" (too close to call: the probability is in the `band` around the threshold; or
+    too unlike the training clips, as its `reason` says), "Undecided" (too little face to judge) or "Failed" (no frame
+    could be read). The last two have a `reason`, a sentence, and no probability; a failure has its `outcome` too, such
+    as "unreadable". `probability` is that of fake, in [0, 1]. `calibrated` is the same number corrected by the run's temperature: of clips with 0.8, four in five are
     fake. It is None where the run has too few validation clips to fit a temperature on. `coverage` is the share of
     frames in which a face was detected. `face` numbers the people of the clip from 1, the largest. `timeline` has the
-    windows of a long clip, each judged by its largest face. `run` says who judged, and how good that is.
+    windows of a long clip, each judged by its largest face. `run` says who judged, and how good that is. `distance` is
+    how far the clip lies from the run's training clips, 1 for the limit that 95 % of their own kind keep, None where
+    the run does not know; `is_trained_on` says that it is one of them, of which the run knew the answer.
     """
 
     clip: str
@@ -58,16 +62,31 @@ class Verdict:
     outcome: str = OK
     run: AboutRun = UNKNOWN
     band: Band = band_around(THRESHOLD, None)
+    distance: float | None = None
+    is_trained_on: bool = False
+
+    @property
+    def is_unlike(self) -> bool:
+        """Whether the clip is too unlike the training clips to be called Real or Fake."""
+        return is_unlike(self.distance)
+
+    @property
+    def words(self) -> str:
+        """The verdict in two to five words, for headings."""
+        if self.verdict != "Unsure":
+            return self.verdict
+        return "Unsure, unlike the training clips" if self.is_unlike else "Unsure, too close to call"
 
     @property
     def note(self) -> str:
-        """What a reader has to know of a verdict that rests on fewer frames than twelve, "" for others."""
+        """What a reader has to know of what the verdict rests on, "" for twelve frames of a clip new to the run."""
         if self.probability is None:
             return ""
         lost = sum(frame.status == "lost" for frame in self.frames)
-        if len(self.frames) == 1:
-            return STILL
-        return f"{_counted(lost, 'frame')} without the face not judged" if lost else ""
+        notes = [TRAINED_ON] if self.is_trained_on else []
+        notes += [STILL] if len(self.frames) == 1 else []
+        notes += [f"{_counted(lost, 'frame')} without the face not judged"] if lost and len(self.frames) > 1 else []
+        return "; ".join(notes)
 
     @property
     def explanation(self) -> str:

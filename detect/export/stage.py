@@ -18,7 +18,6 @@ from base.outside.content import checksum
 from base.progress import show
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE
-from detect.detector.band import band_around
 from detect.detector.contract import CONTRACT, EXPORTS, describe
 from detect.detector.formats import FORMATS
 from detect.detector.load import build_networks, judged, newest
@@ -38,6 +37,7 @@ from detect.export.parity import (
 )
 from evaluate.report.features_text import features_sentences
 from evaluate.results.about_run import about_run
+from evaluate.stats.band import band_around
 from evaluate.stats.metrics import THRESHOLD
 from train.runs.replay import crops_replay, head_replay
 

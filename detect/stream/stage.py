@@ -263,6 +263,7 @@ def _event(verdict: Verdict, arrival: _Arrival, dropped: int) -> dict[str, Any]:
         "calibrated": verdict.calibrated,
         "coverage": round(verdict.coverage, 4),
         "reason": verdict.reason,
+        "distance": verdict.distance,
         "frames": len(verdict.frames),
         "box": verdict.frames[-1].box if verdict.frames else None,
         "run": asdict(verdict.run),

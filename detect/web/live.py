@@ -13,7 +13,7 @@ import numpy as np
 
 from base.progress import show
 from detect.detector.judge import Detector
-from detect.detector.networks import Scorer
+from detect.detector.networks import Scorer, Scores
 from detect.detector.verdict import Verdict
 from detect.stream.frames import TIMEOUT, Frame, FrameSource, Lost
 from detect.stream.overlay import annotated
@@ -151,10 +151,10 @@ class _OneAtATime:
         self.input_kind = scorer.input_kind
         self.engine: Engine | None = _LockedEngine(scorer.engine, self._lock) if scorer.engine else None
 
-    def probabilities(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    def score(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> Scores:
         """See `detect.detector.networks.Scorer`."""
         with self._lock:
-            return self._scorer.probabilities(arrays, regions, masks)
+            return self._scorer.score(arrays, regions, masks)
 
 
 class _LockedEngine(Engine):

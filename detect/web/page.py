@@ -14,10 +14,12 @@ from detect.web.texts import (
     NOT_SAID,
     TITLES,
     UNDECIDED,
+    UNLIKE,
     UNSURE,
 )
 from evaluate.page.markup import Html, element, items
 from evaluate.results.about_run import AboutRun
+from evaluate.results.calls import calls_sentence
 from extract.clips.thumbnails import Thumbnails
 from extract.video.pictures import has_picture_name
 
@@ -91,8 +93,8 @@ def live_html(verdict: Verdict, lag: float, dropped: int) -> Html:
         words = _score(verdict)
     measures = {"Coverage": f"{100 * verdict.coverage:.0f} %", "Lag": f"{lag:.1f} s", "Dropped frames": f"{dropped}"}
     facts = [element("div", element("dt", name), element("dd", value)) for name, value in measures.items()]
-    title = element("h2", TITLES.get(verdict.verdict, verdict.verdict))
-    return _panel(f"{verdict.verdict.lower()} moment", title, *words, element("dl", *facts, class_="facts"))
+    heading = element("h2", title(verdict))
+    return _panel(f"{verdict.verdict.lower()} moment", heading, *words, element("dl", *facts, class_="facts"))
 
 
 def about_live_html() -> Html:
@@ -116,7 +118,7 @@ def slow_html(seconds: float) -> Html:
 def verdict_html(verdict: Verdict, crops: np.ndarray, thumbnails: Thumbnails, clip: Path | None) -> Html:
     """Returns the `verdict` with its `crops` uint8 (12, 160, 160, 3) and frames, and a player of the file `clip`."""
     return Html(
-        _panel(verdict.verdict.lower(), element("h2", TITLES[verdict.verdict]), *_words(verdict))
+        _panel(verdict.verdict.lower(), element("h2", title(verdict)), *_words(verdict))
         + (player_html(verdict, clip) if clip else "")
         + frames_html(verdict.frames, thumbnails, crops)
     )
@@ -174,8 +176,15 @@ def _score(verdict: Verdict) -> list[Html]:
     return [line, _meter(share, number), *(element("p", text) for text in texts)]
 
 
+def title(verdict: Verdict) -> str:
+    """Returns the verdict as a heading."""
+    return UNLIKE if verdict.is_unlike else TITLES[verdict.verdict]
+
+
 def called(verdict: Verdict) -> str:
     """Returns from which score on a clip is called what."""
+    if verdict.is_unlike:
+        return f"The clip is {verdict.reason}, so whatever its score is, it is called neither fake nor real."
     band, width = verdict.band, "" if verdict.band.fitted else " (the default width)"
     if band.low == band.high:
         return f"A clip is called fake from the score {band.threshold:g} on."
@@ -194,6 +203,8 @@ def quality(run: AboutRun) -> str:
         return f"{named}, which was not evaluated: nobody knows how often it is right."
     if area.value is None:
         return f"{named}, whose {area.clips:,} test clips are of one class and do not say how good it is."
+    if run.calls:
+        return f"{named}. {calls_sentence(run.calls)}"
     sure = "" if area.low is None or area.high is None else f", {area.low:.2f} to {area.high:.2f} with 95 % confidence"
     return (
         f"{named}. On {area.clips:,} test clips of its own data set its ROC AUC is {area.value:.2f}{sure}: so often a "

@@ -9,6 +9,7 @@ TITLES = {
     "Undecided": "Undecided",
     "Failed": "This file cannot be judged",
 }
+UNLIKE = "Unlike the clips it was trained on"
 CALLED = {"Fake": "looks fake", "Unsure": "too close to call", "Real": "looks real"}
 NO_FACE = "too little of a face to judge"
 MEANINGS = {

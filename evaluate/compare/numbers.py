@@ -157,9 +157,7 @@ def _names(runs: Sequence[Results]) -> list[str]:
 
 
 def _ordered(clips: Predictions) -> Predictions:
-    order = sorted(range(len(clips.ids)), key=lambda row: clips.ids[row])
-    columns = (clips.labels, clips.parts, clips.probabilities, clips.coverage)
-    return Predictions([clips.ids[row] for row in order], *(column[order] for column in columns))
+    return clips.rows(np.argsort(np.array(clips.ids, object), kind="stable"))
 
 
 def _require_same_clips(one: Results, first: Predictions, other: Results, second: Predictions) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from cache.schema import TEST
 from evaluate.report.caveats import shared_clips
+from evaluate.results.calls import calls_sentence
 from evaluate.results.measures import HEAD, Evaluation
 from evaluate.results.versus_baseline import difference_sentence
 from evaluate.stats.bootstrap import ends
@@ -12,6 +13,7 @@ from evaluate.stats.bootstrap import ends
 def summary(evaluation: Evaluation) -> Iterator[str]:
     """Yields the sentences."""
     yield _tested_on(evaluation)
+    yield calls_sentence(evaluation.calls)
     yield difference_sentence(evaluation.difference)
     yield from _pairs(evaluation)
 

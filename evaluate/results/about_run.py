@@ -15,6 +15,7 @@ from base.text import printable
 from cache.profile import FeatureProfile, Profile
 from cache.schema import TEST
 from evaluate.page.tables import measure_text
+from evaluate.results.calls import Calls, calls_sentence
 from evaluate.results.measures import HEAD
 from evaluate.results.read import METRICS, REPORT, validation_counts, why_uncalibrated
 from evaluate.stats.bootstrap import Measure
@@ -45,13 +46,15 @@ class AboutRun:
     """The `names` of the runs that judge, one or several together, and what is known of them.
 
     `roc_auc` is None where they were not evaluated, `validation` says how many real and fake clips validation has, None
-    if that is not known. `doubts` are reasons not to believe any verdict, each the rest of a sentence.
+    if that is not known. `doubts` are reasons not to believe any verdict, each the rest of a sentence. `calls` says how
+    its test clips were called, by class, None where that is not known.
     """
 
     names: tuple[str, ...] = ()
     roc_auc: MeasuredArea | None = None
     validation: tuple[int, int] | None = None
     doubts: tuple[str, ...] = ()
+    calls: dict[str, Calls] | None = None
 
     @property
     def name(self) -> str:
@@ -70,7 +73,8 @@ class AboutRun:
     def sentence(self) -> str:
         """Which run judges, and how good it is."""
         way_out = "" if self.roc_auc else f", so nobody knows how good it is ({command('eval')} measures that)"
-        return f"Judged by {self.name}: {self.quality}{way_out}."
+        called = f" {calls_sentence(self.calls)}" if self.calls else ""
+        return f"Judged by {self.name}: {self.quality}{way_out}.{called}"
 
     @property
     def warning(self) -> str:
@@ -92,7 +96,8 @@ UNKNOWN = AboutRun()
 def about_run(folder: Path, config: RunConfig[Profile], predictions: Predictions | None) -> AboutRun:
     """Returns what is known of the run in `folder` with this `config`; `predictions` are None where it has none."""
     validation = None if predictions is None else validation_counts(predictions)
-    return AboutRun((printable(folder.resolve().name),), _read_test(folder), validation, tuple(doubts(config)))
+    name, (area, calls) = printable(folder.resolve().name), _read_test(folder)
+    return AboutRun((name,), area, validation, tuple(doubts(config)), calls)
 
 
 def about_several(runs: list[AboutRun]) -> AboutRun:
@@ -135,8 +140,8 @@ def _members(config: RunConfig[Profile]) -> Iterator[RunConfig[Profile]]:
             yield member
 
 
-def _read_test(folder: Path) -> MeasuredArea | None:
-    """Returns the test result in the run's report; None without one, or with something else in its place.
+def _read_test(folder: Path) -> tuple[MeasuredArea | None, dict[str, Calls] | None]:
+    """Returns area and calls on the test part by the run's report; None without one, or with something else there.
 
     A verdict does not rest on the report, and the report can be written anew: a damaged one is none. Raises Unreadable.
     """
@@ -145,6 +150,7 @@ def _read_test(folder: Path) -> MeasuredArea | None:
         counts, area = values["counts"][TEST], values["parts"][TEST][HEAD]["scores"]["roc_auc"]
         if area["low"] == area["high"]:  # so few clips, or so easy ones, that all resamples agree: not certainty
             area = area | {"low": None, "high": None}
-        return parse(MeasuredArea, area | {"clips": counts["real"] + counts["fake"]})
+        calls = parse(dict[str, Calls], values["calls"]) if "calls" in values else None
+        return parse(MeasuredArea, area | {"clips": counts["real"] + counts["fake"]}), calls
     except (OSError, ValueError, LookupError, TypeError):
-        return None
+        return None, None

@@ -10,8 +10,10 @@ import numpy as np
 
 from base.errors import UserError
 from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, TEST, VAL
+from evaluate.results.calls import Calls, calls_of
 from evaluate.results.read import Results, find_temperature, read_member, validation_counts
 from evaluate.results.versus_baseline import Difference, aligned, difference_of
+from evaluate.stats.band import band_around
 from evaluate.stats.bootstrap import CONFIDENCE, Measure
 from evaluate.stats.calibration import Bin, Temperature, calibration_error, reliability
 from evaluate.stats.metrics import (
@@ -82,7 +84,8 @@ class Evaluation:
     `temperature` is fitted on validation, None if that has too few clips; `reliability` goes by RAW, and with a
     temperature by CALIBRATED too. `difference` is the head minus its baseline on the test part, `paired` the paired
     share there by HEAD and BASELINE. `unnamed` counts the test clips of which the split does not say who is in them.
-    `members` are the test measures, without intervals, of the runs that form an ensemble.
+    `members` are the test measures, without intervals, of the runs that form an ensemble. `calls` are those that
+    `detect` would make of the test clips, by class.
     """
 
     results: Results
@@ -98,6 +101,7 @@ class Evaluation:
     temperature: Temperature | None
     reliability: dict[str, Reliability]
     members: dict[str, dict[str, Measure]]
+    calls: dict[str, Calls]
 
 
 def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
@@ -124,6 +128,7 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
         temperature,
         dict(_reliability(test, temperature, resamples, seed)),
         dict(_members(results)),
+        calls_of(test, band_around(THRESHOLD, temperature)),
     )
 
 
@@ -139,6 +144,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "findings": results.findings,
         "counts": _asdicts(evaluation.counts),
         "parts": {part: _asdicts(models) for part, models in evaluation.evaluated.items()},
+        "calls": _asdicts(evaluation.calls),
         "people": evaluation.people,
         "unnamed": evaluation.unnamed,
         "over_people": _asdicts(evaluation.over_people),

@@ -54,9 +54,7 @@ def aligned(predictions: Predictions, order: Predictions) -> Predictions:
     if predictions.ids == order.ids:
         return predictions
     rows = {name: row for row, name in enumerate(predictions.ids)}
-    chosen = np.array([rows[name] for name in order.ids])
-    columns = (predictions.labels, predictions.parts, predictions.probabilities, predictions.coverage)
-    return Predictions(list(order.ids), *(column[chosen] for column in columns))
+    return predictions.rows(np.array([rows[name] for name in order.ids]))
 
 
 def difference_sentence(difference: Difference) -> str:

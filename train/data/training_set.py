@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from train.data.baseline import Baseline
     from train.data.clips import Clips
     from train.data.inputs import Inputs
+    from train.data.neighbours import Neighbours
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,13 @@ class TrainingSet:
         from train.data.baseline import fit_baseline
 
         return fit_baseline(self.clips, self.train, [owner(record) for record in self.contents.records])
+
+    @functools.cached_property
+    def neighbours(self) -> "tuple[Neighbours | None, np.ndarray]":
+        """The clips of train to which others are compared, and how far each of the N clips lies from them."""
+        from train.data.neighbours import find_neighbours, people_of
+
+        return find_neighbours(self.clips, self.parts, people_of(self.contents.records))
 
     @functools.cache  # noqa: B019 - a process has one training set or two
     def inputs(self, components: int, with_baseline: bool) -> "Inputs":

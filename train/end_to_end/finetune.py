@@ -13,11 +13,13 @@ from base.flags import option
 from base.keras_start import choose_backend, start_keras
 from cache.profile import FeatureProfile, fingerprint
 from cache.schema import CROP_SIZE, FRAMES, TRAIN
+from train.data.neighbours import find_neighbours, people_of
 from train.data.split import require_both_classes
 from train.end_to_end.config import EndToEndConfig, require_sensible
 from train.end_to_end.stage import Outcome, StartingRun, read_starting_run, train_and_write
 from train.runs.folder import BACKBONE_WEIGHTS, choose_name, latest
 from train.runs.load import Run, load_head, read_run
+from train.runs.neighbours_file import write_neighbours
 from train.runs.recipe import RunConfig
 from train.runs.replay import Replay
 from train.runs.trained import most_telling, replay_of, save_head
@@ -75,10 +77,13 @@ def finetune(config: FinetuneConfig) -> Path:
         save_head(head, folder)
         notes = [RANDOM_NOTE] if run.profile.weights.startswith("random") else []
         arrays, masks = _features(profile, start, folder), start.clips.seen.mask
-        probabilities = predict(head, Clips(arrays, masks, start.clips.labels), np.arange(len(arrays)))
+        clips = Clips(arrays, masks, start.clips.labels)
+        probabilities = predict(head, clips, np.arange(len(arrays)))
+        neighbours, distances = find_neighbours(clips, start.clips.parts, people_of(start.clips.records))
+        write_neighbours(neighbours, folder)
         row = most_telling(probabilities)
         replay = replay_of(head, arrays[row], masks[row])
-        return Outcome(_run_config(config, run, profile, replay), probabilities, notes)
+        return Outcome(_run_config(config, run, profile, replay), probabilities, notes, distances)
 
     return train_and_write(config, start, name, join(backbone, head), save, _blending(config))
 

@@ -68,13 +68,14 @@ def _without_blends(contents: RunContents) -> RunContents:
 class Outcome:
     """The trained networks' part of a run.
 
-    `config` lacks what every such run has; `probabilities` float (N,) of fake are those of the starting run's clips;
-    `notes` are what a reader of the results should know.
+    `config` lacks what every such run has; `probabilities` float (N,) of fake are those of the starting run's clips, as
+    are their `distances` from the training clips; `notes` are what a reader of the results should know.
     """
 
     config: RunConfig[Profile]
     probabilities: np.ndarray
     notes: list[str]
+    distances: np.ndarray | None = None
 
 
 def train_and_write(
@@ -116,7 +117,7 @@ def _contents(start: StartingRun, progress: "TrainingProgress", outcome: Outcome
         config=_from_start(outcome.config, start),
         audit=_audit(start, [BASELINE_NOTE, *outcome.notes]),
         history=numbered_history(history, first=0),
-        predictions=predictions_of(clips.records, parts, outcome.probabilities, clips.seen),
+        predictions=predictions_of(clips.records, parts, outcome.probabilities, clips.seen, outcome.distances),
         seconds=progress.seconds,
     )
 

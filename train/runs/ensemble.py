@@ -67,7 +67,9 @@ def ensemble(config: EnsembleConfig) -> Path:
     crops = crops_of_all(config.members, [run.config for run in runs])
     probabilities = np.array([member.probabilities for member in members])
     joined = fit_mixture(config.kind, probabilities, members[0])
-    predictions = replace(members[0], probabilities=mixed(joined, probabilities))
+    # Unlike the training clips of any member is unlike; where one does not know, the ensemble does not.
+    distances = np.max([member.distances for member in members], axis=0)
+    predictions = replace(members[0], probabilities=mixed(joined, probabilities), distances=distances)
     say(_comparison(config, members, joined, predictions))
     if config.kind != "average":
         say(FITTED_TWICE)

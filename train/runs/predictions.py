@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -28,6 +28,7 @@ class _Prediction:
     part: Annotated[str, Meta(pattern=rf"\A({'|'.join(PARTS)})\Z")]
     probability: Share
     coverage: Share
+    distance: Annotated[float, Meta(ge=0)] | Literal[""] = ""
 
 
 PREDICTION_COLUMNS = [field.name for field in fields(_Prediction)]
@@ -38,6 +39,7 @@ class Predictions:
     """What a model says of N clips: `labels` int64 (N,), `probabilities` of fake and `coverage` float64 (N,) in [0, 1].
 
     `parts` holds train, val or test for each clip; `coverage` the share of the clip's frames with a detected face.
+    `distances` float64 (N,) say how far each lies from the training clips, see `train.data.neighbours`; NaN if unknown.
     """
 
     ids: list[str]
@@ -45,30 +47,37 @@ class Predictions:
     parts: np.ndarray
     probabilities: np.ndarray
     coverage: np.ndarray
+    distances: np.ndarray
 
     def of(self, part: str) -> "Predictions":
         """Returns the clips of `part`, in the same order."""
-        return self._rows(np.flatnonzero(self.parts == part))
+        return self.rows(np.flatnonzero(self.parts == part))
 
     def of_videos(self) -> "Predictions":
         """Returns all clips but the blended ones, in the same order."""
-        return self._rows(np.flatnonzero([not is_blend_id(name) for name in self.ids]))
+        return self.rows(np.flatnonzero([not is_blend_id(name) for name in self.ids]))
 
-    def _rows(self, rows: np.ndarray) -> "Predictions":
-        columns = (self.labels, self.parts, self.probabilities, self.coverage)
+    def rows(self, rows: np.ndarray) -> "Predictions":
+        """Returns the clips with these numbers, int64 (R,), in their order."""
+        columns = (self.labels, self.parts, self.probabilities, self.coverage, self.distances)
         return Predictions([self.ids[row] for row in rows], *(column[rows] for column in columns))
 
 
 def predictions_of(
-    records: Sequence[VideoRecord], parts: Sequence[str], probabilities: np.ndarray, seen: Seen
+    records: Sequence[VideoRecord],
+    parts: Sequence[str],
+    probabilities: np.ndarray,
+    seen: Seen,
+    distances: np.ndarray | None = None,
 ) -> Predictions:
-    """Returns the predictions for N clips from their probabilities of fake (N,) and what is seen in them."""
+    """Returns the predictions for N clips from probabilities of fake (N,), `distances` and what is seen in them."""
     return Predictions(
         [record.id for record in records],
         np.array([record.label for record in records], np.int64),
         np.array(parts, str),
         np.asarray(probabilities, np.float64),
         seen.coverage,
+        np.full(len(records), np.nan) if distances is None else distances,
     )
 
 
@@ -81,7 +90,8 @@ def write_predictions(path: Path, predictions: Predictions) -> Path:
                 f"with a lower {flag('learning_rate')}."
             )
     columns = (predictions.labels, predictions.parts, predictions.probabilities, predictions.coverage)
-    rows = zip(predictions.ids, *(column.tolist() for column in columns), strict=True)
+    distances = ["" if np.isnan(value) else value for value in predictions.distances.tolist()]
+    rows = zip(predictions.ids, *(column.tolist() for column in columns), distances, strict=True)
     return write_csv(path, PREDICTION_COLUMNS, rows)
 
 
@@ -95,6 +105,7 @@ def read_predictions(path: Path) -> Predictions:
         np.array([row.part for row in rows], str),
         np.array([row.probability for row in rows], np.float64),
         np.array([row.coverage for row in rows], np.float64),
+        np.array([np.nan if row.distance == "" else row.distance for row in rows], np.float64),
     )
 
 

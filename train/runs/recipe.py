@@ -22,7 +22,7 @@ from base.outside.values import WrongValue, parse, refuse_unknown
 from cache.profile import CropProfile, FeatureProfile, Profile, fingerprint, profile_type
 from cache.store import Origin
 from train.heads.architectures import HeadConfig
-from train.runs.folder import CONFIG, CROPS, DONE, ENSEMBLE, is_finished, require_finished
+from train.runs.folder import CONFIG, CROPS, DONE, ENSEMBLE, NEIGHBOURS, is_finished, require_finished
 from train.runs.replay import Replay
 
 MOST_FEATURES = 16_384
@@ -207,8 +207,9 @@ def run_digest(folder: Path) -> str:
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """Returns the checksum of each weights file in `folder` by name."""
-    return {path.name: checksum(path) for path in sorted(folder.glob("*.weights.h5")) if path.is_file()}
+    """Returns the checksum of each file of numbers that verdicts rest on in `folder`, by name."""
+    files = [*sorted(folder.glob("*.weights.h5")), folder / NEIGHBOURS]
+    return {path.name: checksum(path) for path in files if path.is_file()}
 
 
 def read_object(path: Path, kind: type[T]) -> T:

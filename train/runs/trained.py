@@ -16,6 +16,7 @@ from train.data.training_set import TrainingSet
 from train.heads.architectures import HeadConfig
 from train.runs.contents import RunContents, numbered_history, write_run
 from train.runs.folder import MODEL_H5, MODEL_KERAS, WEIGHTS
+from train.runs.neighbours_file import write_neighbours
 from train.runs.predictions import Predictions, predictions_of, split_rows
 from train.runs.recipe import RunConfig
 from train.runs.replay import Replay, head_replay, once
@@ -53,6 +54,7 @@ def write_trained(
 
     def save(into: Path) -> RunContents:
         save_head(trained.head, into)
+        write_neighbours(training_set.neighbours[0], into)
         return RunContents(
             config=_config(config, training_set, trained, trial),
             split=split_rows(training_set.contents.records, training_set.split.parts),
@@ -69,7 +71,8 @@ def write_trained(
 def _predictions(training_set: TrainingSet, probabilities: np.ndarray) -> Predictions:
     used, contents = training_set.used, training_set.contents
     records, parts = [contents.records[row] for row in used], training_set.parts[used].tolist()
-    return predictions_of(records, parts, probabilities, contents.seen[used])
+    distances = training_set.neighbours[1][used]
+    return predictions_of(records, parts, probabilities, contents.seen[used], distances)
 
 
 def save_head(head: "keras.Model", folder: Path, weights: str = WEIGHTS) -> None:

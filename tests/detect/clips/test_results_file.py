@@ -16,9 +16,9 @@ from base.errors import UserError
 from detect.clips.judged_by import JudgedBy
 from detect.clips.results_file import ResultFile
 from detect.clips.verdict_lines import COLUMNS, OLDER, fake_spans, header, lines
-from detect.detector.band import band_around
 from detect.detector.verdict import SeenFrame, Verdict, WindowScore
 from evaluate.results.about_run import AboutRun, MeasuredArea
+from evaluate.stats.band import band_around
 
 JUDGE = JudgedBy(("run",), 0.5)
 

@@ -11,10 +11,10 @@ from base.errors import UserError
 from cache.profile import CropProfile
 from cache.schema import FRAMES
 from detect.detector import judge
-from detect.detector.band import band_around
 from detect.detector.judge import Detector, JudgeOptions
 from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer
 from evaluate.results.about_run import AboutRun
+from evaluate.stats.band import band_around
 from evaluate.stats.calibration import Temperature
 from extract.clips.crops import Piece, crop_frames
 from extract.clips.face_detectors import make_face_detector

@@ -22,7 +22,6 @@ from PIL import Image
 
 from base.errors import UserError
 from cache.schema import FRAMES
-from detect.detector.band import band_around
 from detect.detector.judge import Detector
 from detect.detector.verdict import SeenFrame, Verdict, WindowScore
 from detect.web import page as web_page
@@ -32,6 +31,7 @@ from detect.web.player import timeline_sentence
 from detect.web.stage import private_folder
 from detect.web.uploads import NoRoom, Uploads, copy_examples, draw_examples, refusal_of
 from evaluate.results.about_run import AboutRun, MeasuredArea
+from evaluate.stats.band import band_around
 from evaluate.stats.calibration import Temperature
 from extract.backbones.engines import Engine
 from extract.clips.thumbnails import Thumbnails

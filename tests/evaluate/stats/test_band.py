@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detect.detector.band import LEAST_ODDS, band_around
+from evaluate.stats.band import LEAST_ODDS, band_around
 from evaluate.stats.calibration import Temperature
 
 

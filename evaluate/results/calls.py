@@ -1,0 +1,67 @@
+"""How a run called the clips of its test part, by the rules of `detect`: in words, how often it is right."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from msgspec import Meta
+
+from cache.schema import FAKE, LEAST_COVERAGE, REAL
+from evaluate.stats.band import Band
+from train.data.neighbours import is_unlike
+from train.runs.predictions import Predictions
+
+_Count = Annotated[int, Meta(ge=0, le=10**9)]
+
+
+@dataclass(frozen=True)
+class Calls:
+    """How many clips of one class were called what; `unlike` are too unlike the training clips to be called."""
+
+    fake: _Count = 0
+    real: _Count = 0
+    close: _Count = 0
+    unlike: _Count = 0
+    undecided: _Count = 0
+
+    @property
+    def clips(self) -> int:
+        """All of them."""
+        return self.fake + self.real + self.close + self.unlike + self.undecided
+
+
+def calls_of(clips: Predictions, band: Band) -> dict[str, Calls]:
+    """Returns the calls of the "real" and of the "fake" among `clips`."""
+    kinds = [_kind(*facts, band) for facts in zip(clips.probabilities, clips.coverage, clips.distances, strict=True)]
+    return {
+        name: Calls(**Counter(kinds[row] for row in np.flatnonzero(clips.labels == label)))
+        for name, label in (("real", REAL), ("fake", FAKE))
+    }
+
+
+def _kind(probability: float, coverage: float, distance: float, band: Band) -> str:
+    if coverage < LEAST_COVERAGE:
+        return "undecided"
+    if is_unlike(distance):
+        return "unlike"
+    return {"Fake": "fake", "Real": "real", "Unsure": "close"}[band.call(probability)]
+
+
+def calls_sentence(calls: Mapping[str, Calls]) -> str:
+    """Returns "In its test it called 6 of 10 fakes fake, 1 real, 3 too close, and 1 of 7 real clips fake, 6 real."."""
+    tested = [_of_class(calls[name], name) for name in ("fake", "real") if calls[name].clips]
+    return f"In its test it called {', and '.join(tested)}." if tested else ""
+
+
+def _of_class(calls: Calls, name: str) -> str:
+    noun = {"fake": "fake", "real": "real clip"}[name] + "s" * (calls.clips != 1)
+    others = {
+        "real": calls.real,
+        "too close to call": calls.close,
+        "too unlike its training clips": calls.unlike,
+        "undecided": calls.undecided,
+    }
+    rest = "".join(f", {count:,} {words}" for words, count in others.items() if count)
+    return f"{calls.fake:,} of {calls.clips:,} {noun} fake{rest}"
