@@ -180,12 +180,13 @@ class Detector:
             return Verdict(clip, "Undecided", None, None, coverage, reason, _seen_frames(row))
         assert row.array is not None
         scores = self._scores(row.array[None], row.seen.regions[None], row.seen.mask[None])
-        score, distance, is_trained_on = float(scores.probabilities[0]), None, False
-        if scores.distances:
-            distance, is_trained_on = float(scores.distances.mean[0]), bool(scores.distances.nearest[0] < SAME)
-        call, reason = band.call(score), ""
-        if distance is not None and is_unlike(distance):
-            call, reason = "Unsure", unlike_sentence(distance)
+        score, call, reason, far = float(scores.probabilities[0]), "Unsure", "", scores.distances
+        distance = far and float(far.mean[0])
+        if far and distance and is_unlike(distance):
+            reason = unlike_sentence(distance, far.people)
+        else:
+            call = band.call(score)
+        is_trained_on = bool(far and far.nearest[0] < SAME)
         return Verdict(
             clip, call, score, self.calibrated(score), coverage, reason, _seen_frames(row), distance=distance,
             is_trained_on=is_trained_on,

@@ -118,7 +118,7 @@ def _farthest(every: Sequence[Distances | None]) -> Distances | None:
     if len(known) < len(every):
         return None
     mean, nearest = (np.max([getattr(one, name) for one in known], axis=0) for name in ("mean", "nearest"))
-    return Distances(mean, nearest)
+    return Distances(mean, nearest, min(one.people for one in known))
 
 
 SLACK = 1e-4

@@ -42,12 +42,13 @@ class Verdict:
     `verdict` is "Real", "Fake", "Unsure" (too close to call: the probability is in the `band` around the threshold; or
     too unlike the training clips, as its `reason` says), "Undecided" (too little face to judge) or "Failed" (no frame
     could be read). The last two have a `reason`, a sentence, and no probability; a failure has its `outcome` too, such
-    as "unreadable". `probability` is that of fake, in [0, 1]. `calibrated` is the same number corrected by the run's temperature: of clips with 0.8, four in five are
-    fake. It is None where the run has too few validation clips to fit a temperature on. `coverage` is the share of
-    frames in which a face was detected. `face` numbers the people of the clip from 1, the largest. `timeline` has the
-    windows of a long clip, each judged by its largest face. `run` says who judged, and how good that is. `distance` is
-    how far the clip lies from the run's training clips, 1 for the limit that 95 % of their own kind keep, None where
-    the run does not know; `is_trained_on` says that it is one of them, of which the run knew the answer.
+    as "unreadable". `probability` is that of fake, in [0, 1]. `calibrated` is the same number corrected by the run's
+    temperature: of clips with 0.8, four in five are fake. It is None where the run has too few validation clips to fit
+    a temperature on. `coverage` is the share of frames in which a face was detected. `face` numbers the people of the
+    clip from 1, the largest. `timeline` has the windows of a long clip, each judged by its largest face. `run` says who
+    judged, and how good that is. `distance` is how far the clip lies from the run's training clips, 1 for the limit
+    that 95 % of their own kind keep, None where the run does not know; `is_trained_on` says that it is one of them, of
+    which the run knew the answer.
     """
 
     clip: str

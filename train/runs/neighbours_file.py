@@ -15,7 +15,8 @@ def write_neighbours(neighbours: Neighbours | None, folder: Path) -> None:
     """Writes them into the run `folder`, if there are any."""
     if neighbours:
         arrays = {"centre": neighbours.centre, "axes": neighbours.axes, "points": neighbours.points}
-        np.savez(folder / NEIGHBOURS, **arrays, limit=np.array(neighbours.limit))  # pyright: ignore[reportArgumentType]
+        numbers = {"limit": np.array(neighbours.limit), "people": np.array(neighbours.people)}
+        np.savez(folder / NEIGHBOURS, **arrays, **numbers)  # pyright: ignore[reportArgumentType]
 
 
 def read_neighbours(folder: Path) -> Neighbours | None:
@@ -23,7 +24,8 @@ def read_neighbours(folder: Path) -> Neighbours | None:
     path = folder / NEIGHBOURS
     try:
         arrays = read_arrays(path)
-        found = Neighbours(arrays["centre"], arrays["axes"], arrays["points"], float(arrays["limit"]))
+        limit, people = float(arrays["limit"]), int(arrays["people"])
+        found = Neighbours(arrays["centre"], arrays["axes"], arrays["points"], limit, people)
         _require_whole(found)
         return found
     except NO_FILE:
