@@ -146,6 +146,15 @@ VERBS = {
         bare="video",
         error_status=USAGE,
     ),
+    "reference": Verb(
+        "keep the scores of clips that you know to be real, by which detect can limit its false alarms",
+        stage="detect.clips.reference_stage:make_reference",
+        config="detect.clips.reference_stage:ReferenceConfig",
+        needs="REAL=folder",
+        takes="RUN=runs/x NAME=studio FALSE_ALARMS=0.05",
+        bare="real",
+        error_status=USAGE,
+    ),
     "stream": Verb(
         "verdicts on a camera, an address or a file while it plays, as JSON Lines",
         stage="detect.stream.stage:stream",

@@ -20,13 +20,15 @@ from base.errors import UserError as UserError
 from base.flags import require_choices
 from base.outside.content import read_json
 from base.progress import quiet
+from detect.detector.config import DetectorConfig
 from detect.detector.judge import Detector
-from detect.detector.load import open_detector
+from detect.detector.load import open_configured
 from detect.detector.verdict import Verdict
 from evaluate.report.stage import ReportConfig
 from evaluate.results.measures import HALF, HEAD
 from evaluate.results.read import METRICS
 from evaluate.stats.bootstrap import Measure
+from evaluate.stats.conformal import DEFAULT_RATE
 from extract.config import ExtractConfig
 from extract.drawn.dataset import DrawnConfig
 from train.fit import FitConfig
@@ -124,15 +126,22 @@ train = _stage(FitConfig, _train)
 evaluate = _stage(ReportConfig, _evaluate)
 
 
-def load_detector(run: str | Path, engine: str = "keras", weights: str | None = None) -> Detector:
+def load_detector(
+    run: str | Path,
+    engine: str = "keras",
+    weights: str | None = None,
+    reference: str | None = None,
+    false_alarms: float = DEFAULT_RATE,
+) -> Detector:
     """Returns the detector of the run folder, or of the exported folder, `run`; `engine` is what runs its networks.
 
-    `weights` names the backbone's weights where they have moved since the features were made. A UserError says what is
-    missing.
+    `weights` names the backbone's weights where they have moved since the features were made. With the name of a
+    `reference` of the run, of real clips like its own at most the share `false_alarms` is called fake. A UserError says
+    what is missing.
 
     >>> detector = reelcheck.load_detector("runs/my-gru")  # doctest: +SKIP
     """
-    return open_detector(Path(run), weights, None, engine)
+    return open_configured(DetectorConfig(Path(run), engine, weights, reference=reference, false_alarms=false_alarms))
 
 
 def judge(clip: str | Path | np.ndarray, detector: Detector, seconds: np.ndarray | None = None) -> Verdict:

@@ -21,17 +21,24 @@ class JudgedBy:
     """What made the verdicts in a file: the names of the runs that judged together, one or more, and the flags.
 
     A clip is called fake from the probability `threshold` on; up to `faces` people of it were judged, and a long one in
-    windows of `window` seconds, None for no windows.
+    windows of `window` seconds, None for no windows. `reference` says beside which clips known to be real, and at which
+    rate of false alarms, "" for none.
     """
 
     runs: tuple[str, ...]
     threshold: float
     faces: int = 1
     window: float | None = None
+    reference: str = ""
 
     def values(self) -> dict[str, Any]:
         """Returns what each line says of this."""
-        return {"runs": list(self.runs), "threshold": self.threshold, "most_faces": self.faces, "window": self.window}
+        return {
+            "runs": list(self.runs),
+            "threshold": self.threshold,
+            "most_faces": self.faces,
+            "window": self.window,
+        } | {"reference": self.reference}
 
     def differences(self, other: "JudgedBy") -> str:
         """Returns what is another thing here than in `other`, as in "run a, not b; --faces 2, not 1"."""
@@ -40,6 +47,7 @@ class JudgedBy:
             f"{flag('threshold')} ": (f"{self.threshold:g}", f"{other.threshold:g}"),
             f"{flag('faces')} ": (self.faces, other.faces),
             f"{flag('timeline')} ": (_seconds(self.window), _seconds(other.window)),
+            f"{flag('reference')} ": (self.reference or "none", other.reference or "none"),
         }
         return "; ".join(f"{name}{one}, not {two}" for name, (one, two) in pairs.items() if one != two)
 
@@ -55,11 +63,12 @@ class WrittenVerdict:
     threshold: Annotated[float, Meta(ge=0, le=1)]
     most_faces: Annotated[int, Meta(ge=1, le=10**6)]
     window: Annotated[float, Meta(ge=0, le=1e9)] | None
+    reference: Annotated[str, Meta(max_length=MOST_NAME)] = ""
 
     @property
     def by(self) -> JudgedBy:
         """What made it."""
-        return JudgedBy(self.runs, self.threshold, self.most_faces, self.window)
+        return JudgedBy(self.runs, self.threshold, self.most_faces, self.window, self.reference)
 
 
 def read_line(line: str, columns: Sequence[str] | None) -> WrittenVerdict:

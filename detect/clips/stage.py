@@ -47,7 +47,8 @@ def detect(config: DetectConfig) -> int:
         if len(remaining) < len(clips):
             show(f"{len(clips) - len(remaining)} of {len(clips)} clips are in {config.out} already.", beside=True)
         if config.style == "table":
-            show("\n".join(preface(detector.about, detector.band(config.threshold))))
+            said = [detector.reference.sentence] if detector.reference else []
+            show("\n".join([*preface(detector.about, detector.band(config.threshold)), *said]))
         show(header(config.style), end="")
         bar = closing.enter_context(_bar(len(remaining)))
         for judged in in_order(judge_clips(detector, remaining, config), [clip.name for clip in remaining], file):
@@ -85,12 +86,13 @@ def _name_missing(clips: Iterable[Clip]) -> None:
 def open_judge(config: DetectConfig) -> tuple[Detector, JudgedBy]:
     """Returns the detector that `config` names, and how results say that it was this one."""
     if config.ensemble:
-        if config.run or config.engine != "keras":
-            raise UserError("--ensemble joins runs as Keras runs them; leave out --run and --engine.")
+        if config.run or config.engine != "keras" or config.reference:
+            raise UserError("--ensemble joins runs as Keras runs them; leave out --run, --engine and --reference.")
         detector = open_ensemble(config.ensemble, config.weights, config.detector_file)
     else:
         detector = open_configured(config)
-    return detector, JudgedBy(detector.about.names, config.threshold, config.faces, config.timeline)
+    beside = detector.reference.settings if detector.reference else ""
+    return detector, JudgedBy(detector.about.names, config.threshold, config.faces, config.timeline, beside)
 
 
 def judge_clips(detector: Detector, clips: Sequence[Clip], config: DetectConfig) -> Iterator[list[VerdictAndCrops]]:

@@ -39,6 +39,8 @@ COLUMNS = (
     "roc_auc_low",
     "roc_auc_high",
     "distance",
+    "reference",
+    "p_value",
 )
 OLDER = tuple(COLUMNS[: COLUMNS.index(first)] for first in ("unsure_above", "distance"))
 """The columns of files that were begun before verdicts said how good their run is, or how far a clip lies from its
@@ -131,6 +133,8 @@ def _csv_row(verdict: Verdict, faces: int, by: JudgedBy) -> list[Any]:
             "" if value is None else repr(value)
             for value in (*((area.value, area.low, area.high) if area else [None] * 3), verdict.distance)
         ),
+        by.reference,
+        repr(verdict.beside.p_value) if verdict.beside else "",
     ]
     return list(map(harmless, cells))
 

@@ -1,5 +1,6 @@
 """From a clip to a verdict, by the same sampling, crops and networks as in training."""
 
+import copy
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +13,10 @@ from base.errors import UserError
 from cache.profile import CropProfile
 from cache.schema import FRAMES, LEAST_COVERAGE, FrameStatus, Row, VideoRecord
 from detect.detector.networks import Scorer, Scores
+from detect.detector.reference import Beside, Reference
 from detect.detector.verdict import SeenFrame, Verdict, WindowScore, failed
 from evaluate.results.about_run import UNKNOWN, AboutRun
-from evaluate.stats.band import Band, band_around
+from evaluate.stats.band import Band, Call, band_around
 from evaluate.stats.calibration import Temperature
 from evaluate.stats.metrics import THRESHOLD
 from extract.backbones.engines import Engine
@@ -25,7 +27,7 @@ from extract.steps import Clock, crop_row, rows_with_features
 from extract.video.containers import ClipError, Limits
 from extract.video.decoded import sample_images
 from extract.worker_pool import map_clips
-from train.data.neighbours import SAME, is_unlike, unlike_sentence
+from train.data.neighbours import SAME, Distances, is_unlike, unlike_sentence
 
 DEFAULT_WINDOW = 6.0
 """Seconds of a window of a long clip, and of a stream, where the user asks for no other."""
@@ -72,13 +74,22 @@ class Detector:
     ) -> None:
         _require_same_face_detector(profile, detector_file)
         self.profile, self.detector_file, self.about = profile, detector_file, about
+        self.reference: Reference | None = None
         self._scorer, self._temperature = scorer, temperature
         self._process = os.getpid()
 
     def with_scorer(self, wrap: Callable[[Scorer], Scorer]) -> "Detector":
         """Returns the same detector with its scorer replaced by `wrap(scorer)`."""
         self._require_same_process()
-        return Detector(self.profile, wrap(self._scorer), self._temperature, self.detector_file, self.about)
+        other = copy.copy(self)
+        other._scorer = wrap(self._scorer)
+        return other
+
+    def beside(self, reference: "Reference") -> "Detector":
+        """Returns the same detector, which calls a clip fake only beside the `reference` of clips known to be real."""
+        other = copy.copy(self)
+        other.reference = reference
+        return other
 
     @property
     def engine(self) -> Engine | None:
@@ -180,16 +191,12 @@ class Detector:
             return Verdict(clip, "Undecided", None, None, coverage, reason, _seen_frames(row))
         assert row.array is not None
         scores = self._scores(row.array[None], row.seen.regions[None], row.seen.mask[None])
-        score, call, reason, far = float(scores.probabilities[0]), "Unsure", "", scores.distances
-        distance = far and float(far.mean[0])
-        if far and distance and is_unlike(distance):
-            reason = unlike_sentence(distance, far.people)
-        else:
-            call = band.call(score)
-        is_trained_on = bool(far and far.nearest[0] < SAME)
+        score, far = float(scores.probabilities[0]), scores.distances
+        beside = self.reference and self.reference.beside(score)
+        call, reason = _called(score, band, far, beside)
         return Verdict(
-            clip, call, score, self.calibrated(score), coverage, reason, _seen_frames(row), distance=distance,
-            is_trained_on=is_trained_on,
+            clip, call, score, self.calibrated(score), coverage, reason, _seen_frames(row), beside=beside,
+            distance=far and float(far.mean[0]), is_trained_on=bool(far and far.nearest[0] < SAME),
         )  # fmt: skip
 
     def band(self, threshold: float) -> Band:
@@ -231,6 +238,16 @@ class Detector:
     def calibrated(self, probability: float) -> float | None:
         """Returns `probability` corrected by the run's temperature, None where it has none."""
         return None if self._temperature is None else float(self._temperature(np.array(probability)))
+
+
+def _called(score: float, band: Band, far: Distances | None, beside: Beside | None) -> tuple[Call, str]:
+    """Returns what a clip with this `score` is called, and why it is Unsure for another reason than its score."""
+    if beside and beside.is_alarm:
+        return "Fake", ""  # by the clips known to be real, and whatever the run was trained on
+    if far and is_unlike(float(far.mean[0])):
+        return "Unsure", unlike_sentence(float(far.mean[0]), far.people)
+    call = band.call(score)
+    return ("Unsure", beside.sentence) if beside and call == "Fake" else (call, "")
 
 
 _Span = tuple[float, float]

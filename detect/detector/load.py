@@ -15,6 +15,7 @@ from detect.detector.face_file import needed_file
 from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, Scorer, as_network
 from detect.detector.portable import read_exported
+from detect.detector.reference import read_reference, require_rate
 from evaluate.results.about_run import about_run, about_several
 from evaluate.results.read import find_temperature
 from extract.backbones.engines import Engine, make_engine
@@ -48,7 +49,11 @@ def open_detector(
 
 def open_configured(config: DetectorConfig) -> Detector:
     """Returns the detector that `config` names, by default that of the newest run."""
-    return open_detector(config.run or newest(), config.weights, config.detector_file, config.engine)
+    run = config.run or newest()
+    require_rate(config.false_alarms)
+    known = config.reference and read_reference(run, config.reference, config.false_alarms, config.strict)
+    detector = open_detector(run, config.weights, config.detector_file, config.engine)
+    return detector.beside(known) if known else detector
 
 
 def newest() -> Path:

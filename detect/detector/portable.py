@@ -16,6 +16,8 @@ from detect.detector.formats import FORMATS
 from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, FeatureScorer
 from extract.backbones.engines import Engine, Run
+from train.data.neighbours import Neighbours
+from train.runs.folder import NEIGHBOURS
 from train.runs.neighbours_file import read_neighbours
 from train.runs.replay import Network, Replay
 
@@ -31,7 +33,7 @@ def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
     with_regions = uses_regions(contract.profile)
     if {"backbone", "head"} <= contract.files.keys():
         engine = Engine(_on_frames(_intact(contract, "backbone"), with_regions), FRAMES, contract.format)
-        head, neighbours = _intact(contract, "head"), read_neighbours(folder)
+        head, neighbours = _intact(contract, "head"), _neighbours(contract)
         scorer = FeatureScorer(engine, head, fingerprint(contract.profile), neighbours)
     else:
         scorer = CropScorer(_intact(contract, "detector"), with_regions)
@@ -39,18 +41,31 @@ def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
     return Detector(contract.crops, scorer, contract.temperature, file, contract.about)
 
 
+def _neighbours(contract: Contract) -> Neighbours | None:
+    """Returns the run's training clips, None where the export has none; a UserError if they are not those written."""
+    path = contract.folder / NEIGHBOURS
+    if NEIGHBOURS in contract.checksums:
+        _require_intact(contract, path, "training clips")
+    return read_neighbours(contract.folder)
+
+
 def _intact(contract: Contract, name: str) -> Network:
     """Returns the network called `name`; a UserError if it is not the one that was written, as far as that is known."""
     path = contract.files[name]
+    _require_intact(contract, path, name)
+    network = load_network(path, contract.format)
+    if replay := contract.replay.get(name):
+        _require_same(network, replay, path, uses_regions(contract.profile))
+    return network
+
+
+def _require_intact(contract: Contract, path: Path, name: str) -> None:
+    """Raises a UserError unless the file `path`, which is the `name` of the export, is as it was written."""
     try:
         with reading(path):
             _require_written(contract, path)
     except (*NO_FILE, WrongContent) as error:
         raise UserError(f"{path} is not the {name} of the export ({error}); export it again.") from None
-    network = load_network(path, contract.format)
-    if replay := contract.replay.get(name):
-        _require_same(network, replay, path, uses_regions(contract.profile))
-    return network
 
 
 def _require_written(contract: Contract, path: Path) -> None:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from cache.schema import OK
+from detect.detector.reference import Beside
 from evaluate.results.about_run import UNKNOWN, AboutRun
 from evaluate.stats.band import Band, band_around
 from evaluate.stats.metrics import THRESHOLD
@@ -65,18 +66,21 @@ class Verdict:
     band: Band = band_around(THRESHOLD, None)
     distance: float | None = None
     is_trained_on: bool = False
+    beside: Beside | None = None
 
     @property
     def is_unlike(self) -> bool:
         """Whether the clip is too unlike the training clips to be called Real or Fake."""
-        return is_unlike(self.distance)
+        return is_unlike(self.distance) and not (self.beside and self.beside.is_alarm)
 
     @property
     def words(self) -> str:
         """The verdict in two to five words, for headings."""
         if self.verdict != "Unsure":
             return self.verdict
-        return "Unsure, unlike the training clips" if self.is_unlike else "Unsure, too close to call"
+        if self.is_unlike:
+            return "Unsure, unlike the training clips"
+        return "Unsure, not unusual beside the reference" if self.reason else "Unsure, too close to call"
 
     @property
     def note(self) -> str:
@@ -85,6 +89,7 @@ class Verdict:
             return ""
         lost = sum(frame.status == "lost" for frame in self.frames)
         notes = [TRAINED_ON] if self.is_trained_on else []
+        notes += [self.beside.sentence] if self.beside and not self.reason else []
         notes += [STILL] if len(self.frames) == 1 else []
         notes += [f"{_counted(lost, 'frame')} without the face not judged"] if lost and len(self.frames) > 1 else []
         return "; ".join(notes)

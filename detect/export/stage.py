@@ -14,7 +14,7 @@ from base.errors import UserError
 from base.files import require_writable, write_folder, write_json, writing
 from base.flags import option
 from base.keras_start import start_keras
-from base.outside.content import checksum
+from base.outside.content import checksum, is_regular
 from base.progress import show
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE
@@ -39,6 +39,7 @@ from evaluate.report.features_text import features_sentences
 from evaluate.results.about_run import about_run
 from evaluate.stats.band import band_around
 from evaluate.stats.metrics import THRESHOLD
+from train.runs.folder import NEIGHBOURS
 from train.runs.replay import crops_replay, head_replay
 
 if TYPE_CHECKING:
@@ -121,7 +122,9 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
         }
         differences = {name: difference(files[name], config.format, expected[name]) for name in files}
         _require_parity(config, differences)
+        unlike = _copy_neighbours(folder, into)
         contract.update(_contract(config, results, size, files, differences, kept is not None))
+        contract["unlike"] = unlike
         contract["checksums"] = {path.name: checksum(path) for path in sorted(into.iterdir()) if path.is_file()}
         contract["replay"] = _replays(config, files, expected, with_regions(results))
         if config.precision != "float32":
@@ -133,6 +136,23 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
         return out
 
     return write_folder(out, fill, remove_earlier), _summary(config, contract)
+
+
+def _copy_neighbours(folder: Path, into: Path) -> dict[str, str] | None:
+    """Gives the export the run's training clips, as all members of an ensemble have them; returns what to do with them.
+
+    None where there are none, or where members have different ones.
+    """
+    files = [member / NEIGHBOURS for member, _ in judged(folder)[1]]
+    if not all(map(is_regular, files)) or len(set(map(checksum, files))) > 1:
+        return None
+    shutil.copyfile(files[0], into / NEIGHBOURS)
+    rule = (
+        "take a clip's mean features over its frames, minus centre, each quarter of them times that quarter of axes; "
+        "if one quarter is further than its limit from the three nearest points, in the mean, the clip is too unlike "
+        "the training clips to be called real or fake"
+    )
+    return {"file": NEIGHBOURS, "rule": rule}
 
 
 def _check(config: ExportConfig) -> None:

@@ -264,6 +264,7 @@ def _event(verdict: Verdict, arrival: _Arrival, dropped: int) -> dict[str, Any]:
         "coverage": round(verdict.coverage, 4),
         "reason": verdict.reason,
         "distance": verdict.distance,
+        "beside": verdict.beside and asdict(verdict.beside),
         "frames": len(verdict.frames),
         "box": verdict.frames[-1].box if verdict.frames else None,
         "run": asdict(verdict.run),

@@ -185,6 +185,8 @@ def called(verdict: Verdict) -> str:
     """Returns from which score on a clip is called what."""
     if verdict.is_unlike:
         return f"The clip is {verdict.reason}, so whatever its score is, it is called neither fake nor real."
+    if verdict.beside:
+        return f"{verdict.beside.sentence}; a clip is called fake only where few do."
     band, width = verdict.band, "" if verdict.band.fitted else " (the default width)"
     if band.low == band.high:
         return f"A clip is called fake from the score {band.threshold:g} on."

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from base.commands import command
 from base.errors import Unreadable, UserError
-from base.outside.content import read_json
+from base.outside.content import is_regular, read_json
 from base.outside.values import parse
 from base.text import printable
 from cache.profile import FeatureProfile, Profile
@@ -19,7 +19,7 @@ from evaluate.results.calls import Calls, calls_sentence
 from evaluate.results.measures import HEAD
 from evaluate.results.read import METRICS, REPORT, validation_counts, why_uncalibrated
 from evaluate.stats.bootstrap import Measure
-from train.runs.folder import ENSEMBLE
+from train.runs.folder import ENSEMBLE, NEIGHBOURS
 from train.runs.predictions import Predictions
 from train.runs.recipe import RunConfig, read_recipe
 
@@ -47,7 +47,8 @@ class AboutRun:
 
     `roc_auc` is None where they were not evaluated, `validation` says how many real and fake clips validation has, None
     if that is not known. `doubts` are reasons not to believe any verdict, each the rest of a sentence. `calls` says how
-    its test clips were called, by class, None where that is not known.
+    its test clips were called, by class, None where that is not known. `knows_unlike` tells whether the run kept its
+    training clips, by which others are seen to be unlike them.
     """
 
     names: tuple[str, ...] = ()
@@ -55,6 +56,7 @@ class AboutRun:
     validation: tuple[int, int] | None = None
     doubts: tuple[str, ...] = ()
     calls: dict[str, Calls] | None = None
+    knows_unlike: bool = False
 
     @property
     def name(self) -> str:
@@ -74,7 +76,8 @@ class AboutRun:
         """Which run judges, and how good it is."""
         way_out = "" if self.roc_auc else f", so nobody knows how good it is ({command('eval')} measures that)"
         called = f" {calls_sentence(self.calls)}" if self.calls else ""
-        return f"Judged by {self.name}: {self.quality}{way_out}.{called}"
+        blind = "" if self.knows_unlike else " How unlike its training clips a clip is, it does not know."
+        return f"Judged by {self.name}: {self.quality}{way_out}.{called}{blind}"
 
     @property
     def warning(self) -> str:
@@ -97,13 +100,18 @@ def about_run(folder: Path, config: RunConfig[Profile], predictions: Predictions
     """Returns what is known of the run in `folder` with this `config`; `predictions` are None where it has none."""
     validation = None if predictions is None else validation_counts(predictions)
     name, (area, calls) = printable(folder.resolve().name), _read_test(folder)
-    return AboutRun((name,), area, validation, tuple(doubts(config)), calls)
+    return AboutRun((name,), area, validation, tuple(doubts(config)), calls, _knows_unlike(folder, config))
+
+
+def _knows_unlike(folder: Path, config: RunConfig[Profile]) -> bool:
+    return all(is_regular(one / NEIGHBOURS) for one in config.members or [folder])
 
 
 def about_several(runs: list[AboutRun]) -> AboutRun:
     """Returns what is known of `runs` that judge together, which is little: only each alone was evaluated."""
     names = tuple(name for run in runs for name in run.names)
-    return AboutRun(names, doubts=tuple(dict.fromkeys(doubt for run in runs for doubt in run.doubts)))
+    doubted = tuple(dict.fromkeys(doubt for run in runs for doubt in run.doubts))
+    return AboutRun(names, doubts=doubted, knows_unlike=all(run.knows_unlike for run in runs))
 
 
 def doubts(config: RunConfig[Profile]) -> Iterator[str]:

@@ -10,6 +10,9 @@ LEAST_ODDS = 2.0
 """A clip is called Real or Fake only if that is at least this many times as likely to be right as wrong."""
 
 
+Call = Literal["Real", "Unsure", "Fake"]
+
+
 @dataclass(frozen=True)
 class Band:
     """A clip is called fake from the score `threshold` on, unless its score lies between `low` and `high`.
@@ -22,7 +25,7 @@ class Band:
     high: float
     fitted: bool
 
-    def call(self, score: float) -> Literal["Real", "Unsure", "Fake"]:
+    def call(self, score: float) -> Call:
         """Returns what a clip with this score is called."""
         if self.low < score < self.high:
             return "Unsure"

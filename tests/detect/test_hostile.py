@@ -75,9 +75,7 @@ def test_a_network_that_takes_something_else_is_told(tmp_path, monkeypatch):
 def test_no_number_is_no_verdict():
     judge = CropScorer(lambda inputs: np.full((len(inputs["mask"]), 1), np.nan))
     with pytest.raises(UserError, match="its weights are damaged"):
-        judge.probabilities(
-            np.zeros((1, 12, 160, 160, 3), np.uint8), np.zeros((1, 12, 4), np.uint8), np.ones((1, 12), bool)
-        )
+        judge.score(np.zeros((1, 12, 160, 160, 3), np.uint8), np.zeros((1, 12, 4), np.uint8), np.ones((1, 12), bool))
 
 
 NAMES = ["cost_$5_$6.mp4", "a$\\foo$b.mp4", "bad\udce9.mp4", "line\nbreak\x1b.mp4", "日本.mp4"]

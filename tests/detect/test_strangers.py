@@ -147,11 +147,11 @@ def test_what_is_no_probability_is_no_verdict(output):
     clip = np.zeros((1, FRAMES, 160, 160, 3), np.uint8), np.zeros((1, FRAMES, 4), np.uint8), np.ones((1, FRAMES), bool)
     for network in (lambda _: np.full((1, 1), output), lambda _: np.full((1, 1, 3), 0.5)):
         with pytest.raises(UserError, match="where a clip's probability, 0 to 1, is due"):
-            CropScorer(network).probabilities(*clip)
+            CropScorer(network).score(*clip)
     member = CropScorer(lambda _: np.full((1, 1), 0.5))
     with pytest.raises(UserError, match="where a clip's probability, 0 to 1, is due"):
-        EnsembleScorer([member], lambda all: all[0] * output * 4).probabilities(*clip)
-    assert CropScorer(lambda _: np.full((1, 1), 1 + 1e-7)).probabilities(*clip) == [1.0]
+        EnsembleScorer([member], lambda all: all[0] * output * 4).score(*clip)
+    assert CropScorer(lambda _: np.full((1, 1), 1 + 1e-7)).score(*clip).probabilities == [1.0]
 
 
 PROGRAM = """

@@ -7,16 +7,16 @@ import numpy as np
 from base.errors import UserError
 from base.outside.arrays import read_arrays
 from base.outside.content import NO_FILE, WrongContent
-from train.data.neighbours import Neighbours
+from train.data.neighbours import AXES, BLOCKS, Neighbours
 from train.runs.folder import NEIGHBOURS
+
+_ARRAYS = ("centre", "axes", "points", "limits")
 
 
 def write_neighbours(neighbours: Neighbours | None, folder: Path) -> None:
     """Writes them into the run `folder`, if there are any."""
     if neighbours:
-        arrays = {"centre": neighbours.centre, "axes": neighbours.axes, "points": neighbours.points}
-        numbers = {"limit": np.array(neighbours.limit), "people": np.array(neighbours.people)}
-        np.savez(folder / NEIGHBOURS, **arrays, **numbers)  # pyright: ignore[reportArgumentType]
+        np.savez(folder / NEIGHBOURS, **{name: np.asarray(value) for name, value in vars(neighbours).items()})
 
 
 def read_neighbours(folder: Path) -> Neighbours | None:
@@ -24,8 +24,7 @@ def read_neighbours(folder: Path) -> Neighbours | None:
     path = folder / NEIGHBOURS
     try:
         arrays = read_arrays(path)
-        limit, people = float(arrays["limit"]), int(arrays["people"])
-        found = Neighbours(arrays["centre"], arrays["axes"], arrays["points"], limit, people)
+        found = Neighbours(**{name: arrays[name] for name in _ARRAYS}, people=int(arrays["people"]))
         _require_whole(found)
         return found
     except NO_FILE:
@@ -36,11 +35,11 @@ def read_neighbours(folder: Path) -> Neighbours | None:
 
 def _require_whole(found: Neighbours) -> None:
     """Raises ValueError unless the shapes of all arrays belong together and all numbers are finite."""
-    (size, width), clips = found.axes.shape, len(found.points)
-    shapes = {"centre": (size,), "axes": (size, width), "points": (clips, width)}
-    for name, shape in shapes.items():
+    size, clips = len(found.centre), len(found.points)
+    shapes = {"centre": (size,), "axes": (size, AXES), "points": (clips, BLOCKS, AXES), "limits": (BLOCKS,)}
+    for name in _ARRAYS:
         array = getattr(found, name)
-        if array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
-            raise ValueError(f"its {name} are not finite float32 {shape}")
-    if not (clips and 0 < found.limit < np.inf):
-        raise ValueError("it has no clips, or no limit")
+        if array.shape != shapes[name] or array.dtype != np.float32 or not np.isfinite(array).all():
+            raise ValueError(f"its {name} are not finite float32 {shapes[name]}")
+    if not (clips and (found.limits > 0).all()):
+        raise ValueError("it has no clips, or no limits")

@@ -43,9 +43,9 @@ from reelcheck.cli import dispatch
 from tests.detect.web import test_web
 
 class Slow(test_web.Brightness):
-    def probabilities(self, *arrays):
+    def score(self, *arrays):
         time.sleep(2)
-        return super().probabilities(*arrays)
+        return super().score(*arrays)
 
 test_web.Brightness = Slow
 resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))  # as usual

@@ -122,14 +122,14 @@ class Pause:
 
 @pytest.fixture
 def pause(monkeypatch) -> Iterator[Pause]:
-    found, judge = Pause(), Brightness.probabilities
+    found, judge = Pause(), Brightness.score
 
-    def probabilities(self, *arrays):
+    def score(self, *arrays):
         found.begun.set()
         assert found.over.wait(60)
         return judge(self, *arrays)
 
-    monkeypatch.setattr(Brightness, "probabilities", probabilities)
+    monkeypatch.setattr(Brightness, "score", score)
     yield found
     found.over.set()
 

@@ -31,10 +31,10 @@ from reelcheck.cli import dispatch
 from tests.detect.web import test_web
 
 class Slow(test_web.Brightness):
-    def probabilities(self, *arrays):
+    def score(self, *arrays):
         (Path(sys.argv[1]) / "judging").touch()
         time.sleep(1)
-        return super().probabilities(*arrays)
+        return super().score(*arrays)
 
 test_web.Brightness = Slow
 def serve():

@@ -23,6 +23,7 @@ from PIL import Image
 from base.errors import UserError
 from cache.schema import FRAMES
 from detect.detector.judge import Detector
+from detect.detector.networks import Scores
 from detect.detector.verdict import SeenFrame, Verdict, WindowScore
 from detect.web import page as web_page
 from detect.web.config import WebConfig, check, is_loopback
@@ -64,8 +65,8 @@ class Brightness:
     input_kind = "crops"
     engine: Engine | None = None
 
-    def probabilities(self, arrays, regions, masks):
-        return arrays.mean(axis=(1, 2, 3, 4)) / 255
+    def score(self, arrays, regions, masks):
+        return Scores(arrays.mean(axis=(1, 2, 3, 4)) / 255)
 
 
 def detector() -> Detector:

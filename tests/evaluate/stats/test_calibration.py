@@ -129,8 +129,8 @@ def disagreeing():
     (labels, probabilities), tested = simulated(generator, 2_000, 3.0), simulated(generator, 2_000, 0.5)
     parts = np.repeat(["val", "test"], 2_000)
     ids = [f"{number}.mp4" for number in range(4_000)]
-    columns = np.concatenate([labels, tested[0]]), parts, np.concatenate([probabilities, tested[1]]), np.ones(4_000)
-    return Predictions(ids, *columns)
+    columns = np.concatenate([labels, tested[0]]), parts, np.concatenate([probabilities, tested[1]])
+    return Predictions(ids, *columns, np.ones(4_000), np.full(4_000, np.nan))
 
 
 def test_the_temperature_of_a_run_is_that_of_its_validation_part_alone(tmp_path):
@@ -163,6 +163,7 @@ def test_too_few_validation_clips_of_either_class_give_no_temperature(reals):
         np.full(len(labels), "val"),
         np.linspace(0.1, 0.9, len(labels)),
         np.ones(len(labels)),
+        np.full(len(labels), np.nan),
     )
     assert (find_temperature(clips) is None) == (reals < LEAST_OF_CLASS)
 

@@ -26,6 +26,7 @@ IDS = [f"{'fake' if number % 2 else 'real'}/p{number // 2}.mp4" for number in ra
 
 def contents() -> RunContents:
     labels, coverage = np.arange(6) % 2, np.linspace(0.5, 1, 6)
+    distances = np.array([0.5, 1.25, np.nan] * 2)
     split = {name: SplitRow(name, i % 2, PARTS[i], f"p{i // 2}", "", "") for i, name in enumerate(IDS)}
     split["real/left out.mp4"] = SplitRow("real/left out.mp4", 0, "dropped", "", "", "")
     finding = Finding("identity", "p0", ["train", "test"], {"train": [IDS[0]]})
@@ -34,8 +35,8 @@ def contents() -> RunContents:
         split=split,
         audit=Audit("identity", 1, ["One, two."], [finding]),
         history=numbered_history({"loss": [0.7, 1 / 3], "val_loss": [np.nan, 0.25]}),
-        predictions=Predictions(IDS, labels, np.array(PARTS), np.linspace(0, 1, 6) / 3, coverage),
-        baseline=Predictions(IDS, labels, np.array(PARTS), np.linspace(1, 0, 6) / 7, coverage),
+        predictions=Predictions(IDS, labels, np.array(PARTS), np.linspace(0, 1, 6) / 3, coverage, distances),
+        baseline=Predictions(IDS, labels, np.array(PARTS), np.linspace(1, 0, 6) / 7, coverage, distances),
         seconds=1.5,
     )
 
@@ -81,7 +82,7 @@ def test_a_probability_that_is_no_number_names_its_clip_and_is_not_written(tmp_p
 def test_a_probability_in_a_file_that_is_no_number_names_its_line(tmp_path):
     folder = write_run(tmp_path / "run", lambda _: contents())
     text = (folder / "predictions.csv").read_text().splitlines()
-    text[4] = f"{IDS[3]},1,val,nan,0.8"
+    text[4] = f"{IDS[3]},1,val,nan,0.8,"
     (folder / "predictions.csv").write_text("\n".join(text))
     with pytest.raises(UserError, match="line 5 has 'nan' as 'probability', where a number >= 0"):
         read_contents(folder)

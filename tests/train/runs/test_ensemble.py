@@ -76,7 +76,9 @@ def clips_of(count=400, seed=0):
     parts = np.where(np.arange(count) % 2, "val", "test")
     good = 1 / (1 + np.exp(-(2.0 * (labels - 0.5) + random.normal(0, 0.8, count)) * 2))
     probabilities = np.array([good, random.uniform(0.2, 0.8, count)])
-    return probabilities, Predictions([str(i) for i in range(count)], labels, parts, good, np.ones(count))
+    return probabilities, Predictions(
+        [str(i) for i in range(count)], labels, parts, good, np.ones(count), np.full(count, np.nan)
+    )
 
 
 def log_loss(probabilities, labels) -> float:
@@ -148,5 +150,5 @@ def test_members_judge_what_they_were_trained_on_and_features_are_made_once():
     )
     crops, masks = np.zeros((2, 12, 160, 160, 3), np.uint8), np.ones((2, 12), bool)
     regions = np.tile(np.array([1, 2, 3, 4], np.uint8), (2, 12, 1))
-    assert judge.probabilities(crops, regions, masks) == pytest.approx([0.25 * 0.1 + 0.25 * 0.1 + 0.5 * 0.7] * 2)
+    assert judge.score(crops, regions, masks).probabilities == pytest.approx([0.25 * 0.1 + 0.25 * 0.1 + 0.5 * 0.7] * 2)
     assert made == ["a", "b"]

@@ -1,0 +1,114 @@
+"""How far clips lie from the training clips."""
+
+import numpy as np
+import pytest
+
+from base.errors import UserError
+from train.data.clips import Clips
+from train.data.neighbours import SAME, find_neighbours, is_unlike, unlike_sentence
+from train.runs.folder import NEIGHBOURS
+from train.runs.neighbours_file import read_neighbours, write_neighbours
+
+SIZE, PEOPLE, EACH = 40, 8, 6
+
+
+def footage(people: int = PEOPLE, shift: float = 0.0, seed: int = 0) -> Clips:
+    """`EACH` clips of each person: everybody has looks of their own, clips of one person differ a little."""
+    random = np.random.default_rng(seed)
+    looks = np.repeat(random.normal(shift, 1, (people, SIZE)), EACH, axis=0)
+    frames = looks[:, None] + random.normal(0, 0.3, (people * EACH, 12, SIZE))
+    return Clips(frames.astype(np.float16), np.ones((len(frames), 12), bool), np.zeros(len(frames), np.int64))
+
+
+def names(people: int = PEOPLE) -> list[tuple[str, str]]:
+    return [(f"p{number // EACH}",) * 2 for number in range(people * EACH)]
+
+
+def found_in(clips: Clips, people: list[tuple[str, str]], parts: np.ndarray | None = None):
+    neighbours, distances = find_neighbours(clips, np.full(len(people), "train") if parts is None else parts, people)
+    assert neighbours is not None
+    return neighbours, distances
+
+
+def test_strangers_of_the_same_kind_are_within_the_limit_and_other_footage_is_beyond():
+    neighbours, left_out = found_in(footage(100), names(100))
+    assert neighbours.people == 100
+    assert 0.93 <= (left_out <= 1).mean() <= 1
+    strangers, others = footage(100, seed=1), footage(100, shift=4, seed=1)
+    beyond = [neighbours.distances(one.features, one.mask).mean > 1 for one in (strangers, others)]
+    assert beyond[0].mean() < 0.2
+    assert beyond[1].all()
+
+
+def test_each_person_weighs_the_same_however_many_clips_there_are_of_them():
+    clips, people = footage(), names()
+    far = Clips(clips.features.copy(), clips.mask, clips.labels)
+    far.features[:1] += 8  # one person with one clip, far from all others
+    people[0] = ("alone", "alone")
+    neighbours, left_out = found_in(far, people)
+    assert neighbours.people == PEOPLE + 1
+    assert left_out[0] == pytest.approx(1)
+    assert left_out[1:].max() < 0.8
+
+
+def test_a_clip_is_measured_without_its_donor_too():
+    clips, people = footage(), names()
+    clips.features[0] = clips.features[EACH]  # the footage of p1
+    _, alone = found_in(clips, people)
+    _, apart = found_in(clips, [("p0", "p1"), *people[1:]])
+    assert apart[0] > 2 * alone[0]
+
+
+def test_a_clip_of_train_is_known_again_and_no_other():
+    clips = footage()
+    neighbours, _ = found_in(clips, names())
+    assert (neighbours.distances(clips.features, clips.mask).nearest < SAME).all()
+    other = clips.features + np.random.default_rng(1).normal(0, 0.3, clips.features.shape).astype(np.float16)
+    assert not (neighbours.distances(other, clips.mask).nearest < SAME).any()
+
+
+def test_clips_of_test_are_measured_to_those_of_train_and_dropped_ones_are_not():
+    parts = np.repeat(["train"] * 5 + ["test", "val", "dropped"], EACH)
+    neighbours, distances = found_in(footage(), names(), parts)
+    assert len(neighbours.points) == 5 * EACH
+    assert np.isnan(distances[parts == "dropped"]).all()
+    assert (distances[parts != "dropped"] > 0).all()
+
+
+@pytest.mark.parametrize("people", [1, 2, 3])
+def test_of_too_few_nothing_is_said(people):
+    neighbours, distances = find_neighbours(footage(people), np.full(people * EACH, "train"), names(people))
+    assert neighbours is None
+    assert np.isnan(distances).all()
+
+
+def test_what_is_unlike_and_in_which_words():
+    assert [is_unlike(one) for one in (None, np.nan, 1.0, 1.01)] == [False, False, False, True]
+    assert unlike_sentence(3.123, 4) == (
+        "3.12 times as far from the training clips as any of their 4 people are from the others"
+    )
+    assert "as 95% of their 1,200 people" in unlike_sentence(2, 1200)
+
+
+def test_they_are_read_as_they_were_written(tmp_path):
+    clips = footage()
+    neighbours, _ = found_in(clips, names())
+    write_neighbours(neighbours, tmp_path)
+    read = read_neighbours(tmp_path)
+    assert read is not None
+    one, other = (each.distances(clips.features, clips.mask) for each in (read, neighbours))
+    assert (one.people, one.mean.tolist()) == (other.people, other.mean.tolist())
+    assert read_neighbours(tmp_path / "older") is None
+    write_neighbours(None, tmp_path / "older")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"points": np.zeros((3, 5), np.float32)}, {"limits": np.zeros(4, np.float32)}, {"centre": np.array(1.0)}]
+)
+def test_a_file_that_holds_something_else_is_named(tmp_path, wrong):
+    neighbours, _ = found_in(footage(), names())
+    write_neighbours(neighbours, tmp_path)
+    arrays = dict(np.load(tmp_path / NEIGHBOURS)) | wrong
+    np.savez(tmp_path / NEIGHBOURS, **arrays)
+    with pytest.raises(UserError, match=r"neighbours\.npz does not hold the run's training clips .*train it again"):
+        read_neighbours(tmp_path)
