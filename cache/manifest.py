@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from base.commands import command
-from base.errors import UserError
 from base.files import write_csv
-from base.outside.content import NO_FILE
 from base.outside.rows import read_records
+from base.outside.values import explained
 from cache.schema import VideoRecord, require_inside
 
 COLUMNS = [field.name for field in dataclasses.fields(VideoRecord)]
@@ -24,12 +23,8 @@ def write_manifest(path: Path, records: Iterable[VideoRecord]) -> Path:
 
 def read_manifest(path: Path) -> list[VideoRecord]:
     """Returns the records in the manifest `path`; a UserError names a malformed line."""
-    try:
+    with explained(path, "CSV", f"run {command('features', data='...')} to write it again"):
         records = list(read_records(path, VideoRecord).values())
         for record in records:
             require_inside(record.path)
         return records
-    except NO_FILE:
-        raise UserError(f"{path} is missing; run {command('features', data='...')} to write it.") from None
-    except ValueError as error:
-        raise UserError(f"{path} cannot be read as CSV ({error}); extract again to rewrite it.") from None

@@ -37,6 +37,7 @@ PARTS = (TRAIN, VAL, TEST)
 """The parts of a split, the data set's own or ours."""
 Label = Annotated[int, Meta(ge=REAL, le=FAKE)]
 Name = Annotated[str, Meta(min_length=1)]
+Part = Annotated[str, Meta(pattern=rf"\A({'|'.join(PARTS)}|)\Z")]
 MOST = 2**63 - 1
 """Sizes and times are not above: an int64 holds them."""
 
@@ -58,7 +59,7 @@ class VideoRecord:
     target: str
     donor: str
     source: str
-    part: Annotated[str, Meta(pattern=rf"\A({'|'.join(PARTS)}|)\Z")]
+    part: Part
     size: Annotated[int, Meta(ge=0, le=MOST)]
     mtime_ns: Annotated[int, Meta(ge=-MOST, le=MOST)]
 

@@ -16,8 +16,8 @@ from base.commands import command
 from base.errors import UserError
 from base.files import write_text
 from base.flags import option
-from base.outside.content import NO_FILE, WrongContent, is_regular, read_json
-from base.outside.values import WrongValue, parse, shown
+from base.outside.content import is_regular, read_json
+from base.outside.values import explained, parse, shown
 from evaluate.page.figures import STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, page, safe, scrolling, section, table
 from evaluate.page.tables import readable
@@ -87,12 +87,8 @@ def _drawing(name: str, figure: Figure, caption: str) -> Html:
 
 
 def _summary(path: Path) -> Summary:
-    try:
+    with explained(path, "JSON", f"run {command('sweep')} again to write it"):
         return parse(Summary, read_json(path))
-    except (*NO_FILE, WrongContent, WrongValue) as error:
-        raise UserError(
-            f"{path} does not describe a sweep ({error}); run {command('sweep')} again to write it."
-        ) from None
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -11,8 +11,8 @@ from msgspec import Meta
 from base.commands import flag
 from base.errors import UserError
 from base.flags import kind_of
-from base.outside.content import NO_FILE, WrongContent, read_toml
-from base.outside.values import WrongValue, parse, shown
+from base.outside.content import read_toml
+from base.outside.values import WrongValue, explained, parse, shown
 
 _PLAIN: dict[Any, Any] = {
     float: Annotated[float, Meta(gt=-1e300, lt=1e300)],  # neither infinite nor one that cannot be compared
@@ -27,10 +27,8 @@ def read_settings(path: Path, config: type, program: str) -> dict[str, Any]:
     Its keys are the flags of `program`, with dashes or underscores. A UserError names a key that is none, or whose
     value is of another kind.
     """
-    try:
+    with explained(path, "TOML", f"give another {flag('config')}"):
         values = read_toml(path)
-    except (*NO_FILE, WrongContent) as error:
-        raise UserError(f"{path} cannot be read as TOML ({error}); give another {flag('config')}.") from None
     hints, fields = typing.get_type_hints(config), {field.name: field for field in dataclasses.fields(config)}
     settings = {}
     for key, value in values.items():

@@ -9,8 +9,8 @@ from typing import Any
 
 from base.errors import UserError
 from base.lists.text import read_text
-from base.outside.content import NO_FILE, WrongContent
 from base.outside.rows import strict_rows
+from base.outside.values import explained
 from base.text import printable
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -32,12 +32,8 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
     The separator is the one that gives the first line these columns. Columns without a name, such as the index that
     pandas writes, are left out. A row may lack values at its end, which are "" then.
     """
-    try:
+    with explained(path, "CSV", f"give a file with the columns {', '.join(needed)}"):
         return _parse(path, read_text(path), needed)
-    except (*NO_FILE, WrongContent) as error:
-        raise UserError(
-            f"{path} cannot be read as CSV ({error}); give a file with the columns {', '.join(needed)}."
-        ) from None
 
 
 def _parse(path: Path, text: str, needed: Sequence[str]) -> Table:

@@ -4,13 +4,18 @@ msgspec reads them: bounds and patterns stand beside a field, as in `Annotated[i
 what it leaves out: texts that can be paths, keys that nobody knows, and a sentence that quotes what was found.
 """
 
+import contextlib
 import dataclasses
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+
+from base.errors import UserError
+from base.outside.content import NO_FILE
 
 MOST_PATH, MOST_NAME = 4096, 255
 """Bytes of a path, with its end, and of each name in it, on Linux; no system takes longer ones."""
@@ -27,6 +32,19 @@ T = TypeVar("T")
 
 class WrongValue(ValueError):
     """A value that is not what its type says. Reads on from the file's name: "has 'x' as 'size', where ..."."""
+
+
+@contextlib.contextmanager
+def explained(path: Path, form: str, remedy: str) -> Iterator[None]:
+    """Turns what is raised about the content of `path`, which should be `form`, into a UserError with the `remedy`."""
+    try:
+        yield
+    except NO_FILE:
+        raise UserError(f"{path} is missing; {remedy}.") from None
+    except WrongValue as error:
+        raise UserError(f"{path} {error}; {remedy}.") from None
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read as {form} ({error}); {remedy}.") from None
 
 
 def parse(kind: type[T], value: Any, *, strict: bool = True) -> T:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from base.errors import UserError
 from base.lists.text import read_text
-from base.outside.content import NO_FILE, WrongContent
-from base.outside.values import shown
+from base.outside.values import explained, shown
 from cache.schema import FAKE, REAL, VideoRecord, safe_relative_path
 from extract.readers.dataset import Dataset, find_in, link_sources, make_dataset, make_record, require_folder
 
@@ -67,7 +66,9 @@ def _read_test_list(path: Path, labels: dict[str, int]) -> set[str]:
     """Returns the ids on the official test list; the list says 1 for real, the reverse of our labels."""
     if not os.path.lexists(path):
         return set()
-    lines = [(number, line.split()) for number, line in enumerate(_lines(path), 1) if line.strip()]
+    with explained(path, "a text", "restore the list that came with the set"):
+        text = read_text(path)
+    lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     listed = {_listed_id(words, f"{path}, line {number}", labels): number for number, words in lines}
     absent = [name for name in listed if name not in labels]
     if absent:
@@ -76,13 +77,6 @@ def _read_test_list(path: Path, labels: dict[str, int]) -> set[str]:
             "complete the data set, or remove these lines."
         )
     return set(listed)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return read_text(path).splitlines()
-    except (*NO_FILE, WrongContent) as error:
-        raise UserError(f"{path} is not a text file ({error}); restore the list that came with the set.") from None
 
 
 def _listed_id(words: list[str], where: str, labels: dict[str, int]) -> str:

@@ -4,15 +4,18 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from base.commands import flag
 from base.errors import UserError
 from base.lists.text import read_text
-from base.outside.content import NO_FILE, WrongContent, parse_json
+from base.outside.content import parse_json
+from base.outside.values import explained, parse
 from base.text import is_break, printable
 from cache.schema import VideoRecord
 from extract.readers.found import Found, find_clips
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,7 @@ def require_folder(root: Path) -> None:
         raise UserError(f"{root} is not a folder; give the data set's folder as {flag('data', '...')}.")
 
 
-def read_json(path: Path) -> Any:
-    """Returns the content of the JSON file `path`; raises a UserError if it is not JSON."""
-    try:
-        return parse_json(read_text(path))
-    except (*NO_FILE, WrongContent) as error:
-        raise UserError(
-            f"{path} cannot be read as JSON ({error}); restore the file that came with the data set."
-        ) from None
+def read_as(kind: type[T], path: Path) -> T:
+    """Returns the content of the JSON file `path` as `kind`; raises a UserError if it is not that."""
+    with explained(path, "JSON", "restore the file that came with the data set"):
+        return parse(kind, parse_json(read_text(path)))

@@ -4,16 +4,25 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from base.errors import UserError
-from base.outside.values import is_path, shown
-from cache.schema import FAKE, PARTS, REAL, VideoRecord, safe_relative_path
-from extract.readers.dataset import Dataset, make_dataset, make_record, read_json, require_folder
+from base.outside.values import WrongValue, is_path, parse, shown
+from cache.schema import FAKE, REAL, Part, VideoRecord, safe_relative_path
+from extract.readers.dataset import Dataset, make_dataset, make_record, read_as, require_folder
 from extract.readers.found import find_clips, is_video
 
 METADATA = "metadata.json"
 LABELS = {"REAL": REAL, "FAKE": FAKE}
+
+
+@dataclass(frozen=True)
+class _Entry:
+    label: Annotated[str, Meta(pattern=r"\A(REAL|FAKE)\Z")]
+    split: Part | None = None
+    original: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,9 +72,7 @@ def _require_folders(root: Path) -> list[Path]:
 
 def _read_metadata(folder: Path) -> Iterator[_Listed]:
     path = folder / METADATA
-    metadata = read_json(path)
-    if not isinstance(metadata, dict):
-        raise UserError(f"{path} does not map names of videos to their labels; restore it.")
+    metadata = read_as(dict[str, Any], path)
     for name, values in metadata.items():
         yield _listed(path, name, values)
     for video in sorted(folder.iterdir()):
@@ -76,20 +83,14 @@ def _read_metadata(folder: Path) -> Iterator[_Listed]:
 
 
 def _listed(path: Path, name: str, values: Any) -> _Listed:
-    entry: dict[str, Any] = values if isinstance(values, dict) else {}
-    label, part, original = entry.get("label"), entry.get("split") or "", entry.get("original") or ""
-    if not isinstance(label, str) or label not in LABELS:
-        raise UserError(
-            f"{path} gives {shown(name)} the label {shown(label)}, which is neither REAL nor FAKE; correct the entry."
-        )
-    if part not in (*PARTS, ""):
-        raise UserError(
-            f"{path} gives {shown(name)} the split {shown(part)}, which is none of train, val, test; correct the entry."
-        )
-    for text in (name, original) if original else (name,):
+    try:
+        entry = parse(_Entry, values)
+    except WrongValue as error:
+        raise UserError(f"{path}: {shown(name)} {error}; correct the entry.") from None
+    for text in (name, entry.original) if entry.original else (name,):
         if not _is_file_name(text):
             raise UserError(f"{path} names {shown(text)}, which is not a video beside it; remove the entry.")
-    return _Listed(path.parent / name, LABELS[label], original, part)
+    return _Listed(path.parent / name, LABELS[entry.label], entry.original or "", entry.split or "")
 
 
 def _is_file_name(text: Any) -> bool:

@@ -4,7 +4,9 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from msgspec import Meta
 
 from base.commands import flag
 from base.errors import UserError
@@ -15,7 +17,7 @@ from extract.readers.dataset import (
     link_sources,
     make_dataset,
     make_record,
-    read_json,
+    read_as,
     require_folder,
 )
 
@@ -23,6 +25,7 @@ Compression = Literal["auto", "raw", "c0", "c23", "c40"]
 LEVELS = get_args(Compression)[1:]
 TREES = {"original_sequences": REAL, "manipulated_sequences": FAKE}
 CONVERSION = "conversion_dict.json"
+_Number = Annotated[str, Meta(pattern=r"\A[0-9]{3}\Z")]
 
 
 def is_faceforensics(root: Path) -> bool:
@@ -122,9 +125,7 @@ def _read_people(root: Path) -> dict[str, str]:
     path = root / CONVERSION
     if not os.path.lexists(path):
         return {}
-    videos = read_json(path)
-    if not isinstance(videos, dict) or not all(isinstance(video, str) and video.split() for video in videos.values()):
-        raise UserError(f'{path} does not map sequences to videos, as in "000": "--b1Ua-kWJE 0"; restore it.')
+    videos = read_as(dict[str, Annotated[str, Meta(pattern=r"\S")]], path)  # such as "000": "--b1Ua-kWJE 0"
     first: dict[str, str] = {}
     return {number: first.setdefault(videos[number].split()[0], number) for number in sorted(videos)}
 
@@ -140,7 +141,7 @@ def _read_parts(root: Path) -> dict[str, str]:
     parts: dict[str, str] = {}
     for part, path in lists.items():
         assert path is not None
-        for one, other in _read_pairs(path):
+        for one, other in read_as(list[tuple[_Number, _Number]], path):
             for name in (one, other, f"{one}_{other}", f"{other}_{one}"):
                 if parts.setdefault(name, part) != part:
                     raise UserError(f"{path} names {name}, which is also in {parts[name]}.json; restore the lists.")
@@ -149,16 +150,3 @@ def _read_parts(root: Path) -> dict[str, str]:
 
 def _find_list(root: Path, part: str) -> Path | None:
     return next(filter(os.path.lexists, (root / f"{part}.json", root / "splits" / f"{part}.json")), None)
-
-
-def _read_pairs(path: Path) -> list[Any]:
-    pairs = read_json(path)
-    if not isinstance(pairs, list) or not all(map(_is_pair, pairs)):
-        raise UserError(f'{path} is not a list of pairs such as ["071", "054"]; restore the list of the data set.')
-    return pairs
-
-
-def _is_pair(pair: Any) -> bool:
-    if not isinstance(pair, list) or len(pair) != 2:
-        return False
-    return all(isinstance(name, str) and re.fullmatch(r"\d{3}", name) for name in pair)

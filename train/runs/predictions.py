@@ -1,6 +1,5 @@
 """The tables of a run folder, one CSV row a clip. They are read strictly: a number one row off looks like any other."""
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -12,11 +11,11 @@ from msgspec import Meta
 from base.commands import flag
 from base.errors import UserError
 from base.files import write_csv
-from base.outside.content import NO_FILE, WrongContent
 from base.outside.rows import read_csv, read_records
-from base.outside.values import shown
+from base.outside.values import explained, shown
 from cache.schema import PARTS, Label, Name, Seen, VideoRecord, is_blend_id
 from train.data.split import DROPPED
+from train.runs.folder import AGAIN
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -97,7 +96,7 @@ def write_predictions(path: Path, predictions: Predictions) -> Path:
 
 def read_predictions(path: Path) -> Predictions:
     """Returns the rows of the predictions file `path`; a UserError names the line that cannot be one."""
-    with _naming(path):
+    with explained(path, "CSV", AGAIN):
         rows = read_records(path, _Prediction).values()
     return Predictions(
         [row.id for row in rows],
@@ -141,7 +140,7 @@ def write_split(path: Path, split: Mapping[str, SplitRow]) -> Path:
 
 def read_split(path: Path) -> dict[str, SplitRow]:
     """Returns the clips of the split file `path` by id; a UserError names the line that cannot be one."""
-    with _naming(path):
+    with explained(path, "CSV", AGAIN):
         return read_records(path, SplitRow)
 
 
@@ -166,16 +165,5 @@ def require_split(predictions: Predictions, split: Mapping[str, SplitRow], path:
 
 def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields line number and values of each row of the CSV file `path`, which must have `columns`."""
-    with _naming(path):
+    with explained(path, "CSV", AGAIN):
         yield from read_csv(path, columns)
-
-
-@contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Turns what is raised about the content of `path` into a UserError."""
-    try:
-        yield
-    except NO_FILE:
-        raise UserError(f"{path} is missing; train the run again to write it.") from None
-    except WrongContent as error:
-        raise UserError(f"{path} cannot be read as CSV ({error}); train the run again to write it.") from None

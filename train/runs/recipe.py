@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -17,12 +16,12 @@ from msgspec import Meta
 
 from base.commands import command
 from base.errors import Unreadable, UserError
-from base.outside.content import NO_FILE, WrongContent, checksum, read_json
-from base.outside.values import WrongValue, parse, refuse_unknown
+from base.outside.content import checksum, read_json
+from base.outside.values import explained, parse, refuse_unknown
 from cache.profile import CropProfile, FeatureProfile, Profile, fingerprint, profile_type
 from cache.store import Origin
 from train.heads.architectures import HeadConfig
-from train.runs.folder import CONFIG, CROPS, DONE, ENSEMBLE, NEIGHBOURS, is_finished, require_finished
+from train.runs.folder import AGAIN, CONFIG, CROPS, DONE, ENSEMBLE, NEIGHBOURS, is_finished, require_finished
 from train.runs.replay import Replay
 
 MOST_FEATURES = 16_384
@@ -130,7 +129,7 @@ def read_recipe(folder: Path) -> RunConfig[Profile]:
     path = folder / CONFIG
     values = read_object(path, dict[str, Any])
     of_features = profile_type(values.get("profile")) is FeatureProfile
-    with _naming(path):
+    with explained(path, "JSON", AGAIN):
         config = parse(RunConfig[FeatureProfile] if of_features else RunConfig[CropProfile], values)
         for part in ("profile", "head", "network"):
             refuse_unknown(getattr(config, part), values.get(part), part)
@@ -214,18 +213,5 @@ def checksums(folder: Path) -> dict[str, str]:
 
 def read_object(path: Path, kind: type[T]) -> T:
     """Returns the JSON file `path` of a run as `kind`; a UserError says what is missing or wrong."""
-    with _naming(path):
+    with explained(path, "JSON", AGAIN):
         return parse(kind, read_json(path))
-
-
-@contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Turns what is raised about the content of `path` into a UserError."""
-    try:
-        yield
-    except NO_FILE:
-        raise UserError(f"{path} is missing; train the run again to write it.") from None
-    except WrongContent as error:
-        raise UserError(f"{path} cannot be read as JSON ({error}); train the run again to write it.") from None
-    except WrongValue as error:
-        raise UserError(f"{path} {error}; train the run again to write it.") from None

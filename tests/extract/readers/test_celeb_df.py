@@ -99,7 +99,7 @@ def test_a_list_may_have_any_coding_and_line_ends(tmp_path, coding):
 def test_a_binary_list_is_refused(tmp_path):
     plant(tmp_path)
     (tmp_path / TEST_LIST).write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="not a text file"):
+    with pytest.raises(UserError, match="cannot be read as a text"):
         read_celeb_df(tmp_path)
 
 

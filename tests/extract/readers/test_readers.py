@@ -155,13 +155,13 @@ def test_ff_levels_are_chosen_and_each_has_a_store_of_its_own(tmp_path):
     ("name", "text", "message"),
     [
         ("train.json", "[[", "train.json cannot be read as JSON"),
-        ("train.json", '[["000", "003", "004"]]', "not a list of pairs"),
-        ("train.json", '[[0, 3]]', "not a list of pairs"),
-        ("train.json", '[["../1", "003"]]', "not a list of pairs"),
-        ("train.json", '{"000": "003"}', "not a list of pairs"),
+        ("train.json", '[["000", "003", "004"]]', "array` of length 2 is expected|where .* is expected"),
+        ("train.json", '[[0, 3]]', "where a text"),
+        ("train.json", '[["../1", "003"]]', "where a text"),
+        ("train.json", '{"000": "003"}', "where a list is expected"),
         ("test.json", '[["000", "003"]]', "test.json names 000, which is also in train.json"),
-        ("conversion_dict.json", '["000"]', "does not map sequences"),
-        ("conversion_dict.json", '{"000": 1}', "does not map sequences"),
+        ("conversion_dict.json", '["000"]', "where an object is expected"),
+        ("conversion_dict.json", '{"000": 1}', "where a text is expected"),
         ("conversion_dict.json", "[" * 100_000, "cannot be read as JSON"),
     ],
 )  # fmt: skip
@@ -231,17 +231,17 @@ def test_an_identity_split_of_dfdc_keeps_an_original_with_its_fakes(tmp_path):
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("ddd.mp4", {"label": "fake"}, "gives 'ddd.mp4' the label 'fake'"),
-        ("ddd.mp4", {"label": 1}, "the label 1"),
-        ("ddd.mp4", {"label": ["FAKE"]}, "the label"),
-        ("ddd.mp4", "FAKE", "gives 'ddd.mp4' the label None"),
-        ("ddd.mp4", {"label": "FAKE", "split": "exam"}, "the split 'exam'"),
+        ("ddd.mp4", {"label": "fake"}, "metadata.json: 'ddd.mp4' has 'fake' as 'label'"),
+        ("ddd.mp4", {"label": 1}, "has 1 as 'label', where a text is"),
+        ("ddd.mp4", {"label": ["FAKE"]}, "as 'label'"),
+        ("ddd.mp4", "FAKE", "'ddd.mp4' has 'FAKE', where an object"),
+        ("ddd.mp4", {"label": "FAKE", "split": "exam"}, "has 'exam' as 'split'"),
         ("../ddd.mp4", {"label": "FAKE"}, r"names '\.\./ddd.mp4', which is not a video beside it"),
         ("deep/ddd.mp4", {"label": "FAKE"}, "not a video beside it"),
         ("/ddd.mp4", {"label": "FAKE"}, "not a video beside it"),
         (".", {"label": "FAKE"}, "not a video beside it"),
         ("ddd.mp4", {"label": "FAKE", "original": "../aaa.mp4"}, "not a video beside it"),
-        ("ddd.mp4", {"label": "FAKE", "original": 7}, "names 7"),
+        ("ddd.mp4", {"label": "FAKE", "original": 7}, "has 7 as 'original'"),
     ],
 )
 def test_wrong_entries_of_dfdc_are_refused(tmp_path, name, values, message):
@@ -263,7 +263,7 @@ def test_dfdc_refuses_videos_and_folders_without_metadata(tmp_path):
     with pytest.raises(UserError, match=r"dfdc_train_part_1 has no metadata\.json"):
         read_dataset(tmp_path)
     (folder / "metadata.json").write_text("[]")
-    with pytest.raises(UserError, match="does not map names"):
+    with pytest.raises(UserError, match="where an object is expected"):
         read_dataset(folder)
 
 
@@ -418,7 +418,7 @@ def test_what_fits_no_layout_is_told_what_was_looked_for(tmp_path):
     ("layout", "message"),
     [
         ("dfdc", r"has no metadata\.json"),
-        ("csv", "cannot be read as CSV"),
+        ("csv", r"videos\.csv is missing"),
         ("ff++", "no videos such"),
         ("folders", "has no folder real"),
     ],
