@@ -49,14 +49,20 @@ def open_hdf5(path: Path) -> Iterator[tuple[BufferedReader, h5py.File]]:
 
 def member(file: h5py.File, name: str) -> h5py.Dataset:
     """Returns the dataset `name`: a hard link, all bytes inside this file."""
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise WrongContent(f"its {name} is missing or a link; only data inside the file is read")
-    dataset = file[name]
+    dataset = inside(file, name)
     if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
         raise WrongContent(f"its {name} is not data inside the file")
-    if dataset.is_virtual or dataset.external:
-        raise WrongContent(f"its {name} lies outside the file; only data inside it is read")
     return dataset
+
+
+def inside(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group | h5py.Datatype:
+    """Returns what has the `name`; raises WrongContent if that is nothing, a link, or data outside this file."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise WrongContent(f"its {name} is missing or a link; only data inside the file is read")
+    item = file[name]
+    if isinstance(item, h5py.Dataset) and (item.is_virtual or item.external):
+        raise WrongContent(f"its {name} lies outside the file; only data inside it is read")
+    return item
 
 
 def require_kind(dataset: h5py.Dataset, dtype: np.dtype, shape: tuple[int, ...]) -> None:

@@ -273,12 +273,15 @@ StoredRow = tuple[ShardIndex, int]
 """Where a row lies: the index of its shard, and its number in there."""
 
 
-def find_rows(indexes: Sequence[ShardIndex]) -> dict[tuple[str, int, int], StoredRow]:
-    """Returns the row of each video by key; a row with an array wins over a failure of the same file."""
+def find_rows(store: Store, *, failed: bool = True, checked: bool = True) -> dict[tuple[str, int, int], StoredRow]:
+    """Returns the row of each video in `store` by key; a row with an array wins over a failure of the same file.
+
+    Without `failed` there are no failures among them; `checked` is that of `read_indexes`.
+    """
     rows: dict[tuple[str, int, int], StoredRow] = {}
-    for index in indexes:
+    for index in read_indexes(store, checked=checked):
         for row, key in enumerate(index.keys):
-            if key not in rows or index.outcome[row] == OK:
+            if index.outcome[row] == OK or (failed and key not in rows):
                 rows[key] = (index, row)
     return rows
 
@@ -289,7 +292,7 @@ def load(store: Store, records: Sequence[VideoRecord] | None = None) -> Contents
     Checks every byte; a UserError names a damaged shard.
     """
     records = read_manifest(store.manifest) if records is None else records
-    rows = find_rows(read_indexes(store))
+    rows = find_rows(store)
     done = [(record, *rows[record.key]) for record in records if record.key in rows]
     used = [(record, index, row) for record, index, row in done if index.outcome[row] == OK]
     return Contents(

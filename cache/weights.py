@@ -8,7 +8,8 @@ import h5py
 import numpy as np
 
 from base.files import require_room
-from base.outside.content import WrongContent, open_regular, require_regular
+from base.outside.content import WrongContent, require_regular
+from cache.hdf5 import inside, open_hdf5
 
 if TYPE_CHECKING:
     import keras
@@ -44,24 +45,14 @@ def require_weights_file(path: Path, least: int = 0) -> None:
         size = require_regular(path)
         if size < least:
             raise WrongWeights(f"it has {size:,} bytes, and the network of its config.json needs {least:,} or more")
-        with open_regular(path) as content, h5py.File(content, "r") as file:
-            arrays: list[int] = []
-            file.visititems_links(lambda name, link: _require_inside(file, name, link, arrays))
-    except (WrongContent, OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # what h5py raises
+        with open_hdf5(path) as (_, file):
+            names: list[str] = []
+            file.visit_links(names.append)
+            arrays = [item.nbytes for name in names if isinstance(item := inside(file, name), h5py.Dataset)]
+    except (WrongContent, OSError) as error:
         raise WrongWeights(" ".join(str(error).split())) from None
     if sum(arrays) > MOST_UNPACKED * size:
         raise WrongWeights(f"it claims {sum(arrays):,} bytes of weights in a file of {size:,}")
-
-
-def _require_inside(file: h5py.File, name: str, link: object, arrays: list[int]) -> None:
-    """Adds to `arrays` how many bytes a dataset has; raises WrongWeights if it is not in the file."""
-    if not isinstance(link, h5py.HardLink):
-        raise WrongWeights(f"its {name} is a link; only data inside the file is read")
-    item = file[name]
-    if isinstance(item, h5py.Dataset):
-        if item.is_virtual or item.external:
-            raise WrongWeights(f"its {name} lies outside the file; only data inside it is read")
-        arrays.append(item.nbytes)
 
 
 def require_room_for(network: "keras.Model", folder: Path, files: int = 1) -> None:

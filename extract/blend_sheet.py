@@ -10,8 +10,8 @@ from base.commands import flag
 from base.errors import UserError
 from base.files import write_bytes, writing
 from base.progress import say
-from cache.schema import CROP_SIZE, OK, REAL, VideoRecord
-from cache.store import PROFILE, StoredRow, find_rows, open_store, read_indexes
+from cache.schema import CROP_SIZE, REAL, VideoRecord
+from cache.store import PROFILE, StoredRow, find_rows, open_store
 from extract.blended_rows import blend_records, rows_with_blends
 from extract.steps import rows_from_store
 
@@ -52,9 +52,8 @@ def _kept(crops: Path, videos: Sequence[VideoRecord]) -> dict[VideoRecord, Store
     """Returns where the crops of the real ones of `videos` lie in the store `crops`."""
     if not (crops / PROFILE).is_file():
         return {}
-    rows = find_rows(read_indexes(open_store(crops)))
-    stored = {video: rows[video.key] for video in videos if video.label == REAL and video.key in rows}
-    return {video: (index, row) for video, (index, row) in stored.items() if index.outcome[row] == OK}
+    rows = find_rows(open_store(crops), failed=False)
+    return {video: rows[video.key] for video in videos if video.label == REAL and video.key in rows}
 
 
 def _titles() -> np.ndarray:

@@ -30,8 +30,7 @@ from cache.store import Store, Writer, open_store
 from extract.backbones.engines import Engine
 from extract.config import BackendName, ExtractConfig
 from extract.steps import Clock
-from extract.to_do import left_to_do
-from extract.unit import SHARD_ROWS, extract_videos, start_engine
+from extract.unit import SHARD_ROWS, extract_videos, left_to_do, start_engine
 
 UNITS_A_WORKER = 4
 """Each worker gets about this many units, so that none is idle for long while the last ones run."""

@@ -27,7 +27,6 @@ from cache.store import (
     find_rows,
     open_store,
     open_writer,
-    read_indexes,
     store_folder,
 )
 from extract.backbones.engines import OPENVINO_BACKENDS
@@ -40,8 +39,7 @@ from extract.drawn import MARK
 from extract.readers.layouts import read_dataset
 from extract.same_data import recognise, require_same_data
 from extract.steps import Clock
-from extract.to_do import left_to_do, not_done
-from extract.unit import extract_videos, start_engine
+from extract.unit import extract_videos, left_to_do, not_done, start_engine
 
 CROP_BYTES = FRAMES * CROP_SIZE * CROP_SIZE * 3
 """Size of one clip's crops, uncompressed."""
@@ -167,7 +165,7 @@ def _show_progress(outcomes: Iterable[str], total: int) -> None:
 
 
 def _summarise(store: Store, records: Sequence[VideoRecord], clock: Clock, seconds: float) -> None:
-    rows = find_rows(read_indexes(store, checked=False))
+    rows = find_rows(store, checked=False)
     done = [(record, *rows[record.key]) for record in records if record.key in rows]
     failed = [(record.id, index.outcome[row], index.reason[row]) for record, index, row in done
               if index.outcome[row] != OK]  # fmt: skip

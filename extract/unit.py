@@ -9,22 +9,55 @@ import itertools
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from base.keras_start import start_keras
 from base.machine.processors import usable_processors
-from cache.schema import OK, Row, VideoRecord
-from cache.store import StoredRow, Writer, find_rows, read_indexes
+from cache.schema import Row, VideoRecord
+from cache.store import Store, Writer, find_rows
 from extract.backbones.engines import Engine, make_engine
-from extract.blended_rows import rows_with_blends
+from extract.blended_rows import blend_records, rows_with_blends
 from extract.config import ExtractConfig
 from extract.steps import Clock, rows_from_store, rows_from_videos, rows_with_features
-from extract.to_do import left_to_do
 
 SHARD_ROWS = 64
 """Most rows in a shard."""
 FIRST_SECONDS, SHARD_SECONDS = 1.0, 20.0
 """Longest time before rows are written: of the first shard, and of the later ones."""
+
+
+@dataclass(frozen=True)
+class ToDo:
+    """`features` are the videos and blended clips whose features are missing.
+
+    `crops` are the videos that have features but no crops. `videos` are those whose frames
+    or kept crops are needed for all that.
+    """
+
+    features: list[VideoRecord]
+    crops: list[VideoRecord]
+    videos: list[VideoRecord]
+
+    def __len__(self) -> int:
+        return len(self.features) + len(self.crops)
+
+
+def left_to_do(videos: Sequence[VideoRecord], config: ExtractConfig, crops: Store | None, features: Store) -> ToDo:
+    """Returns what `features`, and `crops` if there are any, lack of `videos` and of the blends asked for."""
+    rows = [*videos, *blend_records(videos, config.blends)]
+    missing = not_done(features, rows, config.retry_failed)
+    needed = {record.source if record.is_blend else record.id for record in missing}
+    uncropped = [] if crops is None else not_done(crops, videos, config.retry_failed)
+    alone = [record for record in uncropped if record.id not in needed]
+    needed |= {record.id for record in alone}
+    return ToDo(missing, alone, [video for video in videos if video.id in needed])
+
+
+def not_done(store: Store, records: Sequence[VideoRecord], retry_failed: bool) -> list[VideoRecord]:
+    """Returns the `records` without a row in `store`; with `retry_failed`, also those that failed."""
+    rows = find_rows(store, failed=not retry_failed, checked=False)
+    return [record for record in records if record.key not in rows]
 
 
 def extract_videos(
@@ -40,7 +73,7 @@ def extract_videos(
     There is a row of features for each video and each blended clip that `config` asks for, and a row of crops for each
     video of which only these are missing.
     """
-    kept = _kept_crops(crops, config.retry_failed)
+    kept = find_rows(crops.store, failed=not config.retry_failed, checked=False) if crops else {}
     left = left_to_do([record for record, _ in videos], config, crops and crops.store, features.store)
     shards = None if crops is None else Shards(crops, clock)
     for_crops = {record.key for record in left.crops}
@@ -74,13 +107,6 @@ def start_engine(config: ExtractConfig) -> Engine:
     """Starts Keras and returns the engine that `config` names."""
     start_keras()
     return make_engine(config.backbone, config.weights, config.batch, config.precision, config.engine)
-
-
-def _kept_crops(crops: Writer | None, retry_failed: bool) -> dict[tuple[str, int, int], StoredRow]:
-    if crops is None:
-        return {}
-    rows = find_rows(read_indexes(crops.store, checked=False))
-    return {key: (index, row) for key, (index, row) in rows.items() if not retry_failed or index.outcome[row] == OK}
 
 
 class Shards:

@@ -10,7 +10,7 @@ import numpy as np
 from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, Seen, VideoRecord, central_regions, mask_of
-from cache.store import ORIGIN, Store, create_store, find_rows, open_writer, read_indexes
+from cache.store import ORIGIN, Store, create_store, find_rows, open_writer
 from extract.backbones.engines import make_engine
 from extract.backbones.networks import BACKBONES, backbone_of
 from extract.clips.face_detectors import face_detector_hash
@@ -63,7 +63,7 @@ def write_source(root: Path, val: float = 0.25, profile: FeatureProfile = PROFIL
     write_manifest(features.manifest, RECORDS)
     (features.folder / ORIGIN).write_text(json.dumps({"weights": "random"}))
     engine = make_engine(backbone_of(profile), "random", name="keras")
-    places = find_rows(read_indexes(crops))
+    places = find_rows(crops)
     with open_writer(features) as writer:
         writer.append(list(rows_with_features(rows_from_store(list(places.values())), engine, Clock())))
     config = FitConfig(features=features.folder, runs=root / "runs", name="source", val=val, epochs=1, units=8, dense=8)

@@ -29,7 +29,6 @@ MAY_READ = {
     "cache/store.py: os.open": "a folder, to lock it",
     "train/sweep/study.py: os.open": "a folder, to lock it",
     "cache/hdf5.py: h5py.File": "the door for HDF5",
-    "cache/weights.py: h5py.File": "weights: checked there",
     "base/machine/": "what the system says of itself",
     "evaluate/page/markup.py: Path(__file__).with_name('page.css').read_text": "the package's own",
     "evaluate/page/markup.py: Path(__file__).with_name('sort.js').read_text": "the package's own",

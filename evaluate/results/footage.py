@@ -8,9 +8,9 @@ import numpy as np
 from base.errors import Unreadable, UserError
 from cache.manifest import read_manifest
 from cache.profile import crops_of
-from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Seen
+from cache.schema import CROP_SIZE, FRAMES, FrameStatus, Seen
 from cache.shard import DamagedShard, read_arrays
-from cache.store import MANIFEST, StoredRow, find_rows, open_store, read_indexes, store_folder
+from cache.store import MANIFEST, StoredRow, find_rows, open_store, store_folder
 from evaluate.results.read import Results
 
 
@@ -56,11 +56,10 @@ def find_footage(results: Results) -> Footage:
         records = read_manifest(features / MANIFEST)
         crops = store_folder(features.parent, crops_of(results.config.profile))
         folder = crops if crops.is_dir() else features
-        stored = find_rows(read_indexes(open_store(folder)))
+        stored = find_rows(open_store(folder), failed=False)
     except Unreadable:
         raise
     except UserError:
         return Footage({}, crops=False)
     rows = {record.id: stored[record.key] for record in records if record.key in stored}
-    usable = {name: (index, row) for name, (index, row) in rows.items() if index.outcome[row] == OK}
-    return Footage(usable, folder == crops)
+    return Footage(rows, folder == crops)

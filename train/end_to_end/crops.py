@@ -13,9 +13,9 @@ from base.errors import UserError
 from base.machine.processors import usable_processors
 from cache.manifest import read_manifest
 from cache.profile import CropProfile
-from cache.schema import CROP_SIZE, FAKE, FRAMES, OK, PARTS, REAL, Seen, VideoRecord
+from cache.schema import CROP_SIZE, FAKE, FRAMES, PARTS, REAL, Seen, VideoRecord
 from cache.shard import DamagedShard, read_arrays
-from cache.store import MANIFEST, StoredRow, damaged, find_rows, open_store, read_indexes, store_folder
+from cache.store import MANIFEST, StoredRow, damaged, find_rows, open_store, store_folder
 from train.data.split import SplitConfig, split
 from train.end_to_end.augment import Augmentation, augment, clip_random
 
@@ -63,7 +63,7 @@ def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropSet
     parts = split(records, SplitConfig("csv", val=0.0, csv=split_csv)).parts
     used = [(record, part) for record, part in zip(records, parts, strict=True) if _usable(record, part)]
     folder = store_folder(features.parent, profile)
-    stored = _stored_rows(folder)
+    stored = find_rows(open_store(folder), failed=False) if folder.exists() else {}
     if missing := [record.id for record, _ in used if record.key not in stored]:
         raise UserError(
             f"{folder} lacks the crops of {len(missing)} of {len(used)} clips, {missing[0]!r} first; "
@@ -79,14 +79,6 @@ def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropSet
 def _usable(record: VideoRecord, part: str) -> bool:
     """Returns whether a clip has crops to train or test on; blended clips have none."""
     return part in PARTS and not record.is_blend
-
-
-def _stored_rows(folder: Path) -> dict[tuple[str, int, int], StoredRow]:
-    """Returns where each video's crops lie in the store `folder`, by key; empty if there is no such store."""
-    if not folder.exists():
-        return {}
-    stored = find_rows(read_indexes(open_store(folder)))
-    return {key: (index, row) for key, (index, row) in stored.items() if index.outcome[row] == OK}
 
 
 BlendFunction = Callable[[np.ndarray, np.ndarray, np.ndarray, np.random.Generator], np.ndarray]

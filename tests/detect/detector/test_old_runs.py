@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from base.errors import UserError
-from cache.store import create_store, find_rows, read_indexes
+from cache.store import create_store, find_rows
 from detect.detector.load import build_networks, open_detector
 from evaluate.report.stage import ReportConfig, write_report
 from extract.steps import rows_from_store
@@ -30,7 +30,7 @@ def test_they_are_trained_evaluated_and_detect(run):
         open_detector(run),
         {row["id"]: float(row["probability"]) for row in rows_of(run / PREDICTIONS)},
     )
-    crops = find_rows(read_indexes(create_store(run.parents[1] / "set", OLD.crops)))
+    crops = find_rows(create_store(run.parents[1] / "set", OLD.crops))
     for row in detector.with_features(rows_from_store(list(crops.values()))):
         assert detector.probability(row) == pytest.approx(stored[row.id], abs=1e-3)
 

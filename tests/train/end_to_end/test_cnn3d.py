@@ -10,7 +10,7 @@ import pytest
 
 from base.errors import UserError
 from cache.schema import FRAMES
-from cache.store import create_store, find_rows, read_indexes
+from cache.store import create_store, find_rows
 from detect.detector.load import open_detector
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.read import read_results
@@ -138,7 +138,7 @@ def test_detection_and_plain_keras_give_the_stored_probabilities(run_folder, sou
     networks = [keras.models.load_model(run_folder / name) for name in (MODEL_KERAS, MODEL_H5)]
     detector = open_detector(run_folder)
     store = create_store(read_run(source).config.features_folders[0].parent, PROFILE.crops)
-    for row in detector.with_features(rows_from_store(list(find_rows(read_indexes(store)).values()))):
+    for row in detector.with_features(rows_from_store(list(find_rows(store).values()))):
         assert row.array is not None
         assert detector.probability(row) == pytest.approx(stored[row.id], abs=1e-5)
         for saved in networks:

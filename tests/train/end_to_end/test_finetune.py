@@ -11,7 +11,7 @@ import pytest
 
 from base.errors import UserError
 from cache.manifest import write_manifest
-from cache.store import ORIGIN, create_store, find_rows, open_writer, read_indexes
+from cache.store import ORIGIN, create_store, find_rows, open_writer
 from detect.detector.load import open_detector
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.read import read_results
@@ -154,7 +154,7 @@ def test_detection_gives_the_stored_probability_wherever_the_folder_went(tuned, 
     features = read_run(source).config.features_folders[0]
     store = create_store(features.parent, PROFILE.crops)
     stored = {row["id"]: float(row["probability"]) for row in rows_of(tuned / PREDICTIONS)}
-    for row in detector.with_features(rows_from_store(list(find_rows(read_indexes(store)).values()))):
+    for row in detector.with_features(rows_from_store(list(find_rows(store).values()))):
         assert row.array is not None
         assert detector.probability(row) == pytest.approx(stored[row.id], abs=1e-3)
     (moved / BACKBONE_WEIGHTS).write_bytes((moved / BACKBONE_WEIGHTS).read_bytes()[:-1] + b"x")
@@ -222,7 +222,7 @@ def test_a_run_on_real_clips_and_blends_is_tuned_with_blends_alone(source, tmp_p
     features = create_store(tmp_path / "set", PROFILE)
     rows = [*records, *blend_records(records, 1)]
     write_manifest(features.manifest, rows)
-    stored = rows_from_store(list(find_rows(read_indexes(crops)).values()))
+    stored = rows_from_store(list(find_rows(crops).values()))
     with open_writer(features) as writer:
         engine = make_engine(PROFILE.backbone, "random", name="keras")
         writer.append(list(rows_with_features(rows_with_blends(stored, rows), engine, Clock())))
