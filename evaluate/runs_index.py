@@ -7,36 +7,31 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 from urllib.parse import quote
-
-from msgspec import Meta
 
 from base.commands import command
 from base.errors import Unreadable, UserError
 from base.files import write_text
 from base.flags import option
-from base.outside.content import NO_FILE, WrongContent, is_regular, read_json, read_text
-from base.outside.values import WrongValue, parse
+from base.outside.content import NO_FILE, WrongContent, is_regular, read_text
 from base.progress import show
 from base.text import printable
 from cache.profile import Profile
 from evaluate.page.markup import element, page, table
 from evaluate.page.tables import NOTHING, Cell, aligned, measure_text, readable
+from evaluate.results.about_run import read_test
 from evaluate.stats.bootstrap import Measure
 from train.runs.folder import AUDIT, DONE, ENSEMBLE, newest_first
 from train.runs.recipe import Done, RunConfig, read_object, read_recipe
 
 PAGE = "index.html"
 TITLE = "Reelcheck runs"
-REPORT, METRICS = Path("report/report.html"), Path("report/metrics.json")
+REPORT = Path("report/report.html")
 MOST_SHOWN = 60
 """Characters of a cell."""
 MOST_RUNS = 500
 """Runs that are listed, the newest."""
 COLUMNS = ("run", "head", "backbone", "data set", "split", "ROC AUC on test", "finished (UTC)", "report")
-
-Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -59,40 +54,6 @@ class Line:
     area: Measure | None = None
     reported: bool = False
     problem: str = ""
-
-
-@dataclass(frozen=True)
-class _Area:
-    value: Share | None
-    low: Share | None = None
-    high: Share | None = None
-
-
-@dataclass(frozen=True)
-class _Scores:
-    roc_auc: _Area
-
-
-@dataclass(frozen=True)
-class _Model:
-    scores: _Scores
-
-
-@dataclass(frozen=True)
-class _Part:
-    head: _Model
-
-
-@dataclass(frozen=True)
-class _Parts:
-    test: _Part
-
-
-@dataclass(frozen=True)
-class _Metrics:
-    """What the index reads of a report's numbers."""
-
-    parts: _Parts
 
 
 def list_runs(config: RunsConfig) -> Path:
@@ -148,7 +109,7 @@ def _line(folder: Path, created: str) -> Line:
         read_object(folder / DONE, Done)
         config = read_recipe(folder)
         split = config.config.get("split") or read_object(folder / AUDIT, _Split).split
-        area, reported = _area(folder / METRICS), is_regular(folder / REPORT)
+        area, reported = read_test(folder)[0], is_regular(folder / REPORT)
     except UserError as error:
         return Line(folder.name, created, problem=str(error))
     return Line(
@@ -158,7 +119,7 @@ def _line(folder: Path, created: str) -> Line:
         _word(config.backbone),
         _word(config.data_set),
         _word(split),
-        area,
+        area and area.measure,
         reported,
     )
 
@@ -177,15 +138,6 @@ def _head(config: RunConfig[Profile]) -> object:
     if config.kind == ENSEMBLE:
         return f"ensemble of {len(config.members)}"
     return config.config.get("head") or config.command or config.kind
-
-
-def _area(path: Path) -> Measure | None:
-    """Returns the ROC AUC on test that the report's numbers say, None if there are none that can be read."""
-    try:
-        area = parse(_Metrics, read_json(path)).parts.test.head.scores.roc_auc
-    except (*NO_FILE, WrongContent, WrongValue):
-        return None
-    return Measure(area.value, area.low, area.high)
 
 
 def _cells(one: Line) -> Iterator[Cell]:

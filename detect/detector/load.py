@@ -10,8 +10,7 @@ from base.errors import UserError
 from base.keras_start import start_keras
 from cache.profile import FeatureProfile, Profile, crops_of
 from detect.detector.config import DetectorConfig
-from detect.detector.contract import exported_folder, is_export
-from detect.detector.face_file import needed_file
+from detect.detector.contract import exported_folder, is_export, needed_file
 from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, Scorer, as_network
 from detect.detector.portable import read_exported

@@ -10,8 +10,7 @@ from base.errors import UserError
 from base.outside.content import NO_FILE, WrongContent, checksum, reading, require_regular
 from cache.profile import fingerprint, uses_regions
 from cache.schema import FRAMES
-from detect.detector.contract import Contract, read_contract
-from detect.detector.face_file import needed_file
+from detect.detector.contract import Contract, needed_file, read_contract
 from detect.detector.formats import FORMATS
 from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, FeatureScorer

@@ -40,6 +40,11 @@ class MeasuredArea:
     high: _Share | None
     clips: Annotated[int, Meta(ge=1, le=10**9)]
 
+    @property
+    def measure(self) -> Measure:
+        """The area and its interval, without the clips."""
+        return Measure(self.value, self.low, self.high)
+
 
 @dataclass(frozen=True)
 class AboutRun:
@@ -68,8 +73,7 @@ class AboutRun:
         """How good the run is: `ROC AUC 0.823 [0.720, 0.940] on 64 test clips`, or `not evaluated`."""
         if self.roc_auc is None:
             return "not evaluated"
-        measure = Measure(self.roc_auc.value, self.roc_auc.low, self.roc_auc.high)
-        return f"ROC AUC {measure_text(measure)} on {self.roc_auc.clips:,} test clips"
+        return f"ROC AUC {measure_text(self.roc_auc.measure)} on {self.roc_auc.clips:,} test clips"
 
     @property
     def sentence(self) -> str:
@@ -99,7 +103,7 @@ UNKNOWN = AboutRun()
 def about_run(folder: Path, config: RunConfig[Profile], predictions: Predictions | None) -> AboutRun:
     """Returns what is known of the run in `folder` with this `config`; `predictions` are None where it has none."""
     validation = None if predictions is None else validation_counts(predictions)
-    name, (area, calls) = printable(folder.resolve().name), _read_test(folder)
+    name, (area, calls) = printable(folder.resolve().name), read_test(folder)
     return AboutRun((name,), area, validation, tuple(doubts(config)), calls, _knows_unlike(folder, config))
 
 
@@ -148,7 +152,7 @@ def _members(config: RunConfig[Profile]) -> Iterator[RunConfig[Profile]]:
             yield member
 
 
-def _read_test(folder: Path) -> tuple[MeasuredArea | None, dict[str, Calls] | None]:
+def read_test(folder: Path) -> tuple[MeasuredArea | None, dict[str, Calls] | None]:
     """Returns area and calls on the test part by the run's report; None without one, or with something else there.
 
     A verdict does not rest on the report, and the report can be written anew: a damaged one is none. Raises Unreadable.
