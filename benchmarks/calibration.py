@@ -6,7 +6,6 @@ validation are not those of test. A temperature is fitted on validation as the p
 log-loss on the people of test is lower with it than without.
 """
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from scipy.stats import norm
 
 from base.command_line.parse import parse_flags
 from base.ending import run
-from base.files import write_text
+from base.files import write_json
 from base.flags import option
 from evaluate.stats.calibration import LOGIT, fit_temperature
 from evaluate.stats.metrics import log_losses
@@ -72,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(summary_line(count, [row for row in rows if row.clips == count]))
     results: dict[str, object] = {"draws": config.draws, "seed": config.seed}
     results |= {"per_person": PER_PERSON, "shared": SHARED, "rows": list(map(asdict, rows))}
-    print(write_text(config.out, json.dumps(results, indent=1) + "\n"))
+    print(write_json(config.out, results))
 
 
 def simulate(draws: int, seed: int, counts: Sequence[int] = COUNTS) -> Iterator[Row]:

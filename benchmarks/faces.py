@@ -1,15 +1,13 @@
 """python -m benchmarks.faces DATA OUT.json: which input size YuNet needs, on real faces as they are and small in 4K."""
 
-import json
 import sys
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from benchmarks.measure import describe_machine, timed
+from benchmarks.measure import timed, write_document
 from extract.clips.haar import HaarDetector
 from extract.clips.tracks import find_tracks
 from extract.clips.yunet import YuNetDetector
@@ -39,9 +37,8 @@ def main(data: Path, out: Path) -> None:
     detectors = {"haar": HaarDetector()} | {f"yunet {side}": Resized(side) for side in LONG_SIDES[:-1]}
     rows = {name: _clips(clips, detector) for name, detector in detectors.items()}
     small = {f"{face} px": _recall(clips, face) for face in FACES}
-    figures = {"date": date.today().isoformat(), "machine": describe_machine(), "clips": len(clips)}
-    figures |= {"as they are": rows, "recall in 3840 x 2160 by long side of the copy": small}
-    out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    figures = {"clips": len(clips), "as they are": rows, "recall in 3840 x 2160 by long side of the copy": small}
+    write_document(out, figures)
 
 
 def _clips(clips: list[list[np.ndarray]], detector: HaarDetector | YuNetDetector) -> dict[str, float]:

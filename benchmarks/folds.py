@@ -5,7 +5,6 @@ repeated with other folds and other seeds. Beside the ROC AUC stands the paired 
 real clip that it was made from.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from base.command_line.parse import parse_flags
 from base.ending import run
 from base.errors import UserError
-from base.files import write_csv, write_text
+from base.files import write_csv, write_json
 from base.flags import option, required
 from benchmarks.fold_measures import FoldMeasure, measure
 from cache.schema import REAL, TEST, TRAIN, VAL, VideoRecord
@@ -248,7 +247,7 @@ def _write(
         "seeds": config.seeds,
         "models": {name: {kind: asdict(value) for kind, value in found.items()} for name, found in measures.items()},
     }
-    write_text(config.out / RESULTS, json.dumps(document, indent=1) + "\n")
+    write_json(config.out / RESULTS, document)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
 from base.command_line.parse import Parser
@@ -28,7 +27,7 @@ from base.machine.processors import usable_processors
 from benchmarks.measure import write_rows
 from cache.schema import OK
 from cache.store import open_store, read_indexes
-from extract.drawn.clip import Capture, Scene, draw_frames
+from extract.drawn.clip import Capture, Scene, draw_frames, encode
 from extract.drawn.look import make_look
 
 KINDS = (("mp4", "libx264"), ("mkv", "libx264"), ("mov", "libx264"), ("avi", "mpeg4"), ("mpg", "mpeg2video"))
@@ -46,12 +45,7 @@ def draw_good_clips(root: Path, count: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         frames = int(np.random.default_rng(number).integers(SHORTEST, LONGEST + 1))
         images = draw_frames(Scene(make_look(0, number), (0, number)), Capture(frames))
-        with av.open(str(path), "w") as container:
-            stream: Any = container.add_stream(codec, rate=25, bit_rate=1_000_000)
-            stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
-            for image in images:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-            container.mux(stream.encode())
+        encode(path, images, codec=codec, bit_rate=1_000_000)
 
 
 def extract_once(data: Path) -> list[dict[str, str]]:

@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,9 @@ from sklearn.metrics import roc_auc_score
 from base.command_line.parse import parse_flags
 from base.ending import run
 from base.errors import UserError
-from base.files import write_text
 from base.flags import option
 from base.keras_start import sees_gpu, start_keras
-from benchmarks.measure import describe_machine
+from benchmarks.measure import write_document
 from cache.profile import CropProfile
 from cache.schema import FRAMES, TEST, TRAIN, central_region
 from train.runs.predictions import Predictions
@@ -64,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measures everything, prints each row when it is there, and writes all of them."""
     config: GpuConfig = parse_flags("python -m benchmarks.gpu", str(__doc__), GpuConfig, argv)
     start_keras()
+    import keras
+
     if not sees_gpu():
         raise UserError("Keras sees no GPU; install a backend that does, or set KERAS_BACKEND.")
     rows = []
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(row.name, json.dumps(row.figures), flush=True)
         rows.append(row)
         if config.out:
-            _write(config.out, rows)
+            write_document(config.out, {"rows": list(map(asdict, rows))}, gpu=_gpu(), backend=keras.config.backend())
 
 
 def _rows(config: GpuConfig) -> Iterator[Figures]:
@@ -209,14 +209,6 @@ def _sweep(repeats: int) -> Iterator[Figures]:
 
     for result in sweep_bench(repeats):
         yield Figures("sweep", {"ratio": result.ratio, **result.figures})
-
-
-def _write(path: Path, rows: Sequence[Figures]) -> None:
-    import keras
-
-    machine = describe_machine() | {"gpu": _gpu(), "backend": keras.config.backend()}
-    document = {"date": date.today().isoformat(), "machine": machine, "rows": [asdict(row) for row in rows]}
-    write_text(path, json.dumps(document, indent=1) + "\n")
 
 
 def _gpu() -> str:

@@ -14,15 +14,13 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 
 from base.command_line.parse import Parser
 from base.ending import run
-from base.files import write_text
-from benchmarks.measure import describe_machine, peak_memory
+from benchmarks.measure import peak_memory, write_document
 from cache.schema import FRAMES, OK, FrameStatus, Row, Seen, VideoRecord, central_regions
 from cache.store import create_store, load, open_store, open_writer
 from extract.backbones.networks import BACKBONES
@@ -194,8 +192,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(json.dumps(row), flush=True)
         rows.append(row)
         if arguments.out:
-            document = {"date": date.today().isoformat(), "machine": describe_machine(), "rows": rows}
-            write_text(arguments.out, json.dumps(document, indent=1) + "\n")
+            write_document(arguments.out, {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from base.files import write_text
+from base.files import write_json
 
 PACKAGES = ("tensorflow", "keras", "openvino", "opencv-python-headless", "av", "numpy", "h5py")
 
@@ -52,11 +52,16 @@ def summarise(name: str, aim: float, ratios: Sequence[float], figures: Mapping[s
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     """Writes rows of results, each with its `name`; those measured earlier on the same kind of machine are kept."""
-    document: dict[str, Any] = {"date": date.today().isoformat(), "machine": describe_machine()}
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    same = before.get("machine") == document["machine"]
+    same = before.get("machine") == describe_machine()
     merged = {row["name"]: row for row in [*(before["rows"] if same else []), *json.loads(json.dumps(rows))]}
-    write_text(path, json.dumps(document | {"rows": list(merged.values())}, indent=1) + "\n")
+    write_document(path, {"rows": list(merged.values())})
+
+
+def write_document(path: Path, values: Mapping[str, Any], **machine: str) -> Path:
+    """Writes `values` with the date and the machine, of which `machine` says more; returns `path`."""
+    head = {"date": date.today().isoformat(), "machine": describe_machine() | machine}
+    return write_json(path, head | dict(values))
 
 
 def describe_machine() -> dict[str, object]:

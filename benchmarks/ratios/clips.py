@@ -1,15 +1,14 @@
 """Clips to measure with: a drawn person, ten seconds of H.264 with B-frames, in three sizes, made once and kept."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import av
 import cv2
 import numpy as np
 
 from base.files import replace_with
-from extract.drawn.clip import Capture, Scene, draw_frames
+from extract.drawn.clip import Capture, Scene, draw_frames, encode
 from extract.drawn.look import make_look
 
 SIZES = {"1080p": (1920, 1080), "720p": (1280, 720), "480p": (854, 480)}
@@ -31,18 +30,9 @@ def make_clips(folder: Path, size: str, count: int, different: int = 2) -> list[
     for number, path in enumerate(made):
         if not path.exists():
             print(f"making {path}", flush=True)
-            replace_with(path, lambda temporary, number=number: _encode(temporary, SIZES[size], number))
+            film, options = _film(SIZES[size], number), {"preset": "medium", "crf": "23", "bf": "3"}
+            replace_with(path, partial(encode, images=film, size=SIZES[size], rate=RATE, options=options))
     return [made[i % different] for i in range(count)]
-
-
-def _encode(path: Path, size: tuple[int, int], number: int) -> None:
-    options = {"preset": "medium", "crf": "23", "bf": "3"}
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=RATE, options=options)
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        for image in _film(size, number):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
 
 
 def _film(size: tuple[int, int], number: int) -> Iterator[np.ndarray]:

@@ -16,7 +16,7 @@ from benchmarks.ratios.clips import make_clips
 from benchmarks.ratios.plain import plain_loop, plain_model
 from cache.profile import FeatureProfile
 from cache.schema import FRAMES, OK, Row, VideoRecord
-from cache.store import Writer, create_store, open_store, read_indexes, store_folder
+from cache.store import Writer, create_store, find_rows, open_store, store_folder
 from extract.backbones.engines import Engine
 from extract.config import ExtractConfig
 from extract.steps import Clock, rows_from_store
@@ -102,11 +102,7 @@ def second_backbone(clips: Path, repeats: int) -> Iterator[Result]:
     arrays = np.random.default_rng(0).integers(0, 256, (len(paths) * FRAMES, 160, 160, 3), np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         _extract(paths, config, engine, Path(folder))
-        kept = [
-            (index, row)
-            for index in read_indexes(open_store(store_folder(Path(folder), config.crop_profile)))
-            for row in range(len(index.keys))
-        ]
+        kept = list(find_rows(open_store(store_folder(Path(folder), config.crop_profile))).values())
         for number in range(repeats):
             # A new version makes a new profile, of which the store holds nothing yet.
             profile, clock = replace(config.profile, version=100 + number), Clock()

@@ -57,7 +57,10 @@ class Swap:
 
 def draw_clip(path: Path, scene: Scene, capture: Capture = Capture(), swap: Swap | None = None) -> Path:
     """Draws one clip as an H.264 mp4 of 320 x 240 at 25 frames/s, complete or not at all; returns `path`."""
-    return replace_with(path, lambda temporary: _encode(temporary, draw_frames(scene, capture, swap), capture.crf))
+    # With the macroblock tree, x264 gave different bytes for the same frames in a fresh process.
+    options = {"crf": str(capture.crf), "preset": "veryfast", "bf": "2", "threads": "1", "mbtree": "0"}
+    frames = draw_frames(scene, capture, swap)
+    return replace_with(path, lambda temporary: encode(temporary, frames, options=options))
 
 
 def draw_empty_clip(path: Path, seed: int = 0) -> Path:
@@ -65,12 +68,18 @@ def draw_empty_clip(path: Path, seed: int = 0) -> Path:
     return draw_clip(path, Scene(None, (seed,)))
 
 
-def _encode(path: Path, images: Iterator[np.ndarray], crf: int) -> None:
-    # With the macroblock tree, x264 gave different bytes for the same frames in a fresh process.
-    options = {"crf": str(crf), "preset": "veryfast", "bf": "2", "threads": "1", "mbtree": "0"}
+def encode(
+    path: Path,
+    images: Iterator[np.ndarray],
+    size: tuple[int, int] = (FRAME_WIDTH, FRAME_HEIGHT),
+    codec: str = "libx264",
+    rate: int = RATE,
+    **settings: Any,
+) -> None:
+    """Writes `images`, uint8 RGB of `size` (width, height), as a video; `settings` are those of PyAV for its stream."""
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=RATE, options=options)
-        stream.width, stream.height, stream.pix_fmt = FRAME_WIDTH, FRAME_HEIGHT, "yuv420p"
+        stream: Any = container.add_stream(codec, rate=rate, **settings)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for image in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
