@@ -21,11 +21,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from base.cells import harmless
 from base.errors import UserError
 from base.machine.disk import KEPT, cannot_write, flush, unwritable
 from base.progress import say
-from base.text import is_break, printable
+from base.text import harmless, is_break, printable
 
 TEMPORARY = ".tmp-"
 """Prefix of folders for what is being written; the numbers of the process and of the machine that do so come next."""

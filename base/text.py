@@ -1,11 +1,16 @@
-"""Text that came from elsewhere, as a terminal or a page may show it."""
+"""Text that came from elsewhere, as a terminal, a page or a spreadsheet may show it."""
 
+import re
 import unicodedata
+from collections.abc import Sequence
 
 _BREAKS = ("Cc", "Cs", "Zl", "Zp")
 """Categories of Unicode: controls, halves of pairs, and the ends of lines and paragraphs."""
 _JOINERS = "\u200c\u200d"
 """They shape letters and emoji, and are harmless."""
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBERS = re.compile(r"[-+][-+\d.,e \[\]]*")
+"""Numbers and intervals with a sign, as tables have them: nothing in them can be a formula that does any harm."""
 
 
 def printable(text: str) -> str:
@@ -38,3 +43,24 @@ def _is_hidden(sign: str) -> bool:
 
 def _escape(sign: str) -> str:
     return ascii(sign)[1:-1]
+
+
+def harmless(cell: object) -> object:
+    """Returns `cell` with an apostrophe in front, if it is a text that a spreadsheet would run as a formula.
+
+    >>> harmless("=1+1.mp4"), harmless("-0.1 [-0.2, +0.1]"), harmless(-1)
+    ("'=1+1.mp4", '-0.1 [-0.2, +0.1]', -1)
+    """
+    if not isinstance(cell, str) or not _FORMULA.match(cell) or _NUMBERS.fullmatch(cell):
+        return cell
+    return f"'{cell}"
+
+
+def original(cell: str) -> str:
+    """Returns the text from which `harmless` made `cell`."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def originals(row: Sequence[str]) -> list[str]:
+    """Returns the texts of a row of a CSV file."""
+    return list(map(original, row))

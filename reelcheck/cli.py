@@ -1,12 +1,12 @@
 """The command `reelcheck VERB [--flags]`: each verb is a stage, loaded when it is called."""
 
-import difflib
 import importlib.metadata
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from base.command_line.doors import call
+from base.command_line.parse import did_you_mean
 from base.ending import run
 from base.errors import UserError
 from base.progress import show
@@ -39,9 +39,7 @@ def dispatch(words: Sequence[str]) -> int:
 def require_verb(name: str) -> None:
     """Raises a UserError that names the nearest verb there is unless `name` is one."""
     if name not in VERBS:
-        near = difflib.get_close_matches(name, VERBS, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"{name!r} is not a verb; {hint}reelcheck --help lists them.")
+        raise UserError(f"{name!r} is not a verb; {did_you_mean(name, VERBS)}reelcheck --help lists them.")
 
 
 def overview() -> str:

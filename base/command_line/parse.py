@@ -1,18 +1,27 @@
-"""Command lines made from config dataclasses."""
+"""Command lines made from config dataclasses, and TOML files whose keys are flags."""
 
 import argparse
 import dataclasses
 import difflib
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from base.command_line.settings import read_settings
+from msgspec import Meta
+
 from base.commands import flag
 from base.errors import UserError
 from base.flags import choices_of, kind_of, require_choices
+from base.outside.content import read_toml
+from base.outside.values import WrongValue, explained, parse, shown
+
+_PLAIN: dict[Any, Any] = {
+    float: Annotated[float, Meta(gt=-1e300, lt=1e300)],  # neither infinite nor one that cannot be compared
+    str: Annotated[str, Meta(pattern=r"\A[^\0]*\Z")],
+}
+"""What a setting of these kinds has to be."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,9 +36,14 @@ class Parser(argparse.ArgumentParser):
         if not unknown:
             raise UserError(f"{message}; {self.prog} --help lists the flags.")
         known = [name.removeprefix("--") for name in self._option_string_actions]
-        near = difflib.get_close_matches(unknown[1], known, 1)
-        hint = f"did you mean {flag(near[0])}? " if near else ""
+        hint = did_you_mean(unknown[1], known, flag)
         raise UserError(f"{flag(unknown[1])} is not a flag of {self.prog}; {hint}{self.prog} --help lists the flags.")
+
+
+def did_you_mean(word: str, known: Collection[str], written: Callable[[str], str] = str) -> str:
+    """Returns a question, with a space behind it, for the one of `known` that is nearest to `word`; "" if none is."""
+    near = difflib.get_close_matches(word, known, 1)
+    return f"did you mean {written(near[0])}? " if near else ""
 
 
 def parse_flags(program: str, about: str, config: type, argv: Sequence[str] | None = None) -> Any:
@@ -42,7 +56,7 @@ def parse_flags(program: str, about: str, config: type, argv: Sequence[str] | No
     for each in (early, parser):
         each.add_argument("--config", type=Path, metavar="FILE.toml", help="file whose keys are flags; typed flags win")
     file = early.parse_known_args(argv)[0].config
-    settings = read_settings(file, config, program) if file else {}
+    settings = _read_settings(file, config, program) if file else {}
     _add_flags(parser, config, settings)
     values = vars(parser.parse_args(argv, argparse.Namespace(**settings)))
     del values["config"]
@@ -88,3 +102,33 @@ def _kind(hint: Any, choices: Sequence[str]) -> dict[str, Any]:
     if kind is bool:
         return {"action": argparse.BooleanOptionalAction}
     return {"type": kind, "metavar": {Path: "PATH", int: "N", float: "X"}.get(kind, "NAME")}
+
+
+def _read_settings(path: Path, config: type, program: str) -> dict[str, Any]:
+    """Returns the fields of the dataclass `config` that the TOML file `path` sets, by name.
+
+    Its keys are the flags of `program`, with dashes or underscores. A UserError names a key that is none, or whose
+    value is of another kind.
+    """
+    with explained(path, "TOML", f"give another {flag('config')}"):
+        values = read_toml(path)
+    hints, fields = typing.get_type_hints(config), {field.name: field for field in dataclasses.fields(config)}
+    settings = {}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in fields:
+            hint = f"{did_you_mean(name, fields)}{program} --help lists them"
+            raise UserError(f"{path} has {shown(key)}, which is not a flag of {program}; {hint}.")
+        if name in settings:
+            raise UserError(f"{path} has {name} twice, with a dash and with an underscore; keep one of the two.")
+        settings[name] = _read(value, hints[name], f"{path}: {key}")
+    return settings
+
+
+def _read(value: Any, hint: Any, where: str) -> Any:
+    kind, many = kind_of(hint)
+    kind = _PLAIN.get(kind, kind)
+    try:
+        return parse(tuple[kind, ...] if many else kind, value)
+    except WrongValue as error:
+        raise UserError(f"{where} {error}; correct it.") from None

@@ -1,7 +1,7 @@
 """The door for files that anybody may have written: regular ones, up to a size, so that nothing hangs or fills memory.
 
-No other module opens such a file; `tests/test_architecture.py` holds that. `base.outside.values` reads the values of
-JSON as types, `base.outside.rows` a table, and `base.outside.arrays` an .npz file.
+No other module opens such a file; `tests/test_architecture.py` holds that. Beside it, `values` reads the values of JSON
+as types, `rows` our tables, `lists` those that people write, and `arrays` an .npz file.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ import stat
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ MOST_TOML = 2**20
 """Bytes that are read of a file with settings."""
 MOST_DEPTH = 24
 """Lists in lists, and objects in objects, of a JSON file."""
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 class WrongContent(ValueError):
@@ -196,3 +198,20 @@ def checksum(path: Path) -> str:
     """
     with open_regular(path) as file:
         return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()  # pyright: ignore[reportArgumentType]
+
+
+def now() -> str:
+    """Returns this moment as files say it: UTC, ISO 8601, to the microsecond."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def moment(path: Path, entry: str) -> datetime:
+    """Returns the moment that the JSON file `path` says under `entry`; `EARLIEST` if it says none.
+
+    So what an earlier version wrote comes before what says its moment, and never passes for newer because of a copy.
+    """
+    try:
+        said = datetime.fromisoformat(read_json(path)[entry])
+    except (*NO_FILE, Unreadable, ValueError, LookupError, TypeError):
+        return EARLIEST
+    return said if said.tzinfo else said.replace(tzinfo=UTC)

@@ -7,9 +7,9 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from base.cells import originals
 from base.outside.content import WrongContent, read_text
 from base.outside.values import WrongValue, parse, shown
+from base.text import originals
 
 MOST_CELL = 4096
 """Characters of a cell: the longest path has about so many."""

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from base.errors import UserError
 from base.machine.processors import usable_processors
 from benchmarks.measure import Result, summarise, timed
 from benchmarks.ratios.clips import make_clips
-from benchmarks.ratios.plain import plain_loop, plain_model
 from cache.profile import FeatureProfile
 from cache.schema import FRAMES, OK, Row, VideoRecord
 from cache.store import Writer, create_store, find_rows, open_store, store_folder
@@ -22,6 +23,9 @@ from extract.config import ExtractConfig
 from extract.steps import Clock, rows_from_store
 from extract.unit import extract_videos, start_engine
 from extract.video.decode import sample_frames
+
+if TYPE_CHECKING:
+    import keras
 
 SAMPLES = {"1080p": (32, 2), "480p": (96, 6)}
 """Videos in a repeat: ours, and the plain loop's."""
@@ -35,9 +39,9 @@ BEYOND_THE_FLOOR = ("faces", "write")
 def stage1(clips: Path, repeats: int, size: str) -> Iterator[Result]:
     """Yields `extract_<size>` and `extract_floor_<size>`, both measured in the same repeats."""
     config = ExtractConfig(clips, weights="random")
-    engine, model = start_engine(config), plain_model()
+    engine, model = start_engine(config), _plain_model()
     ours, theirs = (make_clips(clips, size, count) for count in SAMPLES[size])
-    plain_loop(theirs[:1], model)
+    _plain_loop(theirs[:1], model)
     rates: dict[str, list[float]] = {"videos_a_second": [], "plain_videos_a_second": [], "floor_videos_a_second": []}
     parts: dict[str, list[float]] = {"decode_core_seconds": [], "backbone_core_seconds": []}
     beyond: dict[str, list[float]] = {f"{kind}_core_seconds": [] for kind in BEYOND_THE_FLOOR}
@@ -52,7 +56,7 @@ def stage1(clips: Path, repeats: int, size: str) -> Iterator[Result]:
         rates["videos_a_second"].append(len(ours) / seconds)
         for kind in BEYOND_THE_FLOOR:
             beyond[f"{kind}_core_seconds"].append(clock.seconds[kind] / len(ours))
-        rates["plain_videos_a_second"].append(len(theirs) / timed(lambda: plain_loop(theirs, model))[0])
+        rates["plain_videos_a_second"].append(len(theirs) / timed(lambda: _plain_loop(theirs, model))[0])
     reached, plain, floor = (np.array(rates[name]) for name in rates)
     yield summarise(f"extract_{size}", AIMS[size], (reached / plain).tolist(), rates)
     yield summarise(f"extract_floor_{size}", FLOOR_AIM, (reached / floor).tolist(), rates | parts | beyond)
@@ -115,3 +119,37 @@ def second_backbone(clips: Path, repeats: int) -> Iterator[Result]:
                 part.append(spent / len(paths))
     ratios = np.array(rates["videos_a_second"]) / rates["backbone_videos_a_second"]
     yield summarise("second_backbone", SECOND_AIM, ratios.tolist(), rates | parts)
+
+
+def _plain_model() -> "keras.Model":
+    """Returns ResNet50 with random weights, which take as long as any."""
+    import keras
+
+    make: Any = keras.applications.ResNet50
+    return make(include_top=False, weights=None, input_shape=(160, 160, 3), pooling="avg")
+
+
+def _plain_loop(paths: Sequence[Path], model: "keras.Model") -> list[np.ndarray]:
+    """Returns float32 (12, 2048) of each video: seek, full-size Haar cascade, one `predict` a video.
+
+    It is what one would write by hand: the published notebook with its frame sampling corrected.
+    """
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    quiet: Any = {"verbose": 0}
+    return [model.predict(_plain_crops(path, cascade), **quiet) for path in paths]
+
+
+def _plain_crops(path: Path, cascade: cv2.CascadeClassifier) -> np.ndarray:
+    video = cv2.VideoCapture(str(path))
+    count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    crops = []
+    for position in np.linspace(0, count - 1, 12).astype(int):
+        video.set(cv2.CAP_PROP_POS_FRAMES, int(position))
+        _, frame = video.read()
+        faces = cascade.detectMultiScale(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), 1.3, 5)
+        if len(faces):
+            x, y, width, height = max(faces, key=lambda face: face[2] * face[3])
+            frame = frame[y : y + height, x : x + width]
+        crops.append(cv2.resize(frame, (160, 160)) / 255.0)
+    video.release()
+    return np.array(crops, np.float32)

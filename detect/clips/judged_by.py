@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from base.cells import originals
 from base.commands import flag
 from base.outside.content import WrongContent, parse_json
 from base.outside.values import MOST_NAME, parse
+from base.text import originals
 
 RUNS_JOIN = "/"
 """Between names of runs in a cell of a CSV: no folder has it in its name."""

@@ -6,8 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from base.cells import harmless
-from base.text import printable
+from base.text import harmless, printable
 from detect.clips.judged_by import RUNS_JOIN, JudgedBy
 from detect.detector.verdict import Verdict
 from evaluate.results.about_run import AboutRun

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from base.errors import UserError
-from base.lists.text import read_text
+from base.outside.lists import read_text
 from base.outside.values import explained, shown
 from cache.schema import FAKE, REAL, VideoRecord, safe_relative_path
 from extract.readers.dataset import Dataset, find_in, link_sources, make_dataset, make_record, require_folder

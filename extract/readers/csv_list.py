@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from base.errors import UserError
-from base.lists.table import Table, read_table
 from base.outside.content import is_regular
+from base.outside.lists import Table, read_table
 from base.outside.values import is_path, shown
 from base.text import is_break
 from cache.schema import FAKE, PARTS, REAL, VideoRecord, safe_relative_path

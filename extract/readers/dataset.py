@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from base.commands import flag
 from base.errors import UserError
-from base.lists.text import read_text
 from base.outside.content import parse_json
+from base.outside.lists import read_text
 from base.outside.values import explained, parse
 from base.text import is_break, printable
 from cache.schema import VideoRecord

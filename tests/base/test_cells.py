@@ -6,11 +6,10 @@ import sys
 
 import pytest
 
-from base.cells import harmless, original
 from base.errors import UserError
 from base.files import write_csv
-from base.lists.table import read_table
-from base.text import printable
+from base.outside.lists import read_table
+from base.text import harmless, original, printable
 from cache.manifest import read_manifest, write_manifest
 from cache.schema import VideoRecord
 from detect.clips.judged_by import JudgedBy

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from base.lists.table import read_table
+from base.outside.lists import read_table
 from cache.schema import FAKE, TEST, TRAIN, VAL, VideoRecord, is_blend_id
 
 DROPPED = "dropped"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from base.commands import command, flag
 from base.errors import UserError
-from base.lists.table import read_table
+from base.outside.lists import read_table
 from base.outside.values import shown
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, VideoRecord, is_blend_id
 from train.data.blended_parts import DROPPED, dropped_blends, place_blends

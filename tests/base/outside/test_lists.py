@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from base.errors import UserError
-from base.lists.table import Table, read_table
-from base.lists.text import read_text
 from base.outside.content import WrongContent
+from base.outside.lists import Table, read_table, read_text
 
 TEXT = "path,label\nä.mp4,0\n"
 
