@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from base.commands import flag
-from base.errors import Unreadable, UserError
+from base.errors import Unreadable, UserError, passing_over_damage
 from base.files import write_csv, writing
 from base.outside.content import NO_FILE, WrongContent, checksum
 from base.outside.rows import read_csv
@@ -51,15 +51,10 @@ def require_same_data(root: Path, data: Path, videos: Sequence[VideoRecord]) -> 
 def _data_of_stores(root: Path) -> Iterator[tuple[Path, set[tuple[str, int]]]]:
     """Yields where the data set of each store below `root` lay, and the ids and sizes of its videos."""
     for file in sorted(root.glob(f"*/{ORIGIN}")):
-        try:
-            data = read_origin(file.parent).data
-            videos = read_manifest(file.with_name(MANIFEST))
-        except Unreadable:
-            raise
-        except UserError:
-            continue
-        if data:  # else it is of an earlier version, or cut off
-            yield Path(data), {(video.id, video.size) for video in videos if not video.is_blend}
+        with passing_over_damage():
+            data, videos = read_origin(file.parent).data, read_manifest(file.with_name(MANIFEST))
+            if data:  # else it is of an earlier version, or cut off
+                yield Path(data), {(video.id, video.size) for video in videos if not video.is_blend}
 
 
 def recognise(root: Path, folder: Path, videos: Sequence[VideoRecord]) -> list[VideoRecord]:
@@ -120,17 +115,11 @@ def _known_content(root: Path) -> Known:
 def _indexes(root: Path) -> Iterator[ShardIndex]:
     """Yields the index of each shard below `root` that is not damaged; others are for their store's writer to mend."""
     for manifest in sorted(root.glob(f"*/{MANIFEST}")):
-        try:
+        with passing_over_damage():
             store = open_store(manifest.parent)
-        except Unreadable:
-            raise
-        except UserError:
-            continue
-        for path in store.shards:
-            try:
-                yield read_index(path, store.profile)
-            except DamagedShard:
-                continue
+            for path in store.shards:
+                with contextlib.suppress(DamagedShard):
+                    yield read_index(path, store.profile)
 
 
 def _read_copies(path: Path) -> dict[Key, int]:

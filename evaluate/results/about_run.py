@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from base.commands import command
-from base.errors import Unreadable, UserError
+from base.errors import passing_over_damage
 from base.outside.content import is_regular, read_json
 from base.outside.values import parse
 from base.text import printable
@@ -142,14 +142,10 @@ def has_drawn_data(config: RunConfig[Profile]) -> bool:
 def _members(config: RunConfig[Profile]) -> Iterator[RunConfig[Profile]]:
     """Yields the configs of an ensemble's members, and of theirs, as far as they are still there."""
     for folder in config.members:
-        try:
+        with passing_over_damage():
             member = read_recipe(folder)
-        except Unreadable:
-            raise
-        except UserError:
-            continue
-        if member.kind != ENSEMBLE:  # which could be a member of itself
-            yield member
+            if member.kind != ENSEMBLE:  # which could be a member of itself
+                yield member
 
 
 def read_test(folder: Path) -> tuple[MeasuredArea | None, dict[str, Calls] | None]:

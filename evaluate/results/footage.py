@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from base.errors import Unreadable, UserError
+from base.errors import passing_over_damage
 from cache.manifest import read_manifest
 from cache.profile import crops_of
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus, Seen
@@ -50,16 +50,13 @@ class Footage:
 
 def find_footage(results: Results) -> Footage:
     """Returns the run's clips in the cache; no clips if the stores are gone or were made with another profile."""
-    try:
+    with passing_over_damage():
         # An ensemble names the features of all its members, whose crops are the same.
         features = next(iter(results.config.features_folders), Path())
         records = read_manifest(features / MANIFEST)
         crops = store_folder(features.parent, crops_of(results.config.profile))
         folder = crops if crops.is_dir() else features
         stored = find_rows(open_store(folder), failed=False)
-    except Unreadable:
-        raise
-    except UserError:
-        return Footage({}, crops=False)
-    rows = {record.id: stored[record.key] for record in records if record.key in stored}
-    return Footage(rows, folder == crops)
+        rows = {record.id: stored[record.key] for record in records if record.key in stored}
+        return Footage(rows, folder == crops)
+    return Footage({}, crops=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from base.errors import Unreadable, UserError
+from base.errors import passing_over_damage
 from cache.profile import Profile
 from cache.schema import FAKE, REAL, TEST, VAL
 from evaluate.stats.calibration import LEAST_OF_CLASS, Temperature, fit_temperature
@@ -93,14 +93,11 @@ def read_results(folder: Path) -> Results:
 
 def read_member(folder: Path, clips: Predictions) -> Predictions | None:
     """Returns the predictions of the run in `folder` for `clips`, in its own order; None if it lacks them."""
-    try:
+    with passing_over_damage():
         require_finished(folder)
         predictions = read_predictions(folder / PREDICTIONS).of(TEST)
-    except Unreadable:
-        raise
-    except UserError:
-        return None
-    return predictions if sorted(predictions.ids) == sorted(clips.ids) else None
+        return predictions if sorted(predictions.ids) == sorted(clips.ids) else None
+    return None
 
 
 def find_temperature(predictions: Predictions) -> Temperature | None:
