@@ -7,8 +7,7 @@ from pathlib import Path
 
 from base.commands import command
 from base.files import write_csv
-from base.outside.rows import read_records
-from base.outside.values import explained
+from base.outside.values import explained, read_records
 from cache.schema import VideoRecord, require_inside
 
 COLUMNS = [field.name for field in dataclasses.fields(VideoRecord)]

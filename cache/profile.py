@@ -15,8 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from msgspec import Meta
 
 from base.errors import UserError
-from base.outside.content import parse_json
-from base.outside.values import parse, refuse_unknown
+from base.outside.values import parse, parse_json, refuse_unknown
 from cache.schema import CROP_SIZE, FRAMES
 
 Sampling = Literal["uniform", "first"]

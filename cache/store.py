@@ -22,8 +22,8 @@ import numpy as np
 from base.commands import command, flag
 from base.errors import UserError
 from base.files import lock, make_folder, remove_abandoned, sync, write_text, writing
-from base.outside.content import NO_FILE, WrongContent, read_json, read_text, reading
-from base.outside.values import parse
+from base.outside.content import NO_FILE, WrongContent, read_text, reading
+from base.outside.values import parse, read_json
 from cache.manifest import read_manifest
 from cache.profile import FeatureProfile, Profile, canonical_json, differences, fingerprint, parse_profile
 from cache.schema import OK, Row, Seen, VideoRecord

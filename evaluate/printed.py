@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from base.outside.content import read_json
+from base.outside.values import read_json
 from base.progress import show
 from cache.schema import TEST
 from evaluate.compare.stage import NUMBERS, CompareConfig, compare

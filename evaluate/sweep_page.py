@@ -16,8 +16,8 @@ from base.commands import command
 from base.errors import UserError
 from base.files import write_text
 from base.flags import option
-from base.outside.content import is_regular, read_json
-from base.outside.values import explained, parse, shown
+from base.outside.content import is_regular
+from base.outside.values import explained, parse, read_json, shown
 from evaluate.page.figures import STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, page, safe, scrolling, section, table
 from evaluate.page.tables import readable

@@ -11,7 +11,7 @@ from base.commands import flag
 from base.errors import UserError
 from base.files import require_place, require_writable, write_json, writing
 from base.keras_start import BACKENDS, choose_backend
-from base.outside.content import now
+from base.outside.values import now
 from base.progress import progress_bar, say
 from cache.manifest import write_manifest
 from cache.schema import CROP_SIZE, FRAMES, OK, VideoRecord

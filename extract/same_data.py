@@ -13,7 +13,7 @@ from base.commands import flag
 from base.errors import Unreadable, UserError, passing_over_damage
 from base.files import write_csv, writing
 from base.outside.content import NO_FILE, WrongContent, checksum
-from base.outside.rows import read_csv
+from base.outside.values import read_csv
 from base.progress import progress_bar, say
 from cache.manifest import read_manifest
 from cache.schema import OK, VideoRecord

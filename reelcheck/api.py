@@ -18,7 +18,7 @@ import numpy as np
 from base.command_line.doors import perform
 from base.errors import UserError as UserError
 from base.flags import require_choices
-from base.outside.content import read_json
+from base.outside.values import read_json
 from base.progress import quiet
 from detect.detector.config import DetectorConfig
 from detect.detector.judge import Detector

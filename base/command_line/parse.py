@@ -14,8 +14,7 @@ from msgspec import Meta
 from base.commands import flag
 from base.errors import UserError
 from base.flags import choices_of, kind_of, require_choices
-from base.outside.content import read_toml
-from base.outside.values import WrongValue, explained, parse, shown
+from base.outside.values import WrongValue, explained, parse, read_toml, shown
 
 _PLAIN: dict[Any, Any] = {
     float: Annotated[float, Meta(gt=-1e300, lt=1e300)],  # neither infinite nor one that cannot be compared

@@ -1,37 +1,26 @@
 """The door for files that anybody may have written: regular ones, up to a size, so that nothing hangs or fills memory.
 
-No other module opens such a file; `tests/test_architecture.py` holds that. Beside it, `values` reads the values of JSON
-as types, `rows` our tables, `lists` those that people write, and `arrays` an .npz file.
+No other module opens such a file; `tests/test_architecture.py` holds that. Beside it, `values` reads JSON, TOML
+and our tables as types, `lists` what people write, and `arrays` an .npz file.
 """
 
 import contextlib
 import errno
 import hashlib
 import io
-import json
 import math
 import os
 import stat
-import tomllib
-from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import xxhash
 
 from base.errors import Unreadable
 from base.machine.disk import reason
 
-MOST_JSON = 2**24
 MOST_TABLE = 2**27
-"""Bytes that are read of a JSON file and of a CSV file; those of ten thousand clips are a tenth of it or less."""
-MOST_TOML = 2**20
-"""Bytes that are read of a file with settings."""
-MOST_DEPTH = 24
-"""Lists in lists, and objects in objects, of a JSON file."""
-EARLIEST = datetime.min.replace(tzinfo=UTC)
+"""Bytes that are read of a text; a CSV file of ten thousand clips has a tenth of it or less."""
 
 
 class WrongContent(ValueError):
@@ -129,68 +118,6 @@ def require_text(text: str) -> str:
     return text
 
 
-def read_json(path: Path, most: int = MOST_JSON) -> Any:
-    """Returns the value in the JSON file `path`; raises what `open_regular` and `parse_json` do."""
-    return parse_json(read_text(path, most))
-
-
-def parse_json(text: str) -> Any:
-    """Returns the value of the JSON `text`; raises WrongContent.
-
-    It has finite numbers alone, each key of an object once, and at most `MOST_DEPTH` lists and objects in each other.
-    """
-    try:
-        value = json.loads(text, object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite)
-    except RecursionError:
-        raise WrongContent("it is nested too deeply") from None
-    except WrongContent:
-        raise
-    except ValueError as error:
-        raise WrongContent(str(error).partition(";")[0]) from None  # what follows would be advice to programmers
-    _require_shallow(value)
-    return value
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
-        raise WrongContent(f"an object has the key {ascii(twice)[:60]} twice")
-    return values
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise WrongContent(f"{text[:60]} is no finite number")
-    return number
-
-
-def _require_shallow(value: Any) -> None:
-    level = [value]
-    for _ in range(MOST_DEPTH + 1):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
-            if isinstance(inner, dict | list)
-        ]
-    if level:
-        raise WrongContent("it is nested too deeply")
-
-
-def read_toml(path: Path, most: int = MOST_TOML) -> dict[str, Any]:
-    """Returns the values in the TOML file `path`; raises what `open_regular` does, and WrongContent."""
-    try:
-        return tomllib.loads(read_text(path, most))
-    except RecursionError:
-        raise WrongContent("it is nested too deeply") from None
-    except WrongContent:
-        raise
-    except ValueError as error:
-        raise WrongContent(str(error)[:200]) from None
-
-
 def checksum(path: Path) -> str:
     """Returns the XXH3-128 of all bytes of the file, 32 hex digits: it finds damage, and proves no origin.
 
@@ -198,20 +125,3 @@ def checksum(path: Path) -> str:
     """
     with open_regular(path) as file:
         return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()  # pyright: ignore[reportArgumentType]
-
-
-def now() -> str:
-    """Returns this moment as files say it: UTC, ISO 8601, to the microsecond."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def moment(path: Path, entry: str) -> datetime:
-    """Returns the moment that the JSON file `path` says under `entry`; `EARLIEST` if it says none.
-
-    So what an earlier version wrote comes before what says its moment, and never passes for newer because of a copy.
-    """
-    try:
-        said = datetime.fromisoformat(read_json(path)[entry])
-    except (*NO_FILE, Unreadable, ValueError, LookupError, TypeError):
-        return EARLIEST
-    return said if said.tzinfo else said.replace(tzinfo=UTC)

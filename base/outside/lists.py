@@ -10,8 +10,7 @@ from typing import Any
 
 from base.errors import UserError
 from base.outside.content import MOST_TABLE, WrongContent, read_regular, require_text
-from base.outside.rows import strict_rows
-from base.outside.values import explained
+from base.outside.values import explained, strict_rows
 from base.text import printable
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}

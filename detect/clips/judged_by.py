@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from base.commands import flag
-from base.outside.content import WrongContent, parse_json
-from base.outside.values import MOST_NAME, parse
+from base.outside.content import WrongContent
+from base.outside.values import MOST_NAME, parse, parse_json
 from base.text import originals
 
 RUNS_JOIN = "/"

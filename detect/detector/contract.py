@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from base.commands import command, flag
 from base.errors import Unreadable, UserError
-from base.outside.content import NO_FILE, WrongContent, read_json, require_regular
-from base.outside.values import WrongValue, parse, shown
+from base.outside.content import NO_FILE, WrongContent, require_regular
+from base.outside.values import WrongValue, parse, read_json, shown
 from base.text import printable
 from cache.profile import CropProfile, Profile, crops_of, fingerprint, profile_of
 from cache.schema import central_region

@@ -11,7 +11,7 @@ from base.commands import command, flag
 from base.errors import UserError
 from base.files import make_folder, write_json, writing
 from base.outside.content import NO_FILE, WrongContent, checksum, read_json
-from base.outside.values import WrongValue, parse
+from base.outside.values import WrongValue, parse, read_json
 from base.text import printable
 from detect.detector.contract import CONTRACT, is_export
 from evaluate.stats.conformal import DEFAULT_RATE, SURE, least_known, most_as_high, p_value

@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from base.commands import command
 from base.errors import passing_over_damage
-from base.outside.content import is_regular, read_json
-from base.outside.values import parse
+from base.outside.content import is_regular
+from base.outside.values import parse, read_json
 from base.text import printable
 from cache.profile import FeatureProfile, Profile
 from cache.schema import TEST

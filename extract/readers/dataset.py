@@ -8,9 +8,8 @@ from typing import TypeVar
 
 from base.commands import flag
 from base.errors import UserError
-from base.outside.content import parse_json
 from base.outside.lists import read_text
-from base.outside.values import explained, parse
+from base.outside.values import explained, parse, parse_json
 from base.text import is_break, printable
 from cache.schema import VideoRecord
 from extract.readers.found import Found, find_clips

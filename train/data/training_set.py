@@ -9,7 +9,7 @@ import numpy as np
 
 from base.commands import command, flag
 from base.errors import UserError
-from base.outside.content import moment
+from base.outside.values import moment
 from base.progress import say
 from cache.profile import FeatureProfile
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL

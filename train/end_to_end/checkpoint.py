@@ -17,8 +17,8 @@ from base.commands import flag
 from base.errors import UserError
 from base.files import make_folder, replace_with, writing
 from base.outside.arrays import read_arrays
-from base.outside.content import NO_FILE, WrongContent, parse_json
-from base.outside.values import WrongValue, parse, shown
+from base.outside.content import NO_FILE, WrongContent
+from base.outside.values import WrongValue, parse, parse_json, shown
 
 
 @dataclass(frozen=True, eq=False)

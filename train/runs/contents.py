@@ -12,8 +12,7 @@ import numpy as np
 
 from base.errors import UserError
 from base.files import write_csv, write_folder, write_json
-from base.outside.content import now
-from base.outside.values import shown
+from base.outside.values import now, shown
 from cache.profile import Profile
 from train.data.audit import Audit
 from train.runs.folder import (

@@ -11,8 +11,7 @@ from msgspec import Meta
 from base.commands import flag
 from base.errors import UserError
 from base.files import write_csv
-from base.outside.rows import read_csv, read_records
-from base.outside.values import explained, shown
+from base.outside.values import explained, read_csv, read_records, shown
 from cache.schema import PARTS, Label, Name, Seen, VideoRecord, is_blend_id
 from train.data.split import DROPPED
 from train.runs.folder import AGAIN
@@ -135,7 +134,7 @@ def split_rows(records: Sequence[VideoRecord], parts: Sequence[str]) -> dict[str
 
 def write_split(path: Path, split: Mapping[str, SplitRow]) -> Path:
     """Writes the split file `path`; returns it."""
-    return write_csv(path, [field.name for field in fields(SplitRow)], map(astuple, split.values()))
+    return write_csv(path, [field.name for field in fields(SplitRow)], (astuple(row) for row in split.values()))
 
 
 def read_split(path: Path) -> dict[str, SplitRow]:

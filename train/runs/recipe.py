@@ -16,8 +16,8 @@ from msgspec import Meta
 
 from base.commands import command
 from base.errors import Unreadable, UserError
-from base.outside.content import checksum, read_json
-from base.outside.values import explained, parse, refuse_unknown
+from base.outside.content import checksum
+from base.outside.values import explained, parse, read_json, refuse_unknown
 from cache.profile import CropProfile, FeatureProfile, Profile, fingerprint, profile_type
 from cache.store import Origin
 from train.heads.architectures import HeadConfig

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from base.outside.content import EARLIEST, moment, now
+from base.outside.values import EARLIEST, moment, now
 
 
 @pytest.mark.parametrize(
