@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.measure import timed, write_document
 from extract.clips.haar import HaarDetector
-from extract.clips.tracks import find_tracks
+from extract.clips.tracks import find_people
 from extract.clips.yunet import YuNetDetector
 from extract.video.decode import sample_frames
 
@@ -43,7 +43,7 @@ def main(data: Path, out: Path) -> None:
 
 def _clips(clips: list[list[np.ndarray]], detector: HaarDetector | YuNetDetector) -> dict[str, float]:
     tracks = []
-    _, seconds = timed(lambda: tracks.extend(find_tracks(images, detector)[0] for images in clips))
+    _, seconds = timed(lambda: tracks.extend(find_people(images, detector).judged[0].track for images in clips))
     coverage = [sum(box is not None for box in track) / len(track) for track in tracks]
     sides = [np.array([max(box[2:]) for box in track if box is not None]) for track in tracks]
     change = np.concatenate([np.abs(np.diff(np.log(side))) for side in sides if len(side) > 1])

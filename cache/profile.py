@@ -37,7 +37,7 @@ class CropProfile:
     frames: Annotated[int, Meta(ge=FRAMES, le=FRAMES)] = FRAMES
     size: Annotated[int, Meta(ge=CROP_SIZE, le=CROP_SIZE)] = CROP_SIZE
     no_face: Literal["full_frame"] = "full_frame"
-    version: Annotated[int, Meta(ge=1, le=4)] = 4
+    version: Annotated[int, Meta(ge=1, le=5)] = 5
 
 
 class Tap(NamedTuple):

@@ -1,7 +1,7 @@
 """From a clip to its crops. Extraction, detection on a file and the stream all use these functions."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -9,27 +9,44 @@ from pathlib import Path
 import numpy as np
 
 from cache.profile import CropProfile
-from cache.schema import CROP_SIZE, FRAMES, FrameStatus, Seen
-from extract.clips.boxes import Box, FaceDetector
+from cache.schema import CROP_SIZE, FRAMES, Seen
+from extract.clips.boxes import FaceDetector
 from extract.clips.face_detectors import make_face_detector
+from extract.clips.people import TEXTURE, FaceDescriptor
 from extract.clips.thumbnails import Thumbnails, shrink
-from extract.clips.tracks import crop_along, find_tracks
+from extract.clips.tracks import Person, crop_along, find_people
 from extract.video.containers import Limits
 from extract.video.decode import Frames, sample_frames, sample_windows
 from extract.video.display import one_size
 from extract.video.pictures import is_picture, read_picture
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """What of a clip is not judged with one of its people.
+
+    `faces` further people could be judged, `brief` are seen too briefly for that; `scenes` frames are of shots that do
+    not show the person; a file that breaks off holds the first of the two `seconds`, its header promises the second.
+    """
+
+    faces: int = 0
+    brief: int = 0
+    scenes: int = 0
+    seconds: tuple[float, float] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class CroppedClip:
     """Twelve crops of one clip, uint8 (12, 160, 160, 3) RGB, zeros where padded; what they show; and how long it took.
 
-    `seconds` are those of work spent in "decode" and "faces".
+    `seconds` are those of work spent in "decode" and "faces". `left_out` is what else the clip holds, told with its
+    first person alone but for `scenes`.
     """
 
     crops: np.ndarray
     seen: Seen
     seconds: dict[str, float]
+    left_out: LeftOut = LeftOut()
 
 
 def crop_clip(
@@ -112,20 +129,21 @@ def crop_frames(frames: Frames, detector: FaceDetector, margin: float) -> Croppe
     return crop_people(frames, detector, margin, 1)[0]
 
 
-def crop_people(frames: Frames, detector: FaceDetector, margin: float, most: int) -> list[CroppedClip]:
+def crop_people(
+    frames: Frames, detector: FaceDetector, margin: float, most: int, descriptor: FaceDescriptor = TEXTURE
+) -> list[CroppedClip]:
     """Returns the crops of up to `most` people, the largest face first, in at most twelve decoded frames."""
     images = one_size(frames.images)
-    return [_padded(frames, *crop_along(images, track, margin)) for track in find_tracks(images, detector, most)]
+    people = find_people(images, detector, most, descriptor)
+    clips = [_padded(frames, images, person, margin) for person in people.judged]
+    more = LeftOut(people.more, people.brief, clips[0].left_out.scenes, frames.breaks_off)
+    return [replace(clips[0], left_out=more), *clips[1:]]
 
 
-def _padded(
-    frames: Frames,
-    crops: list[np.ndarray],
-    status: list[FrameStatus],
-    boxes: list[Box],
-    regions: list[np.ndarray],
-) -> CroppedClip:
+def _padded(frames: Frames, images: Sequence[np.ndarray], person: Person, margin: float) -> CroppedClip:
+    of_person = [images[i] for i in person.frames]
+    crops, status, boxes, regions = crop_along(of_person, [person.track[i] for i in person.frames], margin)
     padded, seen, count = np.zeros((FRAMES, CROP_SIZE, CROP_SIZE, 3), np.uint8), Seen.nothing(), len(crops)
-    padded[:count], seen.status[:count], seen.times[:count] = crops, status, frames.times
+    padded[:count], seen.status[:count], seen.times[:count] = crops, status, [frames.times[i] for i in person.frames]
     seen.boxes[:count], seen.regions[:count] = boxes, regions
-    return CroppedClip(padded, seen, {})
+    return CroppedClip(padded, seen, {}, LeftOut(scenes=len(images) - count))

@@ -1,54 +1,69 @@
 """Follow people through a clip, and cut a square around each face.
 
-A face detector looks at single frames. A track is a chain of its boxes that one face could make: neither place nor size
-jumps, no cut is crossed, and steps to another look cost, so two people who cross keep their own tracks. The chain with
-the greatest sum of sides is taken first, then the next from the boxes that remain. The main person is on the track that
+A face detector looks at single frames; a track is a chain of its boxes (`extract.clips.chains`). The chain with the
+greatest sum of sides is taken first, then the next from the boxes that remain. The main person is on the track that
 is largest and liveliest: a parked truck that the detector takes for a face loses against a person who moves.
 """
 
 import itertools
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from cache.schema import CROP_SIZE, FrameStatus, central_region
-from extract.clips.appearance import BoxView, FrameView, is_cut
-from extract.clips.boxes import LARGEST_GROWTH, Box, FaceDetector
+from cache.schema import CROP_SIZE, LEAST_COVERAGE, FrameStatus, central_region
+from extract.clips.appearance import BoxView, FrameView, are_alike, may_be_cut
+from extract.clips.boxes import NO_BOXES, Box, FaceDetector
+from extract.clips.chains import Track, best_chain, shots_of
+from extract.clips.people import TEXTURE, FaceDescriptor
 
-LONGEST_STEP = 1.5
-"""How far a face may move from one sampled frame to the next, in sides of its box. At 1.0 pans lost their person."""
-LONGEST_GAP = 3
-"""Frames without a box over which the step that is allowed still grows."""
 STILL_WEIGHT = 0.1
 """Weight of a track along which nothing changes, relative to one of a living face."""
 STILL = 0.1
 """Liveliness below which a track is doubted, and people are searched for harder."""
 MOST_TRACKS = 8
 """Tracks that are compared; a crowd has more."""
-FREE_CHANGE, CHANGE_COST = 0.25, 10.0
-"""How much a look may change for free, and what one unit above that costs, in sides.
-
-Over one to three samples, 99 % of the looks of one person on celeb-df-mini differ by less than 0.24, those of two
-people by 0.36 in the median.
-"""
 FARTHEST_LOAN = 1
 """How many samples away a box may be borrowed from. Further away a crop would often show background."""
+LEAST_NAMED = 0.25
+"""Share of the frames from which on a further face is named: a hand is taken for one now and then."""
+LEAST_OF_SHOTS = 4
+"""Frames with the face that a person needs who is judged by their own shots alone."""
 
-Track = list[Box | None]
-"""For each frame the box of one person's face, None where it was not found."""
+
+@dataclass(frozen=True)
+class Person:
+    """One person's `track`, and the numbers of the `frames` they are judged by: all, or those of their own shots."""
+
+    track: Track
+    frames: list[int]
 
 
-def find_tracks(images: Sequence[np.ndarray], detector: FaceDetector, most: int = 1) -> list[Track]:
-    """Returns the tracks of up to `most` people, the clip's main person first; it is empty if nobody is found.
+@dataclass(frozen=True)
+class People:
+    """The people to judge, the clip's main person first; how many more could be, and how many are seen too briefly.
 
-    A further person counts if seen in half of the frames.
+    The main person's track is empty if nobody is found.
     """
-    frames = [FrameView(image) for image in images]
+
+    judged: list[Person]
+    more: int = 0
+    brief: int = 0
+
+
+def find_people(
+    images: Sequence[np.ndarray], detector: FaceDetector, most: int = 1, descriptor: FaceDescriptor = TEXTURE
+) -> People:
+    """Returns up to `most` people in the `images` of a clip, the main one first.
+
+    A further person counts if seen in half of the frames, or in half of those of the shots that show them. `descriptor`
+    tells who is who across cuts.
+    """
+    frames = [FrameView(image, descriptor) for image in images]
     found = [detector.find(image) for image in images]
     if all(_is_whole(image, boxes) for image, boxes in zip(images, found, strict=True)):
-        return [[boxes[0] for boxes in found]]
+        return People([Person([boxes[0] for boxes in found], list(range(len(images))))])
     tracks = _ranked(frames, found)
     doubtful = liveliness(frames, tracks[0]) < STILL
     if most > 1 or doubtful:
@@ -56,11 +71,48 @@ def find_tracks(images: Sequence[np.ndarray], detector: FaceDetector, most: int 
         more = _ranked(frames, [np.concatenate(boxes) for boxes in zip(found, harder, strict=True)])
         # Asked for more people, the main one stays as it is.
         tracks = more if doubtful else [tracks[0], *_others(tracks[0], more)]
-    seen = [track for track in tracks[1:most] if sum(box is not None for box in track) >= max(1, len(images) / 2)]
-    completed: list[Track] = []
-    for track in [tracks[0], *seen]:
-        completed.append(_completed(frames, track, detector, completed))
-    return completed
+    shots = shots_of(frames)
+    named = [track for track in tracks[1:] if _is_named(frames, track)]
+    long = [track for track in tracks[1:] if _is_enough(track, _frames_of(track, shots))]
+    judged: list[Track] = []
+    for track in [tracks[0], *long[: most - 1]]:
+        # A harder search of someone else's shot would find that person again.
+        theirs = _shots_of(track, shots)
+        others = [other for other in [tracks[0], *named] if other is not track]
+        open_to = [shot in theirs or all(other[i] is None for other in others) for i, shot in enumerate(shots)]
+        judged.append(_completed(frames, track, open_to, detector, judged))
+    for track in judged:
+        named = _others(track, named)
+    more = sum(_is_enough(track, _frames_of(track, shots)) for track in named)
+    return People([Person(track, _frames_of(track, shots)) for track in judged], more, len(named) - more)
+
+
+def _boxes(track: Track) -> int:
+    return sum(box is not None for box in track)
+
+
+def _is_enough(track: Track, frames: Sequence[int]) -> bool:
+    return _boxes(track) >= max(1, LEAST_COVERAGE * len(frames))
+
+
+def _is_named(frames: Sequence[FrameView], track: Track) -> bool:
+    """Returns whether a further face is worth a word: seen more than in passing, and alive unless in a picture."""
+    lively = len(frames) == 1 or liveliness(frames, track) >= STILL
+    return lively and _boxes(track) >= max(1, LEAST_NAMED * len(frames))
+
+
+def _shots_of(track: Track, shots: Sequence[int]) -> set[int]:
+    """Returns the `shots` that show the person on `track`."""
+    return {shot for shot, box in zip(shots, track, strict=True) if box is not None}
+
+
+def _frames_of(track: Track, shots: Sequence[int]) -> list[int]:
+    """Returns the frames by which a person is judged: those of their own shots if only these show them enough."""
+    every = list(range(len(track)))
+    own = _shots_of(track, shots)
+    of_own = [i for i in every if shots[i] in own]
+    alone = not _is_enough(track, every) and _boxes(track) >= LEAST_OF_SHOTS and _is_enough(track, of_own)
+    return of_own if alone else every
 
 
 def _ranked(frames: Sequence[FrameView], found: Sequence[np.ndarray]) -> list[Track]:
@@ -96,12 +148,17 @@ def liveliness(frames: Sequence[FrameView], track: Track) -> float:
     return sum(changes) / len(changes) if changes else 0.0
 
 
-def _completed(frames: Sequence[FrameView], track: Track, detector: FaceDetector, others: Sequence[Track]) -> Track:
-    """Returns the `track` with the boxes that a harder search finds in its gaps, except those on `others`."""
+def _completed(
+    frames: Sequence[FrameView], track: Track, open_to: Sequence[bool], detector: FaceDetector, others: Sequence[Track]
+) -> Track:
+    """Returns the `track` with the boxes that a harder search finds in its gaps, except those on `others`.
+
+    `open_to` tells which frames may be searched.
+    """
     if all(box is None for box in track) or all(box is not None for box in track):
         return track
     boxes = [
-        _search(frame, box, nearest_box(track, i), detector)
+        _search(frame, box, nearest_box(track, i), detector) if box is not None or open_to[i] else NO_BOXES
         for i, (frame, box) in enumerate(zip(frames, track, strict=True))
     ]
     for other in others:
@@ -115,37 +172,6 @@ def _search(frame: FrameView, box: Box | None, near: Box | None, detector: FaceD
         return box[None]
     boxes = detector.find_harder(frame.image, near)
     return boxes if len(boxes) else detector.find_harder(frame.image, None)
-
-
-def best_chain(frames: Sequence[FrameView], found: Sequence[np.ndarray]) -> Track:
-    """Returns the heaviest chain of the boxes int32 (n, 4) that were `found` in each of the `frames`."""
-    views = [BoxView(i, frames[i], box) for i, boxes in enumerate(found) for box in boxes]
-    weight: list[float] = []
-    previous: list[int | None] = []
-    for i, view in enumerate(views):
-        ways = {j: weight[j] - _change(views[j], view) for j in range(i) if _can_follow(views[j], view)}
-        best = max(ways, key=lambda j: ways[j], default=None)
-        previous.append(best if best is not None and ways[best] > 0 else None)
-        weight.append(view.side + max(0.0, 0.0 if best is None else ways[best]))
-    track: Track = [None] * len(found)
-    at = max(range(len(views)), key=lambda i: weight[i], default=None)
-    while at is not None:
-        track[views[at].frame_number] = views[at].box
-        at = previous[at]
-    return track
-
-
-def _can_follow(before: BoxView, after: BoxView) -> bool:
-    gap = after.frame_number - before.frame_number
-    small, large = sorted((before.side, after.side))
-    reach = LONGEST_STEP * min(gap, LONGEST_GAP) * (small + large) / 2
-    step = math.hypot(after.centre[0] - before.centre[0], after.centre[1] - before.centre[1])
-    return gap > 0 and step <= reach and large <= LARGEST_GROWTH * small and not is_cut(before, after)
-
-
-def _change(before: BoxView, after: BoxView) -> float:
-    """Returns what the step between two boxes costs a chain because they look different."""
-    return CHANGE_COST * max(0.0, before.look_distance(after) - FREE_CHANGE) * after.side
 
 
 def nearest_box(track: Sequence[Box | None], at: int) -> Box | None:
@@ -232,7 +258,8 @@ def _box_for(images: Sequence[np.ndarray], track: Sequence[Box | None], at: int)
     for lender in sorted(lenders, key=lambda i: abs(i - at)):
         box = track[lender]
         if box is not None:
-            views = [BoxView(i, FrameView(images[i]), box) for i in (lender, at)]
-            if not is_cut(*views):
+            frames = [FrameView(images[i]) for i in (lender, at)]
+            here, there = ([BoxView(i, frame, box)] for i, frame in zip((lender, at), frames, strict=True))
+            if not may_be_cut(*frames) or are_alike(here, there):
                 return box, FrameStatus.TRACKED
     return None, FrameStatus.LOST

@@ -32,10 +32,11 @@ _COMPLETE = (PictureType.NONE, PictureType.I, PictureType.SI)
 @dataclass(frozen=True, eq=False)
 class Frames:
     """At most twelve frames in display order: `images` uint8 RGB (H, W, 3), upright; `times` seconds from the first
-    frame of the clip."""
+    frame of the clip. Of a file that breaks off, `breaks_off` has the seconds that are there and those promised."""
 
     images: list[np.ndarray]
     times: list[float]
+    breaks_off: tuple[float, float] | None = None
 
 
 def sample_frames(path: Path, sampling: Sampling = "uniform", limits: Limits = Limits()) -> Frames:

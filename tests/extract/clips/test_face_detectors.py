@@ -14,7 +14,7 @@ from base.errors import UserError
 from cache.schema import LEAST_COVERAGE
 from extract.clips.face_detectors import NoDetector, face_detector_hash, make_face_detector
 from extract.clips.haar import CASCADE_FILE, HaarDetector
-from extract.clips.tracks import find_tracks
+from extract.clips.tracks import find_people
 from extract.clips.yunet import YUNET_FILE, YuNetDetector
 from extract.drawn.clip import Capture, Scene, draw_frames
 from extract.drawn.look import make_look
@@ -127,7 +127,7 @@ def test_yunet_comes_with_the_package():
 @pytest.mark.parametrize("clip", ["YouTube-real/00002.mp4", "Celeb-real/id1_0000.mp4"])
 def test_yunet_finds_tilted_heads_and_loses_nobody_that_haar_found(clip):
     """Haar finds a face in 2 of 12 frames of the first clip and in 10 of the second."""
-    (track,) = find_tracks(sample_frames(CELEB_DF_MINI / clip).images, YuNetDetector())
+    track = find_people(sample_frames(CELEB_DF_MINI / clip).images, YuNetDetector()).judged[0].track
     assert all(box is not None for box in track)
 
 
@@ -136,7 +136,10 @@ def test_yunet_finds_tilted_heads_and_loses_nobody_that_haar_found(clip):
 def test_no_clip_that_haar_covers_is_lost_by_yunet():
     for clip in sorted(CELEB_DF_MINI.rglob("*.mp4")):
         images = sample_frames(clip).images
-        coverage = [np.mean([box is not None for box in find_tracks(images, detector)[0]]) for detector in DETECTORS]
+        coverage = [
+            np.mean([box is not None for box in find_people(images, detector).judged[0].track])
+            for detector in DETECTORS
+        ]
         assert coverage[1] >= LEAST_COVERAGE or coverage[0] < LEAST_COVERAGE, clip
 
 

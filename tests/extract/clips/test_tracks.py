@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus, coverage_of, mask_of
+from extract.clips.chains import LONGEST_STEP
 from extract.clips.crops import crop_frames
 from extract.clips.face_detectors import NoDetector
-from extract.clips.tracks import LONGEST_STEP, crop_along, cut, find_tracks, region_of, square_around
+from extract.clips.tracks import crop_along, cut, find_people, region_of, square_around
 from extract.clips.yunet import YuNetDetector
 from extract.drawn.clip import Actor, Capture, Scene, draw_frames
 from extract.drawn.look import make_look
@@ -45,6 +46,11 @@ def numbered(count: int) -> list[np.ndarray]:
         images.append(np.full_like(IMAGE, 100 + 4 * (number % 3)))
         images[-1][0, 0, 0] = number
     return images
+
+
+def find_tracks(images, detector, most=1):
+    """Returns the tracks of those who are judged."""
+    return [person.track for person in find_people(images, detector, most).judged]
 
 
 def tracked(*found, **options):
