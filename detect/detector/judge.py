@@ -20,7 +20,7 @@ from evaluate.stats.band import Band, Call, band_around
 from evaluate.stats.calibration import Temperature
 from evaluate.stats.metrics import THRESHOLD
 from extract.backbones.engines import Engine
-from extract.clips.crops import CroppedClip, crop_frames, crop_in_pieces
+from extract.clips.crops import CroppedClip, LeftOut, crop_frames, crop_in_pieces
 from extract.clips.face_detectors import face_detector_hash, make_face_detector
 from extract.clips.thumbnails import Thumbnails
 from extract.steps import Clock, crop_row, rows_with_features
@@ -121,6 +121,7 @@ class Detector:
                 timeline.append(self._window_score(row, part.span))
             else:
                 verdict = self.verdict(str(clips[int(row.id)]), row, options.threshold)
+                verdict = replace(verdict, left_out=part.left_out)
                 people.append((replace(verdict, face=len(people) + 1), part.crops))
             if part.is_last:
                 del judged[row.id]
@@ -149,8 +150,9 @@ class Detector:
         """
         sampled = sample_images(frames, seconds, self.profile.sampling)  # pyright: ignore[reportArgumentType]
         faces = make_face_detector(self.profile.detector, self.detector_file)
-        row = row_of(name, crop_frames(sampled, faces, self.profile.margin))
-        return self.verdict(name, next(iter(self.with_features([row]))), threshold)
+        clip = crop_frames(sampled, faces, self.profile.margin)
+        verdict = self.verdict(name, next(iter(self.with_features([row_of(name, clip)]))), threshold)
+        return replace(verdict, left_out=clip.left_out)
 
     def _rows(
         self,
@@ -169,7 +171,8 @@ class Detector:
             if not failure and piece.thumbnails:
                 show(piece.thumbnails)
             row = row_of(number, piece if failure else piece.crops)
-            yield replace(row, tag=_Part(row) if failure else _Part(row, piece.span, piece.is_last))
+            part = _Part(row) if failure else _Part(row, piece.span, piece.is_last, piece.crops.left_out)
+            yield replace(row, tag=part)
 
     def with_features(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Turns rows of crops into rows of what the scorer takes, in the same order: features, or crops as they are."""
@@ -255,11 +258,13 @@ _Span = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Which part of a clip a row is: its crops, the `span` of its window, if it is one, and whether it is the last."""
+    """Which part of a clip a row is: its crops, the `span` of its window, if it is one, whether it is the last, and
+    what is not judged with it."""
 
     crops: Row
     span: _Span | None = None
     is_last: bool = True
+    left_out: LeftOut = LeftOut()
 
 
 def require_threshold(threshold: float) -> None:

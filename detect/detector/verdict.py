@@ -1,13 +1,16 @@
 """What a verdict on a clip says, and what it rests on."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from base.commands import flag
 from cache.schema import OK
 from detect.detector.reference import Beside
 from evaluate.results.about_run import UNKNOWN, AboutRun
 from evaluate.stats.band import Band, band_around
 from evaluate.stats.metrics import THRESHOLD
+from extract.clips.crops import LeftOut
 from train.data.neighbours import is_unlike
 
 TRAINED_ON = "the run was trained on this clip, so the verdict says nothing of how good it is"
@@ -49,7 +52,8 @@ class Verdict:
     clip from 1, the largest. `timeline` has the windows of a long clip, each judged by its largest face. `run` says who
     judged, and how good that is. `distance` is how far the clip lies from the run's training clips, 1 for the limit
     that 95 % of their own kind keep, None where the run does not know; `is_trained_on` says that it is one of them, of
-    which the run knew the answer.
+    which the run knew the answer. `left_out` is what else
+    the clip holds, told with its first person.
     """
 
     clip: str
@@ -67,6 +71,7 @@ class Verdict:
     distance: float | None = None
     is_trained_on: bool = False
     beside: Beside | None = None
+    left_out: LeftOut = LeftOut()
 
     @property
     def is_unlike(self) -> bool:
@@ -84,15 +89,32 @@ class Verdict:
 
     @property
     def note(self) -> str:
-        """What a reader has to know of what the verdict rests on, "" for twelve frames of a clip new to the run."""
-        if self.probability is None:
-            return ""
+        """What a reader has to know beside the verdict: of its frames, and of what was not judged; "" if nothing."""
+        more = self.left_out.faces
+        return "; ".join([*self.remarks, *([flag("faces", self.left_out.people)] if more else [])])
+
+    @property
+    def remarks(self) -> list[str]:
+        """The same, one thing each, without the flag that judges more people."""
+        left = self.left_out
+        remarks = self._about_score() + self._about_frames() if self.probability is not None else []
+        remarks += [f"{_counted(left.scenes, 'frame')} of other scenes not judged"] if left.scenes else []
+        remarks += [f"{_counted(left.brief, 'more face')}, seen too briefly to judge"] if left.brief else []
+        if left.seconds:
+            remarks.append(f"the file breaks off after {left.seconds[0]:.1f} of {left.seconds[1]:.1f} s")
+        return remarks + ([f"{_counted(left.faces, 'more face')}, not judged"] if left.faces else [])
+
+    def _about_score(self) -> list[str]:
+        beside = [self.beside.sentence] if self.beside and not self.reason else []
+        return ([TRAINED_ON] if self.is_trained_on else []) + beside
+
+    def _about_frames(self) -> list[str]:
+        if len(self.frames) == 1:
+            return [STILL]
         lost = sum(frame.status == "lost" for frame in self.frames)
-        notes = [TRAINED_ON] if self.is_trained_on else []
-        notes += [self.beside.sentence] if self.beside and not self.reason else []
-        notes += [STILL] if len(self.frames) == 1 else []
-        notes += [f"{_counted(lost, 'frame')} without the face not judged"] if lost and len(self.frames) > 1 else []
-        return "; ".join(notes)
+        remarks = [f"{_counted(lost, 'frame')} without the face not judged"] if lost else []
+        ((_, most),) = Counter(frame.seconds for frame in self.frames).most_common(1) or [(0.0, 0)]
+        return remarks + ([f"one still picture stands for {most} of {len(self.frames)} frames"] if most > 1 else [])
 
     @property
     def explanation(self) -> str:

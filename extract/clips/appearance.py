@@ -105,7 +105,7 @@ def are_alike(some: Sequence[BoxView], others: Sequence[BoxView]) -> bool:
         return True
     faces, further = ([view.frame.face(view.box) for view in views] for views in (some, others))
     likeness = [one @ other for one in faces for other in further if one is not None and other is not None]
-    return bool(likeness) and max(likeness) >= some[0].frame.descriptor.same
+    return max(map(float, likeness), default=-1.0) >= some[0].frame.descriptor.same
 
 
 def _histogram(image: np.ndarray) -> np.ndarray:

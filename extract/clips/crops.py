@@ -25,11 +25,13 @@ from extract.video.pictures import is_picture, read_picture
 class LeftOut:
     """What of a clip is not judged with one of its people.
 
-    `faces` further people could be judged, `brief` are seen too briefly for that; `scenes` frames are of shots that do
-    not show the person; a file that breaks off holds the first of the two `seconds`, its header promises the second.
+    `faces` more of the `people` who can be judged are not; `brief` others are seen too briefly for that. `scenes`
+    frames are of shots that do not show the person. A file that breaks off holds the first of the two `seconds`, its
+    header promises the second.
     """
 
     faces: int = 0
+    people: int = 0
     brief: int = 0
     scenes: int = 0
     seconds: tuple[float, float] | None = None
@@ -136,8 +138,9 @@ def crop_people(
     images = one_size(frames.images)
     people = find_people(images, detector, most, descriptor)
     clips = [_padded(frames, images, person, margin) for person in people.judged]
-    more = LeftOut(people.more, people.brief, clips[0].left_out.scenes, frames.breaks_off)
-    return [replace(clips[0], left_out=more), *clips[1:]]
+    count, scenes = len(clips) + people.more, clips[0].left_out.scenes
+    left_out = LeftOut(people.more, count, people.brief, scenes, frames.breaks_off)
+    return [replace(clips[0], left_out=left_out), *clips[1:]]
 
 
 def _padded(frames: Frames, images: Sequence[np.ndarray], person: Person, margin: float) -> CroppedClip:

@@ -34,7 +34,11 @@ LEAST_OF_SHOTS = 4
 
 @dataclass(frozen=True)
 class Person:
-    """One person's `track`, and the numbers of the `frames` they are judged by: all, or those of their own shots."""
+    """One person's `track`, and the numbers of the `frames` they are judged by.
+
+    These are all frames, or, where several people are asked for, those of the person's own shots if only these show
+    enough of the face.
+    """
 
     track: Track
     frames: list[int]
@@ -84,7 +88,9 @@ def find_people(
     for track in judged:
         named = _others(track, named)
     more = sum(_is_enough(track, _frames_of(track, shots)) for track in named)
-    return People([Person(track, _frames_of(track, shots)) for track in judged], more, len(named) - more)
+    every = list(range(len(images)))
+    people = [Person(track, every if most == 1 else _frames_of(track, shots)) for track in judged]
+    return People(people, more, len(named) - more)
 
 
 def _boxes(track: Track) -> int:
@@ -107,7 +113,7 @@ def _shots_of(track: Track, shots: Sequence[int]) -> set[int]:
 
 
 def _frames_of(track: Track, shots: Sequence[int]) -> list[int]:
-    """Returns the frames by which a person is judged: those of their own shots if only these show them enough."""
+    """Returns the frames by which a person can be judged: those of their own shots if only these show them enough."""
     every = list(range(len(track)))
     own = _shots_of(track, shots)
     of_own = [i for i in every if shots[i] in own]

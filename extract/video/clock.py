@@ -7,6 +7,8 @@ import numpy as np
 
 LONGEST_HOLD = 10.0
 """Seconds. A frame that would be shown for longer may be a jump of the clock; FFmpeg's own limit for such jumps."""
+LONGEST_STILL = 1800.0
+"""Seconds. A screen may stand still for longer than that limit, if a packet says so by its duration; not for hours."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,17 @@ def timeline_of(packets: Sequence[Packet], scale: float) -> Timeline | None:
 
     That is the case if most frames share their time with another. Where the clock starts anew, the frames go on after
     those before. Where it jumps, the frame before the jump is shown as long as the middle one of the clip. A jump is a
-    gap of more than ten seconds that is also longer than the whole clip at its usual pace.
+    gap of more than ten seconds that is also longer than the whole clip at its usual pace, and than any packet's own
+    duration up to half an hour: a still screen has one.
     """
     if not packets or 2 * len({packet.pts for packet in packets}) < len(packets):
         return None
     recordings = _recordings(packets)
     gaps = np.concatenate([np.diff(sorted({packets[i].pts for i in recording})) for recording in recordings])
     usual = max(1, int(np.median(gaps))) if len(gaps) else max(1, packets[0].duration)
-    longest = max(LONGEST_HOLD / scale, usual * len(packets))
+    # With B-frames the packet before a gap need not be the one that says how long it is.
+    held = max((p.duration for p in packets if p.duration * scale <= LONGEST_STILL), default=0)
+    longest = max(LONGEST_HOLD / scale, usual * len(packets), held)
     times, end = [0] * len(packets), 0
     for recording in recordings:
         order = sorted(recording, key=lambda i: packets[i].pts)

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -21,6 +21,7 @@ from av.video.frame import PictureType
 from base.text import printable
 from cache.profile import Sampling
 from cache.schema import FRAMES
+from extract.video.broken_off import breaks_off
 from extract.video.clock import Clock, Packet, Timeline, timeline_of
 from extract.video.containers import ClipError, Limits, naming_failures, open_video
 from extract.video.display import pixel_aspect, upright
@@ -74,8 +75,9 @@ def _sample(path: Path, sampling: Sampling, limits: Limits) -> Frames:
     if film := _film_by_packets(path, limits):
         frames = film.sample(sampling)
         if len(frames.images) == min(FRAMES, len(film.timeline.times)):
-            return frames
-    return _film_by_frames(path, limits).sample(sampling)
+            return replace(frames, breaks_off=film.breaks_off)
+    decoded = _film_by_frames(path, limits)
+    return replace(decoded.sample(sampling), breaks_off=(film or decoded).breaks_off)
 
 
 def read_times(path: Path, seconds: float = math.inf, limits: Limits = Limits()) -> tuple[list[int], int, float]:
@@ -150,7 +152,10 @@ def _windows(end: int, window: int) -> Iterator[tuple[int, int]]:
 
 
 class _Film:
-    """A file whose frames are numbered. `decode` yields those of some numbers, and perhaps others, in display order."""
+    """A file whose frames are numbered. `decode` yields those of some numbers, and perhaps others, in display order.
+
+    `breaks_off` has the seconds that are there and those promised, if the file ends before its header says.
+    """
 
     def __init__(
         self,
@@ -158,8 +163,10 @@ class _Film:
         aspect: float,
         limits: Limits,
         decode: Callable[[Collection[int]], Iterator[tuple[int, av.VideoFrame]]],
+        breaks_off: tuple[float, float] | None,
     ) -> None:
         self.timeline, self.aspect, self._limits, self.decode = timeline, aspect, limits, decode
+        self.breaks_off = breaks_off
         self._order = sorted(range(len(timeline.times)), key=timeline.times.__getitem__)
         self._times = [timeline.times[number] for number in self._order]
 
@@ -216,10 +223,13 @@ def _film_by_packets(path: Path, limits: Limits) -> _Film | None:
                 return None
             packets.append(Packet(packet.pts, packet.duration or 0, packet.is_keyframe))
             limits.check_frames(len(packets), path)
-        timeline, aspect = timeline_of(packets, _scale(stream)), pixel_aspect(stream)
-    if timeline is None:
-        return None
-    return _Film(timeline, aspect, limits, functools.partial(_decode_numbers, path, packets, timeline.times))
+        scale, aspect = _scale(stream), pixel_aspect(stream)
+        timeline = timeline_of(packets, scale)
+        if timeline is None:
+            return None
+        start, end = min(p.pts for p in packets), max(p.pts + p.duration for p in packets)
+        broken = breaks_off(path, stream, len(packets), end * scale, start * scale)
+    return _Film(timeline, aspect, limits, functools.partial(_decode_numbers, path, packets, timeline.times), broken)
 
 
 def _scale(stream: av.VideoStream) -> float:
@@ -293,19 +303,20 @@ def _film_by_frames(path: Path, limits: Limits, seconds: float = math.inf) -> _F
 
     Its timeline ends with the first frame that is shown after `seconds`.
     """
+    times: list[int] = []
     with open_video(path) as stream:
         scale, aspect = _scale(stream), pixel_aspect(stream)
-    times: list[int] = []
-    for time, _ in _decode_in_order(path, limits):
-        times.append(time)
-        if time * scale > seconds:
-            break
-    end = times[-1] + (int(np.median(np.diff(times))) if len(times) > 1 else 1) if times else 0
+        for time, _ in _decode_in_order(path, limits):
+            times.append(time)
+            if time * scale > seconds:
+                break
+        end = times[-1] + (int(np.median(np.diff(times))) if len(times) > 1 else 1) if times else 0
+        broken = breaks_off(path, stream, len(times), end * scale, 0.0) if end * scale <= seconds else None
 
     def decode(_: Collection[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         return ((number, frame) for number, (_, frame) in enumerate(_decode_in_order(path, limits)))
 
-    return _Film(Timeline(times, end, scale), aspect, limits, decode)
+    return _Film(Timeline(times, end, scale), aspect, limits, decode, broken)
 
 
 def _decode_in_order(path: Path, limits: Limits) -> Iterator[tuple[int, av.VideoFrame]]:

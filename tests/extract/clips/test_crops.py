@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 
 from cache.profile import CropProfile
-from cache.schema import FRAMES
+from cache.schema import FRAMES, FrameStatus
 from extract.clips import crops as clip_module
-from extract.clips.crops import crop_clip, crop_in_pieces
+from extract.clips.crops import LeftOut, crop_clip, crop_in_pieces
 from extract.clips.face_detectors import face_detector_hash
 from extract.drawn.clip import FRAME_HEIGHT, FRAME_WIDTH, Capture, Scene, draw_clip, draw_empty_clip, draw_frames
 from extract.drawn.look import make_look
 from extract.video.containers import ClipError
 from extract.video.decode import sample_windows
-from tests.clips import counting_images, read_number, write_clip
+from tests.clips import HARD_CLIPS, counting_images, read_number, write_clip
 
 PROFILE = CropProfile(detector_file=face_detector_hash("yunet"))
 BLIND = CropProfile(detector="none", detector_file=face_detector_hash("none", None))
@@ -189,3 +189,24 @@ def test_everything_goes_through_one_function(tmp_path, monkeypatch):
     for name, route in routes.items():
         with pytest.raises(Deleted):
             pytest.fail(f"{name} has a path of its own: {route()}")
+
+
+HARD = {
+    "cut02.mp4": (["LLLLFFFFFFFF", "FFFF"], LeftOut(faces=1, people=2)),
+    "cut42f.mp4": (["LLLLLFFFFFFF", "FFFFF"], LeftOut(faces=1, people=2)),
+    "E_cat2.ts": (["FFFFFFFLLLLL", "FFFFF"], LeftOut(faces=1, people=2)),
+    "L_jump.ts": (["FFFFFFFLLLLL", "FFFFF"], LeftOut(faces=1, people=2)),
+    "sbs.mp4": (["F" * 12, "F" * 12], LeftOut(faces=1, people=2)),
+    "trunc_fast.mp4": (["F" * 12], LeftOut(people=1, seconds=(0.9, 1.933))),
+    "idle.mp4": (["F" * 12], LeftOut(people=1)),
+}
+"""What is seen of each person who is judged, and what is left out if only one is."""
+
+
+@pytest.mark.skipif(not HARD_CLIPS.is_dir(), reason="the hard clips are not here")
+@pytest.mark.parametrize("name", HARD)
+def test_people_of_hard_clips_are_told_apart_and_named(name):
+    people = crops_of_people(HARD_CLIPS / name, faces=2)
+    shown = [person.seen.status[person.seen.status != FrameStatus.PAD] for person in people]
+    assert ["".join(FrameStatus(code).name[0] for code in status) for status in shown] == HARD[name][0]
+    assert crop_clip(HARD_CLIPS / name, PROFILE).left_out == HARD[name][1]

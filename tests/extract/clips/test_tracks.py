@@ -167,6 +167,64 @@ def test_a_cut_to_another_person_is_not_crossed(one, other):
     assert status == [FrameStatus.LOST] * 5 + [FrameStatus.FACE] * 7
 
 
+@cache
+def in_one_room(number: int) -> list[np.ndarray]:
+    """Returns twelve frames of a drawn person; all numbers stand before the same wall and move alike."""
+    return list(draw_frames(Scene(make_look(0, number), (3,)), Capture(frames=60)))[::5]
+
+
+def statuses(images: list[np.ndarray], most: int = 1) -> list[str]:
+    """Returns what the frames show of each person who is judged, a letter for each frame."""
+    people = find_people(images, YuNetDetector(), most).judged
+    clips = [[[images[i] for i in person.frames], [person.track[i] for i in person.frames], 0.3] for person in people]
+    return ["".join(FrameStatus(code).name[0] for code in crop_along(*clip)[1]) for clip in clips]
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 1), (3, 4), (5, 1)])
+def test_two_people_in_one_room_are_two(one, other):
+    images = in_one_room(one)[:5] + in_one_room(other)[5:]
+    assert statuses(images) == ["LLLLLFFFFFFF"]
+    assert statuses(images, most=2) == ["LLLLLFFFFFFF", "FFFFF"]
+
+
+@pytest.mark.parametrize("number", [0, 4])
+@pytest.mark.parametrize(("gamma", "gains"), [(0.8, (1.1, 1.0, 0.9)), (1.0, (0.8, 0.8, 0.8))])
+def test_the_same_person_after_a_jump_cut_is_one(number, gamma, gains):
+    """The light changes so much that every colour does."""
+    before, after = in_one_room(number)[:5], in_one_room(number)[5:]
+    lit = [np.clip(255 * (image / 255) ** gamma * np.array(gains), 0, 255).astype(np.uint8) for image in after]
+    assert statuses(before + lit) == ["FFFFFFFFFFFF"]
+
+
+def test_a_cut_blocks_chains_that_leave_a_frame_out():
+    """Between two faces of nearly the same colours, in frames of the same colours, lies one of something else."""
+    images, rows = [np.full_like(IMAGE, 60) for _ in range(3)], np.arange(60)
+    images[1][:] = 250
+    images[0][80:140, 100:160] = np.where(rows % 8 < 4, 100, 180)[:, None, None]
+    images[2][80:140, 100:160] = np.where(rows % 12 < 2, 100, 180)[None, :, None]
+    for number, image in enumerate(images):
+        image[0, 0, 0] = number
+    detector = Script([boxes([100, 80, 60, 60]), boxes(), boxes([100, 80, 60, 60])])
+    assert sum(box is not None for box in find_tracks(images, detector)[0]) == 1
+    images[2][80:140, 100:160] = images[0][80:140, 100:160]
+    assert [box is None for box in find_tracks(images, detector)[0]] == [False, True, False]
+
+
+def test_who_is_not_judged_is_counted():
+    """Beside the main face: one in all frames, one in four of twelve, and a hand taken for a face once."""
+    images, found = numbered(12), []
+    for number in range(12):
+        found.append(boxes([100, 80, 90, 90], [20, 20, 40, 40]))
+        if number in (3, 4, 5, 6):
+            found[-1] = np.concatenate([found[-1], boxes([250, 30, 40, 40])])
+        if number == 9:
+            found[-1] = np.concatenate([found[-1], boxes([200, 190, 40, 40])])
+    people = find_people(images, Script(found))
+    assert (len(people.judged), people.more, people.brief) == (1, 1, 1)
+    people = find_people(images, Script(found), most=3)
+    assert (len(people.judged), people.more, people.brief) == (2, 0, 1)
+
+
 def test_two_people_who_cross_keep_their_own_tracks():
     time = np.arange(12) / 2.5
     actors = [Actor(make_look(0, k), None, np.random.default_rng(k), time) for k in (0, 4)]

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from extract.video.decode import play, sample_frames
+from extract.video.decode import play, read_times, sample_frames
 from extract.video.display import one_size
 from tests.clips import EXACT, HARD_CLIPS, HLG, PQ, WHITE, X265, high_range, turn_display, write_clip, write_streams
 
@@ -325,3 +325,23 @@ def test_the_frames_of_clips_that_went_wrong(name):
     # The frames in the middle of twelve equal spans; their rates are constant.
     for number, image in zip([(2 * k + 1) * len(every) // 24 for k in range(12)], found, strict=True):
         assert np.abs(image.astype(int) - every[number]).mean() < 2, number
+
+
+@pytest.mark.parametrize("options", [EXACT, EXACT | {"bf": "2", "preset": "medium"}])
+def test_a_still_screen_stays_in_the_clock_and_a_jump_of_hours_does_not(tmp_path, options):
+    """In MP4 a frame says how long it is shown, whichever packet that is written in."""
+    shown = [*range(18), *range(18 + 1000, 36 + 1000)]  # one frame stands for 40 s
+    path = write_clip(tmp_path / "still.mp4", scenes(), times=shown, options=options)
+    times, end, scale = read_times(path)
+    assert [round(time * scale * 25) for time in times] == shown
+    assert end * scale == pytest.approx(1036 / 25)
+    path = write_clip(tmp_path / "jump.mp4", scenes(), times=LONG, options=options)
+    times, end, scale = read_times(path)
+    assert end * scale == pytest.approx(COUNT / 25)
+
+
+@pytest.mark.skipif(not HARD_CLIPS.is_dir(), reason="the hard clips are not here")
+@pytest.mark.parametrize(("name", "seconds"), [("idle.mp4", 50.0), ("L_jump.ts", 4.67), ("E_cat2.ts", 4.67)])
+def test_real_clips_are_as_long_as_a_player_shows_them(name, seconds):
+    _, end, scale = read_times(HARD_CLIPS / name)
+    assert end * scale == pytest.approx(seconds, abs=0.01)
