@@ -1,7 +1,8 @@
 """K heads of one shape trained side by side as one Keras model: every weight has a leading axis of K slots.
 
-Each slot has its own batches, dropout, learning rate and weight decay. Slots share only the resident frames and the
-compiled step, so a head learns what it would learn alone. When a head is done, another takes its slot.
+Each slot has its own batches, dropout, learning rate and weight decay, and learns in one of the folds: with what was
+fitted on the train part of that fold. Slots share only the resident frames and the compiled step, so a head learns what
+it would learn alone. When a head is done, another takes its slot.
 """
 
 import functools
@@ -22,12 +23,13 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
 
 class Stack:
-    """`slots` heads of the shape `config` on `inputs`; each step takes `batch` clips per head."""
+    """`slots` heads of the shape `config` on the inputs of each of `folds`; each step takes `batch` clips per head."""
 
-    def __init__(self, config: HeadConfig, inputs: Inputs, slots: int, batch: int) -> None:
+    def __init__(self, config: HeadConfig, folds: Sequence[Inputs], slots: int, batch: int) -> None:
         self.slots, self.batch = slots, batch
-        self._branch = mappable_branch(config, inputs.frames.shape[2])
-        self._network = _Network(config, inputs, self._branch, slots)
+        self._folds = np.zeros(slots, np.int32)
+        self._branch = mappable_branch(config, folds[0].frames.shape[2])
+        self._network = _Network(config, folds, self._branch, slots)
         self._adam = _StackedAdam(slots)
         self._losses = _Losses(slots)
         # On a CPU, XLA takes longer to compile than most sweeps take to run.
@@ -41,33 +43,37 @@ class Stack:
         """Size of the vector of a clip, to which dropout applies."""
         return self._branch.get_layer("batch_norm").gamma.shape[0]
 
-    def put(self, slot: int, rate: float, decay: float, seed: int) -> None:
-        """Starts a new head at `slot`, with initial weights that depend on `seed` only."""
-        drawn = draw_weights(self._branch, np.random.default_rng([seed, 0]))
-        for name, variable in self._network.stacked.items():
-            _set(variable, slot, drawn[name])
+    def put(self, slot: int, rate: float, decay: float, seed: int, fold: int = 0) -> None:
+        """Starts a new head at `slot`, in this `fold`, with initial weights that depend on `seed` only."""
+        self._folds[slot] = fold
+        self.load(slot, draw_weights(self._branch, np.random.default_rng([seed, 0])))
         self._adam.begin(slot, rate, decay)
+
+    def load(self, slot: int, weights: Mapping[str, np.ndarray]) -> None:
+        """Gives the head at `slot` its `weights`, by name."""
+        for name, variable in self._network.stacked.items():
+            _set(variable, slot, weights[name])
 
     def step(self, rows: np.ndarray, keep: np.ndarray, weights: np.ndarray) -> None:
         """Trains each head for one step on its clips `rows` int32 (K, B).
 
         `keep` float32 (K, B, U) multiplies the vectors of the clips, `weights` float32 (K, B) their losses.
         """
-        self._network.train_on_batch({"rows": rows, "keep": keep}, weights)
+        self._network.train_on_batch({"rows": rows, "folds": self._folds, "keep": keep}, weights)
 
     def take_losses(self) -> np.ndarray:
         """Returns float64 (K,): the mean loss of the steps since the last call."""
         return self._losses.take()
 
     def logits(self, rows: np.ndarray) -> np.ndarray:
-        """Returns float64 (K, R): the logit of each head for each of the clips `rows`."""
+        """Returns float64 (K, R): the logit of each head for each of its clips `rows` int (K, R)."""
         keep = np.ones((self.slots, self.batch, self.vector), np.float32)
         logits = []
-        for start in range(0, len(rows), self.batch):
-            chunk = np.resize(rows[start : start + self.batch], self.batch)
-            batch = {"rows": np.tile(chunk.astype(np.int32), (self.slots, 1)), "keep": keep}
+        for start in range(0, rows.shape[1], self.batch):
+            chunk = rows.take(range(start, start + self.batch), axis=1, mode="wrap").astype(np.int32)
+            batch = {"rows": chunk, "folds": self._folds, "keep": keep}
             logits.append(np.asarray(self._network.predict_on_batch(batch), np.float64))
-        return np.concatenate(logits, axis=1)[:, : len(rows)]
+        return np.concatenate(logits, axis=1)[:, : rows.shape[1]]
 
     def weights(self, slots: Sequence[int]) -> list[dict[str, np.ndarray]]:
         """Returns a copy of the weights of the heads at `slots`, by name."""
@@ -78,7 +84,7 @@ class Stack:
 class _Network(keras.Model):
     """K heads as one network, whose inputs are rows of the resident clips."""
 
-    def __init__(self, config: HeadConfig, inputs: Inputs, branch: keras.Model, slots: int) -> None:
+    def __init__(self, config: HeadConfig, folds: Sequence[Inputs], branch: keras.Model, slots: int) -> None:
         super().__init__(name="stack")
         self._config = config
         self.losses_by_slot: Any = None
@@ -88,14 +94,19 @@ class _Network(keras.Model):
             self.stacked[weight.path] = self.add_weight((slots, *weight.shape), "zeros", **options)
         # Hidden in a function: weights of a layer that is an attribute would be trained with the stacked ones.
         self._forward = functools.partial(forward, branch, self.stacked)
-        shift, scale = inputs.shift_and_scale
+        clips = folds[0].clips
+        shifts, scales = zip(*(inputs.shift_and_scale for inputs in folds), strict=True)
+        # As they are stored, frames are those of every fold; projected, each fold has its own.
+        own = [folds[0].frames] if folds[0].basis is None else [inputs.frames for inputs in folds]
+        self._frames_apart = len(clips.labels) if len(own) > 1 else 0
+        self._clips = len(clips.labels)
         resident_values = {
-            "frames": inputs.frames,
-            "shift": shift,
-            "scale": scale,
-            "mask": inputs.clips.mask,
-            "labels": inputs.clips.labels.astype(np.float32),
-            "offsets": offsets_of(config, inputs).astype(np.float32),
+            "frames": own[0] if len(own) == 1 else np.concatenate(own),
+            "shift": np.stack(shifts)[:, None, None],
+            "scale": np.stack(scales)[:, None, None],
+            "mask": clips.mask,
+            "labels": clips.labels.astype(np.float32),
+            "offsets": np.concatenate([offsets_of(config, inputs) for inputs in folds]).astype(np.float32),
         }
         for name, values in resident_values.items():
             # Begun with its values, for zeros and an assignment would need as much memory again, and twice. Cast to
@@ -107,9 +118,10 @@ class _Network(keras.Model):
 
     def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
         """Returns logits (K, B)."""
-        rows, keep = inputs["rows"], inputs["keep"]
-        frames = ops.cast(ops.take(self.resident_frames, rows, axis=0), "float32")
-        frames = (frames - self.resident_shift) / self.resident_scale
+        rows, folds, keep = inputs["rows"], inputs["folds"], inputs["keep"]
+        own = folds[:, None] * self._frames_apart + rows
+        shift, scale = (ops.take(values, folds, axis=0) for values in (self.resident_shift, self.resident_scale))
+        frames = (ops.cast(ops.take(self.resident_frames, own, axis=0), "float32") - shift) / scale
         mask = ops.take(self.resident_mask, rows, axis=0)
         logits, moved = self._forward({"frames": frames, "mask": mask, "keep": keep}, training=training)
         if training:
@@ -117,7 +129,7 @@ class _Network(keras.Model):
                 self.stacked[name].assign(value)
         if self._config.start == "nothing":
             return logits
-        return logits + ops.take(self.resident_offsets, rows, axis=0)
+        return logits + ops.take(self.resident_offsets, folds[:, None] * self._clips + rows, axis=0)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> Any:
         """Returns the sum over heads of the mean weighted binary cross-entropy; `y` holds the weights (K, B)."""

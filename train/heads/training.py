@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import keras
@@ -58,6 +58,8 @@ class HeadProgress:
     """Why training had to end early, if the loss stopped being finite."""
     seconds: float = 0.0
     """How long its epochs took, including the heads trained beside it."""
+    tested: np.ndarray | None = None
+    """The logits, float64 (R,), of the test clips of its fold, by the weights that are kept."""
 
     @property
     def epochs(self) -> int:
@@ -72,21 +74,38 @@ class HeadProgress:
 
 @dataclass(frozen=True, eq=False)
 class HeadJob:
-    """A head to train, how to train it, and the function that watches it."""
+    """A head to train, how to train it, the function that watches it, and the number of the fold that it learns in."""
 
     head: HeadConfig
     learn: LearnConfig
     watch: Watch = lambda _: True
+    fold: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """The inputs of heads, fitted on `train`, and rows of clips; the finished head judges those of `test`."""
+
+    inputs: Inputs
+    train: np.ndarray
+    val: np.ndarray
+    test: np.ndarray = field(default_factory=lambda: np.arange(0))
 
 
 def learn_many(
     jobs: Iterable[HeadJob], inputs: Inputs, train: np.ndarray, val: np.ndarray, slots: int
 ) -> Iterator[tuple[HeadJob, HeadProgress]]:
+    """Trains `jobs` as `learn_folds` does, all of them on the clips `train`."""
+    return learn_folds(jobs, [Fold(inputs, train, val)], slots)
+
+
+def learn_folds(jobs: Iterable[HeadJob], folds: Sequence[Fold], slots: int) -> Iterator[tuple[HeadJob, HeadProgress]]:
     """Trains `jobs`, all of one shape, at most `slots` at once, and yields each with its progress as it ends.
 
-    `train` and `val` are rows of the clips. Progress holds the weights of the epoch with the lowest loss on `val`;
-    without `val` every job runs its `fixed_epochs` and keeps the last weights. Both losses carry the class weights of
-    `train`. A head does not depend on the heads beside it, and on a CPU the same job gives the same head.
+    Progress holds the weights of the epoch with the lowest loss on `val` of the job's fold; without `val` every job
+    runs its `fixed_epochs` and keeps the last weights. Both losses carry the class weights of `train`. A head does not
+    depend on the heads beside it, and on a CPU the same job gives the same head. In every fold an epoch has as many
+    steps as the largest needs; a smaller one goes through its clips again.
 
     For a head that starts from the baseline, clips of `train` have the baseline's logits out of fold, and the baseline
     itself is epoch 0: on `val` the head is never worse.
@@ -98,10 +117,9 @@ def learn_many(
     if first is None:
         return
     jobs = itertools.chain([first], jobs)
-    steps = -(-len(train) // first.learn.batch)
-    stack = Stack(first.head, inputs, slots, len(train) // steps)
-    offsets = None if first.head.start == "nothing" else offsets_of(first.head, inputs)
-    course = _Course(stack, inputs.clips.labels, offsets, train, val)
+    most = max(len(fold.train) for fold in folds)
+    stack = Stack(first.head, [fold.inputs for fold in folds], slots, most // -(-most // first.learn.batch))
+    course = _Course(stack, folds, most // stack.batch)
     while True:
         while course.free and (job := next(jobs, None)) is not None:
             course.begin(job)
@@ -142,24 +160,39 @@ def require_numbers(progress: HeadProgress, config: LearnConfig) -> None:
 class _Runner:
     """A job in its slot of the stack."""
 
-    def __init__(self, job: HeadJob, weights: np.ndarray, epochs: int) -> None:
-        self.job, self.weights, self.epochs = job, weights, epochs
+    def __init__(self, job: HeadJob, fold: Fold) -> None:
+        self.job, self.fold, config = job, fold, job.learn
+        self.labels = fold.inputs.clips.labels
+        self.weights = balanced_weights(self.labels[fold.train]) if config.class_weights else np.ones(2)
+        self.epochs = config.epochs if len(fold.val) else config.fixed_epochs
         first = 1 if job.head.start == "nothing" else 0
         self.progress, self._start = HeadProgress(first), time.perf_counter()
 
-    def batches(self, train: np.ndarray, size: int) -> np.ndarray:
+    def batches(self, steps: int, size: int) -> np.ndarray:
         """Returns int32 (steps, size): the clips of this epoch, in an order that depends on seed and epoch only.
 
         All batches have one size, so one compiled step serves them. An epoch leaves out fewer clips than it has steps.
         """
-        order = np.random.default_rng([self.job.learn.seed, self.progress.epochs]).permutation(train)
-        return order[: len(order) // size * size].reshape(-1, size).astype(np.int32)
+        random, train = np.random.default_rng([self.job.learn.seed, self.progress.epochs]), self.fold.train
+        passes = -(-steps * size // len(train))
+        order = np.concatenate([random.permutation(train) for _ in range(passes)])
+        return order[: steps * size].reshape(steps, size).astype(np.int32)
 
     def keeps(self, steps: int, shape: tuple[int, int]) -> Iterator[np.ndarray]:
         """Yields the dropout factors of the clips' vectors for each step, float32 of `shape`."""
         random, rate = np.random.default_rng([self.job.learn.seed, self.progress.epochs, 1]), self.job.head.dropout
         for _ in range(steps):
             yield (random.random(shape, np.float32) >= rate) / np.float32(1 - rate)
+
+    def validation(self, logits: np.ndarray) -> tuple[float, float]:
+        """Returns the weighted loss and the ROC AUC of the `logits` float64 (R,) of the validation clips."""
+        labels = self.labels[self.fold.val]
+        return self.loss(logits, labels), float(roc_auc(logits[None], labels)[0])
+
+    def loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
+        """Returns the mean loss of `logits` float64 (R,) with the class weights of train."""
+        with np.errstate(invalid="ignore"):  # a head may have diverged
+            return float((self.weights[labels] * (np.logaddexp(0, logits) - labels * logits)).mean())
 
     def note(self, loss: float, validation: tuple[float, float] | None) -> None:
         """Adds an epoch to the history; `validation` holds its loss and AUC."""
@@ -187,12 +220,10 @@ class _Runner:
 
 
 class _Course:
-    """Runs jobs in a stack, epoch by epoch."""
+    """Runs jobs in a stack, epoch by epoch of so many `steps`."""
 
-    def __init__(
-        self, stack: Stack, labels: np.ndarray, offsets: np.ndarray | None, train: np.ndarray, val: np.ndarray
-    ) -> None:
-        self._stack, self._labels, self._offsets, self._train, self._val = stack, labels, offsets, train, val
+    def __init__(self, stack: Stack, folds: Sequence[Fold], steps: int) -> None:
+        self._stack, self._folds, self._steps = stack, folds, steps
         self._slots: list[_Runner | None] = [None] * stack.slots
 
     @property
@@ -208,34 +239,29 @@ class _Course:
     def begin(self, job: HeadJob) -> None:
         """Starts `job` in a free slot."""
         slot, config = self._slots.index(None), job.learn
-        weights = balanced_weights(self._labels[self._train]) if config.class_weights else np.ones(2)
-        runner = _Runner(job, weights, config.epochs if len(self._val) else config.fixed_epochs)
-        self._slots[slot] = runner
-        self._stack.put(slot, config.learning_rate, config.weight_decay, config.seed)
-        if self._offsets is not None:
-            self._note_baseline(slot, runner, self._offsets)
+        self._slots[slot] = runner = _Runner(job, self._folds[job.fold])
+        self._stack.put(slot, config.learning_rate, config.weight_decay, config.seed, job.fold)
+        if job.head.start != "nothing":
+            self._note_baseline(slot, runner, offsets_of(job.head, runner.fold.inputs))
 
     def epoch(self) -> Iterator[tuple[HeadJob, HeadProgress]]:
         """Trains each running head for one epoch; yields those that ended and frees their slots."""
         self._train_once()
-        losses, validation = self._stack.take_losses(), self._validate()
+        losses, logits = self._stack.take_losses(), self._logits({slot: one.fold.val for slot, one in self.running})
         for slot, runner in self.running:
-            runner.note(float(losses[slot]), None if validation is None else validation[slot])
+            runner.note(float(losses[slot]), runner.validation(logits[slot]) if slot in logits else None)
         self._keep([(slot, runner) for slot, runner in self.running if runner.improved])
-        for slot, runner in self.running:
-            if runner.ended or not runner.job.watch(runner.progress):
-                self._slots[slot] = None
-                yield runner.job, runner.progress
+        ended = [(slot, one) for slot, one in self.running if one.ended or not one.job.watch(one.progress)]
+        self._test(ended)
+        for slot, runner in ended:
+            self._slots[slot] = None
+            yield runner.job, runner.progress
 
     def _note_baseline(self, slot: int, runner: _Runner, offsets: np.ndarray) -> None:
         """Notes epoch 0, which is the baseline alone, because the branch of the head begins at zero."""
-        pair, (train, val) = runner.weights, (offsets[rows] for rows in (self._train, self._val))
-        loss = _losses(train[None], self._labels[self._train], pair[None])[0]
-        validation = None
-        if len(self._val):
-            labels = self._labels[self._val]
-            validation = (float(_losses(val[None], labels, pair[None])[0]), float(roc_auc(val[None], labels)[0]))
-        runner.note(float(loss), validation)
+        fold = runner.fold
+        loss = runner.loss(offsets[fold.train], runner.labels[fold.train])
+        runner.note(loss, runner.validation(offsets[fold.val]) if len(fold.val) else None)
         self._keep([(slot, runner)] if runner.improved else [])
 
     def _keep(self, improved: list[tuple[int, _Runner]]) -> None:
@@ -245,32 +271,36 @@ class _Course:
             runner.progress.best, runner.progress.weights = runner.progress.epochs, values
 
     def _train_once(self) -> None:
-        stack = self._stack
-        steps = len(self._train) // stack.batch
+        stack, steps = self._stack, self._steps
         rows = np.zeros((steps, stack.slots, stack.batch), np.int32)
         keep = np.zeros((stack.slots, stack.batch, stack.vector), np.float32)
         weights = np.zeros((stack.slots, stack.batch), np.float32)
         keeps = {}
         for slot, runner in self.running:
-            rows[:, slot] = runner.batches(self._train, stack.batch)
+            rows[:, slot] = runner.batches(steps, stack.batch)
             keeps[slot] = runner.keeps(steps, keep.shape[1:])
         for step in range(steps):
             for slot, runner in self.running:
                 keep[slot] = next(keeps[slot])
-                weights[slot] = runner.weights[self._labels[rows[step, slot]]]
+                weights[slot] = runner.weights[runner.labels[rows[step, slot]]]
             stack.step(rows[step], keep, weights)
 
-    def _validate(self) -> list[tuple[float, float]] | None:
-        """Returns the weighted loss and the ROC AUC on validation for each slot."""
-        if not len(self._val):
-            return None
-        logits, labels = self._stack.logits(self._val), self._labels[self._val]
-        weights = np.array([np.ones(2) if runner is None else runner.weights for runner in self._slots])
-        losses, aucs = _losses(logits, labels, weights), roc_auc(logits, labels)
-        return list(zip(losses.tolist(), aucs.tolist(), strict=True))
+    def _test(self, ended: list[tuple[int, _Runner]]) -> None:
+        """Notes what the weights that are kept say of the test clips of the folds of those that `ended`."""
+        judging = {slot: runner for slot, runner in ended if runner.progress.weights and len(runner.fold.test)}
+        for slot, runner in judging.items():
+            self._stack.load(slot, runner.progress.weights)
+        logits = self._logits({slot: runner.fold.test for slot, runner in judging.items()})
+        for slot, runner in judging.items():
+            runner.progress.tested = logits[slot]
 
-
-def _losses(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Returns float64 (K,): the mean loss of each row of `logits` (K, R), with class weights (K, 2)."""
-    with np.errstate(invalid="ignore"):  # a head may have diverged
-        return (weights[:, labels] * (np.logaddexp(0, logits) - labels * logits)).mean(axis=1)
+    def _logits(self, rows: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+        """Returns the logits, float64 (R,), of the heads at some slots for their clips `rows` int (R,), if any."""
+        rows = {slot: own for slot, own in rows.items() if len(own)}
+        if not rows:
+            return {}
+        table = np.zeros((self._stack.slots, max(map(len, rows.values()))), np.int32)
+        for slot, own in rows.items():
+            table[slot, : len(own)] = own
+        logits = self._stack.logits(table)
+        return {slot: logits[slot, : len(own)] for slot, own in rows.items()}

@@ -202,16 +202,16 @@ def test_features_that_were_loaded_are_in_memory_once():
     inputs = prepare(Clips(features, np.ones(features.shape[:2], bool), np.arange(3000) % 2), ROWS, 0)
     process = psutil.Process()
     before = process.memory_info().rss
-    stack = Stack(small("mean", start="nothing"), inputs, slots=1, batch=8)
+    stack = Stack(small("mean", start="nothing"), [inputs], slots=1, batch=8)
     assert process.memory_info().rss - before < features.nbytes / 2
     rows = np.array([1, 2999])
     shown = np.asarray(stack._network.resident_frames[2999, 3, :5])
     np.testing.assert_array_equal(shown, features[2999, 3, :5])
-    assert np.isfinite(stack.logits(rows)).all()
+    assert np.isfinite(stack.logits(rows[None])).all()
 
 
 def test_of_equal_validation_losses_the_first_is_kept(monkeypatch):
-    monkeypatch.setattr(Stack, "logits", lambda self, rows: np.zeros((self.slots, len(rows))))
+    monkeypatch.setattr(Stack, "logits", lambda _, rows: np.zeros(rows.shape))
     job = HeadJob(small("mean"), replace(QUICK, epochs=9, patience=4))
     ((_, progress),) = learn_many([job], prepare(clips_of(), TRAIN, 0), TRAIN, VAL, 1)
     assert (progress.best, progress.epochs) == (1, 5)
