@@ -121,6 +121,12 @@ VERBS = {
         config="evaluate.studies.protocols:ProtocolsConfig",
         takes="FEATURES=folder OTHERS=folder,folder HEAD=lstm SEEDS=5",
     ),
+    "crossval": Verb(
+        "one head on people it never saw, fold by fold: for fewer than some 200 clips",
+        stage="evaluate.studies.crossval:crossval",
+        config="evaluate.studies.crossval:CrossvalConfig",
+        takes="FOLDS=5 REPEATS=3 HEAD=lstm SEEDS=1 BY=person FEATURES=folder",
+    ),
     "published": Verb(
         "the published recipe beside ours on the same clips",
         stage="evaluate.printed:both_recipes",

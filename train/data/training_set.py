@@ -97,7 +97,7 @@ def gather(features: Path | None, config: SplitConfig) -> TrainingSet:
 
     Raises a UserError if nothing can be trained on these features.
     """
-    contents = _load(features or newest_features(Path("data")))
+    contents = load_features(features)
     divided = split(contents.records, config)
     training_set = TrainingSet(contents, divided, audit(contents.records, divided.parts, contents.checksums))
     _describe(training_set)
@@ -113,7 +113,9 @@ def newest_features(data: Path) -> Path:
     return max(manifests, key=lambda path: (moment(path.with_name(ORIGIN), EXTRACTED), path.lstat().st_mtime_ns)).parent
 
 
-def _load(folder: Path) -> Contents:
+def load_features(features: Path | None) -> Contents:
+    """Returns the clips of the features folder (by default the newest); a UserError says what it lacks."""
+    folder = features or newest_features(Path("data"))
     store = open_store(folder)
     if not isinstance(store.profile, FeatureProfile):
         raise UserError(f"{folder} holds crops, not features; give a features folder with {flag('features', '...')}.")

@@ -1,0 +1,199 @@
+"""The page of a cross-validation, its tables and its numbers."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from base.files import make_folder, write_text
+from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
+from evaluate.page.markup import Html, element, items, page, page_table, safe, section
+from evaluate.page.repeat import repeat_command
+from evaluate.page.tables import Table, readable, write_tables
+from evaluate.results.measures import BASELINE
+from evaluate.stats.band import band_around
+from evaluate.stats.bootstrap import Measure, ends
+from evaluate.stats.metrics import CHANCE, THRESHOLD
+from evaluate.studies.crossval_numbers import Calls, Model, Numbers, Point, calls_sentence, curve_sentence
+from train.data.folds import GROUPINGS
+
+PAGE, NUMBERS = "crossval.html", "crossval.json"
+FEW = 10
+"""Below so many people, intervals over them are rough."""
+
+
+def write_page(folder: Path, numbers: Numbers, settings: Mapping[str, Any]) -> Path:
+    """Writes page, tables, figure and numbers into `folder`; `settings` are the flags that repeat it."""
+    said = {"sentences": sentences(numbers, settings), "warnings": list(warnings(numbers, settings))}
+    plain = {
+        name: value if isinstance(value, int | float | bool | str) else str(value) for name, value in settings.items()
+    }
+    document = {"settings": plain, **said, **asdict(numbers)}
+    write_text(folder / NUMBERS, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    tables = {
+        "measures": measures_table(numbers, settings),
+        "calls": calls_table(numbers),
+        "curve": _curve_table(numbers),
+    }
+    write_tables(folder / "tables", tables)
+    drawing = curve_figure(numbers.curve, GROUPINGS[settings["by"]].many, str(settings["head"]))
+    save(drawing, make_folder(folder / "figures") / "curve")
+    caption = "ROC AUC of all verdicts, with 95 % intervals over people."
+    curve = element(
+        "figure", Html(inline_svg(drawing, "curve", safe(caption))), element("figcaption", caption)
+    ) if len(numbers.curve) > 1 else ""  # fmt: skip
+    many, head = GROUPINGS[settings["by"]].many, settings["head"]
+    lead = (
+        f"{numbers.groups} {many} in {numbers.folds} folds, {numbers.repetitions} times. Each clip is tested once in "
+        f"each repetition, by models that saw none of its {many}; others of these are for validation."
+    )
+    body = (
+        element("h1", f"The head {head} on {many} that it never saw"),
+        element("p", lead, class_="lead"),
+        items(said["sentences"]),
+        element("div", items(said["warnings"]), class_="notes") if said["warnings"] else "",
+        section("How well", page_table(tables["measures"], wide=True)),
+        section("Calls", page_table(tables["calls"])),
+        section(f"Would more {many} help?", element("p", curve_sentence(numbers)), curve, page_table(tables["curve"])),
+        section("How to repeat this", element("pre", repeat_command("crossval", settings))),
+    )
+    return write_text(folder / PAGE, readable(page("Reelcheck cross-validation", *body)))
+
+
+def sentences(numbers: Numbers, settings: Mapping[str, Any]) -> list[str]:
+    """Returns what follows from `numbers`, first how often the head is right."""
+    times = "" if numbers.repetitions == 1 else f", on average of {numbers.repetitions} repetitions"
+    head, paired = numbers.head, numbers.head.paired
+    found = [
+        f"On {GROUPINGS[settings['by']].many} that it never saw, the head {calls_sentence(head)}{times}.",
+        f"It scores a fake above a real clip in {_share(head.pooled)} of all pairs"
+        + ("" if paired.value is None else f", and above the real clip that the fake was made from in {_share(paired)}")
+        + ".",
+        _versus(numbers.difference),
+    ]
+    return [*found, curve_sentence(numbers)] if len(numbers.curve) > 1 else found
+
+
+def _share(measure: Measure) -> str:
+    if measure.value is None:
+        return "an unknown share"
+    interval = ends(measure)
+    return f"{measure.value:.0%}" + (f" (95 % interval {interval[0]:.0%} to {interval[1]:.0%})" if interval else "")
+
+
+def _versus(difference: Measure) -> str:
+    """Whether the head ranks clips better than the logistic regression that it is compared with."""
+    if difference.value is None:
+        return "Head and baseline cannot be compared: the clips have one class only."
+    interval = ends(difference)
+    shown = f"{difference.value:+.3f} in ROC AUC"
+    if interval is None:
+        return f"Head and baseline do not differ: {shown}."
+    text = f"{shown}, 95 % interval {interval[0]:+.3f} to {interval[1]:+.3f}"
+    if interval[0] > 0:
+        return f"The head ranks clips better than its baseline: {text}."
+    if interval[1] < 0:
+        return f"The head ranks clips worse than its baseline: {text}."
+    return f"No clear difference between the head and its baseline: {text}."
+
+
+def warnings(numbers: Numbers, settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what limits these numbers."""
+    many = GROUPINGS[settings["by"]].many
+    if numbers.groups < FEW:
+        yield f"{numbers.groups} {many} are few: the intervals are rough, and other {many} may be judged otherwise."
+    if settings["by"] == "person" and numbers.unnamed:
+        yield (
+            f"Nobody says who is shown in {numbers.unnamed} of {numbers.clips} clips. Each counts as a person of its "
+            "own, together with the fakes made from it, so a person may still be in more than one fold, and the "
+            "numbers may be too good."
+        )
+    if settings["by"] != "person":
+        yield f"Folds by {settings['by']} let models see the same people in training and in test."
+    if numbers.folds < settings["folds"]:
+        yield f"There are {numbers.folds} folds, not {settings['folds']}: only so many {many} have fakes."
+
+
+def measures_table(numbers: Numbers, settings: Mapping[str, Any]) -> Table:
+    """Returns a row for the head and one for its baseline."""
+    return Table(
+        f"{numbers.repetitions} repetitions together, with 95 % intervals over {GROUPINGS[settings['by']].many}. "
+        "Within folds: pairs of clips that the same model judged. Paired: a fake above its real clip.",
+        [
+            "model",
+            "ROC AUC",
+            "ROC AUC within folds",
+            "paired share",
+            "head minus baseline",
+            "ROC AUC of each repetition",
+        ],
+        [
+            [
+                name,
+                model.pooled,
+                model.within,
+                model.paired,
+                minus,
+                " ".join(f"{one:.3f}" for one in model.by_repetition),
+            ]
+            for name, model, minus in (
+                (f"{settings['head']}", numbers.head, numbers.difference),
+                (BASELINE, numbers.baseline, ""),
+            )
+        ],
+    )
+
+
+def calls_table(numbers: Numbers) -> Table:
+    """Returns how many clips of each kind are called what."""
+    band = band_around(THRESHOLD, None)
+
+    def cells(name: str, kind: str, calls: Calls, share: Measure) -> list[str | Measure]:
+        return [name, kind, str(calls.all), *map(str, (calls.fake, calls.close, calls.real)), share]
+
+    def rows(name: str, model: Model) -> list[list[str | Measure]]:
+        return [
+            cells(name, "fake", model.fakes, model.found),
+            cells(name, "real", model.reals, model.alarms),
+        ]
+
+    return Table(
+        f"Calls in a repetition, on average; scores between {band.low:.3f} and {band.high:.3f} are too close.",
+        ["model", "clips that are", "clips", "called fake", "too close", "called real", "share called fake"],
+        [*rows("head", numbers.head), *rows(BASELINE, numbers.baseline)],
+    )
+
+
+def _curve_table(numbers: Numbers) -> Table:
+    return Table(
+        "ROC AUC by the number of people trained on, on average over the folds.",
+        ["trained on", "head", BASELINE],
+        [[f"{point.trained_on:.1f}", point.head, point.baseline] for point in numbers.curve],
+    )
+
+
+@mpl.rc_context(STYLE)
+def curve_figure(points: Sequence[Point], many: str, head: str) -> Figure:
+    """Returns the ROC AUC of head and baseline by the number of people trained on, with intervals."""
+    figure = Figure(figsize=(5.6, 3.6), layout="constrained")
+    axes = figure.add_subplot(title="Learning curve")
+    axes.axhline(CHANCE, color=COLOURS["ink"], linewidth=1, linestyle=":", label="chance")
+    aside = 0.006 * points[-1].trained_on  # shifted a little, or the intervals would hide each other
+    for name, role, style, shift in ((head, "one", "-", -aside), (BASELINE, "two", "--", aside)):
+        measures = [point.head if role == "one" else point.baseline for point in points]
+        known = [(point.trained_on + shift, one) for point, one in zip(points, measures, strict=True)]
+        values = np.array([one.value for _, one in known], float)
+        axes.plot([x for x, _ in known], values, style, color=COLOURS[role], marker="o", markersize=4, label=name)
+        for x, one in known:
+            if interval := ends(one):
+                axes.vlines(x, *interval, color=COLOURS[role], linewidth=1, alpha=0.7)
+    axes.set(xlabel=f"{many} trained on", ylabel="ROC AUC", ylim=(None, 1.02), xlim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(loc="lower right")
+    return figure
