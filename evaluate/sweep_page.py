@@ -22,7 +22,7 @@ from evaluate.page.figures import STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, page, safe, scrolling, section, table
 from evaluate.page.tables import readable
 from train.runs.predictions import read_rows
-from train.sweep.leaderboard import COLUMNS, LEADERBOARD, STATES, SUMMARY, Summary, states_text
+from train.sweep.leaderboard import BASELINE, COLUMNS, LEADERBOARD, STATES, SUMMARY, Summary, states_text
 
 if TYPE_CHECKING:
     import optuna
@@ -71,7 +71,7 @@ def write_leaderboard_page(config: LeaderboardConfig) -> Path:
     rows = _rows(config.sweep / LEADERBOARD)
     summary = _summary(config.sweep / SUMMARY)
     complete = [row for row in rows if row["state"] == "complete"]
-    drawings = []
+    drawings: list[Html] = []
     for name, figure, caption in _figures(complete, summary) if complete else ():
         drawings.append(_drawing(name, figure, caption))
         save(figure, config.sweep / name)
@@ -95,7 +95,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
     """Returns the trials of the leaderboard `path`; a UserError names the line of one without its numbers."""
     rows = []
     for line, row in read_rows(path, COLUMNS):
-        needed = MEASURED if row["state"] == "complete" else ()
+        needed = {"complete": MEASURED, BASELINE: ("val_auc",)}.get(row["state"], ())
         if wrong := [name for name in needed if not _is_number(row[name], above_zero=name in LOGARITHMIC)]:
             raise UserError(
                 f"{path}, line {line}: the {wrong[0]} {shown(row[wrong[0]])} is not a valid number; run "
@@ -116,10 +116,12 @@ def _is_number(text: str, *, above_zero: bool) -> bool:
 def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Summary, drawings: Sequence[Html]) -> str:
     name = sweep.resolve().name
     title = name if "sweep" in name.lower() else f"Sweep {name}"
+    where = f"by the mean over {summary.folds} folds by person" if summary.folds > 1 else "on validation"
     hint = (
-        "Trials are ranked on validation, where the best of many looks better than it is. Only the test part of its "
-        "run says how good it is. Differences within two standard errors mean little."
+        f"Trials are ranked {where}, and ties by the loss; the best of many looks better than it is. Only the test part "
+        "of its run says how good it is. Differences within two standard errors mean little."
     )
+    trials = [row["state"] for row in rows if row["state"] != BASELINE]
     links = _links(sweep, rows, summary)
     first, second, *others = (name for name in HEADINGS if any(row[name] for row in rows))
     cells = [
@@ -128,11 +130,11 @@ def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Summary, draw
     ]
     columns = [HEADINGS[first], HEADINGS[second], "run", *(HEADINGS[name] for name in others)]
     cut = f" The best {MOST_TRIALS:,} are listed; {LEADERBOARD} has all." if len(rows) > MOST_TRIALS else ""
-    caption = f"ROC AUC on validation, with its standard error.{cut}"
+    caption = f"ROC AUC and loss {where.removeprefix('by ')}, with the standard error; the baseline among them.{cut}"
     return page(
         f"Reelcheck: {title}",
         element("h1", title),
-        element("p", f"{states_text([row['state'] for row in rows])}. The best are runs of their own."),
+        element("p", f"{states_text(trials)}. The best are runs of their own. {summary.conclusion}".strip()),
         element("p", hint),
         section("Which values mattered", *drawings),
         section("Trials, best first", table(caption, columns, cells, wide=True, sortable=True)),

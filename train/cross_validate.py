@@ -40,10 +40,10 @@ def as_folds(config: FitConfig, sets: Sequence[TrainingSet]) -> "list[Fold]":
 
     from train.heads.training import Fold
 
-    # Many small products: threads that wait for each other take five times as long.
-    with threadpool_limits(1, user_api="blas"):
-        baselines = [one.baseline for one in progress_bar(iterable=sets, unit="fold", desc="baselines")]
-    assert len(baselines) == len(sets)
+    # Of many small products, threads that wait for each other take five times as long.
+    with threadpool_limits(1 if len(sets) > 1 else None, user_api="blas"):
+        for one in progress_bar(iterable=sets, unit="fold", desc="baselines", shown=len(sets) > 1):
+            _ = one.baseline  # which it keeps
     return [Fold(inputs_of(config, one), one.train, one.val, one.rows(TEST)) for one in sets]
 
 

@@ -24,7 +24,7 @@ from train.data.training_set import TrainingSet
 from train.heads.architectures import HeadConfig, build_head
 from train.heads.ranking import roc_auc
 from train.heads.training import HeadJob, LearnConfig, learn_many
-from train.sweep.stage import SweepConfig, _training_set, sweep
+from train.sweep.stage import SweepConfig, _gathered, _training_set, sweep
 
 CLIPS, SIZE, SHIFT = 1000, 2048, 0.15
 """Clips and features of the made data set, and the shift of a fake's features, in their standard deviations."""
@@ -98,9 +98,15 @@ def sweep_bench(repeats: int) -> Iterator[Result]:
         store = make_features(root, CropProfile())
         for number in range(repeats):
             config = SweepConfig(
-                store.folder, root / "sweeps", root / "runs", name=f"s{number}", trials=TRIALS, seed=100 * number
+                store.folder,
+                root / "sweeps",
+                root / "runs",
+                name=f"s{number}",
+                trials=TRIALS,
+                folds=1,
+                seed=100 * number,
             )
-            _training_set.cache_clear()
+            _gathered.cache_clear()
             seconds, _ = timed(lambda config=config: _quietly(sweep, config))
             rates["trials_a_minute"].append(60 * TRIALS / seconds)
             aucs["best_val_auc"].append(_best(config.folder))
@@ -121,8 +127,8 @@ def _quietly(function: Any, *arguments: Any) -> Any:
 
 
 def _best(folder: Path) -> float:
-    first = (folder / "leaderboard.csv").read_text(encoding="utf-8").splitlines()[1]
-    return float(first.split(",")[3])
+    rows = (folder / "leaderboard.csv").read_text(encoding="utf-8").splitlines()[1:]
+    return next(float(area) for _, _, state, area, *_ in (row.split(",") for row in rows) if state == "complete")
 
 
 def _keras_trial(training_set: TrainingSet, config: SweepConfig, random: np.random.Generator) -> float:

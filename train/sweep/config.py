@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from base.commands import flag
 from base.errors import UserError
 from base.flags import option
+from train.data.folds import FOLDS
 from train.data.split import SplitConfig, split_choices
 from train.fit import FitConfig, check
 from train.heads.architectures import HEADS, Start
@@ -15,6 +16,8 @@ from train.sweep.storage import VARIABLE
 if TYPE_CHECKING:
     from train.sweep.study import Space, StudyConfig
 
+LEAST_PEOPLE, LEAST_CLIPS = 8, 50
+"""Below so many people, or clips of a class, in validation, a sweep chooses by folds. See docs/training.md."""
 VALUES = ("head", "units", "differences", "learning_rate", "dropout", "weight_decay")
 """The values that a trial decides, by the names of their fields in FitConfig."""
 
@@ -50,6 +53,11 @@ class SweepConfig:
     split_seed: int = _as_in_fit("split_seed")
     val: float = _as_in_fit("val")
     test: float = _as_in_fit("test")
+    folds: int | None = option(
+        None,
+        "folds of the people outside test, whose mean ranks the trials; 1: validation alone ranks them (default: "
+        f"{FOLDS} where validation has fewer than {LEAST_PEOPLE} people or {LEAST_CLIPS} clips of a class, else 1)",
+    )
     dense: int = _as_in_fit("dense")
     start: Start = _as_in_fit("start")
     components: int = option(256, "principal components to learn from; 0 uses the features themselves")
@@ -115,9 +123,10 @@ def require_sensible(config: SweepConfig) -> None:
             "heads, units and differences each need a value, and differences only 0 or 1; correct the flag."
         )
     numbers = (config.trials, config.points, config.first_rung, config.best, config.places, config.jobs)
-    if min(numbers) < 1 or config.factor < 2:
+    if min(*numbers, config.folds or 1) < 1 or config.factor < 2:
         raise UserError(
-            "trials, points, first rung, best, places and jobs must be 1 or above, factor 2 or above; correct the flag."
+            "trials, points, first rung, best, places, jobs and folds must be 1 or above, factor 2 or above; correct "
+            "the flag."
         )
     if config.jobs > 1:
         _require_backend(config.backend)

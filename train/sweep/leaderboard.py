@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from msgspec import Meta
 
 from base.files import write_csv, write_json
@@ -18,6 +17,8 @@ COLUMNS = (
 )  # fmt: skip
 STATES = {"complete": "finished", "pruned": "stopped early", "fail": "failed"}
 """How a trial can end, in words."""
+BASELINE = "baseline"
+"""The trial and the state in the baseline's row."""
 SHOWN = 10
 """How many trials the terminal shows; the CSV lists all."""
 
@@ -30,6 +31,8 @@ class Summary:
     made_for: dict[str, Any] = field(default_factory=dict)
     importances: dict[str, Annotated[float, Meta(ge=0, le=1 + 1e-6)]]
     seconds: float = 0.0
+    folds: int = 1
+    conclusion: str = ""
     runs: list[Path] = field(default_factory=list)
 
 
@@ -38,16 +41,20 @@ def write_leaderboard(folder: Path, ranked: Sequence[Mapping[str, Any]], summary
     rows = [tuple({"rank": rank, **row}.get(column, "") for column in COLUMNS) for rank, row in enumerate(ranked, 1)]
     write_csv(folder / LEADERBOARD, COLUMNS, rows)
     write_json(folder / SUMMARY, asdict(summary))
-    say("\n".join([*_table(ranked), _outcome(ranked, summary.seconds)]))
+    say("\n".join([*_table(ranked, summary.folds), _outcome(ranked, summary.seconds), summary.conclusion]))
     say("The best of many trials looks better on validation than it is; only the test part tells how good it is.")
 
 
-def _table(ranked: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines = ["Measured on validation:", f"{'rank':>4} {'trial':>5} {'ROC AUC':>8} {'± error':>7} {'loss':>8}  values"]
-    for rank, row in enumerate(ranked[:SHOWN], 1):
-        if row["state"] == "complete":
+def _table(ranked: Sequence[Mapping[str, Any]], folds: int) -> list[str]:
+    where = f"Means over {folds} folds by person:" if folds > 1 else "Measured on validation:"
+    lines = [where, f"{'rank':>4} {'trial':>5} {'ROC AUC':>8} {'± error':>7} {'loss':>8}  values"]
+    for rank, row in enumerate(ranked, 1):
+        if rank > SHOWN and row["state"] != BASELINE:
+            continue
+        if row["state"] in ("complete", BASELINE):
             numbers = f"{row['val_auc']:>8.3f} {row['val_auc_error']:>7.3f} {row['val_loss']:>8.4f}"
-            lines.append(f"{rank:>4} {row['trial']:>5} {numbers}  {_values(row)}")
+            name, values = ("", row["head"]) if row["state"] == BASELINE else (row["trial"], _values(row))
+            lines.append(f"{rank:>4} {name:>5} {numbers}  {values}")
     return lines
 
 
@@ -58,7 +65,7 @@ def _values(row: Mapping[str, Any]) -> str:
 
 
 def _outcome(ranked: Sequence[Mapping[str, Any]], seconds: float) -> str:
-    return f"{states_text([row['state'] for row in ranked])}, in {seconds:.1f} s."
+    return f"{states_text([row['state'] for row in ranked if row['state'] != BASELINE])}, in {seconds:.1f} s."
 
 
 def states_text(states: Sequence[str]) -> str:
@@ -69,10 +76,3 @@ def states_text(states: Sequence[str]) -> str:
     """
     ended = ", ".join(f"{states.count(state):,} {words}" for state, words in STATES.items() if state in states)
     return f"{len(states):,} trials: {ended}"
-
-
-def auc_error(auc: float, reals: int, fakes: int) -> float:
-    """Returns the standard error of a ROC AUC. Hanley & McNeil, Radiology 1982."""
-    more_fake, more_real = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    spread = auc * (1 - auc) + (fakes - 1) * (more_fake - auc**2) + (reals - 1) * (more_real - auc**2)
-    return float(np.sqrt(max(spread, 0.0) / (reals * fakes)))

@@ -3,32 +3,30 @@
 import functools
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from base.commands import flag
-from base.errors import UserError
 from base.files import make_folder, require_writable, writing
 from base.keras_start import choose_backend, start_keras
 from base.machine.memory import out_of_memory
 from base.progress import say
+from cache.schema import TRAIN, VAL
+from train.cross_validate import as_folds
+from train.data.split import SplitConfig, owner
 from train.data.training_set import TrainingSet, gather
-from train.fit import inputs_of
 from train.runs.folder import listed_name, require_name
 from train.sweep.best_runs import Winner, write_winners
 from train.sweep.config import VALUES, SweepConfig, require_sensible
-from train.sweep.leaderboard import Summary, auc_error, write_leaderboard
+from train.sweep.leaderboard import Summary, write_leaderboard
+from train.sweep.ranking import baseline_row, clips_of_each_class, conclusion, in_order, number_of_folds, ranking_sets
 from train.sweep.storage import shown, storage_errors, storage_of
+from train.sweep.watched import WatchedTrial
 
 if TYPE_CHECKING:
-    from optuna.trial import Trial
-
-    from train.data.inputs import Inputs
-    from train.heads.training import HeadJob, HeadProgress
+    from train.heads.training import Fold, HeadJob, HeadProgress
     from train.sweep.study import Group, Trials
 
 
@@ -46,38 +44,53 @@ def sweep(config: SweepConfig) -> Path:
     require_sensible(config)
     choose_backend()
     training_set = _training_set(config)
-    _require_validation(training_set)
+    config = replace(config, folds=number_of_folds(config, training_set))
     config = replace(config, name=listed_name(make_folder(config.folder)))  # it resumes what lies there
     start = time.perf_counter()
-    say(str(training_set.baseline))
+    _say_what_ranks(config, training_set)
     with writing(config.folder), alone(config.folder), storage_errors(config.study_config().storage):
         progress = _try_all(config, training_set)
         study = open_study(config.study_config(), _made_for(config, training_set))
-        ranked = results(study)
+        trials = in_order(results(study))
+        baseline = baseline_row(_ranking_sets(config))
         summary = Summary(
             config=as_values(replace(config, storage=config.storage and shown(config.storage))),
             made_for=_made_for(config, training_set),
             importances=importances(study),
             seconds=round(time.perf_counter() - start, 1),
-            runs=_write_best(config, training_set, ranked, progress),
+            runs=_write_best(config, training_set, trials, progress),
+            folds=config.folds or 1,
+            conclusion=conclusion(trials, baseline),
         )
-        write_leaderboard(config.folder, ranked, summary)
+        write_leaderboard(config.folder, in_order([*trials, baseline]), summary)
     return config.folder
 
 
-def _require_validation(training_set: TrainingSet) -> None:
-    labels = set(training_set.contents.labels[training_set.val].tolist())
-    if len(labels) < 2:
-        raise UserError(
-            f"the {training_set.split.kind} split has {len(training_set.val)} validation videos, and a sweep needs "
-            "both classes there to rank trials; "
-            f"use another {flag('split')}, a larger {flag('val')}, or your own parts with {flag('split', 'csv')}."
-        )
+def _say_what_ranks(config: SweepConfig, training_set: TrainingSet) -> None:
+    if config.folds == 1:
+        say(str(training_set.baseline))
+        return
+    people = len({owner(training_set.contents.records[row]) for row in training_set.rows(TRAIN, VAL)})
+    say(f"Trials are ranked by the mean over {config.folds} folds of the {people} people outside the test part.")
+
+
+def _training_set(config: SweepConfig) -> TrainingSet:
+    return _gathered(config.features, config.split_config)
+
+
+def _ranking_sets(config: SweepConfig) -> list[TrainingSet]:
+    """Returns the clips with the parts that trials are trained and ranked on: one set, or one for each fold."""
+    return _dealt(config.features, config.split_config, config.folds or 1)
 
 
 @functools.lru_cache(maxsize=1)
-def _training_set(config: SweepConfig) -> TrainingSet:
-    return gather(config.features, config.split_config)
+def _gathered(features: Path | None, split: SplitConfig) -> TrainingSet:
+    return gather(features, split)
+
+
+@functools.lru_cache(maxsize=1)
+def _dealt(features: Path | None, split: SplitConfig, folds: int) -> list[TrainingSet]:
+    return ranking_sets(_gathered(features, split), folds, split.seed)
 
 
 def _made_for(config: SweepConfig, training_set: TrainingSet) -> dict[str, Any]:
@@ -96,6 +109,7 @@ def _made_for(config: SweepConfig, training_set: TrainingSet) -> dict[str, Any]:
         "seed",
         "sampler",
         "points",
+        "folds",
     )
     parts = repr(
         [
@@ -131,17 +145,17 @@ def try_group(config: SweepConfig, group: "Group", count: int) -> "dict[int, Hea
     from train.heads.memory import slots_that_fit
     from train.sweep.study import Trials, open_study
 
-    training_set, first = _training_set(config), config.fit_config(group, config.seed)
-    study = open_study(config.study_config(), _made_for(config, training_set))
+    first = config.fit_config(group, config.seed)
+    study = open_study(config.study_config(), _made_for(config, _training_set(config)))
     trials = Trials(study, config.study_config(), config.space, group, count)
     if config.storage is None or config.adopt:
         trials.adopt()
-    inputs = inputs_of(first, training_set)
-    slots = slots_that_fit(min(config.places, count), first.head_config, inputs, config.batch)
+    folds = as_folds(first, _ranking_sets(config))
+    slots = slots_that_fit(min(config.places, count) * len(folds), first.head_config, folds[0].inputs, config.batch)
     best: dict[int, HeadProgress] = {}
     while True:
         try:
-            _train_trials(config, trials, inputs, slots, best)
+            _train_trials(config, trials, folds, slots, best)
             return best
         except Exception as error:
             if slots == 1 or not out_of_memory(error):
@@ -151,69 +165,57 @@ def try_group(config: SweepConfig, group: "Group", count: int) -> "dict[int, Hea
 
 
 def _train_trials(
-    config: SweepConfig, trials: "Trials", inputs: "Inputs", slots: int, best: "dict[int, HeadProgress]"
+    config: SweepConfig, trials: "Trials", folds: "list[Fold]", slots: int, best: "dict[int, HeadProgress]"
 ) -> None:
-    """Runs trials until none are left, and keeps the progress of the best complete ones in `best`."""
+    """Runs trials until none are left, and keeps the progress of the best complete ones in `best`.
+
+    A trial ranked by folds has one head in each, and none that is trained as a run is; so nothing of it is kept.
+    """
     from optuna.trial import TrialState
 
     from base.progress import progress_bar
-    from train.heads.training import learn_many
+    from train.heads.training import learn_folds
 
-    training_set = _training_set(config)
-    reals, fakes = np.bincount(training_set.contents.labels[training_set.val], minlength=2).tolist()
-    watched: dict[HeadJob, _Watched] = {}
-    learnt = learn_many(_jobs(config, trials, watched), inputs, training_set.train, training_set.val, slots)
-    for job, progress in progress_bar(iterable=learnt, total=trials.left, unit="trial", desc=trials.title):
-        trial = watched.pop(job)
-        state = TrialState.FAIL if progress.broken else TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
-        trials.tell(trial.trial, state, _result(progress, job.learn.seed, reals, fakes))
-        if state == TrialState.COMPLETE:
-            best[trial.trial.number] = progress
-            if len(best) > config.best:
-                best.pop(min(best, key=lambda number: best[number].best_value("val_auc")))
+    clips = [clips_of_each_class(fold) for fold in folds]
+    watched: dict[HeadJob, WatchedTrial] = {}
+    learnt = learn_folds(_jobs(config, trials, len(folds), watched), folds, slots)
+    with progress_bar(total=trials.left, unit="trial", desc=trials.title) as bar:
+        for job, progress in learnt:
+            trial = watched.pop(job)
+            if not trial.end(job.fold, progress):
+                continue
+            bar.update()
+            state = TrialState.FAIL if trial.broken else TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
+            trials.tell(trial.trial, state, trial.result(job.learn.seed, clips))
+            if state == TrialState.COMPLETE and len(folds) == 1:
+                best[trial.trial.number] = progress
+                if len(best) > config.best:
+                    best.pop(min(best, key=lambda number: _rank(best[number])))
 
 
-def _jobs(config: SweepConfig, trials: "Trials", watched: "dict[HeadJob, _Watched]") -> "Iterator[HeadJob]":
+def _rank(progress: "HeadProgress") -> tuple[float, float]:
+    return progress.best_value("val_auc"), -progress.best_value("val_loss")
+
+
+def _jobs(
+    config: SweepConfig, trials: "Trials", folds: int, watched: "dict[HeadJob, WatchedTrial]"
+) -> "Iterator[HeadJob]":
     from train.heads.training import HeadJob
 
     for trial, values in trials:
         fitted = config.fit_config(values, config.seed + trial.number)
-        watch = _Watched(trial, config)
-        job = HeadJob(fitted.head_config, fitted.learn_config, watch)
-        watched[job] = watch
-        yield job
-
-
-class _Watched:
-    """A trial under successive halving (Jamieson & Talwalkar, AISTATS 2016; Li et al., MLSys 2020)."""
-
-    def __init__(self, trial: "Trial", config: SweepConfig) -> None:
-        self.trial, self.pruned = trial, False
-        steps = (config.first_rung * config.factor**rung for rung in range(32))
-        self._rungs = {step for step in steps if step < config.epochs}
-        self._reported = set(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
-
-    def __call__(self, progress: "HeadProgress") -> bool:
-        """Reports to the study at a rung; returns False if the trial is pruned."""
-        if progress.epochs not in self._rungs:
-            return True
-        if progress.epochs not in self._reported:
-            self.trial.report(progress.best_value("val_auc"), progress.epochs)
-        self.pruned = self.trial.should_prune()
-        return not self.pruned
-
-
-def _result(progress: "HeadProgress", seed: int, reals: int, fakes: int) -> dict[str, Any]:
-    result = {"seed": seed, "epochs": progress.epochs, "best_epoch": progress.best, "reason": progress.broken}
-    if progress.best is None:
-        return result
-    auc = progress.best_value("val_auc")
-    error = auc_error(auc, reals, fakes)
-    return result | {"val_auc": auc, "val_auc_error": error, "val_loss": progress.best_value("val_loss")}
+        watch = WatchedTrial(trial, config, folds)
+        for fold in range(folds):
+            job = HeadJob(fitted.head_config, fitted.learn_config, functools.partial(watch.look, fold), fold)
+            watched[job] = watch
+            yield job
 
 
 def _write_best(
-    config: SweepConfig, training_set: TrainingSet, ranked: list[dict[str, Any]], progress: "dict[int, HeadProgress]"
+    config: SweepConfig,
+    training_set: TrainingSet,
+    ranked: Sequence[Mapping[str, Any]],
+    progress: "dict[int, HeadProgress]",
 ) -> list[Path]:
     made_for = {"sweep": config.name, **_made_for(config, training_set)}
     winners = [

@@ -31,7 +31,7 @@ Group = dict[str, Any]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 MADE_FOR, RESULT = "made_for", "result"
 START_UP = 10
-EARLIER = {"start": "nothing"}
+EARLIER = {"start": "nothing", "folds": 1}
 """What the trials of studies have in common that were made before there was a choice."""
 
 
@@ -205,17 +205,11 @@ class Trials:
 
 
 def results(study: optuna.Study) -> list[dict[str, Any]]:
-    """Returns the finished trials, best first: number, state, values and result of each."""
-    rows = [
+    """Returns the finished trials: number, state, values and result of each."""
+    return [
         {"trial": trial.number, "state": trial.state.name.lower(), **trial.params, **trial.user_attrs.get(RESULT, {})}
         for trial in study.get_trials(deepcopy=False, states=FINISHED)
     ]
-    return sorted(rows, key=lambda row: (row["state"] != "complete", -_number(row), row.get("val_loss") or 0.0))
-
-
-def _number(row: Mapping[str, Any]) -> float:
-    value = row.get("val_auc")
-    return -1.0 if value is None else value
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
