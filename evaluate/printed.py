@@ -69,7 +69,7 @@ def all_protocols(config: ProtocolsConfig) -> Path:
             rows.append([one["name"], f"not trained: {one['reason']}"])
             continue
         clips = f"{one['real']:,} real, {one['fake']:,} fake"
-        numbers = [one["over_people"]["roc_auc"], one["over_clips"]["accuracy"], one["baseline"]]
+        numbers = [one["over_people"]["roc_auc"], one["over_people"]["accuracy"], one["baseline"]]
         shared = " ".join(one["findings"]) or "nothing, as far as the audit knows"
         rows.append([one["name"], clips, *map(_cell, numbers), shared])
     columns = ["protocol", "test clips", "ROC AUC over people", "accuracy", "baseline's ROC AUC", "shared with train"]
@@ -85,7 +85,7 @@ def both_recipes(config: PublishedConfig) -> Path:
     rows = [
         [
             run,
-            *(_cell(model["over_clips"][name]) for name in names),
+            *(_cell(model["over_people"][name]) for name in names),
             NOTHING if model["epoch_seconds"] is None else f"{model['epoch_seconds']:.2f}",
         ]
         for run, model in models.items()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from evaluate.compare.conclusions import MEANING, baseline_sentences, p_text, sentences, warnings
-from evaluate.compare.numbers import Comparison, Model, Pair
+from evaluate.compare.numbers import TESTS, Comparison, Model, Pair
 from evaluate.page.markup import (
     Figures,
     Html,
@@ -61,10 +61,7 @@ def _differences(comparison: Comparison, figures: Figures) -> Iterator[Html]:
 def _runs(comparison: Comparison, figures: Figures) -> Iterator[Html]:
     tables = comparison_tables(comparison)
     yield drawn(figures, "runs", "roc")
-    yield details(
-        "All main measures, with intervals over clips and over people",
-        *(page_table(tables[name], wide=True) for name in ("runs", "runs-over-people")),
-    )
+    yield details("All main measures, with their intervals", page_table(tables["runs"], wide=True))
 
 
 def _baselines(comparison: Comparison) -> Iterator[Html]:
@@ -78,36 +75,24 @@ def comparison_tables(comparison: Comparison) -> dict[str, Table]:
     over = f"{comparison.clips} test clips"
     return {
         "runs": Table(
-            f"Measures on {over}, with 95 % intervals over clips. ↓: lower is better.",
+            f"Measures on {over}, with 95 % intervals over people. ↓: lower is better.",
             ["run", *map(title_of, MAIN), "seconds per epoch"],
-            [[model.name, *_cells(model.over_clips), _seconds(model)] for model in models],
-        ),
-        "runs-over-people": Table(
-            "The same, with intervals over the people in these clips.",
-            ["run", *map(title_of, MAIN)],
-            [[model.name, *_cells(model.over_people)] for model in models],
+            [[model.name, *_cells(model.over_people), _seconds(model)] for model in models],
         ),
         "head-minus-baseline": Table(
-            "Each run minus its own baseline, a logistic regression on the mean of the frames, with paired 95 % "
-            "intervals over clips and over people; and its paired share, with an interval over people.",
-            [
-                "run",
-                *(f"{title} over {over}" for title in COMPARED.values() for over in ("clips", "people")),
-                "paired share",
-            ],
+            "Each run minus its own baseline, a logistic regression on the mean of the frames, and its paired share, "
+            "with 95 % intervals over people.",
+            ["run", *COMPARED.values(), "paired share"],
             [[model.name, *_versus_baseline(model)] for model in models],
         ),
         "differences": Table(
-            "Differences on the same resamples, first minus second run, with 95 % intervals over clips and people.",
-            ["first", "second", "over", *map(title_of, MAIN)],
-            [
-                [pair.first, pair.second, over, *_cells(measures)]
-                for pair in pairs
-                for over, measures in (("clips", pair.over_clips), ("people", pair.over_people))
-            ],
+            "Differences on the same resamples, first minus second run, with 95 % intervals over people.",
+            ["first", "second", *map(title_of, MAIN)],
+            [[pair.first, pair.second, *_cells(pair.over_people)] for pair in pairs],
         ),
         "tests": Table(
-            f"Tests of the differences. p by Holm: corrected over {_pairs(len(pairs))}.",
+            f"Tests of the differences. p by Holm: corrected over all {len(TESTS) * len(pairs) + len(models)} tests of "
+            "this page.",
             ["first", "second", "test", "effect", "p", "p by Holm", "clips for 80 % power"],
             [row for pair in pairs for row in _tests(pair)],
         ),
@@ -145,8 +130,7 @@ def _cells(measures: Mapping[str, Measure]) -> Iterator[Cell]:
 
 
 def _versus_baseline(model: Model) -> Iterator[Cell]:
-    for name in COMPARED:
-        yield from (model.difference.over_clips[name], model.difference.over_people[name])
+    yield from (model.difference.over_people[name] for name in COMPARED)
     yield NOTHING if model.paired.share.value is None else model.paired.share
 
 
@@ -169,10 +153,6 @@ def _tests(pair: Pair) -> Iterator[list[str]]:
     yield [*names, "log-loss: Wilcoxon", effect, p_text(losses.p), corrected["wilcoxon"], NOTHING]
 
 
-def _pairs(count: int) -> str:
-    return "one pair, so there is nothing to correct" if count == 1 else f"{count} pairs, each test by itself"
-
-
 def _methods(comparison: Comparison) -> Iterator[str]:
     yield (
         "Accuracy: McNemar's exact test on the clips that only one run gets right. It is conservative, the mid-p less "
@@ -184,15 +164,15 @@ def _methods(comparison: Comparison) -> Iterator[str]:
         "says fake more often, not which is better."
     )
     yield (
-        f"Intervals: {comparison.resamples:,} bootstrap resamples, seed {comparison.seed}, the same for all runs. Over "
-        "people, all clips of a person are drawn together. The three tests treat clips as independent: if the "
-        "interval over people is wider, trust that one."
+        f"Intervals: {comparison.resamples:,} resamples, seed {comparison.seed}, the same for all runs. All clips of a "
+        "person are drawn together, and an imaginary person, on whom one run is right and the other wrong, stands for "
+        "those who were not seen. The three tests treat clips as independent, so a difference is called clear only if "
+        "its interval over people leaves 0 out too."
     )
-    if len(comparison.pairs) > 1:
-        yield (
-            "Every p is corrected by Holm's method over the pairs, so that of many differences none is called clear by "
-            "luck alone."
-        )
+    yield (
+        "Every p is corrected by Holm's method over all tests of this page, each run against its baseline among them, "
+        "so that of many differences none is called clear by luck alone."
+    )
     yield "No clear difference is no proof that the runs are equally good: more test clips may show one."
 
 

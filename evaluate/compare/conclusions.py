@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator
 
-from evaluate.compare.numbers import Comparison, Pair
+from evaluate.compare.numbers import LEVEL, Comparison, Pair
 from evaluate.page.tables import NOTHING
 from evaluate.report.caveats import people_caveats
 from evaluate.results.about_run import has_random_backbone
 from evaluate.results.versus_baseline import difference_sentence
 from evaluate.stats.bootstrap import ends
 
-LEVEL = 0.05
-"""A difference is called clear if its corrected p-value is below this."""
 MEANING = (
-    "p is how often two runs that are equally good would differ as much by luck; where it is below "
-    f"{LEVEL:g}, the difference is called clear."
+    "p is how often two runs that are equally good would differ as much by luck. A difference is called clear where it "
+    f"is below {LEVEL:g} and the 95 % interval over people, in brackets, leaves 0 out."
 )
 
 
@@ -27,7 +25,8 @@ def sentences(pair: Pair, comparison: Comparison) -> Iterator[str]:
 def baseline_sentences(comparison: Comparison) -> Iterator[str]:
     """Yields a sentence per run: what it adds to its baseline."""
     for model in comparison.models:
-        yield f"{model.name}: {difference_sentence(model.difference)}"
+        p = model.against_baseline.corrected
+        yield f"{model.name}: {difference_sentence(model.difference, tested=p is not None and p < LEVEL)}"
 
 
 def warnings(comparison: Comparison) -> Iterator[str]:
@@ -43,7 +42,7 @@ def warnings(comparison: Comparison) -> Iterator[str]:
         yield f"The runs were split in different ways ({ways}), so they trained on different clips."
     for pair in comparison.pairs:
         for name, title in (("accuracy", "accuracy"), ("roc_auc", "ROC AUC")):
-            difference, interval = pair.over_clips[name].value, ends(pair.over_clips[name])
+            difference, interval = pair.over_people[name].value, ends(pair.over_people[name])
             if difference and interval and interval[1] - interval[0] > abs(difference):
                 yield (
                     f"{pair.first} and {pair.second}: the interval of the difference in {title} is "
@@ -78,8 +77,9 @@ def _on_accuracy(pair: Pair, comparison: Comparison) -> str:
     better, worse = (pair.first, pair.second) if one > two else (pair.second, pair.first)
     points = 100 * abs(one - two) / comparison.clips
     return (
-        f"{_verdict(pair.corrected['mcnemar'], 'accuracy', 'McNemar, exact')}: {better} is right on {points:.1f} more "
-        f"clips in 100 than {worse}; only {better} is right on {max(one, two)}, only {worse} on {min(one, two)}."
+        f"{_verdict(pair, 'mcnemar', 'accuracy', 'McNemar, exact')}: {better} is right on {points:.1f} more clips in "
+        f"100 than {worse}{_reach(pair, 'accuracy')}; only {better} is right on {max(one, two)}, only {worse} on "
+        f"{min(one, two)}."
     )
 
 
@@ -93,10 +93,10 @@ def _on_area(pair: Pair) -> str:
     if area.p is None:
         verdict = f"The ROC AUCs differ, and no test is possible ({area.reason})"
     else:
-        verdict = _verdict(pair.corrected["delong"], "ROC AUC", "DeLong")
+        verdict = _verdict(pair, "delong", "ROC AUC", "DeLong")
     return (
         f"{verdict}: of a real and a fake clip at random, {better} scores the fake one higher in "
-        f"{100 * abs(area.difference):.1f} more cases in 100 than {worse}."
+        f"{100 * abs(area.difference):.1f} more cases in 100 than {worse}{_reach(pair, 'roc_auc')}."
     )
 
 
@@ -105,11 +105,22 @@ def _on_losses(pair: Pair, clips: int) -> str:
     if not losses.effect:
         return f"No difference in log-loss: {pair.first} and {pair.second} are equally far from the truth."
     better = pair.first if losses.effect > 0 else pair.second
-    verdict = _verdict(pair.corrected["wilcoxon"], "log-loss", "Wilcoxon")
+    verdict = _verdict(pair, "wilcoxon", "log-loss", "Wilcoxon")
     return f"{verdict}: on the typical one of {clips} clips the probability of {better} is nearer to the truth."
 
 
-def _verdict(p: float | None, measure: str, test: str) -> str:
+def _verdict(pair: Pair, name: str, measure: str, test: str) -> str:
+    p = pair.corrected[name]
     assert p is not None
     sign = "" if p < 0.0001 else "= "
-    return f"{'A' if p < LEVEL else 'No'} clear difference in {measure} ({test}: p {sign}{p_text(p)})"
+    return f"{'A' if pair.is_clear(name) else 'No'} clear difference in {measure} ({test}: p {sign}{p_text(p)})"
+
+
+def _reach(pair: Pair, name: str) -> str:
+    """The interval of a difference in hundredths, as seen from the better run."""
+    measure = pair.over_people[name]
+    interval = ends(measure)
+    if interval is None or measure.value is None:
+        return " [no interval]"
+    low, high = (100 * end for end in (interval if measure.value > 0 else (-interval[1], -interval[0])))
+    return f" [{low:.0f} to {high:.0f}]"

@@ -13,8 +13,8 @@ from cache.schema import TEST
 from evaluate.page.repeat import compare_command
 from evaluate.results.measures import CHOSEN, HALF, choose_on_validation
 from evaluate.results.read import Results
-from evaluate.results.versus_baseline import Difference, head_minus_baseline
-from evaluate.stats.bootstrap import CONFIDENCE, Measure
+from evaluate.results.versus_baseline import Difference, aligned, head_minus_baseline
+from evaluate.stats.bootstrap import CONFIDENCE, INTERVAL, Measure, ends
 from evaluate.stats.metrics import THRESHOLD, difference_measures, evaluate
 from evaluate.stats.paired_tests import (
     DeLong,
@@ -30,22 +30,35 @@ from evaluate.stats.paired_tests import (
 from evaluate.stats.pairs import PairedShare
 from train.runs.predictions import Predictions
 
+LEVEL = 0.05
+"""A difference is called clear if its corrected p-value is below this, and its interval over people leaves 0 out."""
+TESTS = {"mcnemar": "accuracy", "delong": "roc_auc", "wilcoxon": "log_loss"}
+"""The tests of a pair, and the measure that each is about."""
+
+
+@dataclass
+class Corrected:
+    """A p-value, and what Holm's correction over all tests of the comparison makes of it; None without a test."""
+
+    p: float | None
+    corrected: float | None = None
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A run's predictions on the test clips, sorted by id, and its measures with intervals over clips and people.
+    """A run's predictions on the test clips, sorted by id, and its measures with intervals over people.
 
-    `difference` is the run minus its own baseline, `paired` its paired share.
+    `difference` is the run minus its own baseline, `against_baseline` DeLong's test of it, `paired` its paired share.
     """
 
     name: str
     results: Results
     clips: Predictions
     threshold: float
-    over_clips: dict[str, Measure]
     over_people: dict[str, Measure]
     difference: Difference
     paired: PairedShare
+    against_baseline: Corrected
 
     @property
     def calls(self) -> np.ndarray:
@@ -63,19 +76,23 @@ class Model:
 class Pair:
     """How two models differ: each measure of `first` minus that of `second`, and three tests.
 
-    `corrected` are the tests' p-values after Holm's correction over all pairs; `needed` is how many clips would reveal
-    a difference in accuracy and in ROC AUC as large as the one measured.
+    `corrected` are the tests' p-values after Holm's correction over all tests of the comparison; `needed` is how many
+    clips would reveal a difference in accuracy and in ROC AUC as large as the one measured.
     """
 
     first: str
     second: str
-    over_clips: dict[str, Measure]
     over_people: dict[str, Measure]
     mcnemar: McNemar
     delong: DeLong
     wilcoxon: Wilcoxon
     needed: dict[str, int | None]
     corrected: dict[str, float | None] = dataclasses.field(default_factory=dict)
+
+    def is_clear(self, test: str) -> bool:
+        """Tells whether `test` and the interval over people of its measure both say that the models differ."""
+        p, interval = self.corrected[test], ends(self.over_people[TESTS[test]])
+        return p is not None and p < LEVEL and interval is not None and not interval[0] <= 0 <= interval[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +131,7 @@ def compare_results(runs: Sequence[Results], chosen: bool, resamples: int, seed:
         for name, run, part in zip(names, runs, parts, strict=True)
     ]
     pairs = [_pair(one, two, people, resamples, seed) for one, two in itertools.combinations(models, 2)]
-    for test in ("mcnemar", "delong", "wilcoxon"):
-        for pair, value in zip(pairs, holm([getattr(pair, test).p for pair in pairs]), strict=True):
-            pair.corrected[test] = value
+    _correct(models, pairs)
     calls = CHOSEN if chosen else HALF
     return Comparison(models, pairs, calls, len(np.unique(people)), resamples, seed)
 
@@ -128,7 +143,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "fake": int(comparison.models[0].clips.labels.sum()),
         "people": comparison.people,
         "calls": comparison.calls,
-        "interval": {"kind": "bootstrap percentile", "confidence": CONFIDENCE}
+        "interval": {"kind": INTERVAL, "confidence": CONFIDENCE}
         | {"resamples": comparison.resamples, "seed": comparison.seed},
         "models": {
             model.name: {
@@ -137,9 +152,9 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "split": model.results.audit.split,
                 "threshold": model.threshold,
                 "epoch_seconds": model.epoch_seconds,
-                "over_clips": {name: dataclasses.asdict(measure) for name, measure in model.over_clips.items()},
                 "over_people": {name: dataclasses.asdict(measure) for name, measure in model.over_people.items()},
                 "head_minus_baseline": dataclasses.asdict(model.difference),
+                "against_baseline": dataclasses.asdict(model.against_baseline),
                 "paired_share": dataclasses.asdict(model.paired),
             }
             for model in comparison.models
@@ -188,28 +203,39 @@ def _threshold(run: Results, chosen: bool) -> float:
 def _model(
     name: str, run: Results, clips: Predictions, threshold: float, people: np.ndarray, resamples: int, seed: int
 ) -> Model:
-    scores = (clips.labels, clips.probabilities, threshold, resamples, seed)
+    baseline = aligned(run.baseline.of(TEST), clips)
     return Model(
         name,
         run,
         clips,
         threshold,
-        evaluate(*scores),
-        evaluate(*scores, groups=people),
-        head_minus_baseline(clips, run.baseline.of(TEST), people, resamples, seed),
+        evaluate(clips.labels, clips.probabilities, threshold, resamples, seed, people),
+        head_minus_baseline(clips, baseline, people, resamples, seed),
         run.paired_share(clips, resamples, seed),
+        Corrected(delong(clips.labels, clips.probabilities, baseline.probabilities).p),
     )
 
 
 def _pair(one: Model, two: Model, people: np.ndarray, resamples: int, seed: int) -> Pair:
     labels, clips = one.clips.labels, len(one.clips.ids)
     first, second = one.clips.probabilities, two.clips.probabilities
-    scores = (labels, (first, one.threshold), (second, two.threshold), resamples, seed)
-    over_clips, over_people = difference_measures(*scores), difference_measures(*scores, groups=people)
+    sides = ((first, one.threshold), (second, two.threshold))
+    over_people = difference_measures(labels, *sides, resamples, seed, people)
     calls, area = mcnemar(labels, one.calls, two.calls), delong(labels, first, second)
     error = accuracy_error(calls.first, calls.second, clips)
     needed = {
         "accuracy": clips_needed((calls.first - calls.second) / clips, error, clips),
         "roc_auc": clips_needed(area.difference or 0.0, area.error or 0.0, clips),
     }
-    return Pair(one.name, two.name, over_clips, over_people, calls, area, wilcoxon(labels, first, second), needed)
+    return Pair(one.name, two.name, over_people, calls, area, wilcoxon(labels, first, second), needed)
+
+
+def _correct(models: Sequence[Model], pairs: Sequence[Pair]) -> None:
+    """Corrects each p-value over all tests that the comparison makes: three a pair, and one a model."""
+    tests = [(pair, test) for pair in pairs for test in TESTS]
+    values = [getattr(pair, test).p for pair, test in tests] + [model.against_baseline.p for model in models]
+    corrected = holm(values)
+    for (pair, test), value in zip(tests, corrected[: len(tests)], strict=True):
+        pair.corrected[test] = value
+    for model, value in zip(models, corrected[len(tests) :], strict=True):
+        model.against_baseline.corrected = value

@@ -42,7 +42,7 @@ class CompareConfig:
     )
     out: Path | None = option(None, "folder to write (default: comparisons/ and the names of the runs)")
     chosen: bool = option(False, f"use the thresholds chosen on validation instead of {THRESHOLD}")
-    resamples: int = option(RESAMPLES, "bootstrap resamples behind each 95 % interval")
+    resamples: int = option(RESAMPLES, "resamples behind each 95 % interval")
     seed: int = option(0, "seed of the bootstrap, and of the first head that is trained")
     seeds: int = option(1, "for features folders: heads to train on each, joined as an ensemble")
     head: str = option(HeadConfig.head, "for features folders: the temporal head")
@@ -129,19 +129,19 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:
     if labels.min() == labels.max():
         return
     first = comparison.models[:MOST_CURVES]
-    curves = [Scores(model.name, labels, model.clips.probabilities) for model in first]
+    curves = [
+        Scores(model.name, labels, model.clips.probabilities, model.results.people(model.clips)) for model in first
+    ]
     more = f" The first {MOST_CURVES} of {len(comparison.models)}." if len(comparison.models) > MOST_CURVES else ""
     yield "roc", f"ROC curves on the common test clips.{more}", roc_figure(curves)
-    rows = [_interval(model) for model in comparison.models if model.over_clips["roc_auc"].value is not None]
-    caption = (
-        "ROC AUC of each run, and of its baseline. Clips of one person are not independent: trust the wider interval."
-    )
+    rows = [_interval(model) for model in comparison.models if model.over_people["roc_auc"].value is not None]
+    caption = "ROC AUC of each run with its 95 % interval over people, and that of its baseline."
     yield "runs", caption, intervals_figure("ROC AUC", rows, CHANCE, f"ROC AUC ({CHANCE}: chance)")
     for name, title in (("roc_auc", "ROC AUC"), ("accuracy", "accuracy")):
         rows = [
-            Interval(f"{pair.first}\nminus {pair.second}", measure.value, ends(measure), ends(pair.over_people[name]))
+            Interval(f"{pair.first}\nminus {pair.second}", measure.value, ends(measure))
             for pair in comparison.pairs
-            if (measure := pair.over_clips[name]).value is not None
+            if (measure := pair.over_people[name]).value is not None
         ]
         caption = f"Differences in {title}. If the interval crosses the dotted line, either run may be the better one."
         figure = intervals_figure(f"Difference in {title}", rows, 0.0, "difference (0: equally good)")
@@ -150,7 +150,7 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:
 
 def _interval(model: Model) -> Interval:
     """A row of the figure that shows each run's ROC AUC."""
-    area, more = model.over_clips["roc_auc"], model.difference.over_clips["roc_auc"].value
+    area, more = model.over_people["roc_auc"], model.difference.over_people["roc_auc"].value
     assert area.value is not None
     baseline = None if more is None else area.value - more
-    return Interval(model.name, area.value, ends(area), ends(model.over_people["roc_auc"]), baseline)
+    return Interval(model.name, area.value, ends(area), baseline)

@@ -58,18 +58,19 @@ MOST_POINTS = 2000
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """One model's scores of N clips: `labels` (N,) of 0 and 1, `probabilities` (N,) of fake."""
+    """One model's scores of N clips: `labels` (N,) of 0 and 1, `probabilities` (N,) of fake, `people` int (N,)."""
 
     name: str
     labels: np.ndarray
     probabilities: np.ndarray
+    people: np.ndarray
 
 
 @mpl.rc_context(STYLE)
 def roc_figure(models: Sequence[Scores]) -> Figure:
     """Returns the ROC curves of the first four `models`, the first with its band; each needs real and fake clips."""
     figure, axes = _square("ROC curve")
-    rates, low, high = roc_band(models[0].labels, models[0].probabilities)
+    rates, low, high = roc_band(models[0].labels, models[0].probabilities, groups=models[0].people)
     axes.fill_between(rates, low, high, color=COLOURS["one"], alpha=0.15, linewidth=0)
     axes.plot([0, 1], [0, 1], ":", color=COLOURS["ink"], linewidth=1, label="chance")
     for model, style in zip(models, _line_styles(), strict=False):
@@ -160,7 +161,7 @@ def reliability_figure(models: Mapping[str, Sequence[Bin]]) -> Figure:
     for (name, bins), style, marker, aside in zip(models.items(), _line_styles(), "os", (-0.006, 0.006), strict=False):
         # Shifted a little, or intervals of the same bins would hide each other.
         means = np.array([one.probability for one in bins]) + aside
-        ends = np.array([(one.share.low, one.share.high) for one in bins], float).T
+        ends = np.array([(one.share.low, one.share.high) for one in bins], float).T  # NaN, and no line, where unknown
         axes.vlines(means, *ends, color=style["color"], linewidth=1, alpha=0.7)
         axes.plot(
             means, np.array([one.share.value for one in bins], float), **style, marker=marker, markersize=5, label=name
@@ -172,15 +173,14 @@ def reliability_figure(models: Mapping[str, Sequence[Bin]]) -> Figure:
 
 @dataclass(frozen=True)
 class Interval:
-    """A row of `intervals_figure`: a value, and its intervals over clips and over people, None where undefined.
+    """A row of `intervals_figure`: a value, and the ends of its interval, None where undefined.
 
     `baseline` is what the value is compared with, without an interval.
     """
 
     name: str
     value: float
-    over_clips: tuple[float, float] | None
-    over_people: tuple[float, float] | None = None
+    ends: tuple[float, float] | None
     baseline: float | None = None
 
 
@@ -197,20 +197,12 @@ def intervals_figure(
     if line is not None:
         axes.axvline(line, color=COLOURS["ink"], linewidth=1, linestyle=":")
     for height, row in enumerate(rows):
-        for interval, shift, role, style in (
-            (row.over_clips, -0.1, "one", "-"),
-            (row.over_people, 0.1, "two", "--"),
-        ):
-            if interval:
-                axes.plot(interval, [height + shift] * 2, style, color=COLOURS[role], linewidth=2, marker="|")
+        if row.ends:
+            axes.plot(row.ends, [height] * 2, color=COLOURS["one"], linewidth=2, marker="|")
         axes.plot(row.value, height, "o", color=COLOURS["ink"], markersize=5)
         if row.baseline is not None:
             axes.plot(row.baseline, height + 0.3, "D", color=COLOURS["three"], markersize=4)
-    kinds = [("one", "-", "over clips")]
-    if any(row.over_people for row in rows):
-        kinds.append(("two", "--", "over people"))
-    for role, style, name in kinds:
-        axes.plot([], [], style, color=COLOURS[role], linewidth=2, label=f"95 % interval {name}")
+    axes.plot([], [], color=COLOURS["one"], linewidth=2, label="95 % interval")
     if any(row.baseline is not None for row in rows):
         axes.plot([], [], "D", color=COLOURS["three"], markersize=4, label="baseline")
     axes.set_yticks(range(len(rows)), [row.name for row in rows])

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from base.commands import command
 from cache.profile import Profile
 from cache.schema import LEAST_COVERAGE, TEST, TRAIN
-from evaluate.page.tables import value_text
 from evaluate.results.about_run import has_drawn_data, has_random_backbone
 from evaluate.results.measures import CALIBRATED, CHOSEN, HALF, HEAD, RAW, Evaluation, worse_by_calibration
 from evaluate.results.read import Results
+from evaluate.stats.bootstrap import ends
 from train.runs.ensemble import FITTED_TWICE
 from train.runs.recipe import RunConfig
 
 FEW_PEOPLE = 20
-"""With fewer people in the test part, an interval over people is a rough one."""
+"""With fewer people in the test part, its result may be theirs alone."""
 WIDE = 0.2
 """If the ROC AUC's interval is wider than this, the test part is too small to compare heads."""
 
@@ -69,21 +69,20 @@ def shared_clips(results: Results, kind: str) -> int:
 
 
 def people_caveats(people: int, unnamed: int, clips: int) -> Iterator[str]:
-    """Yields what has to be known of `people` in `clips` before quoting an interval over people.
+    """Yields what has to be known of `people` in `clips` before quoting an interval.
 
     Of `unnamed` clips nothing says who is in them.
     """
-    if unnamed == clips:
+    if unnamed:
+        some = "the test clips" if unnamed == clips else f"{unnamed:,} of {clips:,} test clips"
         yield (
-            "Nothing says who is in the test clips, so each counts as another person: intervals over people are those "
-            "over clips, and may be too narrow."
+            f"Nothing says who is in {some}, so each of them counts as another person; if some show the same, the "
+            "intervals are too narrow."
         )
+    if people == 1:
+        yield "The test clips show 1 person, so there is no interval: nothing says how it is for others."
     elif people < FEW_PEOPLE:
-        shown = f"{people} {'person' if people == 1 else 'people'}"
-        yield (
-            f"The test clips show only {shown}, so the result may not hold for others, and intervals over people are "
-            "rough."
-        )
+        yield f"The test clips show only {people} people, so the result may not hold for others: intervals are wide."
 
 
 def _too_few(evaluation: Evaluation) -> Iterator[str]:
@@ -92,19 +91,12 @@ def _too_few(evaluation: Evaluation) -> Iterator[str]:
     if not (counts.real and counts.fake):
         present = "real" if counts.real else "fake"
         yield f"The test part has {present} clips only; every measure that needs both classes is undefined."
-    elif area.low is None or area.high is None:
-        yield f"The test part has {counts.real} real and {counts.fake} fake clips, too few for some of the intervals."
-    elif area.high - area.low > WIDE:
+    elif (interval := ends(area)) and interval[1] - interval[0] > WIDE:
         yield (
-            f"The test part has only {clips} clips: the interval of the ROC AUC is {area.high - area.low:.2f} wide, "
-            "so smaller differences between heads mean nothing."
+            f"The test part has only {clips} clips: the interval of the ROC AUC is {interval[1] - interval[0]:.2f} "
+            "wide, so smaller differences between heads mean nothing."
         )
     yield from people_caveats(evaluation.people, evaluation.unnamed, clips)
-    if head.decisions[HALF].measures["accuracy"].value == 1:
-        yield (
-            f"No test clip is called wrong at {HALF}, so the bootstrap cannot give an interval; with {clips} clips the "
-            f"true error rate may still be {min(1.0, 3 / clips):.0%} (the rule of three)."
-        )
     if CHOSEN not in head.decisions:
         yield f"There is no validation part with both classes, so no threshold was chosen; calls are at {HALF} only."
 
@@ -116,7 +108,7 @@ def calibration_harm(evaluation: Evaluation) -> Iterator[str]:
         yield (
             f"On the test part calibration made the {' and the '.join(worse)} larger, not smaller: log-loss "
             f"{raw.log_loss:.3f} raw and {calibrated.log_loss:.3f} calibrated, calibration error "
-            f"{value_text(raw.error)} and {value_text(calibrated.error)}. Do not take the calibrated probability at "
+            f"{raw.error:.3f} and {calibrated.error:.3f}. Do not take the calibrated probability at "
             "its word."
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from cache.profile import crops_of
 from cache.schema import FRAMES, TEST, TRAIN, VAL
-from evaluate.page.tables import interval_text, markdown_text, measure_text
+from evaluate.page.tables import markdown_text, measure_text
 from evaluate.report.caveats import notes
 from evaluate.report.features_text import MORE, detector_text, features_sentences
 from evaluate.report.first_screen import summary
@@ -98,18 +98,13 @@ def _data(evaluation: Evaluation) -> Iterator[str]:
 def _quality(evaluation: Evaluation) -> Iterator[str]:
     head = evaluation.evaluated[TEST][HEAD]
     for name in ("roc_auc", "log_loss"):
-        yield f"{title_of(name)}: {measure_text(head.scores[name])}; over people {_over_people(evaluation, name)}."
+        yield f"{title_of(name)}: {measure_text(head.scores[name])}."
     yield from summary(evaluation)
     for name in ("accuracy", "f1_fake", "f1_real", "kappa"):
-        over_clips = measure_text(head.decisions[HALF].measures[name])
-        yield f"{title_of(name)} at {HALF}: {over_clips}; over people {_over_people(evaluation, name)}."
+        yield f"{title_of(name)} at {HALF}: {measure_text(head.decisions[HALF].measures[name])}."
+    yield "In brackets: 95 % intervals over people."
     for name, reliability in evaluation.reliability.items():
-        error = measure_text(reliability.error)
-        yield f"expected calibration error, {name}: {error}; log-loss {reliability.log_loss:.3f}."
-
-
-def _over_people(evaluation: Evaluation, name: str) -> str:
-    return interval_text(evaluation.over_people[name])
+        yield f"expected calibration error, {name}: {reliability.error:.3f}; log-loss {reliability.log_loss:.3f}."
 
 
 def _limits() -> Iterator[str]:

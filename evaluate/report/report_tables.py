@@ -15,7 +15,7 @@ def report_tables(evaluation: Evaluation, failures: Failures) -> dict[str, Table
     models = evaluation.evaluated[TEST]
     tables = {
         "measures": Table(
-            f"Measures on {_clips(evaluation)}, calls at the threshold {HALF}, with 95 % intervals over clips.",
+            f"Measures on {_clips(evaluation)}, calls at the threshold {HALF}, with 95 % intervals over people.",
             ["measure", *models],
             [
                 *([title_of(name), *(model.scores[name] for model in models.values())] for name in SCORE_METRICS),
@@ -30,25 +30,14 @@ def report_tables(evaluation: Evaluation, failures: Failures) -> dict[str, Table
 
 
 def uncertainty_tables(evaluation: Evaluation) -> dict[str, Table]:
-    """Returns the head's main measures with intervals over clips and over people, and an ensemble's members."""
-    head = evaluation.evaluated[TEST][HEAD]
-    over_clips = head.scores | head.decisions[HALF].measures
+    """Returns the head minus its baseline, the paired share, and an ensemble's members."""
     tables = {
-        "intervals": Table(
-            f"The head on {_clips(evaluation)} with 95 % intervals: over clips, and over the people "
-            "in them. Clips of one person are not independent, so trust the wider interval.",
-            ["measure", "over clips", "over people"],
-            [[title_of(name), over_clips[name], evaluation.over_people[name]] for name in MAIN],
+        "head-minus-baseline": Table(
+            f"The head minus its baseline on {_clips(evaluation)}: paired 95 % intervals over people.",
+            ["measure", "difference"],
+            [[title, evaluation.difference.over_people[name]] for name, title in COMPARED.items()],
         )
     }
-    tables["head-minus-baseline"] = Table(
-        f"The head minus its baseline on {_clips(evaluation)}: paired 95 % intervals over clips and over people.",
-        ["measure", "over clips", "over people"],
-        [
-            [title, evaluation.difference.over_clips[name], evaluation.difference.over_people[name]]
-            for name, title in COMPARED.items()
-        ],
-    )
     if evaluation.paired[HEAD].fakes:
         tables["paired-share"] = Table(
             "Paired share: how often a fake scores above the real clip that it was made from, or where that is not in "

@@ -86,7 +86,7 @@ def _about(evaluation: Evaluation) -> str:
     data = config.data_set
     return (
         f"{f'Data set {data}, ' if data else ''}{results.audit.split} split, finished {results.created}. "
-        f"{config.about or head}. Brackets are 95 % bootstrap intervals; fake is the positive class."
+        f"{config.about or head}. Brackets are 95 % intervals over people; fake is the positive class."
     )
 
 
@@ -95,7 +95,7 @@ def _quality(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
     yield details("All measures, head beside baseline", _tables(evaluation, TEST))
     yield details("What the measures mean", items(_meanings()))
     tables = uncertainty_tables(evaluation).values()
-    yield details("Intervals over people, and the head minus its baseline", *map(page_table, tables))
+    yield details("The head minus its baseline, and further tables", *map(page_table, tables))
 
 
 def _meanings() -> Iterator[str]:
@@ -149,10 +149,9 @@ def _calibration(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
         yield from (element("p", sentence, class_="notes") for sentence in calibration_harm(evaluation))
     yield table(
         f"On the test part: the expected calibration error over {BINS} bins, the mean distance between the probability "
-        "of fake and the share of fakes, whose interval contains the truth at least 95 times in 100; and the log-loss "
-        "in nats.",
+        "of fake and the share of fakes, which is above 0 in few clips even if all is right; and the log-loss in nats.",
         ["probabilities", "error", "log-loss"],
-        [[name, own.error, f"{own.log_loss:.3f}"] for name, own in evaluation.reliability.items()],
+        [[name, f"{own.error:.3f}", f"{own.log_loss:.3f}"] for name, own in evaluation.reliability.items()],
     )
 
 

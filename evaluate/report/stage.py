@@ -45,7 +45,7 @@ from evaluate.results.measures import (
     as_json,
     evaluate_results,
 )
-from evaluate.results.read import METRICS, REPORT, read_results
+from evaluate.results.read import METRICS, REPORT, Results, read_results
 from evaluate.results.slices import Failures, find_failures
 from evaluate.stats.bootstrap import ends
 from evaluate.stats.metrics import RESAMPLES
@@ -63,7 +63,7 @@ class ReportConfig:
     """Which run to report on, and how its intervals are drawn."""
 
     run: Path | None = option(None, "run folder (default: the newest finished one below runs/)")
-    resamples: int = option(RESAMPLES, "bootstrap resamples behind each 95 % interval")
+    resamples: int = option(RESAMPLES, "resamples behind each 95 % interval")
     seed: int = option(0, "seed of the bootstrap")
 
 
@@ -122,9 +122,11 @@ def _draw(evaluation: Evaluation, failures: Failures, folder: Path) -> Iterator[
 def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str, Figure]]:
     """Yields name, caption (plain text without markup) and figure."""
     results, head, counts = evaluation.results, evaluation.evaluated[TEST][HEAD], evaluation.counts[TEST]
-    models = [_scores(HEAD, results.head.of(TEST)), _scores(BASELINE, results.baseline.of(TEST))]
+    models = [
+        _scores(name, own.of(TEST), results) for name, own in ((HEAD, results.head), (BASELINE, results.baseline))
+    ]
     if counts.real and counts.fake:
-        caption = "ROC curves of head and baseline on the test part, the head's with its 95 % band over clips."
+        caption = "ROC curves of head and baseline on the test part, the head's with its 95 % band over people."
         yield "roc", caption, roc_figure(models)
         yield "pr", "Precision and recall of head and baseline on the test part.", pr_figure(models)
     for kind, name in ((HALF, "confusion"), (CHOSEN, "confusion-chosen")):
@@ -147,14 +149,11 @@ def _intervals(evaluation: Evaluation, failures: Failures) -> Iterator[tuple[str
     """Yields the forest plots: of the measures between 0 and 1, and of the accuracy by slice."""
     models = [one.scores | one.decisions[HALF].measures for one in evaluation.evaluated[TEST].values()]
     rows = [
-        Interval(title_of(name), head.value, ends(head), ends(evaluation.over_people[name]), models[1][name].value)
+        Interval(title_of(name), head.value, ends(head), models[1][name].value)
         for name in DRAWN
         if (head := models[0][name]).value is not None
     ]
-    caption = (
-        f"The head's main measures, calls at {HALF}, and its baseline's. Clips of one person are not independent: "
-        "trust the wider interval."
-    )
+    caption = f"The head's main measures with 95 % intervals over people, calls at {HALF}, and its baseline's."
     yield "measures", caption, intervals_figure("Measures on the test part", rows, None, "value")
     rows = [
         Interval(f"{slicing.key}: {printable(one.name)} ({one.real + one.fake:,})"[:48], accuracy.value, ends(accuracy))
@@ -170,5 +169,5 @@ def _intervals(evaluation: Evaluation, failures: Failures) -> Iterator[tuple[str
     )
 
 
-def _scores(name: str, clips: Predictions) -> Scores:
-    return Scores(name, clips.labels, clips.probabilities)
+def _scores(name: str, clips: Predictions, results: Results) -> Scores:
+    return Scores(name, clips.labels, clips.probabilities, results.people(clips))

@@ -156,8 +156,6 @@ def read_test(folder: Path) -> tuple[MeasuredArea | None, dict[str, Calls] | Non
     try:
         values = read_json(folder / REPORT / METRICS)
         counts, area = values["counts"][TEST], values["parts"][TEST][HEAD]["scores"]["roc_auc"]
-        if area["low"] == area["high"]:  # so few clips, or so easy ones, that all resamples agree: not certainty
-            area = area | {"low": None, "high": None}
         calls = parse(dict[str, Calls], values["calls"]) if "calls" in values else None
         return parse(MeasuredArea, area | {"clips": counts["real"] + counts["fake"]}), calls
     except (OSError, ValueError, LookupError, TypeError):

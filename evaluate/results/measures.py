@@ -14,7 +14,7 @@ from evaluate.results.calls import Calls, calls_of
 from evaluate.results.read import Results, find_temperature, read_member, validation_counts
 from evaluate.results.versus_baseline import Difference, aligned, difference_of
 from evaluate.stats.band import band_around
-from evaluate.stats.bootstrap import CONFIDENCE, Measure
+from evaluate.stats.bootstrap import CONFIDENCE, INTERVAL, Measure
 from evaluate.stats.calibration import Bin, Temperature, calibration_error, reliability
 from evaluate.stats.metrics import (
     THRESHOLD,
@@ -71,7 +71,7 @@ class PartCounts:
 class Reliability:
     """How well probabilities on the test part are calibrated: the expected calibration error, and the log-loss."""
 
-    error: Measure
+    error: float
     log_loss: float
     bins: list[Bin]
 
@@ -80,7 +80,7 @@ class Reliability:
 class Evaluation:
     """A run's numbers. `evaluated` goes by part (test, and val if there is one), then by HEAD and BASELINE.
 
-    `over_people` has the head's measures on the test part at the default threshold, with intervals over its `people`.
+    All intervals are over people, of whom the test part shows `people`.
     `temperature` is fitted on validation, None if that has too few clips; `reliability` goes by RAW, and with a
     temperature by CALIBRATED too. `difference` is the head minus its baseline on the test part, `paired` the paired
     share there by HEAD and BASELINE. `unnamed` counts the test clips of which the split does not say who is in them.
@@ -95,7 +95,6 @@ class Evaluation:
     evaluated: dict[str, dict[str, Evaluated]]
     people: int
     unnamed: int
-    over_people: dict[str, Measure]
     difference: Difference
     paired: dict[str, PairedShare]
     temperature: Temperature | None
@@ -111,8 +110,6 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
     pairs = {part: _evaluate(results, part, resamples, seed) for part in (TEST, VAL) if results.head.of(part).ids}
     test, people = results.head.of(TEST), results.people(results.head.of(TEST))
     baseline = aligned(results.baseline.of(TEST), test)
-    both = ((test.probabilities, [THRESHOLD]), (baseline.probabilities, [THRESHOLD]))
-    over_people = evaluate_pair(test.labels, *both, resamples, seed, people)
     temperature = find_temperature(results.head)
     return Evaluation(
         results,
@@ -122,11 +119,10 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
         {part: models for part, (models, _) in pairs.items()},
         len(np.unique(people)),
         results.unnamed(test),
-        over_people.first[0] | over_people.first[1][0],
-        difference_of(test, baseline, pairs[TEST][1], over_people.difference),
+        difference_of(test, baseline, pairs[TEST][1]),
         {name: results.paired_share(clips, resamples, seed) for name, clips in ((HEAD, test), (BASELINE, baseline))},
         temperature,
-        dict(_reliability(test, temperature, resamples, seed)),
+        dict(_reliability(test, people, temperature, resamples, seed)),
         dict(_members(results)),
         calls_of(test, band_around(THRESHOLD, temperature)),
     )
@@ -139,7 +135,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "run": results.name,
         "fingerprint": results.config.fingerprint,
         "split": results.audit.split,
-        "interval": {"kind": "bootstrap percentile over clips", "confidence": CONFIDENCE}
+        "interval": {"kind": INTERVAL, "confidence": CONFIDENCE}
         | {"resamples": evaluation.resamples, "seed": evaluation.seed},
         "findings": results.findings,
         "counts": _asdicts(evaluation.counts),
@@ -147,7 +143,6 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "calls": _asdicts(evaluation.calls),
         "people": evaluation.people,
         "unnamed": evaluation.unnamed,
-        "over_people": _asdicts(evaluation.over_people),
         "head_minus_baseline": dataclasses.asdict(evaluation.difference),
         "paired_share": _asdicts(evaluation.paired),
         "calibration": {
@@ -170,7 +165,7 @@ def worse_by_calibration(evaluation: Evaluation) -> list[str]:
     raw, calibrated = (evaluation.reliability[name] for name in (RAW, CALIBRATED))
     errors = {
         "log-loss": (raw.log_loss, calibrated.log_loss),
-        "calibration error": (raw.error.value or 0.0, calibrated.error.value or 0.0),
+        "calibration error": (raw.error, calibrated.error),
     }
     return [name for name, (before, after) in errors.items() if after > before]
 
@@ -191,7 +186,7 @@ def _evaluate(
         for name, threshold in chosen.items()
     }
     first, second = ((own.probabilities, list(thresholds[name].values())) for name, own in clips.items())
-    pair = evaluate_pair(head.labels, first, second, resamples, seed)
+    pair = evaluate_pair(head.labels, first, second, resamples, seed, results.people(head))
     models = {
         name: _evaluated(clips[name], thresholds[name], scores, calls)
         for name, (scores, calls) in ((HEAD, pair.first), (BASELINE, pair.second))
@@ -212,15 +207,15 @@ def _evaluated(
 
 
 def _reliability(
-    test: Predictions, temperature: Temperature | None, resamples: int, seed: int
+    test: Predictions, people: np.ndarray, temperature: Temperature | None, resamples: int, seed: int
 ) -> Iterator[tuple[str, Reliability]]:
     sets = {RAW: test.probabilities}
     if temperature:
         sets[CALIBRATED] = temperature(test.probabilities)
     for name, probabilities in sets.items():
-        error = calibration_error(test.labels, probabilities, resamples, seed)
+        bins = reliability(test.labels, probabilities, people, resamples, seed)
         loss = float(log_losses(test.labels, probabilities).mean())
-        yield name, Reliability(error, loss, reliability(test.labels, probabilities))
+        yield name, Reliability(calibration_error(bins), loss, bins)
 
 
 def _members(results: Results) -> Iterator[tuple[str, dict[str, Measure]]]:

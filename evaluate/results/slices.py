@@ -54,14 +54,16 @@ class Failures:
 
 def find_failures(results: Results, footage: Footage, seed: int) -> Failures:
     """Returns where the head of `results` fails on its test part, calls made at the default threshold."""
-    clips = results.head.of(TEST)
+    clips, people = results.head.of(TEST), results.people(results.head.of(TEST))
     slicings = [
-        Slicing(key, title, list(_slices(clips, names, seed))) for key, title, names in _divisions(clips, footage)
+        Slicing(key, title, list(_slices(clips, names, people, seed)))
+        for key, title, names in _divisions(clips, footage)
     ]
     folders = [name.rpartition("/")[0] or "top folder" for name in clips.ids]
-    slicings.append(_worst(clips, "folder", "Folder of the data set", folders, 1, seed))
+    slicings.append(_worst(clips, "folder", "Folder of the data set", folders, 1, people, seed))
     owners = [results.split[name].owner for name in clips.ids]
-    slicings.append(_worst(clips, "person", "Person whose footage it is, with two clips or more", owners, 2, seed))
+    title, every = "Person whose footage it is, with two clips or more; intervals over clips", np.arange(len(owners))
+    slicings.append(_worst(clips, "person", title, owners, 2, every, seed))
     slicings = [slicing for slicing in slicings if slicing.slices]
     return Failures(clips, slicings, _most_wrong(clips), footage)
 
@@ -102,21 +104,23 @@ def _named(values: np.ndarray, bands: list[_Band]) -> list[str]:
     return [next(name for name, holds in bands if holds(value)) for value in values]
 
 
-def _slices(clips: Predictions, names: list[str], seed: int) -> Iterator[Slice]:
+def _slices(clips: Predictions, names: list[str], people: np.ndarray, seed: int) -> Iterator[Slice]:
     """Yields the slice of each name, in the order of the bands."""
     order = [name for bands in (_COVERAGE, _FACES, _SECONDS) for name, _ in bands]
     for name in sorted(set(names), key=order.index):
-        yield _slice(clips, name, np.array([own == name for own in names]), seed)
+        yield _slice(clips, name, np.array([own == name for own in names]), people, seed)
 
 
-def _slice(clips: Predictions, name: str, inside: np.ndarray, seed: int) -> Slice:
+def _slice(clips: Predictions, name: str, inside: np.ndarray, people: np.ndarray, seed: int) -> Slice:
     labels = clips.labels[inside]
-    measures = evaluate(labels, clips.probabilities[inside], THRESHOLD, RESAMPLES, seed)
+    measures = evaluate(labels, clips.probabilities[inside], THRESHOLD, RESAMPLES, seed, people[inside])
     fakes = int(labels.sum())
     return Slice(name, len(labels) - fakes, fakes, {column: measures[column] for column in COLUMNS})
 
 
-def _worst(clips: Predictions, key: str, title: str, names: Sequence[str], least: int, seed: int) -> Slicing:
+def _worst(
+    clips: Predictions, key: str, title: str, names: Sequence[str], least: int, people: np.ndarray, seed: int
+) -> Slicing:
     """Returns the clips divided by `names`, those of `least` clips with the most errors first.
 
     There may be thousands, each with a bootstrap of its own, so they are cut, and the title says at how many.
@@ -125,7 +129,7 @@ def _worst(clips: Predictions, key: str, title: str, names: Sequence[str], least
     errors = np.bincount(kind, _is_wrong(clips), len(kinds))
     large = [number for number in np.argsort(-errors, kind="stable") if counts[number] >= least]
     cut = f" ({MOST_SLICES} of {len(large):,})" if len(large) > MOST_SLICES else ""
-    slices = [_slice(clips, str(kinds[number]), kind == number, seed) for number in large[:MOST_SLICES]]
+    slices = [_slice(clips, str(kinds[number]), kind == number, people, seed) for number in large[:MOST_SLICES]]
     return Slicing(key, f"{title}, most errors first{cut}", slices)
 
 

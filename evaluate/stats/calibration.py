@@ -3,11 +3,12 @@
 Pure functions over arrays; labels and probabilities are those of evaluate.stats.metrics.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.stats.bootstrap import CONFIDENCE, Measure, in_stacks, weigher
+from evaluate.stats.bootstrap import Measure, share
 from evaluate.stats.metrics import checked
 
 BINS = 10
@@ -72,36 +73,22 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> Temperatur
     return Temperature(float(np.exp(minimum.x)), len(labels))
 
 
-def calibration_error(labels: np.ndarray, probabilities: np.ndarray, resamples: int, seed: int) -> Measure:
-    """Returns the expected calibration error with an interval that contains the truth at least 95 times in 100.
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """Returns the expected calibration error over `bins`: the mean distance of the probability from the share of fakes.
 
     Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015, on the probability of
-    fake. In a finite sample even perfect probabilities have an error, and its bootstrap doubles it. So the lower end
-    subtracts the error that perfect probabilities would have (Bröcker & Smith, Weather and Forecasting 22(3), 2007),
-    and the upper end adds the spread of the resamples without their bias. Raises as `checked`.
+    fake. In few clips even perfect probabilities have an error; the intervals of the bins say how much is sure.
     """
-    labels, probabilities = checked(labels, probabilities)
-    clips, bins, gaps = len(labels), _bins(probabilities), labels - probabilities
-
-    def error(gaps: np.ndarray) -> float:
-        return float(np.abs(np.bincount(bins, gaps, BINS)).sum() / clips)
-
-    def draw_errors(generator: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
-        perfect = (generator.random((rows, clips)) < probabilities) - probabilities
-        resampled = draw(generator, rows) * gaps
-        return {"resampled": np.array(list(map(error, resampled))), "perfect": np.array(list(map(error, perfect)))}
-
-    draw = weigher(np.arange(clips))
-    errors, value = in_stacks(draw_errors, clips, resamples, seed), error(gaps)
-    tail, resampled = (1 + CONFIDENCE) / 2, errors["resampled"]
-    low = max(0.0, value - float(np.quantile(errors["perfect"], tail)))
-    return Measure(value, low, min(1.0, value + float(np.quantile(resampled, tail) - resampled.mean())))
+    gaps = [abs((one.share.value or 0.0) - one.probability) for one in bins]
+    return float(np.average(gaps, weights=[one.clips for one in bins]))
 
 
-def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[Bin]:
-    """Returns the bins that are not empty, with Wilson's intervals of their shares of fakes. Raises as `checked`.
+def reliability(
+    labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray, resamples: int, seed: int
+) -> list[Bin]:
+    """Returns the bins that are not empty, their shares of fakes with intervals over `groups` int (N,).
 
-    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22(158), 1927.
+    A bin with one group has no interval. Raises as `checked`.
     """
     labels, probabilities = checked(labels, probabilities)
     bins = _bins(probabilities)
@@ -111,18 +98,11 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[Bin]:
             (number + 1) / BINS,
             int(inside.sum()),
             float(probabilities[inside].mean()),
-            _share(int(labels[inside].sum()), int(inside.sum())),
+            share(labels[inside], groups[inside], resamples, seed),
         )
         for number in range(BINS)
         if (inside := bins == number).any()
     ]
-
-
-def _share(fakes: int, clips: int) -> Measure:
-    from scipy.stats import binomtest
-
-    interval = binomtest(fakes, clips).proportion_ci(CONFIDENCE, method="wilson")
-    return Measure(fakes / clips, float(interval.low), float(interval.high))
 
 
 def _bins(probabilities: np.ndarray) -> np.ndarray:

@@ -1,20 +1,28 @@
-"""Measures of a detector: pure functions from labels and probabilities to named values with bootstrap intervals.
+"""Measures of a detector: pure functions from labels and probabilities to named values with intervals.
 
 Labels are 0 (real) or 1 (fake), "positive" is fake, a probability is that of fake, and a clip is called fake if its
 probability reaches the threshold. A measure that the data do not define (the ROC AUC of one class, the precision of a
 class that was never called) is None, never NaN and never a conventional 0.
 
-Each measure is written once, for a stack of weight vectors as a bootstrap draws them (`evaluate.stats.bootstrap`).
+Each measure is written once, for a stack of weight vectors as a resample draws them (`evaluate.stats.bootstrap`).
 `groups`, int (N,), says which clips are drawn together, such as those of one person; without it each is drawn alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from evaluate.stats.bootstrap import CONFIDENCE, Measure, in_stacks, weigher, with_intervals
-from evaluate.stats.weighted import SCORES, clip_log_losses, cumulated, level_ends, weighted_measures
+from evaluate.stats.bootstrap import Measure, ends, with_intervals
+from evaluate.stats.weighted import (
+    CALL_METRICS,
+    clip_log_losses,
+    cumulated,
+    level_ends,
+    weighted_calls,
+    weighted_scores,
+)
 
 THRESHOLD = 0.5
 """The default threshold: a clip whose probability of fake reaches it is called fake."""
@@ -66,8 +74,15 @@ def evaluate_at(
     groups: np.ndarray | None = None,
 ) -> tuple[dict[str, Measure], list[dict[str, Measure]]]:
     """Returns the measures of the scores, and those of the calls at each of `thresholds`. Raises as `evaluate`."""
-    measures = weighted_measures(*checked(labels, probabilities), thresholds)
-    return _sorted(with_intervals(measures, _groups(groups, labels), resamples, seed), len(thresholds))
+    labels, probabilities = checked(labels, probabilities)
+    groups = _groups(groups, labels)
+    sizes = _clips_per_person(labels, groups)
+    more = _with_imagined(labels, probabilities, thresholds)
+    # A pair of clips is spoilt by either of them, so half of a person's clips are to scores what all are to calls.
+    scores = with_intervals(weighted_scores(*more), groups, resamples, seed, sizes / 2)
+    calls = with_intervals(weighted_calls(*more, thresholds), groups, resamples, seed, sizes)
+    own = [{name: calls[number, name] for name in CALL_METRICS} for number in range(len(thresholds))]
+    return scores, own
 
 
 @dataclass(frozen=True)
@@ -92,27 +107,13 @@ def evaluate_pair(
 ) -> PairMeasures:
     """Returns the measures of two detectors, each (probabilities, thresholds), and their paired difference.
 
-    Both get the same resamples, so what makes a clip hard for both cancels out. Raises as `evaluate`.
+    Raises as `evaluate`.
     """
     one, two = (
-        weighted_measures(*checked(labels, probabilities), thresholds) for probabilities, thresholds in (first, second)
+        evaluate_at(thresholds, labels, scores, resamples, seed, groups) for scores, thresholds in (first, second)
     )
-
-    def measure(weights: np.ndarray) -> dict[tuple[str, int, str], np.ndarray]:
-        own, other = one(weights), two(weights)
-        minus = {key: own[key] - other[key] for key in own if key[0] in (SCORES, 0)}
-        named = {"first": own, "second": other, "difference": minus}
-        return {(side, *key): value for side, values in named.items() for key, value in values.items()}
-
-    intervals = with_intervals(measure, _groups(groups, labels), resamples, seed)
-    sides = {
-        side: {key[1:]: value for key, value in intervals.items() if key[0] == side} for side in ("first", "second")
-    }
-    return PairMeasures(
-        _sorted(sides["first"], len(first[1])),
-        _sorted(sides["second"], len(second[1])),
-        {name: value for (side, _, name), value in intervals.items() if side == "difference"},
-    )
+    sides = ((first[0], first[1][0]), (second[0], second[1][0]))
+    return PairMeasures(one, two, difference_measures(labels, *sides, resamples, seed, groups))
 
 
 def difference_measures(
@@ -123,9 +124,32 @@ def difference_measures(
     seed: int = 0,
     groups: np.ndarray | None = None,
 ) -> dict[str, Measure]:
-    """Returns the `difference` of `evaluate_pair` for detectors that are each (probabilities, threshold)."""
-    one, two = ((probabilities, [threshold]) for probabilities, threshold in (first, second))
-    return evaluate_pair(labels, one, two, resamples, seed, groups).difference
+    """Returns every measure of the first minus that of the second of two detectors, each (probabilities, threshold).
+
+    Both get the same resamples, so what makes a clip hard for both cancels out. Of the imaginary person the one is all
+    wrong where the other is all right. Equal probabilities have no interval. Raises as `evaluate`.
+    """
+    labels, _ = checked(labels, first[0])
+    groups, sizes = _groups(groups, labels), _clips_per_person(labels, _groups(groups, labels))
+    sides = []
+    for turned, (probabilities, threshold) in enumerate((first, second)):
+        more = _with_imagined(*checked(labels, probabilities), [threshold], turned=bool(turned))
+        sides.append((weighted_scores(*more), weighted_calls(*more, [threshold])))
+    if np.array_equal(first[0], second[0]) and first[1] == second[1]:
+        resamples = 0
+
+    def minus(number: int) -> Callable[[np.ndarray], dict[Any, np.ndarray]]:
+        one, two = (side[number] for side in sides)
+
+        def measure(weights: np.ndarray) -> dict[Any, np.ndarray]:
+            own, other = one(weights), two(weights)
+            return {name: own[name] - other[name] for name in own}
+
+        return measure
+
+    scores = with_intervals(minus(0), groups, resamples, seed, sizes / 4)
+    calls = with_intervals(minus(1), groups, resamples, seed, sizes / 2)
+    return scores | {name: value for (_, name), value in calls.items()}
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> Confusion:
@@ -164,26 +188,34 @@ def roc_points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarra
 
 
 def roc_band(
-    labels: np.ndarray, probabilities: np.ndarray, resamples: int = BAND_RESAMPLES, seed: int = 0
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    resamples: int = BAND_RESAMPLES,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns false positive rates from 0 to 1, and both ends of the 95 % interval of the recall at each, float64.
 
-    The interval is that of each rate by itself, by bootstrap over clips. Raises ValueError as `roc_points`.
+    The interval is that of each rate by itself, over `groups`. Raises ValueError as `roc_points`.
     """
     labels, probabilities = checked(labels, probabilities)
-    order = np.argsort(-probabilities, kind="stable")
-    fake, last = labels[order] == 1, level_ends(probabilities[order])
-    rates, draw = np.linspace(0, 1, BAND_POINTS), weigher(np.arange(len(labels)))
+    groups = _groups(groups, labels)
+    more_labels, more = _with_imagined(labels, probabilities, [])
+    order = np.argsort(-more, kind="stable")
+    fake, last = more_labels[order] == 1, level_ends(more[order])
+    rates = np.linspace(0, 1, BAND_POINTS)
 
-    def recalls(generator: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
-        curves = zip(*cumulated(draw(generator, rows).take(order, axis=1), fake, last), strict=True)
-        drawn = [(false, true) for false, true in curves if false[-1] and true[-1]]
-        found = [np.interp(rates, np.append(0, f / f[-1]), np.append(0, t / t[-1])) for f, t in drawn]
-        return {"recalls": np.reshape(found, (len(found), BAND_POINTS))}
+    def recalls(weights: np.ndarray) -> dict[int, np.ndarray]:
+        curves = zip(*cumulated(weights.take(order, axis=1), fake, last), strict=True)
+        found = [np.interp(rates, np.append(0, f / f[-1]), np.append(0, t / t[-1])) for f, t in curves]
+        return dict(enumerate(np.transpose(found)))
 
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(in_stacks(recalls, len(labels), resamples, seed)["recalls"], (tail, 1 - tail), axis=0)
-    return rates, low, high
+    sizes = _clips_per_person(labels, groups) / 2
+    # At a rate of 1 every recall is 1.
+    band = [
+        ends(one) or (one.value, one.value) for one in with_intervals(recalls, groups, resamples, seed, sizes).values()
+    ]
+    return rates, *np.transpose(band)
 
 
 def pr_points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -211,15 +243,24 @@ def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return clip_log_losses(*checked(labels, probabilities))
 
 
-def _sorted(
-    intervals: Mapping[tuple[int, str], Measure], thresholds: int
-) -> tuple[dict[str, Measure], list[dict[str, Measure]]]:
-    """The measures of the scores, and those of the calls at each threshold."""
-    scores, *calls = (
-        {name: value for (number, name), value in intervals.items() if number == own}
-        for own in range(SCORES, thresholds)
-    )
-    return scores, calls
+def _clips_per_person(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """How many real and how many fake clips a person has who has any, float64 (2,); 0 where the class is missing."""
+    owners = [groups[labels == label] for label in (0, 1)]
+    return np.array([len(own) / max(1, len(np.unique(own))) for own in owners])
+
+
+def _with_imagined(
+    labels: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float], *, turned: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and probabilities (N + 4,) with a real and a fake clip more that are judged wrong, and two judged right.
+
+    The detector is a little surer of them than of any other clip: they are beyond all others and all thresholds.
+    If `turned`, the first two are judged right, the others wrong.
+    """
+    sure = np.abs(np.append(probabilities, thresholds) - 0.5).max()
+    high, low = np.nextafter(0.5 + sure, 2), np.nextafter(0.5 - sure, -1)
+    beyond = (low, high, high, low) if turned else (high, low, low, high)
+    return np.append(labels, (0, 1, 0, 1)), np.append(probabilities, beyond)
 
 
 def _groups(groups: np.ndarray | None, labels: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.stats.bootstrap import Measure, with_intervals
+from evaluate.stats.bootstrap import Measure, share
 from evaluate.stats.metrics import RESAMPLES, checked
 
 UNKNOWN = -1
@@ -54,15 +54,7 @@ def paired_share(
     rows = np.flatnonzero((labels == 1) & ~np.isnan(wins))
     if not rows.size:
         return PairedShare(Measure(None, None, None), 0, 0)
-    # People are drawn whole, so their sums stand for their clips.
-    names, person = np.unique(people[rows], return_inverse=True)
-    won, fakes = np.bincount(person, wins[rows]), np.bincount(person).astype(np.float64)
-
-    def share(weights: np.ndarray) -> dict[str, np.ndarray]:
-        return {"share": weights @ won / (weights @ fakes)}
-
-    measure = with_intervals(share, np.arange(len(names)), resamples, seed)["share"]
-    return PairedShare(measure, len(rows), int(known[rows].sum()))
+    return PairedShare(share(wins[rows], people[rows], resamples, seed), len(rows), int(known[rows].sum()))
 
 
 def source_rows(ids: Sequence[str], sources: Sequence[str]) -> np.ndarray:

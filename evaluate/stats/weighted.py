@@ -10,9 +10,6 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-SCORES = -1
-"""Stands for "no threshold" among the numbers of thresholds."""
-
 
 class Scored(NamedTuple):
     """What a measure of the probabilities is made from, for each of B weightings of N clips with K probabilities.
@@ -48,21 +45,31 @@ class Called(NamedTuple):
     called_fake: np.ndarray
 
 
-def weighted_measures(
-    labels: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float]
-) -> Callable[[np.ndarray], dict[tuple[int, str], np.ndarray]]:
-    """Returns a function of weights (B, N): its values go by (`SCORES`, name) and by (threshold's number, name)."""
+def weighted_scores(labels: np.ndarray, probabilities: np.ndarray) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Returns a function of weights (B, N): the values of `SCORE_METRICS` by name."""
     order = np.argsort(-probabilities, kind="stable")
     fake, ends = labels[order] == 1, level_ends(probabilities[order])
-    cells = [2 * labels + (probabilities >= threshold) for threshold in thresholds]
-    calls = [np.stack([cell == number for number in range(4)]).astype(np.float64) for cell in cells]
 
-    def measure(weights: np.ndarray) -> dict[tuple[int, str], np.ndarray]:
+    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
         false, true = cumulated(weights.take(order, axis=1), fake, ends)
         totals = (false[:, -1].astype(np.int64), true[:, -1].astype(np.int64))
         weights = weights.astype(np.float64)  # only floats have a fast product
         scored = Scored(labels, probabilities, weights, _rises(false), _rises(true), false, true, *totals)
-        values = {(SCORES, name): metric.of(scored) for name, metric in SCORE_METRICS.items()}
+        return {name: metric.of(scored) for name, metric in SCORE_METRICS.items()}
+
+    return measure
+
+
+def weighted_calls(
+    labels: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float]
+) -> Callable[[np.ndarray], dict[tuple[int, str], np.ndarray]]:
+    """Returns a function of weights (B, N): the values of `CALL_METRICS` by (threshold's number, name)."""
+    cells = [2 * labels + (probabilities >= threshold) for threshold in thresholds]
+    calls = [np.stack([cell == number for number in range(4)]).astype(np.float64) for cell in cells]
+
+    def measure(weights: np.ndarray) -> dict[tuple[int, str], np.ndarray]:
+        weights = weights.astype(np.float64)
+        values = {}
         for number, cells in enumerate(calls):
             true_real, false_fake, false_real, true_fake = (weights @ cells.T).T
             sums = (true_real + false_fake, true_fake + false_real, true_real + false_real, true_fake + false_fake)

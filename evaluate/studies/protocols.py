@@ -25,7 +25,7 @@ from evaluate.report.caveats import leaks
 from evaluate.report.stage import require_resamples
 from evaluate.results.measures import HALF
 from evaluate.results.read import read_results
-from evaluate.results.versus_baseline import Difference, head_minus_baseline
+from evaluate.results.versus_baseline import Difference, aligned, head_minus_baseline
 from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.metrics import CHANCE, RESAMPLES, THRESHOLD, evaluate
 from evaluate.stats.weighted import title_of
@@ -54,7 +54,7 @@ class ProtocolsConfig:
     seed: int = option(0, "seed of the first head and of the bootstrap")
     seeds: int = option(1, "heads to train by each protocol; several are joined as an ensemble")
     split_seed: int = option(SplitConfig.seed, "seed of the splits")
-    resamples: int = option(RESAMPLES, "bootstrap resamples behind each 95 % interval")
+    resamples: int = option(RESAMPLES, "resamples behind each 95 % interval")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,6 @@ class Protocol:
     real: int
     fake: int
     people: int
-    over_clips: dict[str, Measure]
     over_people: dict[str, Measure]
     baseline: Measure | None
     findings: list[str]
@@ -99,7 +98,7 @@ def protocols(config: ProtocolsConfig) -> Path:
         except (Unwritable, Unreadable):
             raise
         except UserError as error:
-            outcomes.append(Protocol(split, 0, 0, 0, 0, {}, {}, None, [], str(error)))
+            outcomes.append(Protocol(split, 0, 0, 0, 0, {}, None, [], str(error)))
             continue
         runs.append((split, run))
         outcomes.append(_within(split, run, config))
@@ -128,7 +127,8 @@ def _other(folder: Path, features: Path) -> Contents:
 
 def _within(split: str, run: Path, config: ProtocolsConfig) -> Protocol:
     results = read_results(run)
-    clips, baseline = results.head.of(TEST), results.baseline.of(TEST)
+    clips = results.head.of(TEST)
+    baseline = aligned(results.baseline.of(TEST), clips)
     people = results.people(clips)
     scores = (clips.labels, clips.probabilities, THRESHOLD, config.resamples, config.seed)
     fakes = int(clips.labels.sum())
@@ -138,9 +138,8 @@ def _within(split: str, run: Path, config: ProtocolsConfig) -> Protocol:
         len(clips.ids) - fakes,
         fakes,
         len(np.unique(people)),
-        evaluate(*scores),
-        evaluate(*scores, groups=people),
-        evaluate(baseline.labels, baseline.probabilities, THRESHOLD, config.resamples, config.seed)["roc_auc"],
+        evaluate(*scores, people),
+        evaluate(clips.labels, baseline.probabilities, *scores[2:], people)["roc_auc"],
         list(leaks(results)),
         difference=head_minus_baseline(clips, baseline, people, config.resamples, config.seed),
     )
@@ -182,8 +181,7 @@ def _across(split: str, run: Path, trained: set[str], name: str, other: Contents
         len(other.records) - fakes,
         fakes,
         len(np.unique(people)),
-        evaluate(*scores),
-        evaluate(*scores, groups=people),
+        evaluate(*scores, people),
         None,
         findings,
     )
@@ -212,9 +210,9 @@ def _write(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol]
     write_tables(config.out / "tables", tables)
     figure = ""
     rows = [
-        Interval(one.name, area.value, ends(area), ends(one.over_people["roc_auc"]))
+        Interval(one.name, area.value, ends(area))
         for one in outcomes
-        if one.over_clips and (area := one.over_clips["roc_auc"]).value is not None
+        if one.over_people and (area := one.over_people["roc_auc"]).value is not None
     ]
     if rows:
         drawing = intervals_figure("ROC AUC by protocol", rows, CHANCE, f"ROC AUC ({CHANCE}: chance)")
@@ -227,10 +225,9 @@ def _write(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol]
 def protocols_table(outcomes: Sequence[Protocol]) -> Table:
     """Returns a row per protocol."""
     return Table(
-        f"One head by each protocol; calls at {HALF}; 95 % intervals over clips, for ROC AUC also over people.",
+        f"One head by each protocol; calls at {HALF}; 95 % intervals over people.",
         ["protocol", "clips trained on", "real clips", "fake clips", "people tested on",
-         *map(title_of, COLUMNS), "ROC AUC over people", "ROC AUC of the baseline",
-         "head minus baseline, over people",
+         *map(title_of, COLUMNS), "ROC AUC of the baseline", "head minus baseline, ROC AUC",
          "what the test clips share with train"],
         [list(_row(one)) for one in outcomes],
     )  # fmt: skip
@@ -239,12 +236,11 @@ def protocols_table(outcomes: Sequence[Protocol]) -> Table:
 def _row(one: Protocol) -> Iterator[Cell]:
     yield one.name
     if one.reason:
-        yield from [NOTHING] * (len(COLUMNS) + 7)
+        yield from [NOTHING] * (len(COLUMNS) + 6)
         yield one.reason
         return
     yield from (f"{count:,}" for count in (one.trained, one.real, one.fake, one.people))
-    yield from (one.over_clips[name] for name in COLUMNS)
-    yield one.over_people["roc_auc"]
+    yield from (one.over_people[name] for name in COLUMNS)
     yield NOTHING if one.baseline is None else one.baseline
     yield NOTHING if one.difference is None else one.difference.over_people["roc_auc"]
     yield " ".join(one.findings) or "nothing, as far as the audit knows"

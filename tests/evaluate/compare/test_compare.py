@@ -13,7 +13,7 @@ from base.errors import UserError
 from cache.store import create_store
 from evaluate.__main__ import main
 from evaluate.compare.comparison_page import comparison_tables
-from evaluate.compare.conclusions import MEANING, p_text, sentences, warnings
+from evaluate.compare.conclusions import MEANING, baseline_sentences, p_text, sentences, warnings
 from evaluate.compare.numbers import compare_results
 from evaluate.compare.stage import CompareConfig, compare
 from evaluate.page.tables import Table, cell_text, latex, markdown
@@ -60,21 +60,25 @@ def compared(folders, chosen=False):
     return compare_results([read_results(folder) for folder in folders], chosen, 200, 0)
 
 
-def test_each_pair_is_compared_and_corrected_over_all_pairs(runs):
+def test_each_pair_is_compared_and_corrected_over_all_tests(runs):
     found = compared(runs)
     assert [(pair.first, pair.second) for pair in found.pairs] == [
         ("good", "fair"), ("good", "blind"), ("fair", "blind"),
     ]  # fmt: skip
-    values = [pair.delong.p or 0.0 for pair in found.pairs]
-    assert found.pairs[int(np.argmin(values))].corrected["delong"] == pytest.approx(3 * min(values))
+    values = [test.p for pair in found.pairs for test in (pair.mcnemar, pair.delong, pair.wilcoxon)]
+    values += [model.against_baseline.p for model in found.models]
+    corrected = [value for pair in found.pairs for value in pair.corrected.values()]
+    corrected += [model.against_baseline.corrected for model in found.models]
+    assert len(corrected) == 12
+    assert corrected[int(np.argmin(values))] == pytest.approx(12 * min(values))
     for pair in found.pairs:
         models = {model.name: model for model in found.models}
-        for name, difference in pair.over_clips.items():
-            one, two = (models[side].over_clips[name].value or 0.0 for side in (pair.first, pair.second))
+        for name, difference in pair.over_people.items():
+            one, two = (models[side].over_people[name].value or 0.0 for side in (pair.first, pair.second))
             assert difference.value == pytest.approx(one - two), name
-        assert pair.delong.difference == pytest.approx(pair.over_clips["roc_auc"].value)
+        assert pair.delong.difference == pytest.approx(pair.over_people["roc_auc"].value)
         won = (pair.mcnemar.first - pair.mcnemar.second) / found.clips
-        assert won == pytest.approx(pair.over_clips["accuracy"].value)
+        assert won == pytest.approx(pair.over_people["accuracy"].value)
 
 
 def test_the_order_of_the_rows_changes_nothing(runs):
@@ -117,9 +121,30 @@ def test_runs_that_never_differ_are_said_to_be_equal(runs, tmp_path):
     json.dumps([pair.needed for pair in found.pairs], allow_nan=False)
 
 
-def test_warns_of_few_people_and_of_wide_intervals_with_the_clips_it_would_take(runs):
-    told = list(warnings(compared([runs[1], runs[2]])))
-    assert any(text.startswith("The test clips show only ") for text in told)
+def test_nothing_is_clear_where_the_test_part_cannot_carry_it(tmp_path):
+    """On 13 clips of five people DeLong is sure of 80 cases in 100; of people who were not seen nobody is."""
+    rows = clips(test=13)
+    folders = [write_run(tmp_path / name, rows=rows) for name in ("one", "two")]
+    rewritten(folders[0], said(1.6))
+    rewritten(folders[1], lambda rows: [row | {"probability": float(row["id"][-5]) / 10} for row in rows])
+    found = compared(folders)
+    (pair,) = found.pairs
+    assert pair.delong.p < 0.01
+    texts = [*sentences(pair, found), *baseline_sentences(found)]
+    assert not any("A clear difference" in text or "ranks clips better" in text for text in texts)
+    assert re.search(r"in \d+\.\d more cases in 100 than two \[-?\d+ to \d+\]\.", texts[1])
+    assert any(text.startswith("The test clips show only 5 people") for text in warnings(found))
+
+
+def test_a_head_is_better_than_its_baseline_only_after_the_correction(runs):
+    found = compared(runs)
+    model = found.models[0]
+    assert "ranks clips better than its baseline" in next(baseline_sentences(found))
+    model.against_baseline.corrected = 0.06
+    assert "No clear difference between the head and its baseline" in next(baseline_sentences(found))
+
+
+def test_warns_of_wide_intervals_with_the_clips_it_would_take(runs):
     narrow = list(warnings(compared([runs[0], runs[2]])))
     assert not any("wide, more than" in text for text in narrow)
     close = write_run(runs[0].parent / "close")
@@ -206,7 +231,7 @@ def test_the_command_leaves_page_numbers_tables_and_figures(runs, tmp_path, caps
         for kind in ("png", "svg")
     }
     assert {path.name for path in (folder / "tables").iterdir()} == {
-        "tables.md", "tables.tex", "runs.csv", "runs-over-people.csv", "differences.csv", "tests.csv",
+        "tables.md", "tables.tex", "runs.csv", "differences.csv", "tests.csv",
         "disagreements.csv", "head-minus-baseline.csv",
     }  # fmt: skip
     page = Reader((folder / "compare.html").read_text())

@@ -61,7 +61,7 @@ def write_run(folder, rows=None, findings=(), notes=(), profile=PROFILE, validat
     rows = clips() if rows is None else rows
     folder.mkdir(parents=True)
     write_csv(folder / "split.csv", ["id", "label", "part", "target", "donor", "source"],
-              [(*row, "id1", "", "") for row in rows])  # fmt: skip
+              [(*row, f"id{number // 3}", "", "") for number, row in enumerate(rows)])  # fmt: skip
     write_predictions(folder / "predictions.csv", rows, 0.5, 6)
     write_predictions(folder / "baseline.csv", rows, 0.2, 2)
     history = [(epoch, 0.7 / epoch, 0.7 / epoch + 0.01 * epoch) for epoch in range(1, 13)]
@@ -185,7 +185,6 @@ def test_a_report_is_numbers_figures_and_a_page(written):
         "tables.md",
         "tables.tex",
         "measures.csv",
-        "intervals.csv",
         "by-coverage.csv",
         "by-folder.csv",
         "by-person.csv",
@@ -248,11 +247,13 @@ def test_numbers_are_those_of_the_stored_predictions(written, model, part):
     found = metrics(folder)["parts"][part][model]
     chosen = choose_threshold(*stored(folder, MODELS[model], "val"))
     labels, probabilities = stored(folder, MODELS[model], part)
+    results = read_results(folder)
+    people = results.people(results.head.of(part))
     assert chosen not in (None, 0.5)  # else the two thresholds could be mistaken for each other
     assert found["decisions"].keys() == {"0.5", "chosen on validation"}
     for kind, threshold in (("0.5", 0.5), ("chosen on validation", chosen)):
         calls = found["decisions"][kind]
-        expected = evaluate(labels, probabilities, threshold, resamples=20, seed=0)
+        expected = evaluate(labels, probabilities, threshold, 20, 0, people)
         assert found["scores"] | calls["measures"] == {name: vars(value) for name, value in expected.items()}
         assert calls["confusion"] == vars(confusion(labels, probabilities, threshold))
         assert calls["threshold"] == threshold
@@ -386,9 +387,8 @@ NOTES = {
     "drawn": "The clips were drawn",
     "no validation": "no threshold was chosen; calls are at 0.5 only",
     "one class": "clips only; every measure that needs both classes is undefined",
-    "few": "The test part has 1 real and 8 fake clips, too few for some of the intervals",
+    "few": "The test clips show only 4 people",
     "wide": "The test part has only 9 clips",
-    "perfect": "with 60 clips the true error rate may still be 5%",
     "own": "The curtain moved.",
 }
 
@@ -413,12 +413,11 @@ ONE_REAL = [(name, int(number != 75), part) if part == "test" else (name, label,
         ([], {}, None),
         (["drawn"], {"origin": {"drawn": True}}, None),
         (["random"], {"profile": PROFILE | {"weights": "random:0"}}, None),
-        (["perfect"], {}, scored(head=1e9)),
         (["no validation"], {"rows": clips(val=0), "validated": False}, None),
         (["no validation"], {"rows": relabelled("val", 1)}, None),
         (["one class"], {"rows": relabelled("test", 0)}, None),
-        (["few"], {"rows": ONE_REAL}, scored(ONE_REAL, baseline=-1)),
-        (["wide"], {"rows": clips(test=9)}, scored(clips(test=9), head=0.2, baseline=-1)),
+        (["few", "wide"], {"rows": ONE_REAL}, scored(ONE_REAL, baseline=-1)),
+        (["few", "wide"], {"rows": clips(test=9)}, scored(clips(test=9), head=0.2, baseline=-1)),
         (["own"], {"notes": ["The curtain moved."]}, None),
     ],
 )
@@ -457,9 +456,23 @@ def test_too_few_validation_clips_calibrate_nothing_and_that_is_said(written):
     assert metrics(written[0])["calibration"]["made_worse"] == []
 
 
-def test_too_few_clips_have_values_without_an_interval(tmp_path):
-    shown = read(page(write_run(tmp_path / "run", ONE_REAL), resamples=100))
-    assert re.search(r"ROC AUC [01]\.\d{3} \[no interval\]", shown)
+def test_a_page_of_a_perfect_run_on_few_clips_has_no_interval_without_width(tmp_path):
+    rows = clips(test=12)
+    folder = write_run(tmp_path / "run", rows)
+    scored(rows, head=1e9)(folder)
+    shown = read(report(folder))
+    assert "ROC AUC 1.000 [" in shown
+    ranges = re.findall(r"\[([\d.]+), ([\d.]+)\]", shown)
+    assert len(ranges) > 50
+    assert [pair for pair in ranges if pair[0] == pair[1]] == []
+
+    def measures(value):
+        for own in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            yield from [own] if isinstance(own, dict) and own.keys() == {"value", "low", "high"} else measures(own)
+
+    every = [one for one in measures(metrics(folder)) if one["low"] is not None]
+    assert len(every) > 50
+    assert [one for one in every if one["low"] >= one["high"]] == []
 
 
 def test_a_clean_run_says_that_nothing_is_shared(written):

@@ -10,6 +10,7 @@ from sklearn.metrics import log_loss
 
 from base.files import write_csv
 from evaluate.results.read import find_temperature, why_uncalibrated
+from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.calibration import (
     BINS,
     LEAST_OF_CLASS,
@@ -81,46 +82,30 @@ def test_the_error_is_that_of_its_definition():
     shares, means = calibration_curve(labels, probabilities, n_bins=BINS)
     sizes = np.histogram(probabilities, np.linspace(0, 1, BINS + 1))[0]
     expected = np.abs(shares - means) @ sizes[sizes > 0] / 500
-    found = calibration_error(labels, probabilities, 200, 0)
-    assert found.value == pytest.approx(expected)
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low < expected < found.high
+    assert calibration_error(bins_of(labels, probabilities)) == pytest.approx(expected)
 
 
-def test_the_bins_are_those_of_scikit_learn_with_wilsons_intervals():
+def bins_of(labels, probabilities, resamples=50):
+    return reliability(labels, probabilities, np.arange(len(labels)), resamples, 0)
+
+
+def test_the_bins_are_those_of_scikit_learn_with_exact_intervals():
     labels, probabilities = simulated(np.random.default_rng(3), 300, 1.0)
-    bins = reliability(labels, probabilities)
+    bins = bins_of(labels, probabilities, 10_000)
     shares, means = calibration_curve(labels, probabilities, n_bins=BINS)
     assert [one.share.value for one in bins] == pytest.approx(shares)
     assert [one.probability for one in bins] == pytest.approx(means)
     assert sum(one.clips for one in bins) == 300
     for one in bins:
-        z, n, share = stats.norm.ppf(0.975), one.clips, one.share.value or 0.0
-        centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-        reach = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-        assert (one.share.low, one.share.high) == pytest.approx((centre - reach, centre + reach))
+        exact = stats.binomtest(round(one.clips * (one.share.value or 0.0)), one.clips).proportion_ci(0.95)
+        assert ends(one.share) == pytest.approx((exact.low, exact.high), abs=0.01)
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.5, 1.0])
 def test_one_clip_has_an_error_and_a_bin(probability):
-    found = calibration_error(np.array([1]), np.array([probability]), 50, 0)
-    assert found.value == pytest.approx(1 - probability)
-    assert 0 <= (found.low or 0.0) <= (found.value or 0.0) <= (found.high or 1.0) <= 1
-    (one,) = reliability(np.array([1]), np.array([probability]))
-    assert one.clips == 1
-
-
-@pytest.mark.parametrize("heat", [1.0, 2.0])
-def test_the_interval_of_the_error_holds_the_truth(heat):
-    generator = np.random.default_rng(4)
-    labels, probabilities = simulated(generator, 2_000_000, heat)
-    truth = calibration_error(labels, probabilities, 1, 0).value or 0.0
-    held = 0
-    for _ in range(150):
-        found = calibration_error(*simulated(generator, 518, heat), 200, 0)
-        held += (found.low or 0.0) <= truth <= (found.high or 1.0)
-    assert held >= 0.93 * 150
+    (one,) = bins = bins_of(np.array([1]), np.array([probability]))
+    assert (one.clips, one.share) == (1, Measure(1.0, None, None))
+    assert calibration_error(bins) == pytest.approx(1 - probability)
 
 
 def disagreeing():

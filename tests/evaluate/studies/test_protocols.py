@@ -44,10 +44,9 @@ def test_every_protocol_has_its_numbers_and_its_leaks(ran):
     assert list(found) == ["official", "identity", "random", *crossed]
     for one in found.values():
         assert one["real"] + one["fake"] > 0
-        assert 0 <= one["over_clips"]["roc_auc"]["value"] <= 1
-        assert one["over_people"]["roc_auc"]["value"] == one["over_clips"]["roc_auc"]["value"]
+        assert 0 <= one["over_people"]["roc_auc"]["value"] <= 1
         if one["baseline"]:
-            gap = one["over_clips"]["roc_auc"]["value"] - one["baseline"]["value"]
+            gap = one["over_people"]["roc_auc"]["value"] - one["baseline"]["value"]
             assert one["difference"]["over_people"]["roc_auc"]["value"] == pytest.approx(gap)
     assert found["identity"]["findings"] == []
     assert any("show a person who is also in train" in text for text in found["random"]["findings"])

@@ -75,7 +75,7 @@ def test_both_recipes_are_trained_and_compared_by_one_command(tmp_path, monkeypa
     assert set(told["models"]) == {"ours-mobilenetv2", "published-mobilenetv2"}
     for model in told["models"].values():
         assert model["epoch_seconds"] > 0
-        assert {"accuracy", "roc_auc", "f1_fake", "f1_real", "kappa"} <= model["over_clips"].keys()
+        assert {"accuracy", "roc_auc", "f1_fake", "f1_real", "kappa"} <= model["over_people"].keys()
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "mobilenetv2"])
