@@ -9,6 +9,7 @@ from evaluate.results.about_run import has_drawn_data, has_random_backbone
 from evaluate.results.measures import CALIBRATED, CHOSEN, HALF, HEAD, RAW, Evaluation, worse_by_calibration
 from evaluate.results.read import Results
 from evaluate.stats.bootstrap import ends
+from evaluate.stats.metrics import LEAST_PEOPLE
 from train.runs.ensemble import FITTED_TWICE
 from train.runs.recipe import RunConfig
 
@@ -82,7 +83,8 @@ def people_caveats(people: int, unnamed: int, clips: int) -> Iterator[str]:
     if people == 1:
         yield "The test clips show 1 person, so there is no interval: nothing says how it is for others."
     elif people < FEW_PEOPLE:
-        yield f"The test clips show only {people} people, so the result may not hold for others: intervals are wide."
+        rule = "" if people >= LEAST_PEOPLE else f" A difference can be clear from {LEAST_PEOPLE} people on."
+        yield f"The test clips show only {people} people, so the result may not hold for others.{rule}"
 
 
 def _too_few(evaluation: Evaluation) -> Iterator[str]:

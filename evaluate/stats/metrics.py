@@ -26,6 +26,8 @@ from evaluate.stats.weighted import (
 
 THRESHOLD = 0.5
 """The default threshold: a clip whose probability of fake reaches it is called fake."""
+LEAST_PEOPLE = 6
+"""People from which on a difference has an interval: five who all agree prove nothing at 0.05 (sign test, p = 0.06)."""
 CHANCE = 0.5
 """The ROC AUC of a guess."""
 RESAMPLES = 2000
@@ -126,8 +128,9 @@ def difference_measures(
 ) -> dict[str, Measure]:
     """Returns every measure of the first minus that of the second of two detectors, each (probabilities, threshold).
 
-    Both get the same resamples, so what makes a clip hard for both cancels out. Of the imaginary person the one is all
-    wrong where the other is all right. Equal probabilities have no interval. Raises as `evaluate`.
+    Both get the same resamples, so what makes a clip hard for both cancels out. Of the imaginary person, who counts
+    half here, the one is all wrong where the other is all right. Equal probabilities have no interval, nor have
+    differences on fewer people of either class than `LEAST_PEOPLE`. Raises as `evaluate`.
     """
     labels, _ = checked(labels, first[0])
     groups, sizes = _groups(groups, labels), _clips_per_person(labels, _groups(groups, labels))
@@ -135,7 +138,8 @@ def difference_measures(
     for turned, (probabilities, threshold) in enumerate((first, second)):
         more = _with_imagined(*checked(labels, probabilities), [threshold], turned=bool(turned))
         sides.append((weighted_scores(*more), weighted_calls(*more, [threshold])))
-    if np.array_equal(first[0], second[0]) and first[1] == second[1]:
+    people = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
+    if people < LEAST_PEOPLE or (np.array_equal(first[0], second[0]) and first[1] == second[1]):
         resamples = 0
 
     def minus(number: int) -> Callable[[np.ndarray], dict[Any, np.ndarray]]:
@@ -215,7 +219,7 @@ def roc_band(
     band = [
         ends(one) or (one.value, one.value) for one in with_intervals(recalls, groups, resamples, seed, sizes).values()
     ]
-    return rates, *np.transpose(band)
+    return rates, *np.array(band, np.float64).T
 
 
 def pr_points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
