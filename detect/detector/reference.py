@@ -10,6 +10,7 @@ from msgspec import Meta
 from base.commands import command, flag
 from base.errors import UserError
 from base.files import make_folder, write_json, writing
+from base.outside.content import NO_FILE, WrongContent, checksum
 from base.outside.values import WrongValue, parse, read_json
 from base.text import printable
 from detect.detector.contract import CONTRACT, is_export
