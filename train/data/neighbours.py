@@ -105,11 +105,11 @@ def find_neighbours(
     owners, known = np.array([owner for owner, _ in trained]), ~np.isnan(left_out[:, 0])
     if known.sum() < LEAST_CLIPS or len(set(owners[known])) < LEAST_PEOPLE:
         return None, distances
-    limits = np.array([_kept_by_most(block[known], owners[known]) for block in left_out.T])
+    limits = np.array([kept_by_most(block[known], owners[known]) for block in left_out.T])
     if not limits.all():
         return None, distances  # all clips are one and the same
     # Each block alone keeps the share; that all do needs some more room.
-    limits = limits * _kept_by_most((left_out / limits).max(axis=1)[known], owners[known])
+    limits = limits * kept_by_most((left_out / limits).max(axis=1)[known], owners[known])
     neighbours = replace(begun, points=points, limits=limits.astype(np.float32), people=len(set(owners[known])))
     distances[train], others = (left_out / limits).max(axis=1), np.isin(parts, (VAL, TEST))
     if others.any():
@@ -122,7 +122,7 @@ def people_of(records: Sequence[VideoRecord]) -> list[tuple[str, str]]:
     return [(owner(record), record.donor or owner(record)) for record in records]
 
 
-def _kept_by_most(distances: np.ndarray, owners: np.ndarray) -> float:
+def kept_by_most(distances: np.ndarray, owners: np.ndarray) -> float:
     """Returns the one of `distances` (K,) that the share `KEPT` of the people keep, who weigh the same."""
     _, person, clips = np.unique(owners, return_inverse=True, return_counts=True)
     order = np.argsort(distances)
