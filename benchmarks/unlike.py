@@ -1,7 +1,7 @@
 """python -m benchmarks.unlike: which measure sees that a clip is unlike the training clips.
 
-Each of several splits by person trains a head, and each measure gets the limit that 95 % of the people keep who are left
-out of train. What has to lie beyond: other footage (drawn faces), and clips of the data set itself that were encoded
+Each of several splits by person trains a head, and each measure gets the limit that 95 % of the people keep who are
+left out of train. What has to lie beyond: other footage (drawn faces), and clips of the data set itself, encoded
 worse or made smaller. What has to lie within: the people of test, and blends of the data set's own clips.
 """
 

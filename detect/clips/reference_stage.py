@@ -12,7 +12,7 @@ from detect.clips.config import DetectConfig
 from detect.clips.inputs import Clip, find_clips
 from detect.clips.stage import judge_clips
 from detect.detector.config import DetectorConfig
-from detect.detector.load import newest, open_configured
+from detect.detector.load import newest_evaluated, open_configured
 from detect.detector.reference import KnownClip, Reference, judge_digest, reference_file, require_rate, write_reference
 from evaluate.stats.conformal import least_known
 
@@ -32,7 +32,7 @@ def make_reference(config: ReferenceConfig) -> Path:
     Raises a UserError if none of them can be judged.
     """
     require_rate(config.false_alarms)
-    run = config.run or newest()
+    run = config.run or newest_evaluated()
     path = reference_file(run, config.name)
     require_writable(path, "make the run's folder writable, or copy the run")
     if not config.real.is_dir():

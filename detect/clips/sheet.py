@@ -26,11 +26,13 @@ BANNERS = {"Fake": "#b34700", "Unsure": "#5c5c5c", "Real": "#005a8c", "Undecided
 CAPTIONS = {"face": "face", "tracked": "tracked", "full_frame": "whole frame", "lost": "face lost"}
 FOR_FAKE, FOR_REAL = "#d55e00", "#0072b2"
 COLUMNS = 6
+FULL_DROP = 0.25
+"""The change of the score that is drawn in full colour, and that the bars have room for: half of the way to 0.5."""
 LEAST_DROP = 0.02
-"""A change of the probability by less than this is drawn faintly: no part of such a clip decides anything."""
+"""A change of the score by less than this decides nothing."""
 WHAT_BARS_SAY = (
-    "How far the probability of fake falls when a frame is covered. The tint of the crops says the same of their "
-    "parts: orange counts for fake, blue for real."
+    "How far the score of fake falls when a frame is covered. The tint of the crops says the same of their parts: "
+    f"orange counts for fake, blue for real, in full colour from {FULL_DROP:g} on."
 )
 NOTHING_DECIDES = f"No frame decides alone: covering one changes the probability of fake by less than {LEAST_DROP:g}."
 CLIPS = 20
@@ -156,10 +158,10 @@ def _draw_banner(banner: SubFigure, verdict: Verdict, words: str, details: str) 
 
 
 def _draw_regions(axes: Axes, evidence: Evidence, frame: int) -> None:
-    """Tints the regions of a crop: orange counts for fake, blue for real, the more opaque the more it counts."""
-    regions, most = evidence.regions[frame], max(np.abs(evidence.regions).max(), LEAST_DROP)
+    """Tints the regions of a crop: orange counts for fake, blue for real, on the scale of the score."""
+    regions = evidence.regions[frame]
     colours = np.where((regions > 0)[..., None], to_rgb(FOR_FAKE), to_rgb(FOR_REAL))
-    opaque = 0.6 * np.abs(regions)[..., None] / most
+    opaque = 0.6 * np.minimum(np.abs(regions)[..., None] / FULL_DROP, 1)
     axes.imshow(np.concatenate([colours, opaque], axis=2), extent=(-0.5, CROP_SIZE - 0.5, CROP_SIZE - 0.5, -0.5))
 
 
@@ -171,7 +173,7 @@ def _draw_time(axes: Axes, verdict: Verdict, evidence: Evidence) -> None:
     axes.bar(seconds, evidence.frames, width=width, color=colours)
     axes.axhline(0, color="#666666", linewidth=0.8)
     low, high = axes.get_ylim()
-    axes.set_ylim(min(low, -LEAST_DROP), max(high, LEAST_DROP))
+    axes.set_ylim(min(low, -FULL_DROP), max(high, FULL_DROP))
     axes.set_xlabel("time in the clip, seconds", fontsize=9)
     axes.set_ylabel("counts for fake (up)\nor real (down)", fontsize=9)
     axes.tick_params(labelsize=8)

@@ -51,13 +51,17 @@ def detect(config: DetectConfig) -> int:
             show("\n".join([*preface(detector.about, detector.band(config.threshold)), *said]))
         show(header(config.style), end="")
         bar = closing.enter_context(_bar(len(remaining)))
+        points = []
         for judged in in_order(judge_clips(detector, remaining, config), [clip.name for clip in remaining], file):
             people = [verdict for verdict, _ in judged]
             with bar.external_write_mode():
                 show(lines(people, config.style, by), end="")
             verdicts.update(verdict.verdict for verdict in people)
+            points += [people[0].point] if people[0].point is not None else []
             draw(judged)
             bar.update()
+        if differs := detector.unlike_as_a_whole(points):
+            show(differs, beside=True)
     if verdicts.total() > 1:
         show(summary(verdicts), beside=True)
     if verdicts["Undecided"] or verdicts["Failed"]:

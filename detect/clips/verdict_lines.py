@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from base.text import harmless, printable
@@ -50,7 +50,7 @@ TITLE = f"{'verdict':<10} {'p(fake)':>7} {'calibrated':>10} {'coverage':>8}  cli
 def lines(verdicts: Sequence[Verdict], style: Style, by: JudgedBy, columns: Sequence[str] = COLUMNS) -> str:
     """Returns the `verdicts` on one clip as lines, each with its line end; CSV and JSON say who judged in each."""
     if style == "table":
-        return "".join(_table_line(verdict) + "\n" for verdict in verdicts)
+        return "".join(line + "\n" for verdict in verdicts for line in (_table_line(verdict), *_window_lines(verdict)))
     if style == "jsonl":
         return "".join(json.dumps(_json_values(verdict, len(verdicts), by)) + "\n" for verdict in verdicts)
     text = io.StringIO()
@@ -100,6 +100,14 @@ def _table_line(verdict: Verdict) -> str:
         f"{verdict.verdict:<10} {probability or '-':>7} {calibrated or '-':>10} {verdict.coverage:>8.2f}  "
         f"{printable(verdict.clip)}{face}{comment}"
     )
+
+
+def _window_lines(verdict: Verdict) -> Iterator[str]:
+    """Yields a line for each window of a long clip."""
+    for window in verdict.timeline:
+        called = "-" if window.probability is None or verdict.is_unlike else verdict.band.call(window.probability)
+        seconds = f"  {window.start:.1f} to {window.end:.1f} s"
+        yield f"  {called:<8} {_number(window.probability) or '-':>7} {'':>10} {window.coverage:>8.2f}{seconds}"
 
 
 def _json_values(verdict: Verdict, faces: int, by: JudgedBy) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from evaluate.stats.metrics import THRESHOLD
 class DetectorConfig:
     """Which detector judges, where its files are, and from which probability on it says Fake."""
 
-    run: Path | None = option(None, "the run folder, or an export of one (default: the newest below runs/)")
+    run: Path | None = option(None, "the run folder, or an export of one (default: the newest evaluated below runs/)")
     engine: str = option("keras", "what runs the networks; all but keras need an export", choices=engines)
     weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
     detector_file: Path | None = option(None, "yunet's ONNX file, if it has moved since then")

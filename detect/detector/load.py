@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from base.commands import flag
 from base.errors import UserError
 from base.keras_start import start_keras
+from base.outside.content import is_regular
 from cache.profile import FeatureProfile, Profile, crops_of
 from detect.detector.config import DetectorConfig
 from detect.detector.contract import exported_folder, is_export, needed_file
@@ -16,9 +17,9 @@ from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, 
 from detect.detector.portable import read_exported
 from detect.detector.reference import read_reference, require_rate
 from evaluate.results.about_run import about_run, about_several
-from evaluate.results.read import find_temperature
+from evaluate.results.read import METRICS, REPORT, find_temperature
 from extract.backbones.engines import Engine, make_engine
-from train.runs.folder import ENSEMBLE, PREDICTIONS, latest
+from train.runs.folder import ENSEMBLE, PREDICTIONS, latest, newest_first
 from train.runs.load import Run, build_and_load, load_head, require_head, run_of
 from train.runs.neighbours_file import read_neighbours
 from train.runs.predictions import Predictions, read_predictions
@@ -48,7 +49,7 @@ def open_detector(
 
 def open_configured(config: DetectorConfig) -> Detector:
     """Returns the detector that `config` names, by default that of the newest run."""
-    run = config.run or newest()
+    run = config.run or newest_evaluated()
     require_rate(config.false_alarms)
     known = config.reference and read_reference(run, config.reference, config.false_alarms, config.strict)
     detector = open_detector(run, config.weights, config.detector_file, config.engine)
@@ -58,6 +59,12 @@ def open_configured(config: DetectorConfig) -> Detector:
 def newest() -> Path:
     """Returns the run below runs/ that was finished last; a UserError if there is none."""
     return latest(Path("runs"))
+
+
+def newest_evaluated() -> Path:
+    """Returns the run below runs/ that was finished last of those with a report; without any, that of all."""
+    reported = [run for run in newest_first(Path("runs")) if is_regular(run / REPORT / METRICS)]
+    return reported[0] if reported else newest()
 
 
 def open_ensemble(folders: Sequence[Path], weights: str | None = None, detector_file: Path | None = None) -> Detector:

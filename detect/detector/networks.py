@@ -35,11 +35,13 @@ class Scorer(Protocol):
     """Gives clips their probability of fake.
 
     `engine` makes the features float16 (N, 12, D) that are scored; it is None where the crops themselves are.
-    `input_kind` names what is scored: `CROPS`, or the fingerprint of the features.
+    `input_kind` names what is scored: `CROPS`, or the fingerprint of the features. `neighbours` are the training clips
+    of the run, None where it kept none, or several runs have their own.
     """
 
     input_kind: str
     engine: Engine | None
+    neighbours: Neighbours | None
 
     def score(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> Scores:
         """Returns the scores of N clips' features or crops.
@@ -55,7 +57,7 @@ class FeatureScorer:
     def __init__(self, engine: Engine, head: Network, input_kind: str, neighbours: Neighbours | None = None) -> None:
         self.engine: Engine | None = engine
         self.input_kind = input_kind
-        self._head, self._neighbours = head, neighbours
+        self._head, self.neighbours = head, neighbours
 
     def score(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> Scores:
         """Returns scores for features float16 (N, 12, D), in which the regions are contained, and masks."""
@@ -65,13 +67,13 @@ class FeatureScorer:
                 "the run's backbone gave a clip features that are not finite, or above 65,504, so its weights are "
                 f"damaged; give others with {flag('weights', '...')}, or extract and train again."
             )
-        if self._neighbours and len(self._neighbours.centre) != arrays.shape[2]:
+        if self.neighbours and len(self.neighbours.centre) != arrays.shape[2]:
             raise UserError(
-                f"the run's training clips have {len(self._neighbours.centre)} features a frame and its backbone gives "
+                f"the run's training clips have {len(self.neighbours.centre)} features a frame and its backbone gives "
                 f"{arrays.shape[2]}, so they are of another run; train it again."
             )
         probabilities = _run(self._head, {"features": arrays.astype(np.float32), "mask": masks})
-        return Scores(probabilities, self._neighbours and self._neighbours.distances(arrays, masks))
+        return Scores(probabilities, self.neighbours and self.neighbours.distances(arrays, masks))
 
 
 class CropScorer:
@@ -79,6 +81,7 @@ class CropScorer:
 
     input_kind = CROPS
     engine: Engine | None = None
+    neighbours: Neighbours | None = None
 
     def __init__(self, network: Network, regions: bool = False) -> None:
         """`regions` says whether the network has an input for the faces' regions."""
@@ -95,6 +98,7 @@ class EnsembleScorer:
 
     input_kind = CROPS
     engine: Engine | None = None
+    neighbours: Neighbours | None = None
 
     def __init__(self, members: Sequence[Scorer], mixture: Callable[[np.ndarray], np.ndarray]) -> None:
         """`mixture` turns the members' probabilities (M, N) into those of the ensemble, (N,)."""
@@ -118,7 +122,7 @@ def _farthest(every: Sequence[Distances | None]) -> Distances | None:
     if len(known) < len(every):
         return None
     mean, nearest = (np.max([getattr(one, name) for one in known], axis=0) for name in ("mean", "nearest"))
-    return Distances(mean, nearest, min(one.people for one in known))
+    return Distances(mean, nearest, min(one.people for one in known), known[0].points)
 
 
 SLACK = 1e-4

@@ -1,8 +1,10 @@
 """What a verdict on a clip says, and what it rests on."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
+
+import numpy as np
 
 from base.commands import flag
 from cache.schema import OK
@@ -53,7 +55,8 @@ class Verdict:
     judged, and how good that is. `distance` is how far the clip lies from the run's training clips, 1 for the limit
     that 95 % of their own kind keep, None where the run does not know; `is_trained_on` says that it is one of them, of
     which the run knew the answer. `left_out` is what else
-    the clip holds, told with its first person.
+    the clip holds, told with its first person. `point` is where it lies
+    among the training clips, for comparing many clips with these; results do not show it.
     """
 
     clip: str
@@ -72,6 +75,7 @@ class Verdict:
     is_trained_on: bool = False
     beside: Beside | None = None
     left_out: LeftOut = LeftOut()
+    point: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_unlike(self) -> bool:
@@ -123,7 +127,9 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values for JSON."""
-        return asdict(self)
+        values = asdict(replace(self, point=None))
+        del values["point"]
+        return values
 
 
 def _counted(number: int, noun: str) -> str:

@@ -148,7 +148,7 @@ class _OneAtATime:
 
     def __init__(self, scorer: Scorer, lock: threading.Lock) -> None:
         self._scorer, self._lock = scorer, lock
-        self.input_kind = scorer.input_kind
+        self.input_kind, self.neighbours = scorer.input_kind, scorer.neighbours
         self.engine: Engine | None = _LockedEngine(scorer.engine, self._lock) if scorer.engine else None
 
     def score(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> Scores:

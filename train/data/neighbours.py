@@ -36,12 +36,13 @@ _ROWS = 256
 class Distances:
     """Of N clips, float32 (N,), in units of the limit: `mean`, to the three nearest training clips, and `nearest`.
 
-    Each is that of the block that is furthest. The limit is that of so many `people`.
+    Each is that of the block that is furthest. The limit is that of so many `people`. `points` (N, 4, 64) are the clips.
     """
 
     mean: np.ndarray
     nearest: np.ndarray
     people: int
+    points: np.ndarray
 
 
 def is_unlike(distance: float | None) -> bool:
@@ -60,6 +61,7 @@ class Neighbours:
     """The training clips as `points` float32 (T, 4, 64), and how far strangers among them are apart, `limits` (4,).
 
     The limits are kept by 95 % of the `people` left out of train one after the other, by all where they are under 20.
+    `owners` int32 (T,) tells whose footage each point is.
     A point is a clip's mean features (D,) minus `centre` (D,), each block times its rows of `axes` (D, 64).
     """
 
@@ -67,6 +69,7 @@ class Neighbours:
     axes: np.ndarray
     points: np.ndarray
     limits: np.ndarray
+    owners: np.ndarray
     people: int
 
     def distances(self, features: np.ndarray, mask: np.ndarray) -> Distances:
@@ -75,7 +78,7 @@ class Neighbours:
         chunks = (points[start : start + _ROWS] for start in range(0, len(points), _ROWS))
         nearest = np.concatenate([_nearest(_distances(chunk, self.points)) for chunk in chunks])
         nearest = (nearest / self.limits[:, None]).max(axis=1)
-        return Distances(nearest.mean(axis=1), nearest[:, 0], self.people)
+        return Distances(nearest.mean(axis=1), nearest[:, 0], self.people, points)
 
     def place(self, pooled: np.ndarray) -> np.ndarray:
         """Returns the points float32 (N, 4, 64) of clips with mean features (N, D)."""
@@ -99,7 +102,9 @@ def find_neighbours(
     scale = np.sqrt(np.maximum(variance, LEAST_VARIANCE * variance.mean()) + np.finfo(float).tiny)
     # Johnson & Lindenstrauss, "Extensions of Lipschitz mappings into a Hilbert space", 1984.
     axes = np.random.default_rng(0).standard_normal((len(mean), AXES)) / np.sqrt(AXES) / scale[:, None]
-    begun = Neighbours(mean.astype(np.float32), axes.astype(np.float32), pooled[:0], np.ones(BLOCKS), 0)
+    begun = Neighbours(
+        mean.astype(np.float32), axes.astype(np.float32), pooled[:0], np.ones(BLOCKS), np.zeros(0, np.int32), 0
+    )
     points = begun.place(pooled)
     left_out = _without_their_people(points, trained)
     owners, known = np.array([owner for owner, _ in trained]), ~np.isnan(left_out[:, 0])
@@ -110,7 +115,9 @@ def find_neighbours(
         return None, distances  # all clips are one and the same
     # Each block alone keeps the share; that all do needs some more room.
     limits = limits * kept_by_most((left_out / limits).max(axis=1)[known], owners[known])
-    neighbours = replace(begun, points=points, limits=limits.astype(np.float32), people=len(set(owners[known])))
+    numbers = np.unique(owners, return_inverse=True)[1].astype(np.int32)
+    measured = len(set(owners[known]))
+    neighbours = replace(begun, points=points, limits=limits.astype(np.float32), owners=numbers, people=measured)
     distances[train], others = (left_out / limits).max(axis=1), np.isin(parts, (VAL, TEST))
     if others.any():
         distances[others] = neighbours.distances(clips.features[others], clips.mask[others]).mean

@@ -10,7 +10,7 @@ from base.outside.content import NO_FILE, WrongContent
 from train.data.neighbours import AXES, BLOCKS, Neighbours
 from train.runs.folder import NEIGHBOURS
 
-_ARRAYS = ("centre", "axes", "points", "limits")
+_ARRAYS = {"centre": np.float32, "axes": np.float32, "points": np.float32, "limits": np.float32, "owners": np.int32}
 
 
 def write_neighbours(neighbours: Neighbours | None, folder: Path) -> None:
@@ -36,10 +36,16 @@ def read_neighbours(folder: Path) -> Neighbours | None:
 def _require_whole(found: Neighbours) -> None:
     """Raises ValueError unless the shapes of all arrays belong together and all numbers are finite."""
     size, clips = len(found.centre), len(found.points)
-    shapes = {"centre": (size,), "axes": (size, AXES), "points": (clips, BLOCKS, AXES), "limits": (BLOCKS,)}
-    for name in _ARRAYS:
+    shapes = {
+        "centre": (size,),
+        "axes": (size, AXES),
+        "points": (clips, BLOCKS, AXES),
+        "limits": (BLOCKS,),
+        "owners": (clips,),
+    }
+    for name, dtype in _ARRAYS.items():
         array = getattr(found, name)
-        if array.shape != shapes[name] or array.dtype != np.float32 or not np.isfinite(array).all():
-            raise ValueError(f"its {name} are not finite float32 {shapes[name]}")
+        if array.shape != shapes[name] or array.dtype != dtype or not np.isfinite(array).all():
+            raise ValueError(f"its {name} are not finite {np.dtype(dtype)} {shapes[name]}")
     if not (clips and (found.limits > 0).all()):
         raise ValueError("it has no clips, or no limits")
