@@ -112,9 +112,9 @@ class Detector:
         if apart is None or not apart.is_clear:
             return ""
         return (
-            f"These {len(points):,} clips differ as a whole from the training clips (a classifier tells them apart: ROC "
-            f"AUC {apart.area:.2f}, p = {apart.p_value:.3f}, each clip taken for another person), so the run may be "
-            "wrong on them more often than its report says."
+            f"These {len(points):,} clips differ as a whole from the training clips (a classifier tells them apart: "
+            f"ROC AUC {apart.area:.2f}, p = {apart.p_value:.3f}, each clip taken for another person), so the run may "
+            "be wrong on them more often than its report says."
         )
 
     def judge(

@@ -36,7 +36,7 @@ _ROWS = 256
 class Distances:
     """Of N clips, float32 (N,), in units of the limit: `mean`, to the three nearest training clips, and `nearest`.
 
-    Each is that of the block that is furthest. The limit is that of so many `people`. `points` (N, 4, 64) are the clips.
+    Each is that of the block that is furthest. The limit is that of so many `people`. `points` (N, 4, 64) are clips.
     """
 
     mean: np.ndarray
@@ -102,9 +102,8 @@ def find_neighbours(
     scale = np.sqrt(np.maximum(variance, LEAST_VARIANCE * variance.mean()) + np.finfo(float).tiny)
     # Johnson & Lindenstrauss, "Extensions of Lipschitz mappings into a Hilbert space", 1984.
     axes = np.random.default_rng(0).standard_normal((len(mean), AXES)) / np.sqrt(AXES) / scale[:, None]
-    begun = Neighbours(
-        mean.astype(np.float32), axes.astype(np.float32), pooled[:0], np.ones(BLOCKS), np.zeros(0, np.int32), 0
-    )
+    none = np.zeros(0, np.int32)
+    begun = Neighbours(mean.astype(np.float32), axes.astype(np.float32), none, np.ones(BLOCKS), none, 0)
     points = begun.place(pooled)
     left_out = _without_their_people(points, trained)
     owners, known = np.array([owner for owner, _ in trained]), ~np.isnan(left_out[:, 0])
