@@ -9,8 +9,7 @@ from base.flags import option
 from base.keras_start import choose_backend
 from base.progress import show
 
-CLIPS = ("Celeb-real/id0_0000.mp4", "Celeb-synthesis/id0_id1_0000.mp4")
-"""The two clips that the demo shows a verdict on, one of each class."""
+PICTURE = "verdicts.png"
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class DemoConfig:
 
 
 def demo(config: DemoConfig) -> Path:
-    """Draws, extracts, trains, judges two clips and reports, naming each step; returns the report's page."""
+    """Draws, extracts, trains, reports and judges two clips, naming each step; returns the report's page."""
     from evaluate.printed import report
     from evaluate.report.stage import ReportConfig
     from extract.backbones.networks import obtainable_weights
@@ -40,18 +39,22 @@ def demo(config: DemoConfig) -> Path:
     features = extract(ExtractConfig(clips, config.out / "data", weights=weights))
     show("== train")
     run = fit(FitConfig(features=features, runs=config.out / "runs", name="demo", split="identity", test=0.25))
-    show("== detect")
-    _judge(clips, run, config.out)
     show("== eval")
-    return report(ReportConfig(run))
+    page = report(ReportConfig(run))
+    show("== detect")
+    _judge(clips, run, config.out / PICTURE)
+    return page
 
 
-def _judge(clips: Path, run: Path, out: Path) -> None:
-    """Prints the verdict on each of `CLIPS` and draws what it rests on."""
+def _judge(clips: Path, run: Path, picture: Path) -> None:
+    """Prints the verdict on a real and on a fake clip of the test part, and draws what they rest on."""
+    from cache.schema import FAKE, REAL, TEST
     from detect.clips.config import DetectConfig
     from detect.clips.stage import NO_VERDICT, detect
+    from train.runs.folder import SPLIT
+    from train.runs.predictions import read_split
 
-    for name in CLIPS:
-        picture = out / f"{Path(name).stem}.png"
-        if detect(DetectConfig(run, video=(str(clips / name),), show=picture)) == NO_VERDICT:
-            raise UserError(f"the demo's own clip {clips / name} got no verdict; its reason stands above.")
+    tested = [row for row in read_split(run / SPLIT).values() if row.part == TEST]
+    chosen = [next(clips / row.id for row in tested if row.label == label) for label in (REAL, FAKE)]
+    if detect(DetectConfig(run, video=tuple(map(str, chosen)), show=picture)) == NO_VERDICT:
+        raise UserError(f"the demo's own clips {chosen[0]} and {chosen[1]} got no verdict; the reasons stand above.")
