@@ -35,7 +35,7 @@ def page_of(tmp_path: Path, *judged: Judged) -> str:
 
 def test_each_kind_has_its_count_its_button_and_its_rule(tmp_path):
     text = page_of(tmp_path, *(Judged(verdict(kind), None) for kind in (*KINDS, "Fake")))
-    assert "6 verdicts: 2 fake, 1 too close to call, 1 real, 1 undecided, 1 failed." in text
+    assert "6 verdicts: 2 fake, 1 unsure, 1 real, 1 undecided, 1 failed." in text
     assert len(re.findall('<article class="clip', text)) == 6
     assert text.count("checked>") == 1
     style = (Path(evaluate.page.__file__).parent / "page.css").read_text()

@@ -178,9 +178,10 @@ def test_how_good_the_run_is_stands_in_each_line():
     assert json.loads(lines([verdict("x.mp4")], "jsonl", JUDGE))["run"]["roc_auc"] is None
 
 
-def test_a_file_of_before_goes_on_with_the_columns_it_has(tmp_path):
+@pytest.mark.parametrize("columns", OLDER)
+def test_a_file_of_before_goes_on_with_the_columns_it_has(tmp_path, columns):
     path = tmp_path / "out.csv"
-    older = ",".join(OLDER) + "\n" + lines([verdict("a.mp4")], "csv", JUDGE, OLDER)
+    older = ",".join(columns) + "\n" + lines([verdict("a.mp4")], "csv", JUDGE, columns)
     path.write_text(older)
     file = ResultFile(path, JUDGE)
     assert file.of("a.mp4") == ["Real"]

@@ -47,8 +47,9 @@ def scored(folder, head, baseline):
 
 
 def test_it_says_on_how_many_clips_of_how_many_people(run_folder):
-    tested, difference, pairs = first_screen(run_folder)
+    tested, called, difference, pairs = first_screen(run_folder)
     assert tested == "Tested on 60 clips (20 real, 40 fake) of 12 people, none of whom was trained on."
+    assert re.fullmatch(r"In its test it called \d+ of 40 fakes fake, .*, and \d+ of 20 real clips fake, .*", called)
     assert re.search(r": ROC AUC [+-][\d.]+ \([+-][\d.]+ to [+-][\d.]+\), accuracy ", difference)
     # The real clip of the first two fakes is in validation.
     assert "40 fakes score above their real counterpart (the source of 38, the person's clips for the rest)" in pairs
@@ -86,17 +87,17 @@ def test_nothing_is_claimed_of_people_without_a_name(tmp_path, named, words):
 )
 def test_the_sentence_says_better_or_worse_where_the_interval_does(run_folder, head, baseline, words):
     scored(run_folder, head, baseline)
-    assert first_screen(run_folder)[1].startswith(words)
+    assert first_screen(run_folder)[2].startswith(words)
 
 
 def test_a_head_that_is_its_baseline_is_called_so(run_folder):
     (run_folder / "baseline.csv").write_bytes((run_folder / "predictions.csv").read_bytes())
-    assert "same probabilities as its baseline" in first_screen(run_folder)[1]
+    assert "same probabilities as its baseline" in first_screen(run_folder)[2]
 
 
 def test_one_class_has_no_difference(tmp_path):
     rows = [(name, 1 if part == "test" else label, part) for name, label, part in clips()]
-    assert "cannot be compared" in first_screen(write_run(tmp_path / "run", rows))[1]
+    assert "cannot be compared" in first_screen(write_run(tmp_path / "run", rows))[2]
 
 
 def test_the_difference_is_paired_whatever_the_order_of_the_baseline(run_folder):
@@ -126,9 +127,9 @@ def test_the_numbers_are_in_metrics_json(run_folder):
 
 def test_a_split_that_names_no_sources_compares_with_the_same_person(tmp_path):
     folder = peopled(write_run(tmp_path / "run"), sources=False)
-    assert "score above the real clips of the same person" in first_screen(folder)[2]
+    assert "score above the real clips of the same person" in first_screen(folder)[3]
     nameless = peopled(write_run(tmp_path / "other"), named=0, sources=False)
-    assert len(first_screen(nameless)) == 2
+    assert len(first_screen(nameless)) == 3
     assert "paired share" not in read(page(nameless)).lower()
 
 

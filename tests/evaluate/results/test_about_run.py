@@ -8,6 +8,7 @@ import pytest
 from cache.profile import CropProfile, FeatureProfile, fingerprint
 from cache.store import Origin
 from evaluate.results.about_run import AboutRun, MeasuredArea, about_run, about_several, doubts
+from train.runs.folder import NEIGHBOURS
 from train.runs.recipe import Joined, RunConfig
 
 CONFIG = RunConfig(config={}, profile=FeatureProfile(CropProfile()), fingerprint="")
@@ -28,7 +29,19 @@ def about(folder, metrics=None, config=None):
 def test_the_run_and_its_own_test_result_are_named(tmp_path):
     found = about(tmp_path, json.dumps(METRICS))
     assert found.roc_auc == MeasuredArea(0.8, 0.7, 0.9, 64)
-    assert found.sentence == f"Judged by {tmp_path.name}: ROC AUC 0.800 [0.700, 0.900] on 64 test clips."
+    judged = f"Judged by {tmp_path.name}: ROC AUC 0.800 [0.700, 0.900] on 64 test clips."
+    assert found.sentence == f"{judged} How unlike its training clips a clip is, it does not know."
+    assert found.calls is None
+
+
+def test_how_its_test_clips_were_called_is_said_and_whether_it_knows_its_training_clips(tmp_path):
+    (tmp_path / NEIGHBOURS).touch()
+    calls = {"real": {"fake": 1, "real": 30}, "fake": {"fake": 30, "close": 3}}
+    found = about(tmp_path, json.dumps(METRICS | {"calls": calls}))
+    assert found.sentence.endswith(
+        "on 64 test clips. In its test it called 30 of 33 fakes fake, 3 too close to call, and 1 of 31 real clips fake, 30 "
+        "real."
+    )
 
 
 @pytest.mark.parametrize(

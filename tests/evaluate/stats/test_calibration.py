@@ -8,7 +8,6 @@ from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from base.files import write_csv
 from evaluate.results.read import find_temperature, why_uncalibrated
 from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.calibration import (
@@ -20,7 +19,7 @@ from evaluate.stats.calibration import (
     fit_temperature,
     reliability,
 )
-from train.runs.predictions import PREDICTION_COLUMNS, Predictions, read_predictions
+from train.runs.predictions import Predictions, read_predictions, write_predictions
 
 
 def simulated(generator, clips, heat):
@@ -127,8 +126,7 @@ def test_the_temperature_of_a_run_is_that_of_its_validation_part_alone(tmp_path)
     assert on_test is not None
     assert expected.value > 2 > 1 > on_test.value
     assert find_temperature(clips) == expected
-    rows = zip(clips.ids, clips.labels, clips.parts, clips.probabilities, clips.coverage, strict=True)
-    write_csv(tmp_path / "predictions.csv", PREDICTION_COLUMNS, list(rows))
+    write_predictions(tmp_path / "predictions.csv", clips)
     read = find_temperature(read_predictions(tmp_path / "predictions.csv"))
     assert read is not None
     assert read.value == pytest.approx(expected.value)
