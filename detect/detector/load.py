@@ -112,16 +112,17 @@ def build_networks(folder: Path, weights: str | None = None) -> dict[str, "keras
     The detector takes crops and mask. A run that takes crops directly has a detector alone. The head of an ensemble is
     made of its members' heads; a UserError for one whose members take different features.
     """
-    from extract.backbones.networks import backbone_of, build_backbone
+    from extract.backbones.networks import backbone_of, build_backbone, require_weights
     from train.end_to_end.cnn3d import load_cnn3d
-    from train.end_to_end.finetune import backbone_weights, join
+    from train.end_to_end.finetune import join
     from train.runs.ensemble import mix
 
     profile, members, joined = judged(folder)
     if not isinstance(profile, FeatureProfile):
         return {"detector": load_cnn3d(*members[0])}
     runs = [run_of(*member) for member in members]
-    backbone = build_backbone(backbone_of(profile), backbone_weights(runs[0], weights))
+    file = require_weights(profile, weights or runs[0].weights, runs[0].folder)
+    backbone = build_backbone(backbone_of(profile), file)
     heads = [load_head(run, profile) for run in runs]
     head = mix(heads, joined) if joined else heads[0]
     return {"detector": join(backbone, head), "backbone": backbone, "head": head}
@@ -147,10 +148,9 @@ def judged(folder: Path) -> tuple[Profile, list[tuple[Path, RunConfig[Profile]]]
 
 
 def _feature_scorer(run: Run, weights: str | None) -> FeatureScorer:
-    from extract.backbones.networks import BACKBONES, backbone_of
-    from train.end_to_end.finetune import backbone_weights
+    from extract.backbones.networks import BACKBONES, backbone_of, require_weights
 
-    name, file = backbone_of(run.profile), backbone_weights(run, weights)
+    name, file = backbone_of(run.profile), require_weights(run.profile, weights or run.weights, run.folder)
     if run.size != BACKBONES[name].features:
         raise UserError(
             f"{run.folder} has a head for {run.size} features, and {name} gives {BACKBONES[name].features}; train the "

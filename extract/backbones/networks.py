@@ -18,7 +18,14 @@ from cache.schema import CROP_SIZE
 from cache.weights import require_room_for
 from extract.backbones.folding import fold_batch_norms
 from extract.backbones.pooling import pool
-from extract.backbones.weights import MOBILENETV2, RESNET50, Network, load_whole_network, obtain
+from extract.backbones.weights import (
+    MOBILENETV2,
+    RESNET50,
+    Network,
+    load_whole_network,
+    obtain,
+    require_same_weights,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -144,6 +151,16 @@ def save_backbone(model: "keras.Model", name: str, path: Path) -> Path:
 def obtain_weights(name: str, weights: str) -> None:
     """Makes sure that `build_backbone` will get the `weights` of `name`; raises a UserError early if it cannot."""
     obtain(BACKBONES[name].network, weights)
+
+
+def require_weights(profile: FeatureProfile, weights: str, run: Path) -> str:
+    """Returns `weights`, of which `build_backbone` makes the network of `profile`; the `run` was trained with them.
+
+    A UserError says that they are others, or cannot be had. Keras need not be started.
+    """
+    require_same_weights(weights, profile.weights, run)
+    obtain_weights(backbone_of(profile), weights)
+    return weights
 
 
 def obtainable_weights(name: str) -> str:

@@ -138,7 +138,7 @@ def identify_weights(weights: str) -> str:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def require_weights(weights: str, known: str, run: Path) -> None:
+def require_same_weights(weights: str, known: str, run: Path) -> None:
     """Raises a UserError unless `weights` are those of `run`, whose profile calls them `known`."""
     # A file is only read where the run was trained with one.
     is_file = weights not in ("imagenet", "random")

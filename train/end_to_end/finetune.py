@@ -61,7 +61,10 @@ def finetune(config: FinetuneConfig) -> Path:
     folder = config.run or latest(config.runs)
     name = choose_name(config.runs, config.name, f"{folder.name}-tuned")
     config, run = replace(config, run=folder), read_run(folder)
-    weights = backbone_weights(run, config.weights)
+
+    from extract.backbones.networks import require_weights
+
+    weights = require_weights(run.profile, config.weights or run.weights, run.folder)
     start_keras()
     from train.data.clips import Clips
     from train.heads.training import predict
@@ -93,20 +96,6 @@ def _blending(config: FinetuneConfig) -> "Blending | None":
     from train.end_to_end.crops import Blending
 
     return Blending(blend, config.blend) if config.blend else None
-
-
-def backbone_weights(run: Run, moved_to: str | None) -> str:
-    """Returns the weights of the backbone of `run`, which may have `moved_to` another file.
-
-    A UserError says that they are others, or cannot be had. Keras need not be started.
-    """
-    from extract.backbones.networks import backbone_of, obtain_weights
-    from extract.backbones.weights import require_weights
-
-    weights = moved_to or run.weights
-    require_weights(weights, run.profile.weights, run.folder)
-    obtain_weights(backbone_of(run.profile), weights)
-    return weights
 
 
 def _load(run: Run, weights: str, config: FinetuneConfig) -> tuple["keras.Model", "keras.Model"]:

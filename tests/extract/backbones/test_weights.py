@@ -3,7 +3,6 @@
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import SimpleNamespace
 
 import h5py
 import keras
@@ -15,10 +14,9 @@ from cache.profile import CropProfile, FeatureProfile
 from evaluate.studies.published import PublishedConfig, published
 from extract import pipeline
 from extract.backbones import weights
-from extract.backbones.networks import BACKBONES, obtain_weights
+from extract.backbones.networks import BACKBONES, obtain_weights, require_weights
 from extract.config import ExtractConfig
 from tests.clips import counting_images, write_clip
-from train.end_to_end.finetune import backbone_weights
 
 UNREACHABLE = (
     r"the ImageNet weights of MobileNetV2 are not in Keras' cache .*\(no route\); put https://.*no_top\.h5 into"
@@ -74,7 +72,7 @@ def test_without_a_network_no_clip_is_opened(asked, tmp_path, monkeypatch):
 def test_without_a_network_no_run_is_tuned_or_judged_with(asked, tmp_path):
     profile = FeatureProfile(CropProfile(), "mobilenetv2", "imagenet", taps=BACKBONES["mobilenetv2"].taps)
     with pytest.raises(UserError, match=UNREACHABLE):
-        backbone_weights(SimpleNamespace(weights="imagenet", profile=profile, folder=tmp_path), None)  # pyright: ignore
+        require_weights(profile, "imagenet", tmp_path)
 
 
 def test_without_a_network_the_published_recipe_says_so_of_its_last_backbone_first(asked, tmp_path, monkeypatch):
