@@ -17,11 +17,10 @@ from base.errors import UserError
 from base.files import write_text
 from base.flags import option
 from base.outside.content import is_regular
-from base.outside.values import explained, parse, read_json, shown
+from base.outside.values import explained, parse, read_csv, read_json, shown
 from evaluate.page.figures import STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, page, safe, scrolling, section, table
 from evaluate.page.tables import readable
-from train.runs.predictions import read_rows
 from train.sweep.leaderboard import BASELINE, COLUMNS, LEADERBOARD, STATES, SUMMARY, Summary, states_text
 
 if TYPE_CHECKING:
@@ -93,13 +92,14 @@ def _summary(path: Path) -> Summary:
 
 def _rows(path: Path) -> list[dict[str, str]]:
     """Returns the trials of the leaderboard `path`; a UserError names the line of one without its numbers."""
-    rows = []
-    for line, row in read_rows(path, COLUMNS):
+    again, rows = f"run {command('sweep')} again to write it", []
+    with explained(path, "CSV", again):
+        lines = list(read_csv(path, COLUMNS))
+    for line, row in lines:
         needed = {"complete": MEASURED, BASELINE: ("val_auc",)}.get(row["state"], ())
         if wrong := [name for name in needed if not _is_number(row[name], above_zero=name in LOGARITHMIC)]:
             raise UserError(
-                f"{path}, line {line}: the {wrong[0]} {shown(row[wrong[0]])} is not a valid number; run "
-                f"{command('sweep')} again to write it."
+                f"{path}, line {line}: the {wrong[0]} {shown(row[wrong[0]])} is not a valid number; {again}."
             )
         rows.append(row)
     return rows

@@ -85,7 +85,7 @@ def _about(evaluation: Evaluation) -> str:
     head = f"A run of {config.config.get('head', 'a head')} on {config.backbone or 'unknown'} features"
     data = config.data_set
     return (
-        f"{f'Data set {data}, ' if data else ''}{results.audit.split} split, finished {results.created}. "
+        f"{f'Data set {data}, ' if data else ''}{results.audit.split} split, finished {results.created[:10]}. "
         f"{config.about or head}. Brackets are 95 % intervals over people; fake is the positive class."
     )
 

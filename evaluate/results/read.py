@@ -7,15 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from base.errors import passing_over_damage
-from cache.profile import Profile
 from cache.schema import FAKE, REAL, TEST, VAL
 from evaluate.stats.calibration import LEAST_OF_CLASS, Temperature, fit_temperature
 from evaluate.stats.pairs import PairedShare, paired_share, source_rows
-from train.data.audit import Audit
-from train.runs.contents import read_contents
-from train.runs.folder import DONE, ENSEMBLE, PREDICTIONS, require_finished
-from train.runs.predictions import Predictions, SplitRow, read_predictions
-from train.runs.recipe import Done, RunConfig, read_object
+from train.runs.contents import RunContents, read_contents
+from train.runs.folder import ENSEMBLE, PREDICTIONS, require_finished
+from train.runs.predictions import Predictions, read_predictions
 
 REPORT, METRICS = "report", "metrics.json"
 """The folder of a run's report in its own, and the file there with every number."""
@@ -23,25 +20,16 @@ PUBLISHED = "published"
 """The `kind` in the config of a run by the published recipe."""
 
 
-@dataclass(frozen=True, eq=False)
-class Results:
-    """Everything a report needs of one run.
-
-    `created` is the day on which it was finished, such as 2026-11-26.
-    `split` gives label, part and owner of each clip by id. `seconds` is how long training took, None if unknown.
-    `history` has a float64 (E,) column by name, one value per epoch, NaN where the run wrote nothing. `baseline` has
-    the predictions of the logistic regression for the same clips as `head`.
-    """
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Results(RunContents):
+    """Everything that a report needs of the run in `folder`."""
 
     folder: Path
-    created: str
-    config: RunConfig[Profile]
-    seconds: float | None
-    audit: Audit
-    split: dict[str, SplitRow]
-    history: dict[str, np.ndarray]
-    head: Predictions
-    baseline: Predictions
+
+    @property
+    def head(self) -> Predictions:
+        """What the run's own network says, of the same clips as `baseline`."""
+        return self.predictions
 
     @property
     def name(self) -> str:
@@ -76,19 +64,7 @@ class Results:
 
 def read_results(folder: Path) -> Results:
     """Returns the run in `folder`; a UserError names what is missing, damaged or does not fit the rest."""
-    run = read_contents(folder)
-    created = read_object(folder / DONE, Done).created[:10]
-    return Results(
-        folder,
-        created,
-        run.config,
-        run.seconds,
-        run.audit,
-        run.split,
-        run.history,
-        head=run.predictions,
-        baseline=run.baseline,
-    )
+    return Results(**vars(read_contents(folder)), folder=folder)
 
 
 def read_member(folder: Path, clips: Predictions) -> Predictions | None:

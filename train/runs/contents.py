@@ -12,10 +12,11 @@ import numpy as np
 
 from base.errors import UserError
 from base.files import write_csv, write_folder, write_json
-from base.outside.values import now, shown
+from base.outside.values import explained, now, read_csv, shown
 from cache.profile import Profile
 from train.data.audit import Audit
 from train.runs.folder import (
+    AGAIN,
     AUDIT,
     BASELINE,
     CONFIG,
@@ -29,7 +30,6 @@ from train.runs.predictions import (
     Predictions,
     SplitRow,
     read_predictions,
-    read_rows,
     read_split,
     require_split,
     write_predictions,
@@ -46,7 +46,7 @@ class RunContents:
 
     `split` gives label, part and people of each clip; `history` a float64 (E,) column of E epochs by name, NaN where
     there is no value; `baseline` is the logistic regression on the clips of `predictions`; `seconds` is how long
-    training took, None if that is not known.
+    training took, None if that is not known, and `created` when the run was finished, "" until it is.
     """
 
     config: RunConfig[Profile]
@@ -56,6 +56,7 @@ class RunContents:
     predictions: Predictions
     baseline: Predictions
     seconds: float | None
+    created: str = ""
 
 
 def write_run(folder: Path, save: Callable[[Path], RunContents]) -> Path:
@@ -85,7 +86,8 @@ def read_contents(folder: Path) -> RunContents:
     split = read_split(folder / SPLIT)
     predictions, baseline = (_predictions(folder / name, split) for name in (PREDICTIONS, BASELINE))
     audit, done = read_object(folder / AUDIT, Audit), read_object(folder / DONE, Done)
-    return RunContents(config, split, audit, _read_history(folder / HISTORY), predictions, baseline, done.seconds)
+    history = _read_history(folder / HISTORY)
+    return RunContents(config, split, audit, history, predictions, baseline, done.seconds, done.created)
 
 
 def numbered_history(columns: Mapping[str, Any], first: int = 1) -> dict[str, np.ndarray]:
@@ -113,7 +115,8 @@ def _write_history(path: Path, history: Mapping[str, np.ndarray]) -> None:
 
 
 def _read_history(path: Path) -> dict[str, np.ndarray]:
-    rows = list(read_rows(path, ("epoch", "loss")))
+    with explained(path, "CSV", AGAIN):
+        rows = list(read_csv(path, ("epoch", "loss")))
     names = rows[0][1].keys() if rows else ()
     return {name: np.array([_number(values[name], path, line) for line, values in rows]) for name in names}
 

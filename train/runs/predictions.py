@@ -1,6 +1,6 @@
 """The tables of a run folder, one CSV row a clip. They are read strictly: a number one row off looks like any other."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ from msgspec import Meta
 from base.commands import flag
 from base.errors import UserError
 from base.files import write_csv
-from base.outside.values import explained, read_csv, read_records, shown
+from base.outside.values import explained, read_records, shown
 from cache.schema import PARTS, Label, Name, Seen, VideoRecord, is_blend_id
 from train.data.split import DROPPED
 from train.runs.folder import AGAIN
@@ -160,9 +160,3 @@ def require_split(predictions: Predictions, split: Mapping[str, SplitRow], path:
         raise UserError(
             f"{path} lacks {len(missing)} clips of the run's split, {shown(missing[0])} first; train again."
         )
-
-
-def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yields line number and values of each row of the CSV file `path`, which must have `columns`."""
-    with explained(path, "CSV", AGAIN):
-        yield from read_csv(path, columns)
