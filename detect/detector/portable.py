@@ -7,7 +7,7 @@ import numpy as np
 
 from base.commands import command
 from base.errors import UserError
-from base.outside.content import NO_FILE, WrongContent, checksum, reading, require_regular
+from base.outside.content import NO_FILE, WrongContent, checksum, require_regular
 from cache.profile import fingerprint, uses_regions
 from cache.schema import FRAMES
 from detect.detector.contract import Contract, needed_file, read_contract
@@ -61,8 +61,7 @@ def _intact(contract: Contract, name: str) -> Network:
 def _require_intact(contract: Contract, path: Path, name: str) -> None:
     """Raises a UserError unless the file `path`, which is the `name` of the export, is as it was written."""
     try:
-        with reading(path):
-            _require_written(contract, path)
+        _require_written(contract, path)
     except (*NO_FILE, WrongContent) as error:
         raise UserError(f"{path} is not the {name} of the export ({error}); export it again.") from None
 

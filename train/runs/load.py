@@ -12,7 +12,7 @@ import numpy as np
 
 from base.errors import UserError
 from base.keras_start import start_keras
-from base.outside.content import WrongContent, checksum, reading
+from base.outside.content import WrongContent, checksum
 from cache.profile import FeatureProfile, Profile, differences
 from cache.weights import WrongWeights, load_weights, require_weights_file
 from train.heads.architectures import HeadConfig, build_head, require_buildable, weight_shapes
@@ -97,9 +97,8 @@ def require_intact(path: Path, least: int) -> None:
     known = read_object(path.with_name(DONE), Done).weights.get(path.name)
     try:
         require_weights_file(path, least)
-        with reading(path):
-            if known not in (None, checksum(path)):
-                raise WrongWeights("its bytes are not those that were written")
+        if known not in (None, checksum(path)):
+            raise WrongWeights("its bytes are not those that were written")
     except (WrongWeights, WrongContent, OSError) as error:
         raise _wrong(path, error) from None
 
