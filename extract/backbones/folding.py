@@ -4,6 +4,7 @@ Section 3.2 of Jacob et al., "Quantization and Training of Neural Networks for E
 Inference", CVPR 2018.
 """
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,11 +44,13 @@ def _norms_by_convolution(network: "keras.Model") -> dict[str, "keras.Layer"]:
     import keras
 
     norms = {}
+    makers = {id(layer.output): layer for layer in network.layers}
+    fed = Counter(id(tensor) for layer in network.layers for tensor in keras.tree.flatten(layer.input))
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            convolution = layer.input._keras_history.operation
+            convolution = makers[id(layer.input)]
             assert isinstance(convolution, keras.layers.Conv2D | keras.layers.DepthwiseConv2D), convolution.name
-            assert len(convolution._outbound_nodes) == 1, convolution.name
+            assert fed[id(layer.input)] == 1, convolution.name
             assert all(output is not convolution.output for output in network.outputs), convolution.name
             norms[convolution.name] = layer
     return norms

@@ -208,12 +208,9 @@ def _randomise(model: "keras.Model") -> None:
     import keras
 
     random = np.random.default_rng(RANDOM_SEED)
-    damped = {
-        tensor._keras_history.operation.name
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Add)
-        for tensor in layer.input
-    }
+    makers = {id(layer.output): layer.name for layer in model.layers}
+    sums = [layer for layer in model.layers if isinstance(layer, keras.layers.Add)]
+    damped = {makers[id(tensor)] for layer in sums for tensor in layer.input}
     for layer in model.layers:
         for weight in layer.weights:
             weight.assign(_random_weight(random, weight.name, weight.shape, layer.name in damped))
