@@ -39,8 +39,8 @@ def test_how_its_test_clips_were_called_is_said_and_whether_it_knows_its_trainin
     calls = {"real": {"fake": 1, "real": 30}, "fake": {"fake": 30, "close": 3}}
     found = about(tmp_path, json.dumps(METRICS | {"calls": calls}))
     assert found.sentence.endswith(
-        "on 64 test clips. In its test it called 30 of 33 fakes fake, 3 too close to call, and 1 of 31 real clips fake, 30 "
-        "real."
+        "on 64 test clips. In its test it called 30 of 33 fakes fake, 3 too close to call, and 1 of 31 real clips "
+        "fake, 30 real."
     )
 
 
