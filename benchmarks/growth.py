@@ -107,7 +107,7 @@ def check_leaks(root: Path) -> None:
 
     records = read_manifest(open_store(_folder(root)).manifest)
     parts = split(records, SplitConfig("random")).parts
-    summary(audit(records, parts, [str(number) for number in range(len(records))]))
+    summary(audit(records, parts, [str(number) for number in range(len(records))]), records)
 
 
 def train(root: Path) -> None:

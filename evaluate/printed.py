@@ -15,8 +15,8 @@ from evaluate.runs_index import PAGE as INDEX
 from evaluate.runs_index import refresh
 from evaluate.stats.bootstrap import Measure
 from evaluate.stats.weighted import CALL_METRICS, SCORE_METRICS, title_of
+from evaluate.studies.protocols import NOTHING_FOUND, ProtocolsConfig, protocols
 from evaluate.studies.protocols import NUMBERS as PROTOCOLS
-from evaluate.studies.protocols import ProtocolsConfig, protocols
 from evaluate.studies.published import PublishedConfig, published
 
 
@@ -70,7 +70,7 @@ def all_protocols(config: ProtocolsConfig) -> Path:
             continue
         clips = f"{one['real']:,} real, {one['fake']:,} fake"
         numbers = [one["over_people"]["roc_auc"], one["over_people"]["accuracy"], one["baseline"]]
-        shared = " ".join(one["findings"]) or "nothing, as far as the audit knows"
+        shared = " ".join([*(one["findings"] or [NOTHING_FOUND]), *one["warnings"]])
         rows.append([one["name"], clips, *map(_cell, numbers), shared])
     columns = ["protocol", "test clips", "ROC AUC over people", "accuracy", "baseline's ROC AUC", "shared with train"]
     show(aligned(columns, rows))

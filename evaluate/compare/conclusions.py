@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from evaluate.compare.numbers import LEVEL, Comparison, Pair
 from evaluate.page.tables import NOTHING
-from evaluate.report.caveats import people_caveats
-from evaluate.results.about_run import has_random_backbone
+from evaluate.report.caveats import run_warnings
 from evaluate.results.versus_baseline import difference_sentence
 from evaluate.stats.bootstrap import ends
 
@@ -31,11 +30,10 @@ def baseline_sentences(comparison: Comparison) -> Iterator[str]:
 
 def warnings(comparison: Comparison) -> Iterator[str]:
     """Yields what a reader has to know before quoting a difference."""
-    first = comparison.models[0]
-    yield from people_caveats(comparison.people, first.results.unnamed(first.clips), comparison.clips)
-    for model in comparison.models:
-        if has_random_backbone(model.results.config):
-            yield f"{model.name} has a backbone with random weights: its numbers do not show how well it finds fakes."
+    said = [list(run_warnings(model.results)) for model in comparison.models]
+    for text in dict.fromkeys(text for own in said for text in own):
+        names = [model.name for model, own in zip(comparison.models, said, strict=True) if text in own]
+        yield text if len(names) == len(said) else f"{', '.join(names)}: {text}"
     splits = {model.results.audit.split for model in comparison.models}
     if len(splits) > 1:
         ways = ", ".join(sorted(splits))

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from base.commands import command
 from cache.profile import Profile
 from cache.schema import LEAST_COVERAGE, TEST, TRAIN
@@ -27,13 +29,24 @@ _SHARED = {
 
 def notes(evaluation: Evaluation) -> Iterator[str]:
     """Yields the sentences that apply to `evaluation`, the gravest first."""
-    yield from _doubts(evaluation.results.config)
+    results = evaluation.results
+    yield from _doubts(results.config)
     yield from _mixture(evaluation)
-    yield from leaks(evaluation.results)
+    yield from leaks(results)
     yield from _too_few(evaluation)
     yield from _faces(evaluation)
     yield from calibration_harm(evaluation)
-    yield from map(str, evaluation.results.audit.notes)
+    yield from map(str, results.audit.notes)
+
+
+def run_warnings(results: Results) -> Iterator[str]:
+    """Yields what has to be said of a run on each page that makes a claim by its test clips, the gravest first."""
+    clips = results.head.of(TEST)
+    yield from _doubts(results.config)
+    yield from leaks(results)
+    yield from people_caveats(len(np.unique(results.people(clips))), results.unnamed(clips), len(clips.ids))
+    yield f"Leak audit: {results.scope}."
+    yield from map(str, results.audit.notes)
 
 
 def _doubts(config: RunConfig[Profile]) -> Iterator[str]:

@@ -92,7 +92,8 @@ def _data(evaluation: Evaluation) -> Iterator[str]:
     crossing = audit.crossing
     if crossing is None:
         crossing = sum(len(finding.parts) > 1 for finding in audit.findings)
-    yield f"Leak audit: {crossing:,} findings between parts." if crossing else "Leak audit: the parts share nothing."
+    found = f"{crossing:,} findings between parts" if crossing else "nothing that the parts share was found"
+    yield f"Leak audit: {found} ({evaluation.results.scope})."
 
 
 def _quality(evaluation: Evaluation) -> Iterator[str]:

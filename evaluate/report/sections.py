@@ -211,8 +211,8 @@ def _training(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
 
 def _audit(evaluation: Evaluation) -> Iterator[Html]:
     audit = evaluation.results.audit
-    if not audit.findings:
-        yield element("p", "No person, source video or content is shared between parts.")
+    found = "Leak audit: " if audit.findings else "Nothing that the parts share was found: "
+    yield element("p", f"{found}{evaluation.results.scope}.")
     for kind in dict.fromkeys([*_KINDS, *(finding.kind for finding in audit.findings)]):
         findings = [finding for finding in audit.findings if finding.kind == kind]
         if findings:

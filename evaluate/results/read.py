@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from base.errors import passing_over_damage
-from cache.schema import FAKE, REAL, TEST, VAL
+from cache.schema import FAKE, PARTS, REAL, TEST, VAL
 from evaluate.stats.calibration import LEAST_OF_CLASS, Temperature, fit_temperature
 from evaluate.stats.pairs import PairedShare, paired_share, source_rows
+from train.data.audit import scope
 from train.runs.contents import RunContents, read_contents
 from train.runs.folder import ENSEMBLE, PREDICTIONS, require_finished
 from train.runs.predictions import Predictions, read_predictions
@@ -47,6 +48,12 @@ class Results(RunContents):
         """How many findings of each kind the leak audit has; a run lists the first of them only."""
         counted = self.audit.counts or Counter(finding.kind for finding in self.audit.findings)
         return {kind: count for kind, count in counted.items() if count}
+
+    @property
+    def scope(self) -> str:
+        """What the leak audit looked for, and what could not be."""
+        rows = [row for row in self.split.values() if row.part in PARTS]
+        return scope([row.target for row in rows], [row.source for row in rows if row.label == FAKE])
 
     def people(self, clips: Predictions) -> np.ndarray:
         """Returns whose footage each of `clips` is, int64 (N,): equal numbers stand for the same person."""

@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from evaluate.page.figures import Interval, inline_svg, intervals_figure, save
 from evaluate.page.markup import Html, element, items, page, page_table, section
 from evaluate.page.repeat import repeat_command
 from evaluate.page.tables import NOTHING, Cell, Table, readable, write_tables
-from evaluate.report.caveats import leaks
+from evaluate.report.caveats import leaks, people_caveats, run_warnings
 from evaluate.report.stage import require_resamples
 from evaluate.results.measures import HALF
 from evaluate.results.read import read_results
@@ -39,6 +39,7 @@ from train.runs.predictions import predictions_of, write_predictions
 from train.runs.recipe import read_config, read_joined
 
 PAGE, NUMBERS = "protocols.html", "protocols.json"
+NOTHING_FOUND = "Nothing that test and train share was found."
 SPLITS = ("official", "identity", "random")
 COLUMNS = ("roc_auc", "accuracy", "f1_fake", "f1_real", "kappa")
 
@@ -59,8 +60,9 @@ class ProtocolsConfig:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A head's results by one protocol. `findings` says what the test clips share with train; if there are no numbers,
-    `reason` says why.
+    """A head's results by one protocol; if there are no numbers, `reason` says why.
+
+    `findings` says what the test clips share with train, `warnings` what else has to be known.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Protocol:
     findings: list[str]
     reason: str = ""
     difference: Difference | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 def protocols(config: ProtocolsConfig) -> Path:
@@ -129,7 +132,7 @@ def _within(split: str, run: Path, config: ProtocolsConfig) -> Protocol:
     results = read_results(run)
     clips = results.head.of(TEST)
     baseline = aligned(results.baseline.of(TEST), clips)
-    people = results.people(clips)
+    people, findings = results.people(clips), list(leaks(results))
     scores = (clips.labels, clips.probabilities, THRESHOLD, config.resamples, config.seed)
     fakes = int(clips.labels.sum())
     return Protocol(
@@ -140,8 +143,9 @@ def _within(split: str, run: Path, config: ProtocolsConfig) -> Protocol:
         len(np.unique(people)),
         evaluate(*scores, people),
         evaluate(clips.labels, baseline.probabilities, *scores[2:], people)["roc_auc"],
-        list(leaks(results)),
+        findings,
         difference=head_minus_baseline(clips, baseline, people, config.resamples, config.seed),
+        warnings=[text for text in run_warnings(results) if text not in findings],
     )
 
 
@@ -172,6 +176,7 @@ def _across(split: str, run: Path, trained: set[str], name: str, other: Contents
     predictions = predictions_of(other.records, [TEST] * len(other.records), probabilities, other.seen)
     write_predictions(config.out / f"on-{name}.csv", predictions)
     people = np.unique([owner(record) for record in other.records], return_inverse=True)[1]
+    unnamed = sum(not record.target for record in other.records)
     scores = (other.labels, probabilities, THRESHOLD, config.resamples, config.seed)
     fakes, same = int(other.labels.sum()), sum(checksum in trained for checksum in other.checksums)
     findings = [f"{same} of {len(other.records)} test clips have the same content as a clip in train."] if same else []
@@ -184,6 +189,10 @@ def _across(split: str, run: Path, trained: set[str], name: str, other: Contents
         evaluate(*scores, people),
         None,
         findings,
+        warnings=[
+            *people_caveats(len(np.unique(people)), unnamed, len(other.records)),
+            "Only identical files were looked for: whether both data sets show the same people is unknown.",
+        ],
     )
 
 
@@ -228,7 +237,7 @@ def protocols_table(outcomes: Sequence[Protocol]) -> Table:
         f"One head by each protocol; calls at {HALF}; 95 % intervals over people.",
         ["protocol", "clips trained on", "real clips", "fake clips", "people tested on",
          *map(title_of, COLUMNS), "ROC AUC of the baseline", "head minus baseline, ROC AUC",
-         "what the test clips share with train"],
+         "what the test clips share with train, and what else to know"],
         [list(_row(one)) for one in outcomes],
     )  # fmt: skip
 
@@ -243,7 +252,7 @@ def _row(one: Protocol) -> Iterator[Cell]:
     yield from (one.over_people[name] for name in COLUMNS)
     yield NOTHING if one.baseline is None else one.baseline
     yield NOTHING if one.difference is None else one.difference.over_people["roc_auc"]
-    yield " ".join(one.findings) or "nothing, as far as the audit knows"
+    yield " ".join([*(one.findings or [NOTHING_FOUND]), *one.warnings])
 
 
 def _page(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol], figure: object) -> str:
@@ -266,7 +275,7 @@ def _side_by_side(contents: Table) -> Iterator[Html]:
     rows = [[*row] for row in contents.rows]
     numbers = replace(contents, columns=contents.columns[:-1], rows=[row[:-1] for row in rows])
     yield page_table(numbers, wide=True)
-    yield element("h3", "What the test clips share with those that were trained on")
+    yield element("h3", "What the test clips share with those that were trained on, and what else to know")
     yield items(element("span", element("b", row[0]), f": {row[-1]}") for row in rows)
 
 

@@ -1,4 +1,7 @@
-"""The leak audit: people, source videos and files that are in more than one part of a split."""
+"""The leak audit: people, source videos and files that are in more than one part of a split.
+
+What nobody knows cannot be looked for: `scope` says so, and stands wherever the result does.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,8 +10,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cache.schema import FAKE, PARTS, TEST, TRAIN, VideoRecord
+from base.commands import command
+from base.errors import UserError
+from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VideoRecord
 
+LEAST_OF_ONE = 5
+"""Clips of a person or source, all of one class, from which on it is named."""
 MOST_FINDINGS, MOST_NAMES = 200, 20
 """Findings of a kind, and clips of a finding in each part, that a run lists. The split file has everybody's clips."""
 
@@ -49,7 +56,8 @@ def audit(records: Sequence[VideoRecord], parts: Sequence[str], checksums: Seque
 
     A finding is a person (target or donor) in more than one part, a source video in more than one part, or a set of
     videos with equal `checksums` of their features, in any number of parts. The source of a fake is the video it was
-    made from; a real video is its own source. Dropped videos are ignored.
+    made from; a real video is its own source. Dropped videos are ignored. Raises a UserError if a real and a fake video
+    have equal checksums.
     """
     used = [row for row, part in enumerate(parts) if part in PARTS]
     part_of = {records[row].id: parts[row] for row in used}
@@ -57,6 +65,7 @@ def audit(records: Sequence[VideoRecord], parts: Sequence[str], checksums: Seque
     sources = _group((_source(records[row]), records[row].id) for row in used)
     contents = _group((checksums[row], records[row].id) for row in used).values()
     duplicates = {ids[0]: ids for ids in contents if len(ids) > 1}
+    _require_one_label(duplicates.values(), {records[row].id: records[row].label for row in used})
     return [
         *_crossing("identity", people, part_of),
         *_crossing("source", sources, part_of),
@@ -86,14 +95,50 @@ def _cut(finding: Finding) -> Finding:
     return replace(finding, videos=videos, counts={part: len(names) for part, names in finding.videos.items()})
 
 
-def summary(findings: Sequence[Finding]) -> str:
+def scope(people: Sequence[str], sources: Sequence[str]) -> str:
+    """Returns what an audit looked for, and what could not be, from the `people` of all clips and `sources` of fakes.
+
+    >>> scope(["", "", ""], [""])
+    'people and sources unknown; only identical files were looked for'
+    """
+    known = {"people": people, "sources": sources}
+    unknown = {name: names.count("") for name, names in known.items() if "" in names}
+    none = [name for name, count in unknown.items() if count == len(known[name])]
+    some = [f"{name} of {count:,} of {len(known[name]):,} clips" for name, count in unknown.items() if name not in none]
+    known_ones = [name for name in known if name not in none]
+    files = f"{', '.join(known_ones)} and identical files" if known_ones else "only identical files"
+    return f"{' and '.join([*none, *some])} unknown; {files} were looked for" if unknown else f"{files} were looked for"
+
+
+def one_class_notes(records: Sequence[VideoRecord], parts: Sequence[str]) -> Iterator[str]:
+    """Yields the sentence that names the people and sources with many clips, all of one class, where there are any."""
+    used = [record for record, part in zip(records, parts, strict=True) if part in PARTS]
+    groups: dict[str, list[int]] = defaultdict(list)
+    for record in used:
+        for name in {record.target, record.source or record.id} - {""}:
+            groups[name].append(record.label)
+    alone = {name: labels for name, labels in groups.items() if len(labels) >= LEAST_OF_ONE and len(set(labels)) == 1}
+    if alone:
+        first = sorted(alone, key=lambda name: -len(alone[name]))[:TWINS]
+        named = [f"{name}: {len(alone[name])} {'fake' if alone[name][0] == FAKE else 'real'}" for name in first]
+        more = [f"{len(alone) - TWINS} more"] if len(alone) > TWINS else []
+        yield (
+            f"One class only have {'; '.join([*named, *more])}. A head can tell these clips by who or what they show, "
+            "so the numbers may be about that: balance them or leave them out."
+        )
+
+
+def summary(findings: Sequence[Finding], records: Sequence[VideoRecord]) -> str:
     """Returns the findings that cross parts as text for the terminal: one line per kind, with the first names."""
     crossing = [finding for finding in findings if len(finding.parts) > 1]
+    looked = scope([one.target for one in records], [one.source for one in records if one.label == FAKE])
     lines = [f"  {title}: {_names(crossing, kind)}" for kind, title in _TITLES.items() if _names(crossing, kind)]
     if within := _names([finding for finding in findings if len(finding.parts) == 1], "duplicate"):
         lines.append(f"  identical videos within one part: {within}")
     return "\n".join(
-        ["leak audit, found in more than one part:", *lines] if lines else ["leak audit: the parts share nothing."]
+        [f"leak audit ({looked}), found in more than one part:", *lines]
+        if lines
+        else [f"leak audit: nothing that the parts share was found ({looked})."]
     )
 
 
@@ -102,6 +147,16 @@ SHOWN = 8
 """How many names of a kind the terminal shows; the run folder lists all."""
 TWINS = 3
 """How many names of one set of equal videos the terminal shows."""
+
+
+def _require_one_label(duplicates: Iterable[list[str]], labels: Mapping[str, int]) -> None:
+    for ids in duplicates:
+        if len({labels[name] for name in ids}) > 1:
+            one, other = (next(name for name in ids if labels[name] == label) for label in (REAL, FAKE))
+            raise UserError(
+                f"{one} (real) and {other} (fake) are the same clip, so one of the labels is wrong; correct it or "
+                f"remove one of the two, and extract again with {command('features', data='...')}."
+            )
 
 
 def _names(findings: Sequence[Finding], kind: str) -> str:

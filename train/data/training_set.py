@@ -14,7 +14,7 @@ from base.progress import say
 from cache.profile import FeatureProfile
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL
 from cache.store import EXTRACTED, MANIFEST, ORIGIN, Contents, has_rows, load, open_store
-from train.data.audit import Finding, audit, summary
+from train.data.audit import Finding, audit, one_class_notes, summary
 from train.data.split import DROPPED, Split, SplitConfig, owner, split
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def gather(features: Path | None, config: SplitConfig) -> TrainingSet:
     """
     contents = load_features(features)
     divided = split(contents.records, config)
+    divided.notes.extend(one_class_notes(contents.records, divided.parts))
     training_set = TrainingSet(contents, divided, audit(contents.records, divided.parts, contents.checksums))
     _describe(training_set)
     return training_set
@@ -134,6 +135,6 @@ def _describe(training_set: TrainingSet) -> None:
         labels = training_set.contents.labels[training_set.rows(part)]
         if labels.size or part != DROPPED:
             say(f"  {part:<8}{(labels == REAL).sum():>6}{(labels == FAKE).sum():>6}")
-    say(summary(training_set.findings))
+    say(summary(training_set.findings, training_set.contents.records))
     for note in training_set.split.notes:
         say(note)

@@ -18,7 +18,7 @@ from evaluate.compare.numbers import compare_results
 from evaluate.compare.stage import CompareConfig, compare
 from evaluate.page.tables import Table, cell_text, latex, markdown
 from evaluate.results.read import read_results
-from tests.evaluate.report.test_report import PROFILE, Reader, clips, write_run
+from tests.evaluate.report.test_report import LEAKS, PROFILE, Reader, clips, write_run
 from tests.stores import PROFILE as FEATURES
 from tests.stores import pairs, write_features
 
@@ -280,10 +280,18 @@ def test_p_values_are_shown_as_people_read_them():
     assert [p_text(p) for p in (None, 1e-9, 0.0042, 0.049, 1.0)] == ["–", "< 0.0001", "0.0042", "0.05", "1.00"]
 
 
+def test_what_the_audit_found_stands_beside_the_comparison(tmp_path):
+    folders = [write_run(tmp_path / "one", findings=LEAKS, notes=["The curtain moved."]), write_run(tmp_path / "two")]
+    told = list(warnings(compared(folders)))
+    assert any(text.startswith("one: 3 of 60 test clips show a person who is also in train") for text in told)
+    assert "one: The curtain moved." in told
+
+
 def test_random_weights_and_other_splits_are_told(tmp_path):
     folders = [write_run(tmp_path / name, profile=PROFILE | {"weights": "random-0"}) for name in ("one", "two")]
     audit = json.loads((folders[1] / "audit.json").read_text())
     (folders[1] / "audit.json").write_text(json.dumps(audit | {"split": "identity"}))
     told = " ".join(warnings(compared(folders)))
-    assert "one has a backbone with random weights" in told
+    assert "The backbone has random weights" in told
+    assert "Leak audit: sources unknown; people and identical files were looked for." in told
     assert "split in different ways (identity, official)" in told

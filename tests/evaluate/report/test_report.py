@@ -475,8 +475,11 @@ def test_a_page_of_a_perfect_run_on_few_clips_has_no_interval_without_width(tmp_
     assert [one for one in every if one["low"] >= one["high"]] == []
 
 
-def test_a_clean_run_says_that_nothing_is_shared(written):
-    assert "No person, source video or content is shared between parts." in read(written[1])
+def test_a_clean_run_says_what_was_looked_for(written):
+    words = "sources unknown; people and identical files were looked for"
+    assert f"Nothing that the parts share was found: {words}." in read(written[1])
+    card = (written[0] / "report/model-card.md").read_text()
+    assert f"Leak audit: nothing that the parts share was found ({words})." in card
 
 
 @pytest.mark.slow

@@ -49,6 +49,9 @@ def test_every_protocol_has_its_numbers_and_its_leaks(ran):
             gap = one["over_people"]["roc_auc"]["value"] - one["baseline"]["value"]
             assert one["difference"]["over_people"]["roc_auc"]["value"] == pytest.approx(gap)
     assert found["identity"]["findings"] == []
+    for one in found.values():
+        assert any(f"only {one['people']} people" in text for text in one["warnings"])
+        assert any("identical files were looked for" in text for text in one["warnings"])
     assert any("show a person who is also in train" in text for text in found["random"]["findings"])
 
 
@@ -80,8 +83,10 @@ def test_the_page_and_the_tables_hold_every_protocol(ran):
     page = Reader((ran / "protocols.html").read_text())
     assert not any("http" in value for _, value in page.values)
     text = " ".join(page.words)
+    for one in told(ran):
+        assert one["name"] in text
+        assert all(warning in text for warning in one["warnings"])
     for name in ("official", "identity", "random"):
-        assert name in text
         assert name in (ran / "tables" / "tables.tex").read_text()
     assert (ran / "figures" / "protocols.png").exists()
 

@@ -1,5 +1,6 @@
 """Splits: nobody in two parts where that is promised, validation never from test, and every leak named."""
 
+import dataclasses
 import itertools
 from collections import Counter
 
@@ -9,7 +10,7 @@ import pytest
 from base.errors import UserError
 from cache.schema import VideoRecord
 from tests.stores import fake, pairs, people_of, real
-from train.data.audit import MOST_FINDINGS, MOST_NAMES, audit, audit_of, summary
+from train.data.audit import MOST_FINDINGS, MOST_NAMES, audit, audit_of, one_class_notes, scope, summary
 from train.data.people import assign_people
 from train.data.split import SplitConfig, split
 
@@ -142,8 +143,8 @@ def test_the_audit_names_people_sources_and_equal_content():
     }
     assert found["identity", "id1"].videos == {"val": [records[2].id], "test": [records[1].id]}
     assert found["source", records[0].id].parts == ["train", "test"]
-    assert "people: 2 (id0, id1)" in summary(list(found.values()))
-    assert "nothing" in summary([])
+    assert "people: 2 (id0, id1)" in summary(list(found.values()), records)
+    assert "nothing that the parts share was found (people, sources and identical files" in summary([], records)
 
 
 def test_the_audit_equals_a_brute_force_look():
@@ -194,9 +195,37 @@ def test_the_audit_names_equal_videos():
     records = pairs(people=4, clips=1, tested=0)
     parts = ["train", "train", "test", "train", "test", "test", "train", "train"]
     checksums = ["a", "b", "a", "b", "c", "d", "e", "f"]
-    told = summary(audit(records, parts, checksums))
+    told = summary(audit(records, parts, checksums), records)
     assert f"identical videos: 1 ({records[0].id} = {records[2].id})" in told
     assert f"identical videos within one part: 1 ({records[1].id} = {records[3].id})" in told
+
+
+def test_the_audit_says_what_it_could_not_look_for():
+    assert scope(["id1"], ["a.mp4"]) == "people, sources and identical files were looked for"
+    assert scope(["", "id1"], [""]) == (
+        "sources and people of 1 of 2 clips unknown; people and identical files were looked for"
+    )
+    nameless = [dataclasses.replace(record, target="", source="") for record in pairs()]
+    assert "(people and sources unknown; only identical files were looked for)" in summary([], nameless)
+
+
+def test_a_clip_that_is_real_and_fake_is_refused_by_name():
+    records = [real(0, 0), fake(0, 1, 0), real(1, 0)]
+    with pytest.raises(
+        UserError, match=r"id0_0000\.mp4 \(real\) and .*0000\.mp4 \(fake\) are the same"
+    ):
+        audit(records, ["train", "test", "val"], ["a", "a", "b"])
+    assert not audit(records, ["train", "dropped", "val"], ["a", "a", "b"])
+
+
+def test_people_and_sources_of_one_class_are_named():
+    records = [*pairs(people=4), *(real(9, number) for number in range(5))]
+    parts = ["train"] * len(records)
+    (note,) = one_class_notes(records, parts)
+    assert note.startswith("One class only have id9: 5 real. A head can tell these clips by who or what they show")
+    assert not list(one_class_notes(records, ["train"] * (len(records) - 1) + ["dropped"]))
+    camera = [dataclasses.replace(record, target="", source="camera 3") for record in records[-5:]]
+    assert "camera 3: 5 real" in next(one_class_notes([*pairs(people=4), *camera], parts))
 
 
 def test_a_list_without_parts_is_told_which_column_to_add():
