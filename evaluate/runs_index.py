@@ -108,7 +108,7 @@ def _line(folder: Path, created: str) -> Line:
     try:
         read_object(folder / DONE, Done)
         config = read_recipe(folder)
-        split = config.config.get("split") or read_object(folder / AUDIT, _Split).split
+        split = read_object(folder / AUDIT, _Split).split  # not what was asked for, which may be auto
         area, reported = read_test(folder)[0], is_regular(folder / REPORT)
     except UserError as error:
         return Line(folder.name, created, problem=str(error))

@@ -74,7 +74,7 @@ def write_leaderboard_page(config: LeaderboardConfig) -> Path:
     for name, figure, caption in _figures(complete, summary) if complete else ():
         drawings.append(_drawing(name, figure, caption))
         save(figure, config.sweep / name)
-    if not summary.importances:
+    if not _explains(summary):
         drawings.append(element("p", NO_IMPORTANCE))
     return write_text(config.sweep / PAGE, readable(_page(config.sweep, rows, summary, drawings)))
 
@@ -178,7 +178,7 @@ def _figures(rows: Sequence[Mapping[str, str]], summary: Summary) -> Iterator[tu
 
     study, target = _study(rows), HEADINGS["val_auc"]
     draw = {"history": (lambda: drawn.plot_optimization_history(study, target_name=target), HISTORY)}
-    if summary.importances:
+    if _explains(summary):
         draw["importance"] = (
             lambda: drawn.plot_param_importances(study, evaluator=Known(), target_name=target),
             IMPORTANCE,
@@ -193,6 +193,11 @@ def _figures(rows: Sequence[Mapping[str, str]], summary: Summary) -> Iterator[tu
             figure.set_size_inches(9.6, 4)
             figure.set_layout_engine("tight")
             yield name, figure, caption
+
+
+def _explains(summary: Summary) -> bool:
+    """Whether any value explains anything: without that the figure would be empty."""
+    return any(share > 0 for share in summary.importances.values())
 
 
 def _study(rows: Sequence[Mapping[str, str]]) -> "optuna.Study":

@@ -1,7 +1,4 @@
-"""What a run looks at, in sentences from its profile, each with the paper or the measurement behind the choice.
-
-The measurements are those of docs/features.md, and a test compares the two.
-"""
+"""What a run looks at, in sentences from its profile, each with the paper behind the choice."""
 
 from collections.abc import Iterator
 
@@ -24,8 +21,6 @@ SURROUND = (
     "Face minus surround: both went through the same camera, codec and light, unless the face was blended in. The idea "
     "is that of Face X-ray (Li et al., CVPR 2020)."
 )
-MEASURED = {"resnet50": ("0.77", "0.65"), "mobilenetv2": ("0.72", "0.64")}
-"""ROC AUC of a backbone's taps and of its last layer."""
 
 
 def features_sentences(profile: Profile) -> Iterator[str]:
@@ -37,12 +32,8 @@ def features_sentences(profile: Profile) -> Iterator[str]:
         yield "Features of a frame: the mean of one late layer over the crop."
         return
     yield f"Features of a frame: {'; '.join(map(_tap, profile.taps))}."
-    if profile.backbone in MEASURED:
-        taps_area, last_area = MEASURED[profile.backbone]
-        yield (
-            f"Lower layers, because they tell real from fake better than the last one: ROC AUC {taps_area} against "
-            f"{last_area}, measured on 93 clips with people and sources held out ({MORE})."
-        )
+    if not profile.backbone.endswith("-top"):
+        yield f"Lower layers rather than the last one, which tells who and what is shown ({MORE} has figures)."
     if any(tap.region == "face-surround" for tap in profile.taps):
         yield SURROUND
 

@@ -8,7 +8,7 @@ split, which has the same test part. Both become run folders, and the last step 
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from base.errors import UserError
 from base.files import require_writable
 from base.flags import option, required
 from base.keras_start import choose_backend, start_keras
+from base.progress import progress_bar, say
 from cache.manifest import read_manifest
 from cache.profile import CropProfile, FeatureProfile, fingerprint
 from cache.schema import CROP_SIZE, FRAMES, TEST, TRAIN, VideoRecord
@@ -41,6 +42,7 @@ from train.runs.recipe import RunConfig
 
 if TYPE_CHECKING:
     import keras
+    from tqdm import tqdm
 
 SIZE = (CROP_SIZE, CROP_SIZE)
 
@@ -110,18 +112,21 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
     train = published_batches(root, train_clips, config.batch, config.seed)
     test, every = (published_batches(root, some, config.batch, None) for some in (test_clips, clips))
     # The recipe's fault: it stops at the epoch that is best on the test part.
-    history = network.fit(
-        train,  # pyright: ignore[reportArgumentType]
-        validation_data=test,
-        epochs=config.epochs,
-        callbacks=[stop],
-        verbose=2,  # pyright: ignore[reportArgumentType]
-    ).history
+    with progress_bar(total=config.epochs * len(train), unit="batch", desc=f"published, {backbone}") as bar:
+        history = network.fit(
+            train,  # pyright: ignore[reportArgumentType]
+            validation_data=test,
+            epochs=config.epochs,
+            callbacks=[stop, _progress(bar, config.epochs)],
+            verbose=0,  # pyright: ignore[reportArgumentType]
+        ).history
     seconds = time.perf_counter() - start
     probabilities = network.predict(every, verbose=0)[:, 0].astype(np.float64)  # pyright: ignore[reportArgumentType]
     # The published recipe has no validation part: those clips train.
     parts = np.where(in_test, TEST, TRAIN)
-    notes = ["The published recipe: training stopped at the epoch that is best on the test part, which flatters it."]
+    notes = list(recipe_notes(history["val_loss"], config.epochs))
+    for note in notes:
+        say(note)
     run = RunContents(
         config=published_config(config, backbone, weights),
         split=split_rows(clips, parts.tolist()),
@@ -133,6 +138,31 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
     )
     runs = config.out / "runs"
     return write_run(runs / free_name(runs, None, f"published-{backbone}"), lambda _: run)
+
+
+def recipe_notes(losses: Sequence[float], epochs: int) -> Iterator[str]:
+    """Yields what has to be known of a training by the published recipe with these `losses` on the test part."""
+    best = int(np.argmin(losses)) + 1
+    yield (
+        f"The published recipe: it took epoch {best} of the {len(losses)} that it trained, the best on the test part, "
+        "which flatters it."
+    )
+    if len(losses) == epochs:
+        yield (
+            f"The published recipe was cut off after {epochs} {'epoch' if epochs == 1 else 'epochs'}, the most that "
+            f"were allowed, not by its own rule: it may get better with more ({flag('epochs', '20')})."
+        )
+
+
+def _progress(bar: "tqdm", epochs: int) -> "keras.callbacks.Callback":
+    """Returns what advances `bar` with each batch, and says the losses of each epoch."""
+    import keras
+
+    def tell(epoch: int, logs: Mapping[str, float]) -> None:
+        say(f"epoch {epoch + 1} of {epochs}: loss {logs['loss']:.4f}, on the test part {logs['val_loss']:.4f}")
+
+    advance: Any = lambda batch, logs: bar.update()  # noqa: ARG005, E731
+    return keras.callbacks.LambdaCallback(on_train_batch_end=advance, on_epoch_end=tell)
 
 
 def published_network(backbone: str, weights: str) -> "keras.Model":

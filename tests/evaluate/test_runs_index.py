@@ -10,7 +10,7 @@ from evaluate.printed import report
 from evaluate.report.stage import ReportConfig
 from evaluate.runs_index import PAGE, RunsConfig, find_lines, list_runs, refresh
 from reelcheck.cli import dispatch
-from tests.evaluate.report.test_report import HOSTILE, Reader, write_run
+from tests.evaluate.report.test_report import CONFIG, HOSTILE, Reader, write_run
 from tests.refused import as_somebody_else, folder_of_all
 from tests.stores import pairs, write_features
 from train.runs.folder import latest
@@ -40,6 +40,12 @@ def test_a_line_says_what_a_run_is_and_links_to_its_report(runs, capsys):
     header, first, second = capsys.readouterr().out.splitlines()
     assert header.split()[:2] == ["run", "head"]
     assert [interval in first, "2026-01-01" in second] == [True, True]
+
+
+def test_the_split_is_the_one_that_was_taken_not_auto(tmp_path):
+    write_run(tmp_path / "one", settings=CONFIG | {"split": "auto"})
+    (line,) = find_lines(tmp_path)
+    assert line.split == "official"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 LEAST_PROBABILITY = 1e-6
 """Probabilities are kept this far from 0 and 1, so that their logits are finite."""
-EM_ROUNDS = 500
+MOST_ROUNDS, NEAR = 20_000, 1e-6
+"""Rounds of EM at most, and how far from the least log-loss, in nats, they may stop."""
 FITTED_TWICE = (
     "The members' weights were fitted on the validation clips, on which threshold and temperature are chosen too, so "
     "these two are a little too sure of themselves; the test clips took no part."
@@ -131,10 +132,14 @@ def mixture_weights(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray
     """
     likelihoods = _of_truth(probabilities, labels)
     weights = np.full(len(probabilities), 1 / len(probabilities))
-    for _ in range(EM_ROUNDS):
-        shares = weights[:, None] * likelihoods
-        weights = (shares / shares.sum(axis=0)).mean(axis=1)
-    return weights
+    for _ in range(MOST_ROUNDS):
+        gains = (likelihoods / (weights @ likelihoods)).mean(axis=1)
+        if gains.max() - 1 < NEAR:  # no other weights have a log-loss that is lower by more
+            break
+        weights = weights * gains
+    # Near a single member the last steps are endless, so it is tried itself.
+    choices = np.vstack([weights, np.eye(len(weights))])
+    return choices[np.argmax(np.log(choices @ likelihoods).mean(axis=1))]
 
 
 def _require_same_clips(one: Path, first: Predictions, other: Path, second: Predictions) -> None:

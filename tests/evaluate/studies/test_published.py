@@ -17,6 +17,7 @@ from evaluate.studies.published import (
     published_batches,
     published_config,
     published_network,
+    recipe_notes,
 )  # fmt: skip
 from extract.backbones.networks import BACKBONES
 from extract.drawn.dataset import DrawnConfig, draw_dataset
@@ -76,6 +77,13 @@ def test_both_recipes_are_trained_and_compared_by_one_command(tmp_path, monkeypa
     for model in told["models"].values():
         assert model["epoch_seconds"] > 0
         assert {"accuracy", "roc_auc", "f1_fake", "f1_real", "kappa"} <= model["over_people"].keys()
+
+
+def test_a_training_that_was_cut_off_is_said():
+    (best,) = recipe_notes([0.7, 0.5, 0.6], 20)
+    assert "it took epoch 2 of the 3 that it trained, the best on the test part" in best
+    _, cut = recipe_notes([0.7, 0.5], 2)
+    assert cut.startswith("The published recipe was cut off after 2 epochs")
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "mobilenetv2"])

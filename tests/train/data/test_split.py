@@ -211,9 +211,7 @@ def test_the_audit_says_what_it_could_not_look_for():
 
 def test_a_clip_that_is_real_and_fake_is_refused_by_name():
     records = [real(0, 0), fake(0, 1, 0), real(1, 0)]
-    with pytest.raises(
-        UserError, match=r"id0_0000\.mp4 \(real\) and .*0000\.mp4 \(fake\) are the same"
-    ):
+    with pytest.raises(UserError, match=r"id0_0000\.mp4 \(real\) and .*0000\.mp4 \(fake\) are the same"):
         audit(records, ["train", "test", "val"], ["a", "a", "b"])
     assert not audit(records, ["train", "dropped", "val"], ["a", "a", "b"])
 

@@ -95,6 +95,16 @@ def test_weights_are_the_best_on_validation():
     assert found[0] == pytest.approx(best[0], abs=0.01)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_no_member_alone_is_better_on_validation_than_the_weighted_mean(seed):
+    """Members that differ little in what they see and much in how sure they are: the best of them stands alone."""
+    random, labels = np.random.default_rng(seed), np.repeat([0, 1], 15)
+    scores = random.normal(2 * labels - 1.0, 1) * np.linspace(0.3, 1.5, 5)[:, None] + random.normal(0, 0.05, (5, 30))
+    members = 1 / (1 + np.exp(-scores))
+    weights = mixture_weights(members, labels)
+    assert log_loss(weights @ members, labels) <= min(log_loss(own, labels) for own in members) + 1e-12
+
+
 @pytest.mark.parametrize("kind", ["weighted", "stacked"])
 def test_what_is_fitted_does_not_look_at_the_test_part(kind):
     probabilities, clips = clips_of()

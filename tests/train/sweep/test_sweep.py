@@ -104,12 +104,14 @@ def test_the_page_shows_every_trial_and_what_made_the_difference(swept):
         write_leaderboard_page(LeaderboardConfig(swept.parent / "other"))
 
 
-def test_the_page_draws_how_much_each_value_explains(swept, tmp_path):
+def test_the_page_draws_how_much_each_value_explains_where_one_does(swept, tmp_path):
     folder = Path(shutil.copytree(swept, tmp_path / "sweep"))
-    summary = json.loads((folder / "sweep.json").read_text()) | {"importances": {"units": 0.25, "learning_rate": 0.75}}
-    (folder / "sweep.json").write_text(json.dumps(summary))
-    text = write_leaderboard_page(LeaderboardConfig(folder)).read_text()
-    assert text.count("<svg") == 3
+    for shares, figures in (({"units": 0.0, "learning_rate": 0.0}, 2), ({"units": 0.25, "learning_rate": 0.75}, 3)):
+        summary = json.loads((folder / "sweep.json").read_text()) | {"importances": shares}
+        (folder / "sweep.json").write_text(json.dumps(summary))
+        text = write_leaderboard_page(LeaderboardConfig(folder)).read_text()
+        assert text.count("<svg") == figures
+        assert (folder / "importance.png").exists() == ("cannot be told" not in text) == (figures == 3)
     assert (folder / "importance.png").stat().st_size > 4000
 
 
