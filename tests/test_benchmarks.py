@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
-from benchmarks import good_clips
+from benchmarks import coverage, good_clips
 from benchmarks.__main__ import main
 from benchmarks.calibration import COUNTS, simulate
+from benchmarks.coverage import LAYOUTS, Row, table_lines
 from benchmarks.fold_measures import measure
 from benchmarks.folds import fold_parts
 from benchmarks.folds import main as measure_folds
@@ -50,6 +51,26 @@ def test_the_page_on_evaluation_quotes_the_folds_file():
         auc, share = figures["roc_auc"]["over_people"], figures["paired_share"]["over_people"]
         cells = f"| {auc['value']:.2f}, {auc['low']:.2f} to {auc['high']:.2f} | {share['value']:.2f} |"
         assert cells in page, f"the page lacks {cells} of the {name}"
+
+
+def test_every_published_interval_holds_the_truth_and_the_page_quotes_the_simulation():
+    page = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    rows = [Row(**row) for row in json.loads((ROOT / "benchmarks" / "coverage.json").read_text("utf-8"))["rows"]]
+    assert {(row.people, row.clips) for row in rows} == set(LAYOUTS)
+    for row in rows:
+        for name, share in row.coverage.items():
+            assert share >= 0.93 or ", " in name, (name, row.people, row.clips, row.roc_auc)
+    for line in table_lines(rows):
+        assert line in page, f"the page lacks {line}"
+
+
+def test_intervals_hold_where_percentiles_do_not(monkeypatch):
+    monkeypatch.setattr(coverage, "MANY", 20_000)
+    (row,) = coverage.simulate(40, 200, 0, areas=[(0.95, 0.95)], layouts=[(5, 20)])
+    ours = [share for name, share in row.coverage.items() if ", " not in name]
+    assert len(ours) > 15
+    assert min(ours) > 0.9
+    assert row.coverage["roc_auc, percentiles over people"] < 0.85
 
 
 def test_the_least_number_of_validation_clips_is_what_the_simulation_says():

@@ -71,8 +71,8 @@ def with_intervals(
         wrong, right = (measures(np.hstack([drawn, *pair])) for pair in ((more, nobody), (nobody, more)))
         return {name: np.stack([wrong[name], right[name]], axis=1) for name in values}
 
-    # A single group has no spread to draw.
-    samples = in_stacks(sample, clips, resamples if people > 1 else 0, seed)
+    # Each end has half of the resamples. A single group has no spread to draw.
+    samples = in_stacks(sample, clips, -(-resamples // 2) if people > 1 else 0, seed)
     return {name: _measure(value.item(), samples.get(name, np.empty((0, 2)))) for name, value in values.items()}
 
 
