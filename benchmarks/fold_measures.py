@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cache.schema import FAKE, REAL, VideoRecord
-from evaluate.stats.bootstrap import Measure, with_intervals
+from evaluate.stats.bootstrap import Measure, share
+from evaluate.stats.pairs import share_of_pairs
 from train.data.split import owner
 
 RESAMPLES = 2000
@@ -41,22 +42,17 @@ def measure(
     ]
     first, second = np.array(paired, np.int64).reshape(-1, 2).T
 
-    def shares(wins: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-        fake, real = weights[:, fakes].astype(np.float64), weights[:, reals].astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            return {
-                "roc_auc": ((fake @ wins) * real).sum(axis=1) / (fake.sum(axis=1) * real.sum(axis=1)),
-                "paired_share": (fake[:, first] @ wins[first, second]) / fake[:, first].sum(axis=1),
-            }
+    people = np.unique([owner(record) for record in records], return_inverse=True)[1]
 
-    mean, people = wins.mean(axis=0), np.unique([owner(record) for record in records], return_inverse=True)[1]
-    over_clips, over_people = (
-        with_intervals(lambda weights: shares(mean, weights), groups, resamples, seed=0)
-        for groups in (np.arange(len(records)), people)
-    )
-    once = [shares(repetition, np.ones((1, len(records)))) for repetition in wins]
+    def measures(wins: np.ndarray, groups: np.ndarray, resamples: int) -> dict[str, Measure]:
+        area = share_of_pairs(labels, wins, np.ones_like(wins), groups, resamples, 0)
+        return {"roc_auc": area, "paired_share": share(wins[first, second], groups[fakes[first]], resamples, 0)}
+
+    mean = wins.mean(axis=0)
+    over_clips, over_people = (measures(mean, groups, resamples) for groups in (np.arange(len(records)), people))
+    once = [measures(repetition, people, 0) for repetition in wins]
     return {
-        name: FoldMeasure(over_clips[name], over_people[name], [values[name].item() for values in once])
+        name: FoldMeasure(over_clips[name], over_people[name], [values[name].value or 0.0 for values in once])
         for name in over_clips
     }
 

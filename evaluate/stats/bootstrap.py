@@ -77,7 +77,9 @@ def with_intervals(
 
 
 def share(hits: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> Measure:
-    """Returns the mean of `hits` float (N,) in [0, 1] with an interval over `groups` int (N,)."""
+    """Returns the mean of `hits` float (N,) in [0, 1] with an interval over `groups` int (N,); undefined if empty."""
+    if not len(hits):
+        return Measure(None, None, None)
     # People are drawn whole, so their sums stand for their clips.
     person = np.unique(groups, return_inverse=True)[1]
     clips = np.bincount(person).astype(np.float64)

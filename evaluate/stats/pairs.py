@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.stats.bootstrap import Measure, share
+from evaluate.stats.bootstrap import Measure, share, with_intervals
 from evaluate.stats.metrics import RESAMPLES, checked
 
 UNKNOWN = -1
@@ -55,6 +55,31 @@ def paired_share(
     if not rows.size:
         return PairedShare(Measure(None, None, None), 0, 0)
     return PairedShare(share(wins[rows], people[rows], resamples, seed), len(rows), int(known[rows].sum()))
+
+
+def share_of_pairs(
+    labels: np.ndarray, above: np.ndarray, pairs: np.ndarray, people: np.ndarray, resamples: int, seed: int
+) -> Measure:
+    """Returns how often a fake scores above a real clip, with an interval over `people` int (N,).
+
+    Of the F fakes and R real clips among `labels` (N,), in their order, `above` float (F, R) says how often the fake
+    scored above the real one, and `pairs` (F, R) how often the two were compared.
+    """
+    rows = [np.flatnonzero(labels == label) for label in (1, 0)]
+    sizes = [len(own) / max(1, len(np.unique(people[own]))) for own in rows]
+    # The imaginary person's real and fake clip follow the others, first judged wrong, then judged right.
+    fakes, reals = (np.append(own, np.add(len(labels), more)) for own, more in zip(rows, ((1, 3), (0, 2)), strict=True))
+    usual = float(pairs.mean())
+    compared = np.pad(pairs, (0, 2), constant_values=usual)
+    won = np.pad(above, (0, 2), constant_values=usual)
+    won[-2, :] = won[:, -2] = 0
+
+    def measures(weights: np.ndarray) -> dict[str, np.ndarray]:
+        fake, real = (weights[:, own].astype(np.float64) for own in (fakes, reals))
+        with np.errstate(invalid="ignore"):
+            return {"share": (fake @ won * real).sum(axis=1) / (fake @ compared * real).sum(axis=1)}
+
+    return with_intervals(measures, people, resamples, seed, [sizes[1] / 2, sizes[0] / 2])["share"]
 
 
 def source_rows(ids: Sequence[str], sources: Sequence[str]) -> np.ndarray:

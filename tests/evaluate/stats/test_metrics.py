@@ -207,7 +207,7 @@ def test_a_class_of_one_clip_has_an_interval_that_says_so():
 
 @pytest.mark.slow
 def test_intervals_cover_the_truth():
-    """300 test sets of 518 clips, 66 % fake: a 95 % interval holds the true value in 95 % of them or more, -3.8 points."""
+    """300 test sets of 518 clips, 66 % fake: a 95 % interval holds the true value in 95 % or more, -3.8 points."""
     truth = {"accuracy": 0.7881446, "roc_auc": 0.8712109}  # of two normals 1.6 deviations apart, cut midway
     hits = dict.fromkeys(truth, 0)
     generator = np.random.default_rng(0)

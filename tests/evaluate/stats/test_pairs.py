@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from evaluate.stats.pairs import UNKNOWN, paired_share, source_rows
+from evaluate.stats.bootstrap import ends
+from evaluate.stats.metrics import evaluate
+from evaluate.stats.pairs import UNKNOWN, paired_share, share_of_pairs, source_rows
 
 
 def by_hand(labels, probabilities, sources, people):
@@ -56,6 +58,19 @@ def test_the_interval_is_over_people():
     widths = [(found.share.high or 0) - (found.share.low or 0) for found in (once, often)]
     assert widths[0] > 0.2
     assert widths[1] == pytest.approx(widths[0], abs=0.1)
+
+
+def test_the_share_of_all_pairs_is_the_roc_auc_with_its_interval():
+    random = np.random.default_rng(0)
+    labels, people = np.arange(60) % 2, np.arange(60) // 6
+    probabilities = np.clip(random.normal(0.4 + 0.3 * labels, 0.2), 0, 1)
+    wins = (probabilities[labels == 1][:, None] > probabilities[labels == 0]).astype(float)
+    found = share_of_pairs(labels, wins, np.ones_like(wins), people, 2000, 0)
+    area = evaluate(labels, probabilities, resamples=2000, groups=people)["roc_auc"]
+    assert found.value == pytest.approx(area.value)
+    assert ends(found) == pytest.approx(ends(area), abs=0.002)
+    perfect = share_of_pairs(labels, np.ones_like(wins), np.ones_like(wins), people, 200, 0)
+    assert (perfect.low or 1.0) < 0.8
 
 
 def test_a_source_that_is_itself_a_fake_is_none():
