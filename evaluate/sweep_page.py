@@ -118,8 +118,8 @@ def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Summary, draw
     title = name if "sweep" in name.lower() else f"Sweep {name}"
     where = f"by the mean over {summary.folds} folds by person" if summary.folds > 1 else "on validation"
     hint = (
-        f"Trials are ranked {where}, and ties by loss; the best of many looks better than it is. Only the test part "
-        "of its run says how good it is. Differences within two standard errors mean little."
+        f"Trials are ranked {where}, and ties by the loss; the best of many looks better than it is. Only the test "
+        "part of its run says how good it is. Differences within two standard errors mean little."
     )
     trials = [row["state"] for row in rows if row["state"] != BASELINE]
     links = _links(sweep, rows, summary)

@@ -2,33 +2,25 @@
 
 import itertools
 import json
-from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from base.errors import UserError
-from benchmarks import coverage, good_clips
+from benchmarks import choosing, coverage, good_clips
 from benchmarks.__main__ import main
 from benchmarks.calibration import COUNTS, simulate
 from benchmarks.coverage import LAYOUTS, Row, table_lines
-from benchmarks.fold_measures import measure
-from benchmarks.folds import fold_parts
-from benchmarks.folds import main as measure_folds
 from benchmarks.measure import Result, summarise
 from benchmarks.ratios import clips
 from benchmarks.ratios.stage1 import require_good
-from cache.schema import VideoRecord, failed_row, is_blend_id
-from evaluate.stats.bootstrap import ends
+from cache.schema import VideoRecord, failed_row
 from evaluate.stats.calibration import LEAST_OF_CLASS
-from extract.blended_rows import blend_records
 from extract.clips.haar import HaarDetector
 from extract.video.decode import sample_frames
 from tests import ROOT
-from tests.stores import fake, pairs, real, write_features
-from train.fit import fit
-from train.runs.predictions import read_split
+from train.sweep.config import LEAST_CLIPS, LEAST_PEOPLE
 
 RESULTS = ROOT / "benchmarks" / "results.json"
 
@@ -44,13 +36,28 @@ def test_the_page_on_speed_quotes_the_results_file():
         assert line in page, f"the page lacks the line {line}"
 
 
-def test_the_page_on_evaluation_quotes_the_folds_file():
+def test_the_page_on_evaluation_quotes_the_cross_validation():
     page = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
-    folds = json.loads((ROOT / "benchmarks" / "folds-celeb-df-mini.json").read_text(encoding="utf-8"))
-    for name, figures in folds["models"].items():
-        auc, share = figures["roc_auc"]["over_people"], figures["paired_share"]["over_people"]
-        cells = f"| {auc['value']:.2f}, {auc['low']:.2f} to {auc['high']:.2f} | {share['value']:.2f} |"
-        assert cells in page, f"the page lacks {cells} of the {name}"
+    for start in ("baseline", "nothing"):
+        name = f"crossval-celeb-df-mini-{start}.json"
+        found = json.loads((ROOT / "benchmarks" / name).read_text(encoding="utf-8"))
+        for model in ("head", "baseline"):
+            pooled, within, paired = (found[model][kind] for kind in ("pooled", "within", "paired"))
+            cells = f"| {pooled['value']:.2f}, {pooled['low']:.2f} to {pooled['high']:.2f} | {within['value']:.2f} "
+            assert f"{cells}| {paired['value']:.2f} |" in page, f"the page lacks {cells} of the {model} of {name}"
+
+
+def test_where_a_sweep_chooses_by_folds_is_what_the_simulation_says():
+    found = json.loads((ROOT / "benchmarks" / "choosing.json").read_text(encoding="utf-8"))
+    rows = {(row["people"], row["clips"]): row["lost"] for row in found["rows"]}
+    most_people, most_clips = choosing.PEOPLE[-1], choosing.CLIPS[-1]
+    assert min(people for people in choosing.PEOPLE if rows[people, most_clips] <= choosing.WORTH) == LEAST_PEOPLE
+    assert min(clips for clips in choosing.CLIPS if rows[most_people, clips] <= choosing.WORTH) == LEAST_CLIPS
+
+
+def test_choosing_by_more_people_loses_less():
+    lost = {people: choosing.lost(people, 6, rounds=60, seed=0) for people in (2, 32)}
+    assert 0 <= lost[32] < lost[2]
 
 
 def test_every_published_interval_holds_the_truth_and_the_page_quotes_the_simulation():
@@ -167,99 +174,3 @@ def test_each_run_on_good_clips_counts_its_outcomes_and_names_its_failures(monke
     monkeypatch.setattr(good_clips, "extract_once", lambda _: rows)
     *_, last = good_clips.count_outcomes(4, 2, load=0)
     assert (last["clips"], last["outcomes"], last["failures"]) == (4, {"ok": 2, "timeout": 2}, [rows[1]] * 2)
-
-
-def test_auc_and_paired_share_are_those_counted_by_hand_and_mean_over_repetitions():
-    records = [real(0, 0), real(1, 0), fake(0, 1, 0), fake(1, 0, 0), fake(2, 0, 0)]  # the last one's source is not here
-    one = np.array([0.1, 0.8, 0.5, 0.7, 0.9])  # 4 of 6 pairs; of the two with their sources, one
-    two = np.array([0.5, 0.1, 0.5, 0.2, 0.4])  # a tie counts half: 3.5 of 6; 1.5 of 2
-    found = measure(records, np.array([one, two]), resamples=200)
-    assert found["roc_auc"].by_repetition == pytest.approx([4 / 6, 3.5 / 6])
-    assert found["paired_share"].by_repetition == pytest.approx([1 / 2, 1.5 / 2])
-    for name, value in (("roc_auc", 3.75 / 6), ("paired_share", 1.25 / 2)):
-        assert found[name].over_clips.value == pytest.approx(value)
-        assert found[name].over_people.value == pytest.approx(value)
-
-
-def test_intervals_over_people_are_wider_where_their_clips_go_together():
-    records = pairs(people=12, clips=4)
-    luck = np.random.default_rng(0).normal(0, 1, 12).repeat(8)
-    found = measure(records, (1 / (1 + np.exp(-luck * [1 if r.label else -1 for r in records])))[None], resamples=500)
-    clips, people = ends(found["roc_auc"].over_clips), ends(found["roc_auc"].over_people)
-    assert clips is not None
-    assert people is not None
-    assert people[1] - people[0] > 1.3 * (clips[1] - clips[0])
-
-
-@pytest.mark.slow
-def test_folds_train_what_they_are_told_to_and_write_it(tmp_path, capsys, monkeypatch):
-    videos = pairs(people=12, clips=2)
-    store = write_features(tmp_path, [*videos, *blend_records(videos, 1)], strength=1.5)
-    trained = []
-
-    def quick(config):
-        trained.append(config)
-        return fit(replace(config, head="mean", epochs=2, fixed_epochs=2))
-
-    monkeypatch.setattr("benchmarks.folds.fit", quick)
-    out, flags = tmp_path / "folds", ["--folds", "3", "--seeds", "2"]
-    measure_folds(
-        [
-            "--features",
-            str(store.folder),
-            "--out",
-            str(out),
-            *flags,
-            "--models",
-            "baseline,regression,head,nothing,blends",
-        ]
-    )
-    document = json.loads((out / "folds.json").read_text())
-    names = [
-        "logistic baseline",
-        "baseline, validation too",
-        "head",
-        "head from nothing",
-        "baseline, blends only",
-        "head, blends only",
-    ]
-    assert list(document["models"]) == names
-    assert (document["clips"], document["fakes"], document["folds"], document["seeds"]) == (48, 24, 3, 2)
-    assert document["profile"]["backbone"] == "mobilenetv2"
-    for name in names:
-        figures = document["models"][name]["paired_share"]
-        assert 0.5 < figures["over_clips"]["low"] <= figures["over_clips"]["value"]
-        assert len(figures["by_repetition"]) == 2
-        assert name in capsys.readouterr().out or name != names[0]
-    assert len(trained) == 2 * 3 * 3  # baseline and head are of one run
-    for config in trained:
-        blends_only = config.name == "blends"
-        assert config.start == ("nothing" if config.name == "nothing" else "baseline")
-        rows = list(read_split(config.runs / config.name / "split.csv").values())
-        train = [row for row in rows if row.part == "train"]
-        assert {row.label for row in train} == {0, 1}
-        for row in train:
-            assert is_blend_id(row.id) == (blends_only and row.label == 1)
-        assert ("val" in {row.part for row in rows}) != blends_only
-
-
-def test_folds_refuse_what_they_cannot_measure(tmp_path):
-    store = write_features(tmp_path, pairs(people=6, clips=1))
-    given = ["--features", str(store.folder), "--out", str(tmp_path / "folds"), "--models"]
-    with pytest.raises(UserError, match="'hat' is no model to measure"):
-        measure_folds([*given, "head,hat"])
-    with pytest.raises(UserError, match="holds no blended clips"):
-        measure_folds([*given, "blends"])
-    assert not (tmp_path / "folds").exists()
-
-
-def test_folds_test_everyone_once_by_models_that_never_saw_them():
-    records, tested = pairs(people=11), []
-    for parts in fold_parts(records, 5, seed=0):
-        people = {part: set() for part in ("train", "val", "test", "")}
-        for record, part in zip(records, parts, strict=True):
-            people[part] |= {record.target} if part == "test" else set(record.people)
-        assert not people["test"] & (people["train"] | people["val"])
-        assert {record.label for record, part in zip(records, parts, strict=True) if part == "test"} == {0, 1}
-        tested += [record.id for record, part in zip(records, parts, strict=True) if part == "test"]
-    assert sorted(tested) == sorted(record.id for record in records)

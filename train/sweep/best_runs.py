@@ -14,9 +14,10 @@ from base.progress import say
 from cache.profile import Profile
 from train.data.training_set import TrainingSet
 from train.fit import FitConfig, finish, train_all
+from train.heads.architectures import HeadConfig
 from train.runs.folder import DONE, free_name
 from train.runs.recipe import RunConfig, read_recipe
-from train.runs.trained import write_trained
+from train.runs.trained import Trained, write_trained
 
 if TYPE_CHECKING:
     from train.heads.training import HeadProgress
@@ -40,21 +41,32 @@ class Winner:
 def write_winners(runs: Path, prefix: str, winners: Sequence[Winner], training_set: TrainingSet) -> list[Path]:
     """Writes and returns the run folders of `winners`, best first; a run that is there already stays as it is."""
     earlier = list(_earlier_runs(runs))
-    folders = [_find(earlier, winner) or _write(runs, prefix, winner, training_set) for winner in winners]
+    there = {winner.number: folder for winner in winners if (folder := _find(earlier, winner))}
+    trained = _train([winner for winner in winners if winner.number not in there], training_set)
+    for winner in winners:
+        if head := trained.get(winner.number):
+            name = free_name(runs, None, f"{prefix}-trial{winner.number}")
+            named = dataclasses.replace(winner.config, name=name)
+            there[winner.number] = write_trained(runs / name, named, training_set, head, winner.origin)
+    folders = [there[winner.number] for winner in winners]
     if folders:
         _point(runs / BEST, folders[0])
     return folders
 
 
-def _write(runs: Path, prefix: str, winner: Winner, training_set: TrainingSet) -> Path:
+def _train(winners: Sequence[Winner], training_set: TrainingSet) -> dict[int, Trained]:
+    """Returns the trained heads of `winners` by number; heads of one shape are trained side by side."""
     start_keras()
-    if winner.progress is None:
-        (trained,) = train_all([winner.config], training_set)
-    else:
-        trained = finish(winner.config, winner.progress, training_set)
-    name = free_name(runs, None, f"{prefix}-trial{winner.number}")
-    named = dataclasses.replace(winner.config, name=name)
-    return write_trained(runs / name, named, training_set, trained, winner.origin)
+    trained = {
+        one.number: finish(one.config, one.progress, training_set) for one in winners if one.progress is not None
+    }
+    shapes: dict[HeadConfig, list[Winner]] = {}
+    for one in (one for one in winners if one.progress is None):
+        shapes.setdefault(dataclasses.replace(one.config.head_config, dropout=0.0), []).append(one)
+    for same in shapes.values():
+        heads = train_all([one.config for one in same], training_set)
+        trained |= {one.number: head for one, head in zip(same, heads, strict=True)}
+    return trained
 
 
 def _earlier_runs(runs: Path) -> Iterator[tuple[Path, RunConfig[Profile]]]:

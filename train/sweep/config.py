@@ -16,8 +16,8 @@ from train.sweep.storage import VARIABLE
 if TYPE_CHECKING:
     from train.sweep.study import Space, StudyConfig
 
-LEAST_PEOPLE, LEAST_CLIPS = 8, 50
-"""Below so many people, or clips of a class, in validation, a sweep chooses by folds. See docs/training.md."""
+LEAST_PEOPLE, LEAST_CLIPS = 8, 32
+"""Below so many people or clips of a class in validation, a sweep chooses by folds: `benchmarks.choosing` says why."""
 VALUES = ("head", "units", "differences", "learning_rate", "dropout", "weight_decay")
 """The values that a trial decides, by the names of their fields in FitConfig."""
 
@@ -67,7 +67,7 @@ class SweepConfig:
     first_rung: int = option(3, "epochs before the worse trials are first stopped; the next rung is factor times later")
     factor: int = option(3, "one of this many trials continues at each rung")
     best: int = option(3, "how many of the best trials become run folders")
-    places: int = option(8, "trials trained side by side")
+    places: int = option(8, "heads trained side by side; with folds, twice as many")
     seed: int = option(0, "seed of the proposals; trial N trains with seed + N")
     storage: str | None = option(
         None,

@@ -151,7 +151,9 @@ def try_group(config: SweepConfig, group: "Group", count: int) -> "dict[int, Hea
     if config.storage is None or config.adopt:
         trials.adopt()
     folds = as_folds(first, _ranking_sets(config))
-    slots = slots_that_fit(min(config.places, count) * len(folds), first.head_config, folds[0].inputs, config.batch)
+    places = config.places if len(folds) == 1 else 2 * config.places  # more, and few would wait for the last heads
+    wanted = min(places, count * len(folds))
+    slots = slots_that_fit(wanted, first.head_config, folds[0].inputs, config.batch)
     best: dict[int, HeadProgress] = {}
     while True:
         try:

@@ -17,7 +17,7 @@ from train.heads.architectures import HEADS, STARTS, HeadConfig, build_head
 from train.heads.mapping import LAYERS, forward, mappable_branch
 from train.heads.ranking import roc_auc
 from train.heads.stack import Stack, draw_weights
-from train.heads.training import HeadJob, LearnConfig, finished_head, learn_many, predict
+from train.heads.training import Fold, HeadJob, LearnConfig, finished_head, learn_folds, learn_many, predict
 
 ROWS = np.arange(96)
 TRAIN, VAL = ROWS[:60], ROWS[60:]
@@ -232,3 +232,37 @@ def test_auc_is_that_of_scikit_learn_with_ties_and_none_for_one_class():
     scores, labels = random.integers(0, 5, (7, 40)).astype(float), random.integers(0, 2, 40)
     np.testing.assert_allclose(roc_auc(scores, labels), [roc_auc_score(labels, row) for row in scores])
     assert np.isnan(roc_auc(scores, np.zeros(40, int))).all()
+
+
+@pytest.mark.parametrize("components", [0, 5])
+def test_a_head_learns_in_a_stack_of_folds_what_it_learns_in_its_fold_alone(components):
+    clips, test = clips_of(strength=0.3), ROWS[80:]
+    parts = [(ROWS[:40], ROWS[60:80]), (ROWS[20:60], ROWS[:10]), (ROWS[10:50], ROWS[50:80])]
+    folds = [
+        Fold(prepare(clips, train, components, baseline_of(clips, train)), train, val, test) for train, val in parts
+    ]
+    shape, learn = small("lstm", start="baseline"), replace(QUICK, epochs=3)
+    jobs = [HeadJob(shape, replace(learn, seed=fold), fold=fold) for fold in range(3)]
+    together = dict(learn_folds(jobs, folds, 2))
+    for job, fold in zip(jobs, folds, strict=True):
+        ((_, alone),) = learn_many([replace(job, fold=0)], fold.inputs, fold.train, fold.val, 1)
+        for column in ("loss", "val_loss", "val_auc"):
+            np.testing.assert_allclose(together[job].history[column], alone.history[column], rtol=1e-3, atol=1e-4)
+        finished = predict(finished_head(shape, together[job], fold.inputs), clips, test)
+        np.testing.assert_allclose(1 / (1 + np.exp(-together[job].tested)), finished, atol=1e-4)
+    losses = [together[job].history["val_loss"][-1] for job in jobs]
+    assert np.abs(np.diff(losses)).min() > 1e-3
+
+
+def test_a_smaller_fold_takes_as_many_steps_in_an_epoch(monkeypatch):
+    clips, taken = clips_of(), []
+    step = Stack.step
+    monkeypatch.setattr(Stack, "step", lambda self, rows, *more: (taken.append(rows), step(self, rows, *more)))
+    trains = (ROWS[:48], ROWS[:20])
+    folds = [Fold(prepare(clips, train, 0, baseline_of(clips, train)), train, VAL) for train in trains]
+    jobs = [HeadJob(small("mean"), replace(QUICK, epochs=1), fold=fold) for fold in range(2)]
+    list(learn_folds(jobs, folds, 2))
+    seen = [np.concatenate([rows[slot] for rows in taken]) for slot in range(2)]
+    assert [len(rows) for rows in seen] == [48, 48]
+    assert sorted(seen[0]) == list(range(48))
+    assert set(np.bincount(seen[1])) == {2, 3}  # again and again, each clip as often

@@ -21,15 +21,20 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
+from cache.store import load as load_store
+from cache.store import open_store
 from evaluate.results.read import read_results
 from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
+from extract.config import ExtractConfig
+from extract.pipeline import extract
 from tests import ROOT
 from tests.stores import pairs, write_features
 from train.heads.memory import bytes_each, slots_that_fit
 from train.heads.stack import Stack
 from train.runs.folder import latest
 from train.sweep import stage
-from train.sweep.leaderboard import auc_error
+from train.sweep.leaderboard import BASELINE
+from train.sweep.ranking import auc_error, conclusion, in_order, number_of_folds, ranking_sets, score
 from train.sweep.stage import SweepConfig, _training_set, sweep
 
 
@@ -41,12 +46,17 @@ def store(tmp_path_factory):
 def quick(store, folder: Path, **changes) -> SweepConfig:
     small = SweepConfig(
         features=store.folder, sweeps=folder / "sweeps", runs=folder / "runs", trials=10, heads=("mean", "lstm"),
-        units=(4,), dense=4, components=8, epochs=8, patience=4, first_rung=2, factor=2, best=2, places=4,
+        units=(4,), dense=4, components=8, epochs=8, patience=4, first_rung=2, factor=2, best=2, places=4, folds=1,
     )  # fmt: skip
     return replace(small, **changes)
 
 
 def board(folder: Path) -> list[dict[str, str]]:
+    """The trials; the baseline stands among them."""
+    return [row for row in whole_board(folder) if row["trial"] != BASELINE]
+
+
+def whole_board(folder: Path) -> list[dict[str, str]]:
     with (folder / "leaderboard.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -86,11 +96,11 @@ def test_the_best_are_runs_with_what_the_leaderboard_says(swept):
 def test_the_page_shows_every_trial_and_what_made_the_difference(swept):
     path = write_leaderboard_page(LeaderboardConfig(swept))
     text = path.read_text()
-    assert text.count("<tr>") == 11
+    assert text.count("<tr>") == 12  # with that of the baseline
     assert text.count("<svg") == 2
     assert "Which value makes the difference cannot be told" in text  # all of these trials reach 1.000
     assert not re.findall(r"https?://(?!www\.w3\.org)|src=", text), "the page asks for something outside itself"
-    assert re.search(r"<p>10 trials: \d+ finished(, \d+ stopped early)?\. ", text)
+    assert re.search(r"<p>10 trials: \d+ finished(, \d+ stopped early)?\. .* No trial is clearly better than", text)
     assert "val_auc" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
     runs = json.loads((swept / "sweep.json").read_text())["runs"]
     links = re.findall(r'<a href="([^"]+)">([^<]+)</a>', text)
@@ -317,3 +327,107 @@ def test_the_error_of_an_auc_is_that_of_repeated_samples():
     wins = (scores[1][:, :, None] > scores[0][:, None, :]).mean(axis=(1, 2))
     assert auc_error(float(wins.mean()), reals, fakes) == pytest.approx(wins.std(), rel=0.1)
     assert 0.05 < auc_error(1.0, 3, 4) == auc_error(0.0, 3, 4) < 0.3  # not zero, though all is right
+
+
+def test_of_equally_good_trials_the_one_with_the_lower_loss_comes_first():
+    rows = [
+        {"trial": name, "state": state, "val_auc": area, "val_loss": loss}
+        for name, state, area, loss in (
+            (0, "complete", 1.0, 0.4), (1, "pruned", 1.0, 0.1), (BASELINE, BASELINE, 1.0, 0.3),
+            (2, "complete", 1.0 - 1e-13, 0.2), (3, "fail", None, None), (4, "complete", 0.9, 0.1),
+        )
+    ]  # fmt: skip
+    assert [row["trial"] for row in in_order(rows)] == [2, BASELINE, 0, 4, 1, 3]
+
+
+def test_the_error_of_a_mean_is_what_folds_differ_by_and_never_zero():
+    spread = score([0.6, 0.8, 0.7], [0.5, 0.4, 0.3], [(900, 900)] * 3)
+    assert spread["val_auc"] == pytest.approx(0.7)
+    assert spread["val_auc_error"] == pytest.approx(0.1 / np.sqrt(3), rel=1e-6)
+    assert spread["val_loss"] == pytest.approx(0.4)
+    assert score([1.0, 1.0], [0.1, 0.1], [(5, 5)] * 2)["val_auc_error"] > 0.02
+    assert score([float("nan"), 0.8], [0.1, 0.1], [(0, 5), (20, 20)])["val_aucs"] == [0.8]
+
+
+def trial(*areas: float) -> dict[str, object]:
+    return {"state": "complete", **score(areas, [0.5] * len(areas), [(20, 20)] * len(areas))}
+
+
+@pytest.mark.parametrize(
+    ("trials", "said"),
+    [
+        ([trial(0.72, 0.81, 0.69, 0.75, 0.78)], "No trial is clearly better"),
+        ([trial(0.9, 0.92, 0.88, 0.9, 0.91), trial(0.7, 0.8, 0.7, 0.75, 0.78)], "1 of 2 finished trials are clearly"),
+        ([trial(0.5, 0.52, 0.49, 0.51, 0.5)], "Every finished trial is clearly worse"),
+        ([], "No trial was finished"),
+    ],
+)
+def test_whether_a_trial_differs_from_the_baseline_is_said_in_a_sentence(trials, said):
+    baseline = trial(0.7, 0.8, 0.7, 0.72, 0.8)
+    assert said in conclusion(trials, baseline)
+    # One part measured once says less than five folds do.
+    assert "No trial is clearly better" in conclusion([trial(0.78)], trial(0.74))
+
+
+def test_a_sweep_by_folds_ranks_by_everybody_outside_test(store, tmp_path, capsys):
+    config = quick(store, tmp_path, heads=("mean",), trials=4, best=2, folds=4)
+    folder = sweep(config)
+    rows = whole_board(folder)
+    assert len(rows) == 5
+    assert rows == sorted(
+        rows, key=lambda row: (row["state"] == "pruned", -float(row["val_auc"]), float(row["val_loss"]))
+    )
+    assert all(float(row["val_auc_error"]) > 0 for row in rows)
+    training_set = _training_set(config)
+    sets = ranking_sets(training_set, 4, config.split_seed)
+    seen: list[int] = []
+    for one in sets:
+        assert not set(one.train) & set(one.val)
+        records = training_set.contents.records
+        held = {records[row].target for row in one.val}
+        assert not held & {name for row in one.train for name in records[row].people}
+        seen += one.val.tolist()
+    assert sorted(seen) == sorted([*training_set.train, *training_set.val])
+    runs = json.loads((folder / "sweep.json").read_text())
+    assert runs["folds"] == 4
+    assert "Means over 4 folds by person" in capsys.readouterr().out
+    assert "by the mean over 4 folds by person" in write_leaderboard_page(LeaderboardConfig(folder)).read_text()
+    for run in map(Path, runs["runs"]):  # trained by the sweep's own split, with its test part
+        assert set(read_results(run).head.parts) == {"train", "val", "test"}
+    again = sweep(replace(config, best=1))  # nothing is tried anew
+    assert whole_board(again) == rows
+
+
+def test_a_sweep_chooses_by_folds_where_validation_is_small(store, tmp_path):
+    config, small = quick(store, tmp_path, folds=None), _training_set(quick(store, tmp_path))
+    assert number_of_folds(config, small) == 5
+    many = write_features(tmp_path / "many", pairs(people=80, clips=6))
+    config = replace(config, features=many.folder)
+    large = _training_set(config)
+    assert number_of_folds(config, large) == 1
+    assert number_of_folds(replace(config, folds=3), large) == 3
+    two = write_features(tmp_path / "two", pairs(people=4, clips=8, tested=2))  # each is the other's donor
+    config = replace(config, features=two.folder, split="random")
+    assert number_of_folds(config, _training_set(config)) in (1, 4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_five_folds_take_less_than_three_times_the_seconds_of_one(tmp_path):
+    data, weights = ROOT.parent / "shared/celeb-df-mini", ROOT.parent / "shared/weights/mobilenet_v2_imagenet_notop.h5"
+    if not (data.exists() and weights.exists()):
+        pytest.skip("celeb-df-mini and its weights are not here")
+    features = extract(ExtractConfig(data=data, backbone="mobilenetv2", weights=str(weights), out=tmp_path / "data"))
+    records = load_store(open_store(features)).records
+    parts = "".join(f"{one.id},{'val' if one.target == 'id4' else 'train'}\n" for one in records)
+    (tmp_path / "parts.csv").write_text(f"id,part\n{parts}")
+    seconds = {}
+    for folds in (1, 5):
+        config = SweepConfig(
+            features, tmp_path / "sweeps", tmp_path / "runs", f"of{folds}", split="csv", folds=folds,
+            split_csv=tmp_path / "parts.csv",
+        )  # fmt: skip
+        before = time.process_time()  # seconds of wall time depend on who else is there
+        sweep(config)
+        seconds[folds] = time.process_time() - before
+    assert seconds[5] < 3 * seconds[1]
