@@ -107,6 +107,7 @@ QUICK: dict[str, list[str]] = {
     "finetune": ["--epochs", "1", "--warmup-epochs", "0"],
     "cnn3d": ["--epochs", "1", "--width", "2"],
     "protocols": ["--epochs", "2"],
+    "crossval": ["--epochs", "2"],
     "compare": ["--epochs", "2"],
 }
 """What makes a command short enough for a test, and lets it do without weights from the network."""

@@ -252,6 +252,5 @@ def _draw(name: str, shape: tuple[int, ...], random: np.random.Generator) -> np.
 
 
 def _set(variable: Any, slot: int, value: Any) -> None:
-    values = np.array(ops.convert_to_numpy(variable))
-    values[slot] = value
-    variable.assign(values)
+    own = np.broadcast_to(np.asarray(value, np.float32), variable.shape[1:])
+    variable.assign(ops.scatter_update(variable, [[slot]], own[None]))

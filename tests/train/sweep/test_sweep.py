@@ -242,7 +242,9 @@ def test_a_study_of_other_features_or_another_space_is_refused(store, swept, tmp
 def test_a_trial_gone_astray_fails_and_the_others_go_on(store, tmp_path, monkeypatch):
     put = Stack.put
     monkeypatch.setattr(
-        Stack, "put", lambda self, slot, rate, decay, seed: put(self, slot, 1e38 if seed == 2 else rate, decay, seed)
+        Stack,
+        "put",
+        lambda self, slot, rate, decay, seed, fold: put(self, slot, 1e38 if seed == 2 else rate, decay, seed, fold),
     )
     rows = board(sweep(quick(store, tmp_path, heads=("lstm",), trials=4, best=1)))
     failed = [row for row in rows if row["state"] == "fail"]
@@ -326,7 +328,8 @@ def test_the_error_of_an_auc_is_that_of_repeated_samples():
     scores = random.normal(0, 1, (4000, reals)), random.normal(shift, 1, (4000, fakes))
     wins = (scores[1][:, :, None] > scores[0][:, None, :]).mean(axis=(1, 2))
     assert auc_error(float(wins.mean()), reals, fakes) == pytest.approx(wins.std(), rel=0.1)
-    assert 0.05 < auc_error(1.0, 3, 4) == auc_error(0.0, 3, 4) < 0.3  # not zero, though all is right
+    assert 0.05 < auc_error(1.0, 3, 4) < 0.2  # not zero, though all is right
+    assert 0.05 < auc_error(0.0, 3, 4) < 0.2
 
 
 def test_of_equally_good_trials_the_one_with_the_lower_loss_comes_first():
