@@ -46,10 +46,10 @@ class Stack:
     def put(self, slot: int, rate: float, decay: float, seed: int, fold: int = 0) -> None:
         """Starts a new head at `slot`, in this `fold`, with initial weights that depend on `seed` only."""
         self._folds[slot] = fold
-        self.load(slot, draw_weights(self._branch, np.random.default_rng([seed, 0])))
+        self.fill(slot, draw_weights(self._branch, np.random.default_rng([seed, 0])))
         self._adam.begin(slot, rate, decay)
 
-    def load(self, slot: int, weights: Mapping[str, np.ndarray]) -> None:
+    def fill(self, slot: int, weights: Mapping[str, np.ndarray]) -> None:
         """Gives the head at `slot` its `weights`, by name."""
         for name, variable in self._network.stacked.items():
             _set(variable, slot, weights[name])

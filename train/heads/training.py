@@ -289,7 +289,7 @@ class _Course:
         """Notes what the weights that are kept say of the test clips of the folds of those that `ended`."""
         judging = {slot: runner for slot, runner in ended if runner.progress.weights and len(runner.fold.test)}
         for slot, runner in judging.items():
-            self._stack.load(slot, runner.progress.weights)
+            self._stack.fill(slot, runner.progress.weights)
         logits = self._logits({slot: runner.fold.test for slot, runner in judging.items()})
         for slot, runner in judging.items():
             runner.progress.tested = logits[slot]

@@ -10,7 +10,7 @@ import pytest
 
 from base.errors import UserError
 from evaluate.stats.bootstrap import Measure
-from evaluate.studies.crossval import CrossvalConfig, crossval
+from evaluate.studies.cross_validation import CrossvalConfig, crossval
 from evaluate.studies.crossval_numbers import RISING, Verdicts, calls_sentence, curve_sentence, measure
 from evaluate.studies.crossval_page import sentences, warnings
 from extract.blended_rows import blend_records
