@@ -123,7 +123,7 @@ VERBS = {
     ),
     "crossval": Verb(
         "one head on people it never saw, fold by fold: for fewer than some 200 clips",
-        stage="evaluate.studies.cross_validation:crossval",
+        stage="evaluate.printed:all_folds",
         config="evaluate.studies.cross_validation:CrossvalConfig",
         takes="FOLDS=5 REPEATS=3 HEAD=lstm SEEDS=1 BY=person FEATURES=folder",
     ),

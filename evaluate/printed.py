@@ -15,6 +15,8 @@ from evaluate.runs_index import PAGE as INDEX
 from evaluate.runs_index import refresh
 from evaluate.stats.bootstrap import Measure
 from evaluate.stats.weighted import CALL_METRICS, SCORE_METRICS, title_of
+from evaluate.studies.cross_validation import CrossvalConfig, crossval
+from evaluate.studies.crossval_page import NUMBERS as FOLDS
 from evaluate.studies.protocols import NOTHING_FOUND, ProtocolsConfig, protocols
 from evaluate.studies.protocols import NUMBERS as PROTOCOLS
 from evaluate.studies.published import PublishedConfig, published
@@ -74,6 +76,14 @@ def all_protocols(config: ProtocolsConfig) -> Path:
         rows.append([one["name"], clips, *map(_cell, numbers), shared])
     columns = ["protocol", "test clips", "ROC AUC over people", "accuracy", "baseline's ROC AUC", "shared with train"]
     show(aligned(columns, rows))
+    return path
+
+
+def all_folds(config: CrossvalConfig) -> Path:
+    """Cross-validates a head and prints what follows in sentences; returns the path of the page."""
+    path = crossval(config)
+    numbers = read_json(path.with_name(FOLDS))
+    show("\n".join([*numbers["sentences"], *(f"note: {warning}" for warning in numbers["warnings"])]))
     return path
 
 

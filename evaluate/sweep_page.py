@@ -130,7 +130,8 @@ def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Summary, draw
     ]
     columns = [HEADINGS[first], HEADINGS[second], "run", *(HEADINGS[name] for name in others)]
     cut = f" The best {MOST_TRIALS:,} are listed; {LEADERBOARD} has all." if len(rows) > MOST_TRIALS else ""
-    caption = f"ROC AUC and loss {where.removeprefix('by ')}, with the standard error; the baseline among them.{cut}"
+    what = f"means over {summary.folds} folds by person" if summary.folds > 1 else "on validation"
+    caption = f"ROC AUC with its standard error, and loss: {what}; the baseline among them.{cut}"
     return page(
         f"Reelcheck: {title}",
         element("h1", title),

@@ -16,7 +16,7 @@ from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, items, page, page_table, safe, section
 from evaluate.page.repeat import repeat_command
 from evaluate.page.tables import Table, readable, write_tables
-from evaluate.results.measures import BASELINE
+from evaluate.results.measures import BASELINE, HEAD
 from evaluate.stats.band import band_around
 from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.metrics import CHANCE, THRESHOLD
@@ -42,7 +42,7 @@ def write_page(folder: Path, numbers: Numbers, settings: Mapping[str, Any]) -> P
         "curve": _curve_table(numbers),
     }
     write_tables(folder / "tables", tables)
-    drawing = curve_figure(numbers.curve, GROUPINGS[settings["by"]].many, str(settings["head"]))
+    drawing = curve_figure(numbers.curve, GROUPINGS[settings["by"]].many)
     save(drawing, make_folder(folder / "figures") / "curve")
     caption = "ROC AUC of all verdicts, with 95 % intervals over people."
     curve = element(
@@ -51,7 +51,7 @@ def write_page(folder: Path, numbers: Numbers, settings: Mapping[str, Any]) -> P
     many, head = GROUPINGS[settings["by"]].many, settings["head"]
     lead = (
         f"{numbers.groups} {many} in {numbers.folds} folds, {numbers.repetitions} times. Each clip is tested once in "
-        f"each repetition, by models that saw none of its {many}; others of these are for validation."
+        f"each repetition, by models that saw none of its {many}, and that were stopped on yet other {many}."
     )
     body = (
         element("h1", f"The head {head} on {many} that it never saw"),
@@ -84,7 +84,9 @@ def _share(measure: Measure) -> str:
     if measure.value is None:
         return "an unknown share"
     interval = ends(measure)
-    return f"{measure.value:.0%}" + (f" (95 % interval {interval[0]:.0%} to {interval[1]:.0%})" if interval else "")
+    return f"{100 * measure.value:.0f} %" + (
+        f" (95 % interval {100 * interval[0]:.0f} to {100 * interval[1]:.0f} %)" if interval else ""
+    )
 
 
 def _versus(difference: Measure) -> str:
@@ -143,7 +145,7 @@ def measures_table(numbers: Numbers, settings: Mapping[str, Any]) -> Table:
                 " ".join(f"{one:.3f}" for one in model.by_repetition),
             ]
             for name, model, minus in (
-                (f"{settings['head']}", numbers.head, numbers.difference),
+                (HEAD, numbers.head, numbers.difference),
                 (BASELINE, numbers.baseline, ""),
             )
         ],
@@ -166,26 +168,26 @@ def calls_table(numbers: Numbers) -> Table:
     return Table(
         f"Calls in a repetition, on average; scores between {band.low:.3f} and {band.high:.3f} are too close.",
         ["model", "clips that are", "clips", "called fake", "too close", "called real", "share called fake"],
-        [*rows("head", numbers.head), *rows(BASELINE, numbers.baseline)],
+        [*rows(HEAD, numbers.head), *rows(BASELINE, numbers.baseline)],
     )
 
 
 def _curve_table(numbers: Numbers) -> Table:
     return Table(
         "ROC AUC by the number of people trained on, on average over the folds.",
-        ["trained on", "head", BASELINE],
+        ["trained on", HEAD, BASELINE],
         [[f"{point.trained_on:.1f}", point.head, point.baseline] for point in numbers.curve],
     )
 
 
 @mpl.rc_context(STYLE)
-def curve_figure(points: Sequence[Point], many: str, head: str) -> Figure:
+def curve_figure(points: Sequence[Point], many: str) -> Figure:
     """Returns the ROC AUC of head and baseline by the number of people trained on, with intervals."""
     figure = Figure(figsize=(5.6, 3.6), layout="constrained")
     axes = figure.add_subplot(title="Learning curve")
     axes.axhline(CHANCE, color=COLOURS["ink"], linewidth=1, linestyle=":", label="chance")
     aside = 0.006 * points[-1].trained_on  # shifted a little, or the intervals would hide each other
-    for name, role, style, shift in ((head, "one", "-", -aside), (BASELINE, "two", "--", aside)):
+    for name, role, style, shift in ((HEAD, "one", "-", -aside), (BASELINE, "two", "--", aside)):
         measures = [point.head if role == "one" else point.baseline for point in points]
         known = [(point.trained_on + shift, one) for point, one in zip(points, measures, strict=True)]
         values = np.array([one.value for _, one in known], float)
@@ -195,5 +197,5 @@ def curve_figure(points: Sequence[Point], many: str, head: str) -> Figure:
                 axes.vlines(x, *interval, color=COLOURS[role], linewidth=1, alpha=0.7)
     axes.set(xlabel=f"{many} trained on", ylabel="ROC AUC", ylim=(None, 1.02), xlim=(0, None))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(loc="lower right")
+    axes.legend(loc="best")
     return figure

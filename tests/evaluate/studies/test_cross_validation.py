@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
+from evaluate.printed import all_folds
 from evaluate.stats.bootstrap import Measure
 from evaluate.studies.cross_validation import CrossvalConfig, crossval
 from evaluate.studies.crossval_numbers import RISING, Verdicts, calls_sentence, curve_sentence, measure
@@ -97,17 +98,19 @@ def test_what_limits_the_numbers_is_said():
     assert not list(warnings(replace(numbers, groups=40, unnamed=0, folds=5), SETTINGS))
 
 
-def test_it_trains_in_every_fold_and_shows_what_it_found(tmp_path):
+def test_it_trains_in_every_fold_and_shows_what_it_found(tmp_path, capsys):
     videos = pairs(people=8, clips=2)
     store = write_features(tmp_path, [*videos, *blend_records(videos, 1)], strength=1.5)
     config = CrossvalConfig(
         store.folder, tmp_path / "out", folds=3, repeats=2, head="mean", epochs=2, resamples=100, seeds=2, curve=True
     )
-    page = crossval(config)
+    page = all_folds(config)
     text, found = page.read_text(encoding="utf-8"), json.loads((page.parent / "crossval.json").read_text())
     assert (found["clips"], found["fakes"], found["folds"], found["repetitions"]) == (32, 16, 3, 2)
     assert found["head"]["pooled"]["value"] > 0.7
+    printed = capsys.readouterr().out
     for sentence in (*found["sentences"], *found["warnings"]):
+        assert sentence in printed
         assert sentence.replace("<", "&lt;") in text
     assert len(found["curve"]) >= 2
     assert [point["trained_on"] for point in found["curve"]] == sorted(point["trained_on"] for point in found["curve"])

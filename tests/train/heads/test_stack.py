@@ -248,8 +248,9 @@ def test_a_head_learns_in_a_stack_of_folds_what_it_learns_in_its_fold_alone(comp
         ((_, alone),) = learn_many([replace(job, fold=0)], fold.inputs, fold.train, fold.val, 1)
         for column in ("loss", "val_loss", "val_auc"):
             np.testing.assert_allclose(together[job].history[column], alone.history[column], rtol=1e-3, atol=1e-4)
-        finished = predict(finished_head(shape, together[job], fold.inputs), clips, test)
-        np.testing.assert_allclose(1 / (1 + np.exp(-together[job].tested)), finished, atol=1e-4)
+        finished, logits = predict(finished_head(shape, together[job], fold.inputs), clips, test), together[job].tested
+        assert logits is not None
+        np.testing.assert_allclose(1 / (1 + np.exp(-logits)), finished, atol=1e-4)
     losses = [together[job].history["val_loss"][-1] for job in jobs]
     assert np.abs(np.diff(losses)).min() > 1e-3
 
