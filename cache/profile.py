@@ -26,7 +26,8 @@ Precision = Literal["float32", "bfloat16"]
 class CropProfile:
     """How twelve crops are made from a video.
 
-    `detector` finds the faces; `margin` is added on each edge of the face box, in sides of the box.
+    `detector` finds the faces; `margin` is added on each edge of the face box, in sides of the box. `recogniser_file`,
+    "" for none, tells who is who across cuts.
     """
 
     sampling: Sampling = "uniform"
@@ -38,6 +39,7 @@ class CropProfile:
     size: Annotated[int, Meta(ge=CROP_SIZE, le=CROP_SIZE)] = CROP_SIZE
     no_face: Literal["full_frame"] = "full_frame"
     version: Annotated[int, Meta(ge=1, le=5)] = 5
+    recogniser_file: Annotated[str, Meta(pattern=r"\A[0-9a-f]{0,64}\Z")] = ""
 
 
 class Tap(NamedTuple):
@@ -89,8 +91,10 @@ def crops_of(profile: Profile) -> CropProfile:
 def canonical_json(profile: Profile) -> str:
     """Returns `profile` as JSON with sorted keys, no spaces and shortest floats: equal profiles give equal text."""
     values = dataclasses.asdict(profile)
-    if not values.get("taps"):  # older profiles, whose fingerprints stay
-        values.pop("taps", None)
+    # Older profiles have neither, and keep their fingerprints.
+    for holder, name in ((values, "taps"), (values.get("crops", values), "recogniser_file")):
+        if not holder.get(name):
+            holder.pop(name, None)
     return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 

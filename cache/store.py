@@ -49,6 +49,7 @@ class Origin:
     weights: str = ""
     detector_file: str | None = None
     drawn: bool = False
+    recogniser_file: str | None = None
 
     def entries(self) -> dict[str, Any]:
         """Returns the object that `ORIGIN` holds: what is known."""

@@ -145,8 +145,8 @@ def _without(left: Sequence[Video], done: UnitResult) -> list[Video]:
 def _for_workers(config: ExtractConfig) -> ExtractConfig:
     """Returns `config` for a worker in another folder: absolute paths, and one decoding process per unit."""
     weights = str(Path(config.weights).resolve()) if Path(config.weights).is_file() else config.weights
-    file = config.detector_file and config.detector_file.resolve()
-    return replace(config, weights=weights, detector_file=file, workers=config.workers or 1)
+    files = {name: file and file.resolve() for name, file in config.face_files.items()}
+    return replace(config, weights=weights, workers=config.workers or 1, **files)
 
 
 def _units(videos: Sequence[Video], config: ExtractConfig, crops: Store | None, features: Store) -> list[Unit]:

@@ -13,6 +13,7 @@ from extract.backbones.engines import ENGINES
 from extract.backbones.networks import BACKBONES
 from extract.backbones.weights import identify_weights
 from extract.clips.face_detectors import FACE_DETECTORS, face_detector_hash
+from extract.clips.recogniser import recogniser_hash
 from extract.readers.layouts import READERS, Compression
 from extract.video.containers import Limits
 
@@ -42,6 +43,7 @@ class ExtractConfig:
         choices=lambda: FACE_DETECTORS,
     )
     detector_file: Path | None = option(None, "another ONNX file for yunet than the one that comes with it")
+    recogniser_file: Path | None = option(None, "SFace's ONNX file, to tell who is who across cuts; none: by texture")
     margin: float = option(
         CropProfile.margin, f"margin around the face on each edge, in sides of its box, 0 to {MOST_MARGIN:g}"
     )
@@ -94,7 +96,13 @@ class ExtractConfig:
     def crop_profile(self) -> CropProfile:
         """The part of the profile that decides the crops."""
         file_hash = face_detector_hash(self.detector, self.detector_file)
-        return CropProfile(self.sampling, self.detector, file_hash, self.margin)
+        recogniser = recogniser_hash(self.recogniser_file)
+        return CropProfile(self.sampling, self.detector, file_hash, self.margin, recogniser_file=recogniser)
+
+    @property
+    def face_files(self) -> dict[str, Path | None]:
+        """The files that the user gave for finding faces and telling them apart, by the names of their settings."""
+        return {"detector_file": self.detector_file, "recogniser_file": self.recogniser_file}
 
     @property
     def profile(self) -> FeatureProfile:

@@ -95,8 +95,8 @@ def _count(todo: Sequence[VideoRecord]) -> str:
 def _describe(store: Store, records: Sequence[VideoRecord], config: ExtractConfig) -> None:
     """Writes the manifest and the file that says where videos and weights lie, and when they were gone through."""
     weights = config.weights if config.weights in ("imagenet", "random") else str(Path(config.weights).resolve())
-    detector_file = str(config.detector_file.resolve()) if config.detector_file else None
-    origin = Origin(str(config.data.resolve()), weights, detector_file, (config.data / MARK).is_file())
+    files = {name: str(file.resolve()) for name, file in config.face_files.items() if file}
+    origin = Origin(str(config.data.resolve()), weights, drawn=(config.data / MARK).is_file(), **files)
     with writing(store.folder):
         write_manifest(store.manifest, records)
         write_json(store.folder / ORIGIN, origin.entries() | {EXTRACTED: now()})

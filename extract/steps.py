@@ -59,6 +59,7 @@ def rows_from_videos(
     workers: int,
     clock: Clock,
     detector_file: Path | None = None,
+    recogniser_file: Path | None = None,
 ) -> Generator[Row, None, None]:
     """Yields the row of crops, or of the failure, of each (record, file), in the order of completion.
 
@@ -66,7 +67,7 @@ def rows_from_videos(
     """
 
     def crop(some: Sequence[Video], workers: int) -> Iterator[tuple[Video, Cropped]]:
-        tasks = ((video, (video[1], profile, limits, detector_file)) for video in some)
+        tasks = ((video, (video[1], profile, limits, detector_file, recogniser_file)) for video in some)
         return map_clips(crop_and_checksum, tasks, workers, limits.seconds, tries=1) if some else iter(())
 
     again: list[Video] = []

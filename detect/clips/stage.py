@@ -92,7 +92,7 @@ def open_judge(config: DetectConfig) -> tuple[Detector, JudgedBy]:
     if config.ensemble:
         if config.run or config.engine != "keras" or config.reference:
             raise UserError("--ensemble joins runs as Keras runs them; leave out --run, --engine and --reference.")
-        detector = open_ensemble(config.ensemble, config.weights, config.detector_file)
+        detector = open_ensemble(config.ensemble, config.weights, config.detector_file, config.recogniser_file)
     else:
         detector = open_configured(config)
     beside = detector.reference.settings if detector.reference else ""

@@ -17,6 +17,7 @@ class DetectorConfig:
     engine: str = option("keras", "what runs the networks; all but keras need an export", choices=engines)
     weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
     detector_file: Path | None = option(None, "yunet's ONNX file, if it has moved since then")
+    recogniser_file: Path | None = option(None, "SFace's ONNX file, if it has moved since then")
     threshold: float = option(THRESHOLD, "probability from which a clip is called fake")
     reference: str | None = option(None, "call a clip fake only beside these clips known to be real, by their name")
     false_alarms: float = option(DEFAULT_RATE, "with --reference: share of such real clips that may be called fake")

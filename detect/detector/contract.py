@@ -18,6 +18,7 @@ from detect.detector.formats import FORMATS
 from evaluate.results.about_run import RANDOM, AboutRun
 from evaluate.stats.calibration import COLDEST, HOTTEST, LEAST_OF_CLASS, Temperature
 from extract.clips.face_detectors import MOST_DETECTOR, face_detector_hash
+from extract.clips.recogniser import MOST_RECOGNISER
 from train.runs.replay import Replay
 
 CONTRACT = "contract.json"
@@ -38,7 +39,7 @@ class _Temperature:
 
 @dataclass(frozen=True)
 class _Contract:
-    """The entries that are used; others are for readers. Exports made before lack the last three."""
+    """The entries that are used; others are for readers. Exports made before lack the last four."""
 
     run: str
     format: str
@@ -50,6 +51,7 @@ class _Contract:
     checksums: dict[str, str] = field(default_factory=dict)
     replay: dict[str, Replay] = field(default_factory=dict)
     about_run: AboutRun | None = None
+    recogniser_file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Contract:
     checksums: dict[str, str]
     replay: dict[str, Replay]
     about: AboutRun
+    recogniser_file: str | None = None
 
     @property
     def crops(self) -> CropProfile:
@@ -114,6 +117,7 @@ def read_contract(folder: Path) -> Contract:
             values.checksums,
             values.replay,
             _about(values),
+            values.recogniser_file,
         )
         present = {file.name for file in folder.iterdir()}
     except (OSError, ValueError) as error:
@@ -178,8 +182,16 @@ def needed_file(crops: CropProfile, hint: object) -> Path | None:
     """
     if not hint or face_detector_hash(crops.detector) == crops.detector_file:
         return None
-    path = Path(str(hint))
+    return _sensible(Path(str(hint)), MOST_DETECTOR)
+
+
+def needed_recogniser(crops: CropProfile, hint: object) -> Path | None:
+    """Returns the same for the file that told people apart: None where the crops were made without one."""
+    return _sensible(Path(str(hint)), MOST_RECOGNISER) if hint and crops.recogniser_file else None
+
+
+def _sensible(path: Path, most: int) -> Path | None:
     try:
-        return path if path.suffix == ".onnx" and require_regular(path) <= MOST_DETECTOR else None
+        return path if path.suffix == ".onnx" and require_regular(path) <= most else None
     except (*NO_FILE, WrongContent, Unreadable):
         return None

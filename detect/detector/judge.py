@@ -22,6 +22,7 @@ from evaluate.stats.metrics import THRESHOLD
 from extract.backbones.engines import Engine
 from extract.clips.crops import CroppedClip, LeftOut, crop_frames, crop_in_pieces
 from extract.clips.face_detectors import face_detector_hash, make_face_detector
+from extract.clips.recogniser import make_descriptor, recogniser_hash
 from extract.clips.thumbnails import Thumbnails
 from extract.steps import Clock, crop_row, rows_with_features
 from extract.video.containers import ClipError, Limits
@@ -71,9 +72,12 @@ class Detector:
         temperature: Temperature | None,
         detector_file: Path | None,
         about: AboutRun = UNKNOWN,
+        recogniser_file: Path | None = None,
     ) -> None:
         _require_same_face_detector(profile, detector_file)
+        _require_same_recogniser(profile, recogniser_file)
         self.profile, self.detector_file, self.about = profile, detector_file, about
+        self.recogniser_file = recogniser_file
         self.reference: Reference | None = None
         self._scorer, self._temperature = scorer, temperature
         self._process = os.getpid()
@@ -170,7 +174,7 @@ class Detector:
         """
         sampled = sample_images(frames, seconds, self.profile.sampling)  # pyright: ignore[reportArgumentType]
         faces = make_face_detector(self.profile.detector, self.detector_file)
-        clip = crop_frames(sampled, faces, self.profile.margin)
+        clip = crop_frames(sampled, faces, self.profile.margin, make_descriptor(self.recogniser_file))
         verdict = self.verdict(name, next(iter(self.with_features([row_of(name, clip)]))), threshold)
         return replace(verdict, left_out=clip.left_out)
 
@@ -184,6 +188,7 @@ class Detector:
     ) -> Iterator[Row]:
         """Yields the rows of crops of each clip, first its people, then its windows, each with its `_Part` as a tag."""
         settings = (self.profile, limits, self.detector_file, options.faces, options.window, options.thumbnails)
+        settings += (self.recogniser_file,)
         tasks = ((str(number), (clip, *settings)) for number, clip in enumerate(clips))
         workers = max(1, min(workers, len(clips)))
         for number, piece in map_clips(crop_in_pieces, tasks, workers, limits.seconds, limits.all_seconds):
@@ -316,6 +321,15 @@ def _require_same_face_detector(crops: CropProfile, file: Path | None) -> None:
         raise UserError(
             f"the face detector {crops.detector} here is the file {here}, the run was trained with "
             f"{crops.detector_file}; {way_out}."
+        )
+
+
+def _require_same_recogniser(crops: CropProfile, file: Path | None) -> None:
+    here = recogniser_hash(file if crops.recogniser_file else None)
+    if here != crops.recogniser_file:
+        raise UserError(
+            f"the run was trained with faces told apart by the file {crops.recogniser_file}, here is {here or 'none'}; "
+            f"give the same ONNX file with {flag('recogniser_file')}."
         )
 
 

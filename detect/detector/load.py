@@ -11,7 +11,7 @@ from base.keras_start import start_keras
 from base.outside.content import is_regular
 from cache.profile import FeatureProfile, Profile, crops_of
 from detect.detector.config import DetectorConfig
-from detect.detector.contract import exported_folder, is_export, needed_file
+from detect.detector.contract import exported_folder, is_export, needed_file, needed_recogniser
 from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, Scorer, as_network
 from detect.detector.portable import read_exported
@@ -30,21 +30,28 @@ if TYPE_CHECKING:
 
 
 def open_detector(
-    folder: Path, weights: str | None = None, detector_file: Path | None = None, engine: str = "keras"
+    folder: Path,
+    weights: str | None = None,
+    detector_file: Path | None = None,
+    engine: str = "keras",
+    recogniser_file: Path | None = None,
 ) -> Detector:
     """Returns the detector of the run in `folder`, run by `engine`.
 
     All engines but "keras" run an export of the run, without TensorFlow; `folder` may then be the export itself.
-    `weights` and `detector_file` are for files that have moved. A UserError says what is missing or does not fit.
+    `weights`, `detector_file` and `recogniser_file` are for files that have moved. A UserError says what is missing or
+    does not fit.
     """
     if engine != "keras" or is_export(folder):
         if weights:
             raise UserError(f"an export has its weights inside; leave out {flag('weights')}.")
-        return read_exported(exported_folder(folder, engine), detector_file)
+        return read_exported(exported_folder(folder, engine), detector_file, recogniser_file)
     config, predictions = read_config(folder), _predictions(folder)
     crops, temperature = crops_of(config.profile), predictions and find_temperature(predictions)
     file = detector_file or needed_file(crops, config.origin.detector_file)
-    return Detector(crops, _scorer(folder, config, weights), temperature, file, about_run(folder, config, predictions))
+    recogniser = recogniser_file or needed_recogniser(crops, config.origin.recogniser_file)
+    about = about_run(folder, config, predictions)
+    return Detector(crops, _scorer(folder, config, weights), temperature, file, about, recogniser)
 
 
 def open_configured(config: DetectorConfig) -> Detector:
@@ -52,7 +59,8 @@ def open_configured(config: DetectorConfig) -> Detector:
     run = config.run or newest_evaluated()
     require_rate(config.false_alarms)
     known = config.reference and read_reference(run, config.reference, config.false_alarms, config.strict)
-    detector = open_detector(run, config.weights, config.detector_file, config.engine)
+    files = config.weights, config.detector_file
+    detector = open_detector(run, *files, config.engine, config.recogniser_file)
     return detector.beside(known) if known else detector
 
 
@@ -67,7 +75,12 @@ def newest_evaluated() -> Path:
     return reported[0] if reported else newest()
 
 
-def open_ensemble(folders: Sequence[Path], weights: str | None = None, detector_file: Path | None = None) -> Detector:
+def open_ensemble(
+    folders: Sequence[Path],
+    weights: str | None = None,
+    detector_file: Path | None = None,
+    recogniser_file: Path | None = None,
+) -> Detector:
     """Returns the detector that judges by the mean probability of the runs in `folders`, which share their crops."""
     from train.runs.ensemble import crops_of_all
 
@@ -77,8 +90,10 @@ def open_ensemble(folders: Sequence[Path], weights: str | None = None, detector_
     profile = crops_of_all(folders, configs)
     scorers = [_scorer(folder, config, weights) for folder, config in zip(folders, configs, strict=True)]
     about = about_several([about_run(folder, config, None) for folder, config in zip(folders, configs, strict=True)])
-    file = detector_file or needed_file(profile, configs[0].origin.detector_file)
-    return Detector(profile, EnsembleScorer(scorers, lambda all: all.mean(axis=0)), None, file, about)
+    origin = configs[0].origin
+    file = detector_file or needed_file(profile, origin.detector_file)
+    recogniser = recogniser_file or needed_recogniser(profile, origin.recogniser_file)
+    return Detector(profile, EnsembleScorer(scorers, lambda all: all.mean(axis=0)), None, file, about, recogniser)
 
 
 def _predictions(folder: Path) -> Predictions | None:

@@ -10,7 +10,7 @@ from base.errors import UserError
 from base.outside.content import NO_FILE, WrongContent, checksum, require_regular
 from cache.profile import fingerprint, uses_regions
 from cache.schema import FRAMES
-from detect.detector.contract import Contract, needed_file, read_contract
+from detect.detector.contract import Contract, needed_file, needed_recogniser, read_contract
 from detect.detector.formats import FORMATS
 from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, FeatureScorer
@@ -21,7 +21,7 @@ from train.runs.neighbours_file import read_neighbours
 from train.runs.replay import Network, Replay
 
 
-def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
+def read_exported(folder: Path, detector_file: Path | None = None, recogniser_file: Path | None = None) -> Detector:
     """Returns the detector in the export `folder`; a UserError says what is wrong with it."""
     contract = read_contract(folder)
     if not FORMATS[contract.format].package:
@@ -37,7 +37,8 @@ def read_exported(folder: Path, detector_file: Path | None = None) -> Detector:
     else:
         scorer = CropScorer(_intact(contract, "detector"), with_regions)
     file = detector_file or needed_file(contract.crops, contract.detector_file)
-    return Detector(contract.crops, scorer, contract.temperature, file, contract.about)
+    recogniser = recogniser_file or needed_recogniser(contract.crops, contract.recogniser_file)
+    return Detector(contract.crops, scorer, contract.temperature, file, contract.about, recogniser)
 
 
 def _neighbours(contract: Contract) -> Neighbours | None:

@@ -230,6 +230,7 @@ def _contract(
         "unsure": dataclasses.asdict(band_around(THRESHOLD, temperature)),
         "about_run": dataclasses.asdict(about_run(results.folder, results.config, results.head)),
         "detector_file": results.config.origin.detector_file,
+        "recogniser_file": results.config.origin.recogniser_file,
         "versions": results.config.versions,
     }
 

@@ -12,6 +12,7 @@ from detect.detector.verdict import Verdict
 from extract.clips.boxes import Box, FaceDetector
 from extract.clips.crops import CroppedClip, crop_frames
 from extract.clips.face_detectors import NoDetector, make_face_detector
+from extract.clips.recogniser import make_descriptor
 from extract.video.decode import Frames
 
 
@@ -25,6 +26,7 @@ class RecentFrames:
     def __init__(self, detector: Detector, name: str, threshold: float) -> None:
         self._detector, self._name, self._threshold = detector, name, threshold
         self._faces = _CachedFaceDetector(make_face_detector(detector.profile.detector, detector.detector_file))
+        self._descriptor = make_descriptor(detector.recogniser_file)
         self._engine = detector.engine.of_batch(1) if detector.engine else None
         self._features: dict[int, dict[bytes, np.ndarray]] = {}
         self._frames: deque[tuple[float, np.ndarray]] = deque()
@@ -41,7 +43,8 @@ class RecentFrames:
             self._features.pop(id(oldest), None)
         self._frames.append((seconds, image))
         images = [image for _, image in self._frames]
-        clip = crop_frames(Frames(images, [at for at, _ in self._frames]), self._faces, self._detector.profile.margin)
+        frames = Frames(images, [at for at, _ in self._frames])
+        clip = crop_frames(frames, self._faces, self._detector.profile.margin, self._descriptor)
         verdict = self._detector.verdict(self._name, self._row(clip, images), self._threshold)
         if len(images) == FRAMES or last or verdict.verdict == "Undecided":
             return verdict

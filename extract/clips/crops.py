@@ -13,6 +13,7 @@ from cache.schema import CROP_SIZE, FRAMES, Seen
 from extract.clips.boxes import FaceDetector
 from extract.clips.face_detectors import make_face_detector
 from extract.clips.people import TEXTURE, FaceDescriptor
+from extract.clips.recogniser import make_descriptor
 from extract.clips.thumbnails import Thumbnails, shrink
 from extract.clips.tracks import Person, crop_along, find_people
 from extract.video.containers import Limits
@@ -52,13 +53,18 @@ class CroppedClip:
 
 
 def crop_clip(
-    path: Path, profile: CropProfile, limits: Limits = Limits(), detector_file: Path | None = None
+    path: Path,
+    profile: CropProfile,
+    limits: Limits = Limits(),
+    detector_file: Path | None = None,
+    recogniser_file: Path | None = None,
 ) -> CroppedClip:
     """Returns the crops of the video at `path`, made as `profile` says; raises ClipError if it has none."""
     start = time.process_time()
     frames = sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
     decoded = time.process_time()
-    clip = crop_frames(frames, _detector(profile.detector, detector_file), profile.margin)
+    detector = _detector(profile.detector, detector_file)
+    clip = crop_frames(frames, detector, profile.margin, _descriptor(recogniser_file))
     clip.seconds.update(decode=decoded - start, faces=time.process_time() - decoded)
     return clip
 
@@ -85,6 +91,7 @@ def crop_in_pieces(
     faces: int = 1,
     window: float | None = None,
     thumbnails: int | None = None,
+    recogniser_file: Path | None = None,
 ) -> Iterator[Piece]:
     """Yields the crops of up to `faces` people, the first as `crop_clip` returns them, and then those of each window.
 
@@ -92,7 +99,7 @@ def crop_in_pieces(
     longer than it, there are no windows. `thumbnails` is the longer side of the small frames that come along, in
     pixels. Raises ClipError if no frame can be decoded.
     """
-    pieces = _pieces(path, profile, limits, detector_file, faces, window, thumbnails)
+    pieces = _pieces(path, profile, limits, detector_file, faces, window, thumbnails, recogniser_file)
     piece = next(pieces)
     for following in pieces:
         yield piece
@@ -108,17 +115,18 @@ def _pieces(
     faces: int,
     window: float | None,
     thumbnails: int | None,
+    recogniser_file: Path | None,
 ) -> Iterator[Piece]:
-    detector = _detector(profile.detector, detector_file)
+    detector, descriptor = _detector(profile.detector, detector_file), _descriptor(recogniser_file)
     picture = is_picture(path)
     frames = read_picture(path, limits) if picture else sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
     small = None if thumbnails is None else shrink(one_size(frames.images), thumbnails)
-    for person in crop_people(frames, detector, profile.margin, faces):
+    for person in crop_people(frames, detector, profile.margin, faces, descriptor):
         yield Piece(person, thumbnails=small)
         small = None
     if window is not None and not picture:
         for span, part in sample_windows(path, window, limits):
-            yield Piece(crop_frames(part, detector, profile.margin), span)
+            yield Piece(crop_frames(part, detector, profile.margin, descriptor), span)
 
 
 @lru_cache(maxsize=1)
@@ -126,9 +134,16 @@ def _detector(name: str, file: Path | None) -> FaceDetector:
     return make_face_detector(name, file)  # reading Haar's file takes as long as searching two frames
 
 
-def crop_frames(frames: Frames, detector: FaceDetector, margin: float) -> CroppedClip:
+@lru_cache(maxsize=1)
+def _descriptor(file: Path | None) -> FaceDescriptor:
+    return make_descriptor(file)  # as above, for SFace
+
+
+def crop_frames(
+    frames: Frames, detector: FaceDetector, margin: float, descriptor: FaceDescriptor = TEXTURE
+) -> CroppedClip:
     """Returns the crops of the one face in at most twelve frames that are decoded already."""
-    return crop_people(frames, detector, margin, 1)[0]
+    return crop_people(frames, detector, margin, 1, descriptor)[0]
 
 
 def crop_people(

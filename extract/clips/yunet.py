@@ -32,14 +32,36 @@ class YuNetDetector:
         """See `FaceDetector.find`."""
         return self._find(image, LONG_SIDE)
 
+    def landmarks(self, image: np.ndarray, box: Box) -> np.ndarray | None:
+        """Returns the face that is found nearest to `box` as OpenCV aligns faces by it, None if there is none close by.
+
+        float32 (15,): box, eyes, nose and corners of the mouth as x, y in pixels of the `image`, score.
+        """
+        window, corner = _window(image, box, AROUND)
+        scale = EASY_SIDE / max(box[2:])
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        faces, shrink = self._search(cv2.resize(window, None, fx=scale, fy=scale, interpolation=method), 8 * EASY_SIDE)
+        if not len(faces):
+            return None
+        faces[:, :14] /= scale * shrink
+        faces[:, [0, *range(4, 14, 2)]] += corner[0]
+        faces[:, [1, *range(5, 15, 2)]] += corner[1]
+        away = np.abs(faces[:, :2] + faces[:, 2:4] / 2 - box[:2] - box[2:] / 2).max(axis=1)
+        return faces[away.argmin()] if away.min() < max(box[2:]) / 2 else None
+
     def _find(self, image: np.ndarray, long_side: int) -> np.ndarray:
+        faces, scale = self._search(image, long_side)
+        return boxes_of(faces[:, :4], scale)
+
+    def _search(self, image: np.ndarray, long_side: int) -> tuple[np.ndarray, float]:
+        """Returns the faces of a small copy, float32 (n, 15), and the copy's scale."""
         small, scale = shrunk(image, long_side)
         down, across = (max(LEAST_SIDE - side, 0) for side in small.shape[:2])
         if down or across:
             small = cv2.copyMakeBorder(small, 0, down, 0, across, cv2.BORDER_CONSTANT)
         self._network.setInputSize(small.shape[1::-1])
         _, faces = self._network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
-        return boxes_of(() if faces is None else faces[:, :4], scale)
+        return np.zeros((0, 15), np.float32) if faces is None else faces, scale
 
     def find_harder(self, image: np.ndarray, box: Box | None) -> np.ndarray:
         """Searches a window around `box`, or larger copies until one shows a face. See `FaceDetector.find_harder`."""

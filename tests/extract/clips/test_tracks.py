@@ -170,7 +170,7 @@ def test_a_cut_to_another_person_is_not_crossed(one, other):
 @cache
 def in_one_room(number: int) -> list[np.ndarray]:
     """Returns twelve frames of a drawn person; all numbers stand before the same wall and move alike."""
-    return list(draw_frames(Scene(make_look(0, number), (3,)), Capture(frames=60)))[::5]
+    return list(draw_frames(Scene(make_look(0, number), (3,)), Capture(frames=24)))[::2]
 
 
 def statuses(images: list[np.ndarray], most: int = 1) -> list[str]:
@@ -180,14 +180,14 @@ def statuses(images: list[np.ndarray], most: int = 1) -> list[str]:
     return ["".join(FrameStatus(code).name[0] for code in crop_along(*clip)[1]) for clip in clips]
 
 
-@pytest.mark.parametrize(("one", "other"), [(0, 1), (3, 4), (5, 1)])
+@pytest.mark.parametrize(("one", "other"), [(0, 1), (3, 1), (4, 3)])
 def test_two_people_in_one_room_are_two(one, other):
     images = in_one_room(one)[:5] + in_one_room(other)[5:]
     assert statuses(images) == ["LLLLLFFFFFFF"]
     assert statuses(images, most=2) == ["LLLLLFFFFFFF", "FFFFF"]
 
 
-@pytest.mark.parametrize("number", [0, 4])
+@pytest.mark.parametrize("number", [0, 3])
 @pytest.mark.parametrize(("gamma", "gains"), [(0.8, (1.1, 1.0, 0.9)), (1.0, (0.8, 0.8, 0.8))])
 def test_the_same_person_after_a_jump_cut_is_one(number, gamma, gains):
     """The light changes so much that every colour does."""
