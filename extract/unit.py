@@ -100,7 +100,7 @@ def _decoded(
 ) -> Generator[Row, None, None]:
     """Yields the rows of the videos' crops; closing it ends the workers, which else wait for Python to collect it."""
     workers = config.workers or usable_processors()
-    return rows_from_videos(videos, config.crop_profile, config.limits, workers, clock, **config.face_files)
+    return rows_from_videos(videos, config.crop_profile, config.limits, workers, clock, *config.face_files.values())
 
 
 def start_engine(config: ExtractConfig) -> Engine:
