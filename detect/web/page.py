@@ -150,7 +150,7 @@ def _words(verdict: Verdict) -> list[Html]:
     lost = f" {'; '.join(verdict.remarks).capitalize()}." if verdict.remarks else ""
     if verdict.probability is None:
         reason = "No face was found in it" if frames == 1 else f"{seen}; half of them are needed"
-        return [element("p", f"{reason}."), element("p", UNDECIDED), element("p", quality(verdict.run))]
+        return [element("p", f"{reason}.{lost}"), element("p", UNDECIDED), element("p", quality(verdict.run))]
     return [*_score(verdict), element("p", ABOUT_STILL if frames == 1 else f"{seen}.{lost}")]
 
 
