@@ -69,7 +69,7 @@ def _compressed(before: Images, after: Images) -> Images:
             height, width = before[0].shape[:2]
             stream.width, stream.height, stream.pix_fmt = width // 4 * 2, height // 4 * 2, "yuv420p"
             for image in before + after:
-                small = np.asarray(cv2.resize(image, (stream.width, stream.height), interpolation=cv2.INTER_AREA))
+                small: Any = cv2.resize(image, (stream.width, stream.height), interpolation=cv2.INTER_AREA)
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(small, format="rgb24")))
             container.mux(stream.encode())
         return sample_frames(path).images

@@ -68,13 +68,7 @@ def find_people(
     found = [detector.find(image) for image in images]
     if all(_is_whole(image, boxes) for image, boxes in zip(images, found, strict=True)):
         return People([Person([boxes[0] for boxes in found], list(range(len(images))))])
-    tracks = _ranked(frames, found)
-    doubtful = liveliness(frames, tracks[0]) < STILL
-    if most > 1 or doubtful:
-        harder = [detector.find_harder(image, None) for image in images]
-        more = _ranked(frames, [np.concatenate(boxes) for boxes in zip(found, harder, strict=True)])
-        # Asked for more people, the main one stays as it is.
-        tracks = more if doubtful else [tracks[0], *_others(tracks[0], more)]
+    tracks = _candidates(frames, found, detector, most)
     shots = shots_of(frames)
     named = [track for track in tracks[1:] if _is_named(frames, track)]
     long = [track for track in tracks[1:] if _is_enough(track, _frames_of(track, shots))]
@@ -91,6 +85,20 @@ def find_people(
     every = list(range(len(images)))
     people = [Person(track, every if most == 1 else _frames_of(track, shots)) for track in judged]
     return People(people, more, len(named) - more)
+
+
+def _candidates(
+    frames: Sequence[FrameView], found: Sequence[np.ndarray], detector: FaceDetector, most: int
+) -> list[Track]:
+    """Returns the tracks that the boxes `found` make, the main one first; with more boxes if that helps."""
+    tracks = _ranked(frames, found)
+    doubtful = liveliness(frames, tracks[0]) < STILL
+    if most == 1 and not doubtful:
+        return tracks
+    harder = [detector.find_harder(frame.image, None) for frame in frames]
+    more = _ranked(frames, [np.concatenate(boxes) for boxes in zip(found, harder, strict=True)])
+    # Asked for more people, the main one stays as it is.
+    return more if doubtful else [tracks[0], *_others(tracks[0], more)]
 
 
 def _boxes(track: Track) -> int:

@@ -101,7 +101,10 @@ def test_the_file_is_part_of_the_profile_and_older_fingerprints_stay(tmp_path):
 def test_a_run_asks_for_the_file_it_was_trained_with(tmp_path):
     file, other = write_network(tmp_path / "a.onnx", **BRIGHT), write_network(tmp_path / "b.onnx", 1.0)
     yunet = face_detector_hash("yunet")
-    profile, scorer = CropProfile(detector_file=yunet, recogniser_file=recogniser_hash(file)), CropScorer(np.ones)
+    profile, scorer = (
+        CropProfile(detector_file=yunet, recogniser_file=recogniser_hash(file)),
+        CropScorer(lambda inputs: np.ones((len(inputs["mask"]), 1))),
+    )
     for given in (None, other):
         with pytest.raises(
             UserError, match=r"told apart by the file .*; give the same ONNX file with --recogniser-file"
