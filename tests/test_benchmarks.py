@@ -174,3 +174,15 @@ def test_each_run_on_good_clips_counts_its_outcomes_and_names_its_failures(monke
     monkeypatch.setattr(good_clips, "extract_once", lambda _: rows)
     *_, last = good_clips.count_outcomes(4, 2, load=0)
     assert (last["clips"], last["outcomes"], last["failures"]) == (4, {"ok": 2, "timeout": 2}, [rows[1]] * 2)
+
+
+def test_the_page_on_limits_quotes_how_often_people_are_mistaken_across_cuts():
+    page = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")
+    figures = json.loads((ROOT / "benchmarks" / "cuts.json").read_text(encoding="utf-8"))
+    assert (
+        f"{figures['pairs of two']} clips were joined from two people's and {figures['pairs of one']} from one" in page
+    )
+    for kind, now in figures["rows"].items():
+        before = figures["rows by colours alone"][kind]
+        shares = [rows[wrong] for wrong in ("two people made one", "one person made two") for rows in (before, now)]
+        assert " | ".join(f"{share:.1%}".replace("%", " %") for share in shares) in page, kind
