@@ -139,16 +139,16 @@ def _rows(contents: Contents, chosen: np.ndarray) -> Contents:
 def _beyond(
     values: np.ndarray, train: np.ndarray, people: Sequence[tuple[str, str]], fit_to: Fit, tested: dict[str, np.ndarray]
 ) -> dict[str, float]:
-    rows = np.flatnonzero(train)
+    rows = np.flatnonzero(train).tolist()
     owners = np.array([people[row][0] for row in rows])
     names = np.array([people[row] for row in rows])
     left_out = np.full(len(rows), np.nan)
     for owner in np.unique(owners):
         without = ~(names == owner).any(axis=1)
         if without.sum() >= NEAREST:
-            left_out[owners == owner] = fit_to(values[rows[without]])(values[rows[owners == owner]])
+            left_out[owners == owner] = fit_to(values[train][without])(values[train][owners == owner])
     known = ~np.isnan(left_out)
-    limit, measure = kept_by_most(left_out[known], owners[known]), fit_to(values[rows])
+    limit, measure = kept_by_most(left_out[known], owners[known]), fit_to(values[train])
     return {name: float((measure(clips) > limit).mean()) for name, clips in tested.items()}
 
 
@@ -163,7 +163,7 @@ def _last_layer(folder: Path) -> Callable[[Contents], np.ndarray]:
     head = build_and_load(read_run(folder))
     network = keras.Model(head.inputs, head.get_layer("dropout").output)
     return lambda clips: np.asarray(
-        network.predict({"features": clips.arrays.astype(np.float32), "mask": clips.seen.mask}, verbose=0)
+        network.predict_on_batch({"features": clips.arrays.astype(np.float32), "mask": clips.seen.mask})
     )
 
 

@@ -1,6 +1,7 @@
 """`neighbours.npz` of a run: the training clips, by which it can be said that others are unlike them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,8 @@ _ARRAYS = {"centre": np.float32, "axes": np.float32, "points": np.float32, "limi
 def write_neighbours(neighbours: Neighbours | None, folder: Path) -> None:
     """Writes them into the run `folder`, if there are any."""
     if neighbours:
-        np.savez(folder / NEIGHBOURS, **{name: np.asarray(value) for name, value in vars(neighbours).items()})
+        arrays: dict[str, Any] = {name: np.asarray(value) for name, value in vars(neighbours).items()}
+        np.savez(folder / NEIGHBOURS, **arrays)
 
 
 def read_neighbours(folder: Path) -> Neighbours | None:

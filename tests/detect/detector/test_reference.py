@@ -20,6 +20,7 @@ from detect.detector.load import newest_evaluated, open_configured
 from detect.detector.networks import EnsembleScorer, Scores
 from detect.detector.reference import KnownClip, Reference, read_reference, write_reference
 from detect.detector.verdict import Verdict
+from extract.backbones.engines import Engine
 from tests.clips import write_clip
 from tests.strangers import write_head_run
 from train.data.neighbours import AXES, BLOCKS, Distances, Neighbours
@@ -28,7 +29,8 @@ from train.data.neighbours import AXES, BLOCKS, Distances, Neighbours
 class Painted:
     """Gives a clip the brightness of its first frame as score, and that of its last as distance from train."""
 
-    input_kind, engine = "crops", None
+    input_kind = "crops"
+    engine: Engine | None = None
     neighbours: Neighbours | None = None
 
     def __init__(self, people: int = 4) -> None:
@@ -167,8 +169,8 @@ def test_an_ensemble_is_as_far_as_its_farthest_member_and_knows_nothing_where_on
         return EnsembleScorer(members, lambda all: all.mean(axis=0)).score(*clip).distances
 
     class Unknowing(Painted):
-        def score(self, *arrays):
-            return Scores(super().score(*arrays).probabilities)
+        def score(self, arrays, regions, masks):
+            return Scores(super().score(arrays, regions, masks).probabilities)
 
     joined = distances(Painted(5), Painted(3))
     assert joined is not None

@@ -46,6 +46,7 @@ from extract.video.decode import play_seconds, sample_frames
 from reelcheck.cli import dispatch
 from tests import ROOT
 from tests.clips import counting_images, write_clip, write_sound
+from train.data.neighbours import Neighbours
 from train.fit import FitConfig, fit
 
 # Gradio, when it ends a server and when it counts who waited.
@@ -64,6 +65,7 @@ class Brightness:
 
     input_kind = "crops"
     engine: Engine | None = None
+    neighbours: Neighbours | None = None
 
     def score(self, arrays, regions, masks):
         return Scores(arrays.mean(axis=(1, 2, 3, 4)) / 255)

@@ -21,7 +21,8 @@ def footage(people: int = PEOPLE, shift: float = 0.0, seed: int = 0) -> Clips:
 
 
 def names(people: int = PEOPLE) -> list[tuple[str, str]]:
-    return [(f"p{number // EACH}",) * 2 for number in range(people * EACH)]
+    shown = (f"p{number // EACH}" for number in range(people * EACH))
+    return [(name, name) for name in shown]
 
 
 def found_in(clips: Clips, people: list[tuple[str, str]], parts: np.ndarray | None = None):
