@@ -102,24 +102,12 @@ class Detector:
         return self._scorer.engine
 
     def unlike_as_a_whole(self, points: Sequence[np.ndarray]) -> str:
-        """Returns how clips at `points` differ as a whole from the training clips, "" where they do not, or are few.
-
-        What no single clip shows, many may: each of them lies within the limit, and all of them on one side.
-        """
-        neighbours = self._scorer.neighbours
-        if neighbours is None or len(points) < 2:
+        """Returns how clips at `points` (4, 64) differ as a whole from the training clips, "" where they do not."""
+        if self._scorer.neighbours is None or not points:
             return ""
-        from evaluate.stats.two_samples import tell_apart  # here, because detection starts without SciPy
+        from evaluate.results.unlike import sentence_on_all  # here, because detection starts without SciPy
 
-        trained = neighbours.points.reshape(len(neighbours.points), -1)
-        apart = tell_apart(trained, np.array(points), neighbours.owners)
-        if apart is None or not apart.is_clear:
-            return ""
-        return (
-            f"These {len(points):,} clips differ as a whole from the training clips (a classifier tells them apart: "
-            f"ROC AUC {apart.area:.2f}, p = {apart.p_value:.3f}, each clip taken for another person), so the run may "
-            "be wrong on them more often than its report says."
-        )
+        return sentence_on_all(self._scorer.neighbours, np.array(points))
 
     def judge(
         self,
@@ -225,7 +213,7 @@ class Detector:
         return Verdict(
             clip, call, score, self.calibrated(score), coverage, reason, _seen_frames(row), beside=beside,
             distance=far and float(far.mean[0]), is_trained_on=bool(far and far.nearest[0] < SAME),
-            point=far and far.points[0].ravel(),
+            point=far and far.points[0],
         )  # fmt: skip
 
     def band(self, threshold: float) -> Band:

@@ -25,16 +25,19 @@ from evaluate.report.caveats import leaks, people_caveats, run_warnings
 from evaluate.report.stage import require_resamples
 from evaluate.results.measures import HALF
 from evaluate.results.read import read_results
+from evaluate.results.unlike import sentence_on_all, sentence_on_each
 from evaluate.results.versus_baseline import Difference, aligned, head_minus_baseline
 from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.metrics import CHANCE, RESAMPLES, THRESHOLD, evaluate
 from evaluate.stats.weighted import title_of
+from train.data.neighbours import Neighbours
 from train.data.split import SplitConfig, owner
 from train.data.training_set import newest_features
 from train.fit import FitConfig, check, fit
 from train.heads.architectures import HeadConfig
 from train.runs.folder import ENSEMBLE
 from train.runs.load import load_head, run_of
+from train.runs.neighbours_file import read_neighbours
 from train.runs.predictions import predictions_of, write_predictions
 from train.runs.recipe import read_config, read_joined
 
@@ -172,8 +175,10 @@ def _names(others: Sequence[Contents]) -> list[str]:
 def _across(split: str, run: Path, trained: set[str], name: str, other: Contents, config: ProtocolsConfig) -> Protocol:
     """Returns the results of `run` on all clips of another data set, and writes its predictions."""
     start_keras()
-    probabilities = _predict(run, other)
-    predictions = predictions_of(other.records, [TEST] * len(other.records), probabilities, other.seen)
+    probabilities, neighbours = _predict(run, other), _neighbours(run)
+    far = neighbours and neighbours.distances(other.arrays, other.mask)
+    distances = far and far.mean
+    predictions = predictions_of(other.records, [TEST] * len(other.records), probabilities, other.seen, distances)
     write_predictions(config.out / f"on-{name}.csv", predictions)
     people = np.unique([owner(record) for record in other.records], return_inverse=True)[1]
     unnamed = sum(not record.target for record in other.records)
@@ -191,9 +196,16 @@ def _across(split: str, run: Path, trained: set[str], name: str, other: Contents
         findings,
         warnings=[
             *people_caveats(len(np.unique(people)), unnamed, len(other.records)),
+            *([sentence_on_each(far.mean), sentence_on_all(neighbours, far.points)] if neighbours and far else []),
             "Only identical files were looked for: whether both data sets show the same people is unknown.",
         ],
     )
+
+
+def _neighbours(run: Path) -> Neighbours | None:
+    """Returns the training clips of the run, or of the first member of an ensemble, which learned from the same."""
+    members = read_config(run).members
+    return read_neighbours(members[0] if members else run)
 
 
 def _predict(run: Path, contents: Contents) -> np.ndarray:
@@ -252,7 +264,7 @@ def _row(one: Protocol) -> Iterator[Cell]:
     yield from (one.over_people[name] for name in COLUMNS)
     yield NOTHING if one.baseline is None else one.baseline
     yield NOTHING if one.difference is None else one.difference.over_people["roc_auc"]
-    yield " ".join([*(one.findings or [NOTHING_FOUND]), *one.warnings])
+    yield " ".join(filter(None, [*(one.findings or [NOTHING_FOUND]), *one.warnings]))
 
 
 def _page(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol], figure: object) -> str:

@@ -97,10 +97,8 @@ def find_neighbours(
     clip of train is measured. Where too few can be measured so there are no neighbours, and all is NaN.
     """
     train, distances = parts == TRAIN, np.full(len(parts), np.nan)
-    pooled, trained = (
-        pool(clips.features[train], clips.mask[train]),
-        [people[row] for row in np.flatnonzero(train).tolist()],
-    )
+    trained = [people[row] for row in np.flatnonzero(train).tolist()]
+    pooled = pool(clips.features[train], clips.mask[train])
     mean, variance = pooled.mean(axis=0), pooled.var(axis=0)
     scale = np.sqrt(np.maximum(variance, LEAST_VARIANCE * variance.mean()) + np.finfo(float).tiny)
     # Johnson & Lindenstrauss, "Extensions of Lipschitz mappings into a Hilbert space", 1984.

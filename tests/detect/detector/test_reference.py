@@ -184,9 +184,9 @@ def test_many_clips_that_differ_as_a_whole_are_said_to(detector):
     owners = np.arange(60, dtype=np.int32)
     neighbours = Neighbours(np.zeros(1), np.zeros((1, AXES)), points, np.ones(BLOCKS), owners, 60)
     detector.with_scorer(lambda scorer: scorer)._scorer.neighbours = neighbours
-    others = list(random.normal(0.7, 1, (30, BLOCKS * AXES)))
+    others = list(random.normal(0.7, 1, (30, BLOCKS, AXES)))
     assert "These 30 clips differ as a whole from the training clips" in detector.unlike_as_a_whole(others)
-    assert detector.unlike_as_a_whole(list(random.normal(0, 1, (30, BLOCKS * AXES)))) == ""
+    assert detector.unlike_as_a_whole(list(random.normal(0, 1, (30, BLOCKS, AXES)))) == ""
     assert detector.unlike_as_a_whole(others[:5]) == ""
 
 
