@@ -313,6 +313,7 @@ def test_a_hostile_run_among_others_costs_only_itself(tmp_path, name, hostile, m
     list_runs(RunsConfig(tmp_path))
     assert "whole" in capsys.readouterr().out
     monkeypatch.setattr(best_runs, "_write", lambda *_: whole)
+    monkeypatch.setattr(best_runs, "_train", lambda winners, _: {one.number: "trained" for one in winners})
     winner = Winner(0, SimpleNamespace(), {}, None)  # pyright: ignore[reportArgumentType]
     monkeypatch.setattr(best_runs.dataclasses, "asdict", lambda _: {})
     assert write_winners(tmp_path, "sweep", [winner], None) == [whole]  # pyright: ignore[reportArgumentType]

@@ -45,13 +45,17 @@ def write_winners(runs: Path, prefix: str, winners: Sequence[Winner], training_s
     trained = _train([winner for winner in winners if winner.number not in there], training_set)
     for winner in winners:
         if head := trained.get(winner.number):
-            name = free_name(runs, None, f"{prefix}-trial{winner.number}")
-            named = dataclasses.replace(winner.config, name=name)
-            there[winner.number] = write_trained(runs / name, named, training_set, head, winner.origin)
+            there[winner.number] = _write(runs, prefix, winner, head, training_set)
     folders = [there[winner.number] for winner in winners]
     if folders:
         _point(runs / BEST, folders[0])
     return folders
+
+
+def _write(runs: Path, prefix: str, winner: Winner, trained: Trained, training_set: TrainingSet) -> Path:
+    name = free_name(runs, None, f"{prefix}-trial{winner.number}")
+    named = dataclasses.replace(winner.config, name=name)
+    return write_trained(runs / name, named, training_set, trained, winner.origin)
 
 
 def _train(winners: Sequence[Winner], training_set: TrainingSet) -> dict[int, Trained]:
