@@ -36,11 +36,16 @@ def pairs(people: int = 12, clips: int = 3, tested: int = 4) -> list[VideoRecord
 
 
 def write_features(
-    root: Path, records: Sequence[VideoRecord], strength: float = 1.0, profile: FeatureProfile = PROFILE, seed: int = 0
+    root: Path,
+    records: Sequence[VideoRecord],
+    strength: float = 1.0,
+    profile: FeatureProfile = PROFILE,
+    seed: int = 0,
+    shift: float = 0.0,
 ) -> Store:
     """Writes a store whose fakes lie `strength` off the real ones; every fourth video has five frames only.
 
-    In two of three videos some boxes are borrowed.
+    All lie `shift` off those of another store. In two of three videos some boxes are borrowed.
     """
     store, random, rows = create_store(root / "set", profile), np.random.default_rng(seed), []
     write_manifest(store.manifest, records)
@@ -48,7 +53,9 @@ def write_features(
         status = np.full(FRAMES, FrameStatus.FACE, np.uint8)
         status[: number % 3] = FrameStatus.TRACKED
         status[5 if number % 4 == 3 else FRAMES :] = FrameStatus.PAD
-        array = random.normal(strength * record.label, 1, (FRAMES, WIDTH)) * (status != FrameStatus.PAD)[:, None]
+        array = (
+            random.normal(shift + strength * record.label, 1, (FRAMES, WIDTH)) * (status != FrameStatus.PAD)[:, None]
+        )
         boxes, regions = np.ones((FRAMES, 4), np.int32), central_regions(status, profile.crops.margin)
         times = np.where(status == FrameStatus.PAD, np.nan, np.arange(FRAMES))
         rows.append(Row(*record.key, OK, "", Seen(status, times, boxes, regions), array.astype(np.float16)))

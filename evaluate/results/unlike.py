@@ -16,13 +16,13 @@ def sentence_on_all(neighbours: Neighbours, points: np.ndarray) -> str:
     if apart is None or not apart.is_clear:
         return ""
     return (
-        f"These {len(points):,} clips differ as a whole from the training clips (a classifier tells them apart: ROC "
-        f"AUC {apart.area:.2f}, p = {apart.p_value:.3f}, each clip taken for another person), so the run may be wrong on "
-        "them more often than its report says."
+        f"These {len(points):,} clips differ as a whole from the training clips (a classifier tells them apart, "
+        f"ROC AUC {apart.area:.2f}, p = {apart.p_value:.3f}, each clip taken for another person), so the run may be wrong "
+        "on them more often than its report says."
     )
 
 
 def sentence_on_each(distances: np.ndarray) -> str:
-    """Returns how many of the clips with these mean distances (N,) are too unlike the training clips; "" if none is."""
+    """Returns how many of the clips with these mean distances (N,) are too unlike the training clips; "" if none."""
     beyond = int((distances > 1).sum())
     return f"{beyond:,} of {len(distances):,} clips are too unlike the training clips to be called." if beyond else ""
