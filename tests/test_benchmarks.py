@@ -186,3 +186,12 @@ def test_the_page_on_limits_quotes_how_often_people_are_mistaken_across_cuts():
         before = figures["rows by colours alone"][kind]
         shares = [rows[wrong] for wrong in ("two people made one", "one person made two") for rows in (before, now)]
         assert " | ".join(f"{share:.1%}".replace("%", " %") for share in shares) in page, kind
+
+
+def test_the_page_on_limits_quotes_which_measure_sees_unlike_clips():
+    page = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")
+    rows = json.loads((ROOT / "benchmarks" / "unlike.json").read_text(encoding="utf-8"))["beyond"]
+    kinds = next(line for line in page.splitlines() if line.startswith("| measure | people of test")).split("|")[2:-1]
+    for way, shares in rows.items():
+        cells = " | ".join(f"{shares[kind.strip()]:.0%}".replace("%", " %") for kind in kinds)
+        assert f"| {way} | {cells} |" in page, way

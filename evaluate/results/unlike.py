@@ -17,8 +17,8 @@ def sentence_on_all(neighbours: Neighbours, points: np.ndarray) -> str:
         return ""
     return (
         f"These {len(points):,} clips differ as a whole from the training clips (a classifier tells them apart, "
-        f"ROC AUC {apart.area:.2f}, p = {apart.p_value:.3f}, each clip taken for another person), so the run may be wrong "
-        "on them more often than its report says."
+        f"ROC AUC {apart.area:.2f}, p = {apart.p_value:.3f}, each clip taken for another person), so the run may be "
+        "wrong on them more often than its report says."
     )
 
 
