@@ -51,12 +51,18 @@ def _kind(probability: float, coverage: float, distance: float, band: Band) -> s
 
 def calls_sentence(calls: Mapping[str, Calls]) -> str:
     """Returns "In its test it called 6 of 10 fakes fake, 1 real, 3 too close, and 1 of 7 real clips fake, 6 real."."""
-    tested = [_of_class(calls[name], name) for name in ("fake", "real") if calls[name].clips]
-    return f"In its test it called {', and '.join(tested)}." if tested else ""
+    tested = of_classes(calls["fake"], calls["real"])
+    return f"In its test it called {tested}." if tested else ""
+
+
+def of_classes(fakes: Calls, reals: Calls) -> str:
+    """Returns how both classes were called, without one that has none: "6 of 10 fakes fake, 4 real, and 0 of ..."."""
+    classes = {"fake": fakes, "real clip": reals}
+    return ", and ".join(_of_class(calls, name) for name, calls in classes.items() if calls.clips)
 
 
 def _of_class(calls: Calls, name: str) -> str:
-    noun = {"fake": "fake", "real": "real clip"}[name] + "s" * (calls.clips != 1)
+    noun = name + "s" * (calls.clips != 1)
     others = {
         "real": calls.real,
         "too close to call": calls.close,

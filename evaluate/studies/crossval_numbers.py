@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from cache.schema import FAKE, REAL, VideoRecord
+from evaluate.results.calls import Calls
 from evaluate.stats.band import band_around
-from evaluate.stats.bootstrap import Measure, with_intervals
+from evaluate.stats.bootstrap import Measure
 from evaluate.stats.metrics import THRESHOLD, difference_measures, evaluate
-from evaluate.stats.pairs import UNKNOWN, paired_share, source_rows
+from evaluate.stats.pairs import UNKNOWN, paired_share, share_of_pairs, source_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,26 +28,13 @@ class Verdicts:
 
 
 @dataclass(frozen=True)
-class Calls:
-    """How many real or fake clips are called what, as a mean over the repetitions that adds up to whole clips."""
-
-    fake: int
-    close: int
-    real: int
-
-    @property
-    def all(self) -> int:
-        """How many clips there are."""
-        return self.fake + self.close + self.real
-
-
-@dataclass(frozen=True)
 class Model:
     """One model on clips of people it never saw, with 95 % intervals over people.
 
     `pooled` is the ROC AUC of all verdicts together, `within` that of pairs of clips that the same model judged,
     `paired` how often a fake scores above the real clip it was made from, or above those of its person. `found` is the
-    share of fakes called fake, `alarms` that of real clips; `fakes` and `reals` count the calls.
+    share of fakes called fake, `alarms` that of real clips; `fakes` and `reals` count the calls, as a mean over the
+    repetitions that adds up to whole clips.
     """
 
     pooled: Measure
@@ -152,13 +140,7 @@ def _within(
     same = folds[:, labels == FAKE, None] == folds[:, None, labels == REAL]
     wins = (np.sign(fake[:, :, None] - real[:, None]) + 1) / 2
     above, pairs = (same * wins).sum(axis=0), same.sum(axis=0).astype(np.float64)
-
-    def share(weights: np.ndarray) -> dict[str, np.ndarray]:
-        one, other = (weights[:, labels == label].astype(np.float64) for label in (FAKE, REAL))
-        with np.errstate(invalid="ignore"):
-            return {"share": (one @ above * other).sum(axis=1) / (one @ pairs * other).sum(axis=1)}
-
-    return with_intervals(share, groups, resamples, seed)["share"]
+    return share_of_pairs(labels, above, pairs, groups, resamples, seed)
 
 
 def _counted(calls: Sequence[Sequence[str]], rows: np.ndarray) -> Calls:
@@ -169,19 +151,7 @@ def _counted(calls: Sequence[Sequence[str]], rows: np.ndarray) -> Calls:
     left = int(rows.sum()) - sum(whole.values())
     for name in sorted(exact, key=lambda name: whole[name] - exact[name])[:left]:
         whole[name] += 1
-    return Calls(whole["Fake"], whole["Unsure"], whole["Real"])
-
-
-def calls_sentence(model: Model) -> str:
-    """Returns the calls in words.
-
-    "called 6 of 10 fakes fake, 1 real, 3 too close, and 1 of 7 real clips fake, 6 real, 0 too close"
-    """
-    fakes, reals = model.fakes, model.reals
-    return (
-        f"called {fakes.fake} of {fakes.all} fakes fake, {fakes.real} real, {fakes.close} too close, and "
-        f"{reals.fake} of {reals.all} real clips fake, {reals.real} real, {reals.close} too close"
-    )
+    return Calls(whole["Fake"], whole["Real"], whole["Unsure"])
 
 
 RISING = "The curve is still rising: more people would help."

@@ -16,11 +16,12 @@ from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, items, page, page_table, safe, section
 from evaluate.page.repeat import repeat_command
 from evaluate.page.tables import Table, readable, write_tables
+from evaluate.results.calls import Calls, of_classes
 from evaluate.results.measures import BASELINE, HEAD
 from evaluate.stats.band import band_around
 from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.metrics import CHANCE, THRESHOLD
-from evaluate.studies.crossval_numbers import Calls, Model, Numbers, Point, calls_sentence, curve_sentence
+from evaluate.studies.crossval_numbers import Model, Numbers, Point, curve_sentence
 from train.data.folds import GROUPINGS
 
 PAGE, NUMBERS = "crossval.html", "crossval.json"
@@ -71,7 +72,8 @@ def sentences(numbers: Numbers, settings: Mapping[str, Any]) -> list[str]:
     times = "" if numbers.repetitions == 1 else f", on average of {numbers.repetitions} repetitions"
     head, paired = numbers.head, numbers.head.paired
     found = [
-        f"On {GROUPINGS[settings['by']].many} that it never saw, the head {calls_sentence(head)}{times}.",
+        f"On {GROUPINGS[settings['by']].many} that it never saw, the head called "
+        f"{of_classes(head.fakes, head.reals)}{times}.",
         f"It scores a fake above a real clip in {_share(head.pooled)} of all pairs"
         + ("" if paired.value is None else f", and above the real clip that the fake was made from in {_share(paired)}")
         + ".",
@@ -157,7 +159,7 @@ def calls_table(numbers: Numbers) -> Table:
     band = band_around(THRESHOLD, None)
 
     def cells(name: str, kind: str, calls: Calls, share: Measure) -> list[str | Measure]:
-        return [name, kind, str(calls.all), *map(str, (calls.fake, calls.close, calls.real)), share]
+        return [name, kind, str(calls.clips), *map(str, (calls.fake, calls.close, calls.real)), share]
 
     def rows(name: str, model: Model) -> list[list[str | Measure]]:
         return [

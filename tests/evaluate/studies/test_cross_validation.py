@@ -12,7 +12,7 @@ from base.errors import UserError
 from evaluate.printed import all_folds
 from evaluate.stats.bootstrap import Measure
 from evaluate.studies.cross_validation import CrossvalConfig, crossval
-from evaluate.studies.crossval_numbers import RISING, Verdicts, calls_sentence, curve_sentence, measure
+from evaluate.studies.crossval_numbers import RISING, Verdicts, curve_sentence, measure
 from evaluate.studies.crossval_page import sentences, warnings
 from extract.blended_rows import blend_records
 from tests.stores import fake, pairs, real, write_features
@@ -46,14 +46,13 @@ def test_calls_are_counted_in_words_and_add_up():
     records = [*(fake(person, 9, 0) for person in range(10)), *(real(person, 0) for person in range(7))]
     once = [0.9] * 6 + [0.1] + [0.5] * 3 + [0.9] + [0.1] * 6
     found = numbers_of(records, [once], [0] * 17)
-    said = "called 6 of 10 fakes fake, 1 real, 3 too close, and 1 of 7 real clips fake, 6 real, 0 too close"
-    assert calls_sentence(found.head) == said
+    said = "called 6 of 10 fakes fake, 1 real, 3 too close to call, and 1 of 7 real clips fake, 6 real"
     assert said in sentences(found, SETTINGS)[0]
     other = [0.9] * 5 + [0.5] * 5 + [0.5] * 7
     third = [0.9] * 5 + [0.1] * 5 + [0.5] * 7
     head = numbers_of(records, [once, other, third], [0] * 17).head
-    assert head.fakes.all == 10
-    assert head.reals.all == 7
+    assert head.fakes.clips == 10
+    assert head.reals.clips == 7
     assert head.found.value == pytest.approx(16 / 30)
     assert head.alarms.value == pytest.approx(1 / 21)
 
