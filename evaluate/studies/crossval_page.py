@@ -98,7 +98,7 @@ def _versus(difference: Measure) -> str:
     interval = ends(difference)
     shown = f"{difference.value:+.3f} in ROC AUC"
     if interval is None:
-        return f"Head and baseline do not differ: {shown}."
+        return f"Whether head and baseline differ, so few people cannot say: {shown}."
     text = f"{shown}, 95 % interval {interval[0]:+.3f} to {interval[1]:+.3f}"
     if interval[0] > 0:
         return f"The head ranks clips better than its baseline: {text}."
