@@ -31,10 +31,10 @@ FULL_DROP = 0.25
 LEAST_DROP = 0.02
 """A change of the score by less than this decides nothing."""
 WHAT_BARS_SAY = (
-    "How far the score of fake falls when a frame is covered. The tint of the crops says the same of their parts: "
+    "How far the score of fake falls when a frame is covered. The tint of the crops says the same of their parts:\n"
     f"orange counts for fake, blue for real, in full colour from {FULL_DROP:g} on."
 )
-NOTHING_DECIDES = f"No frame decides alone: covering one changes the probability of fake by less than {LEAST_DROP:g}."
+NOTHING_DECIDES = f"No frame decides alone: covering one changes the score of fake by less than {LEAST_DROP:g}."
 CLIPS = 20
 """Clips on one sheet."""
 ROW_INCHES, BAR_INCHES, TITLE_INCHES, LINE_INCHES = 2.0, 2.0, 0.6, 0.18
