@@ -24,9 +24,7 @@ from extract.config import ExtractConfig
 from extract.drawn.dataset import DrawnConfig, draw_dataset
 from extract.pipeline import extract
 from extract.readers.found import is_video
-from train.data.baseline import pool
-from train.data.clips import Clips
-from train.data.inputs import LEAST_VARIANCE
+from train.data.clips import LEAST_VARIANCE, Clips, pool
 from train.data.neighbours import (
     NEAREST,
     find_neighbours,

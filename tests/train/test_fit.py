@@ -57,7 +57,7 @@ def test_a_run_folder_has_everything_and_evaluation_accepts_it(run_folder, store
     assert run_folder.name == "lstm-mobilenetv2-official"
     assert {path.name for path in run_folder.iterdir()} == {
         "config.json", "split.csv", "audit.json", "history.csv", "head.weights.h5", "model.keras", "model.h5",
-        "predictions.csv", "baseline.csv", "run.json",
+        "predictions.csv", "baseline.csv", "neighbours.npz", "run.json",
     }  # fmt: skip
     assert list(found.history) == ["epoch", "loss", "val_loss", "val_auc"]
     assert found.config.fingerprint == store.fingerprint

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit
 
 from base.errors import UserError
-from train.data.clips import Clips, balanced_weights
+from train.data.clips import Clips, balanced_weights, pool
 from train.data.folds import Folds, divide
 
 STRENGTHS = (2e-4, 2e-3, 2e-2, 2e-1)
@@ -90,15 +90,6 @@ def fit_baseline(clips: Clips, train: np.ndarray, owners: Sequence[str]) -> Base
         offsets[train] = out_of_fold
     count, by = (0, "") if folds is None else (folds.count, folds.by)
     return Baseline(kernel, bias, logits, offsets, strength, count, by, loss)
-
-
-def pool(features: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Returns the mean over the unpadded frames, float64 (N, D), of features (N, 12, D)."""
-    pooled = np.empty((len(features), features.shape[2]))
-    with np.errstate(invalid="ignore"):  # an infinite feature gives NaN, which the caller refuses
-        for row, (frames, unpadded) in enumerate(zip(features, mask, strict=True)):
-            pooled[row] = frames[unpadded].mean(axis=0, dtype=np.float64)
-    return pooled
 
 
 def _out_of_fold(pooled: np.ndarray, labels: np.ndarray, folds: Folds) -> np.ndarray:

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from train.data.baseline import Baseline
-from train.data.clips import Clips
+from train.data.clips import LEAST_VARIANCE, Clips
 
-LEAST_VARIANCE = 1e-3
-"""Variance floor, as a fraction of the mean variance of all features."""
 CHUNK = 256
 """Clips converted at once, so that only these exist as float32 or float64 beside the result."""
 

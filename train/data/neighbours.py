@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cache.schema import TEST, TRAIN, VAL, VideoRecord
-from train.data.baseline import pool
-from train.data.clips import Clips
-from train.data.inputs import LEAST_VARIANCE
+from train.data.clips import LEAST_VARIANCE, Clips, pool
 from train.data.split import owner
 
 NEAREST = 3

@@ -10,8 +10,8 @@ from sklearn.preprocessing import StandardScaler
 from base.errors import UserError
 from cache.schema import FRAMES
 from tests.train.heads.test_architectures import clips_of
-from train.data.baseline import DEFAULT_STRENGTH, STRENGTHS, fit_baseline, pool
-from train.data.clips import Clips
+from train.data.baseline import DEFAULT_STRENGTH, STRENGTHS, fit_baseline
+from train.data.clips import Clips, pool
 from train.data.folds import divide
 from train.data.inputs import frame_statistics
 
