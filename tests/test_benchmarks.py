@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
-from benchmarks import choosing, coverage, good_clips
+from benchmarks import choosing, coverage, good_clips, references
 from benchmarks.__main__ import main
 from benchmarks.calibration import COUNTS, simulate
 from benchmarks.coverage import LAYOUTS, Row, table_lines
@@ -195,3 +195,21 @@ def test_the_page_on_limits_quotes_which_measure_sees_unlike_clips():
     for way, shares in rows.items():
         cells = " | ".join(f"{shares[kind.strip()]:.0%}".replace("%", " %") for kind in kinds)
         assert f"| {way} | {cells} |" in page, way
+
+
+def test_the_page_on_detection_quotes_whose_clips_a_reference_should_hold():
+    page = " ".join((ROOT / "docs" / "detection.md").read_text(encoding="utf-8").split())
+    row = json.loads((ROOT / "benchmarks" / "references.json").read_text(encoding="utf-8"))["rows"]["cv-baseline"]
+    for name in ("found, the same person", "found, others", "alarms, others", "roc_auc", "relative roc_auc"):
+        assert "{:.2f} to {:.2f}".format(*row[name]) in page, name
+
+
+def test_a_persons_own_level_is_taken_off_by_their_own_real_clips():
+    random, people = np.random.default_rng(0), np.repeat(["a", "b", "c"], 12)
+    labels = np.tile(np.repeat([0, 1], 6), 3)
+    scores = labels + np.repeat([0, 3, 6], 12) + random.normal(0, 0.1, 36)
+    found = references.measure(people, labels, scores, rate=0.2, least=3)
+    assert found["relative roc_auc"] == 1
+    assert found["roc_auc"] < 0.7
+    assert found["found, the same person"] == 1
+    assert found["found, others"] < 0.5
