@@ -1,7 +1,7 @@
 """python -m benchmarks.references: whose clips a reference should hold, on the verdicts of a cross-validation.
 
-Each clip of a person with enough real clips is compared with other real clips of the same person, or of all others. None
-of the heads saw any of them.
+Each clip of a person with enough real clips is compared with other real clips of the same person, or of all others.
+None of the heads saw any of them.
 """
 
 from collections.abc import Sequence
