@@ -71,8 +71,9 @@ def _add_flags(parser: argparse.ArgumentParser, config: type, settings: Mapping[
         bare, hint = field.metadata.get("bare"), hints[field.name]
         given = field.name in settings
         if bare:
-            more = "*" if given else "+"
-            kind: dict[str, Any] = {"metavar": bare, "nargs": more if hint is not str else "?" if given else None}
+            one, are_many = kind_of(hint)
+            count = ("*" if given else "+") if are_many else ("?" if given else None)
+            kind: dict[str, Any] = {"metavar": bare, "nargs": count, "type": one}
         else:
             kind = {"required": field.default is dataclasses.MISSING and not given}
             kind |= _kind(hint, choices_of(field, hint)) | field.metadata.get("kind", {})

@@ -114,7 +114,7 @@ def read_reference(folder: Path, name: str, rate: float, strict: bool) -> Refere
         reference = replace(parse(Reference, read_json(path)), rate=rate, strict=strict)
     except NO_FILE:
         here = ", ".join(sorted(file.stem for file in path.parent.glob("*.json"))) or "none"
-        make = command("reference", video="...", run=folder, name=name)
+        make = command("reference", real="...", run=folder, name=name)
         raise UserError(f"{folder} has no reference {name!r} (there: {here}); {make} makes it.") from None
     except (WrongContent, WrongValue) as error:
         raise UserError(f"{path} is no reference ({error}); make it again.") from None

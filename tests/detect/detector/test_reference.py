@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from base.command_line.parse import parse_flags
 from base.errors import UserError
 from cache.profile import CropProfile
 from cache.schema import FRAMES
@@ -208,3 +209,8 @@ def test_a_window_has_its_row(detector):
     _, one, other = lines([verdict], "table", JudgedBy(("run",), 0.5)).splitlines()
     assert one.split() == ["Fake", "0.800", "1.00", "0.0", "to", "6.0", "s"]
     assert other.split() == ["-", "-", "0.25", "3.0", "to", "9.0", "s"]
+
+
+def test_the_folder_is_read_from_the_command_line():
+    config = parse_flags("reelcheck reference", "", ReferenceConfig, ["clips", "--name", "studio"])
+    assert (config.real, config.name) == (Path("clips"), "studio")
