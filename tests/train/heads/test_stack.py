@@ -234,7 +234,7 @@ def test_auc_is_that_of_scikit_learn_with_ties_and_none_for_one_class():
     assert np.isnan(roc_auc(scores, np.zeros(40, int))).all()
 
 
-@pytest.mark.parametrize("components", [0, 5])
+@pytest.mark.parametrize("components", [pytest.param(0, marks=pytest.mark.slow), 5])
 def test_a_head_learns_in_a_stack_of_folds_what_it_learns_in_its_fold_alone(components):
     clips, test = clips_of(strength=0.3), ROWS[80:]
     parts = [(ROWS[:40], ROWS[60:80]), (ROWS[20:60], ROWS[:10]), (ROWS[10:50], ROWS[50:80])]
