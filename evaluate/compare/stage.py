@@ -1,6 +1,5 @@
 """The stage: runs with the same test clips -> which one is better, how sure that is, and a page."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from base.commands import flag
-from base.files import make_folder, require_writable, write_text, writing
+from base.files import make_folder, require_writable, write_json, write_text, writing
 from base.flags import option, required
 from cache.store import is_store, open_store, require_rows
 from evaluate.compare.comparison_page import comparison_page, comparison_tables
@@ -72,7 +71,7 @@ def compare(config: CompareConfig) -> Path:
             "baselines": list(baseline_sentences(comparison)),
             "warnings": list(warnings(comparison)),
         }
-        write_text(folder / NUMBERS, json.dumps(numbers, indent=1, allow_nan=False) + "\n")
+        write_json(folder / NUMBERS, numbers)
         write_tables(folder / "tables", comparison_tables(comparison))
         figures = {}
         for name, caption, figure in _figures(comparison):

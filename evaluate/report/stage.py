@@ -1,6 +1,5 @@
 """The stage: a run folder -> `report/`: metrics.json, figures, tables, model card and a self-contained report.html."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 
 from base.commands import flag
 from base.errors import UserError
-from base.files import make_folder, replace_with, require_writable, write_text, writing
+from base.files import make_folder, replace_with, require_writable, write_json, write_text, writing
 from base.flags import option
 from base.text import printable
 from cache.schema import TEST
@@ -80,10 +79,7 @@ def write_report(config: ReportConfig) -> Path:
     with writing(folder, "free it or its disk and run again"):
         make_folder(folder / "figures")
         texts = {"summary": list(summary(evaluation)), "notes": list(notes(evaluation))}
-        write_text(
-            folder / METRICS,
-            json.dumps(as_json(evaluation) | texts, indent=1, allow_nan=False) + "\n",
-        )
+        write_json(folder / METRICS, as_json(evaluation) | texts)
         failures = find_failures(evaluation.results, find_footage(evaluation.results), config.seed)
         figures = dict(_draw(evaluation, failures, folder / "figures"))
         _save_sheet(failures, folder / "figures")

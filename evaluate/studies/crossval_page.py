@@ -1,6 +1,5 @@
 """The page of a cross-validation, its tables and its numbers."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from base.files import make_folder, write_text
+from base.files import make_folder, write_json, write_text
 from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, items, page, page_table, safe, section
 from evaluate.page.repeat import repeat_command
@@ -36,7 +35,7 @@ def write_page(folder: Path, numbers: Numbers, settings: Mapping[str, Any]) -> P
         name: value if isinstance(value, int | float | bool | str) else str(value) for name, value in settings.items()
     }
     document = {"settings": plain, **said, **asdict(numbers)}
-    write_text(folder / NUMBERS, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_json(folder / NUMBERS, document)
     tables = {
         "measures": measures_table(numbers, settings),
         "calls": calls_table(numbers),

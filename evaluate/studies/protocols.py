@@ -1,7 +1,6 @@
 """The stage: one head by every protocol -> how good it looks by each, with what leaks into each test part."""
 
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from base.commands import flag
 from base.errors import Unreadable, UserError
-from base.files import Unwritable, make_folder, require_writable, write_text, writing
+from base.files import Unwritable, make_folder, require_writable, write_json, write_text, writing
 from base.flags import option
 from base.keras_start import choose_backend, start_keras
 from cache.manifest import read_manifest
@@ -226,7 +225,7 @@ def _predict(run: Path, contents: Contents) -> np.ndarray:
 def _write(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol]) -> Path:
     make_folder(config.out)
     numbers = {"features": str(features), "head": config.head, "protocols": [asdict(one) for one in outcomes]}
-    write_text(config.out / NUMBERS, json.dumps(numbers, indent=1, allow_nan=False) + "\n")
+    write_json(config.out / NUMBERS, numbers)
     tables = {"protocols": protocols_table(outcomes)}
     write_tables(config.out / "tables", tables)
     figure = ""
