@@ -28,7 +28,7 @@ from extract.steps import Clock, crop_row, rows_with_features
 from extract.video.containers import ClipError, Limits
 from extract.video.decoded import sample_images
 from extract.worker_pool import map_clips
-from train.data.neighbours import SAME, Distances, is_unlike, unlike_sentence
+from train.data.neighbours import SAME, Distances
 
 DEFAULT_WINDOW = 6.0
 """Seconds of a window of a long clip, and of a stream, where the user asks for no other."""
@@ -261,8 +261,8 @@ def _called(score: float, band: Band, far: Distances | None, beside: Beside | No
     """Returns what a clip with this `score` is called, and why it is Unsure for another reason than its score."""
     if beside and beside.is_alarm:
         return "Fake", ""  # by the clips known to be real, and whatever the run was trained on
-    if far and is_unlike(float(far.mean[0])):
-        return "Unsure", unlike_sentence(float(far.mean[0]), far.people)
+    if far and far.sentence:
+        return "Unsure", far.sentence
     call = band.call(score)
     return ("Unsure", beside.sentence) if beside and call == "Fake" else (call, "")
 

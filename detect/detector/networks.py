@@ -122,7 +122,8 @@ def _farthest(every: Sequence[Distances | None]) -> Distances | None:
     if len(known) < len(every):
         return None
     mean, nearest = (np.max([getattr(one, name) for one in known], axis=0) for name in ("mean", "nearest"))
-    return Distances(mean, nearest, min(one.people for one in known), known[0].points)
+    near = np.all([one.near for one in known], axis=0)
+    return Distances(mean, nearest, near, min(one.people for one in known), known[0].points)
 
 
 SLACK = 1e-4

@@ -30,28 +30,39 @@ MOST_LEFT_OUT = 2000
 _ROWS = 256
 
 
-@dataclass(frozen=True, eq=False)
-class Distances:
-    """Of N clips, float32 (N,), in units of the limit: `mean`, to the three nearest training clips, and `nearest`.
-
-    Each is that of the block that is furthest. The limit is that of so many `people`. `points` (N, 4, 64) are clips.
-    """
-
-    mean: np.ndarray
-    nearest: np.ndarray
-    people: int
-    points: np.ndarray
-
-
 def is_unlike(distance: float | None) -> bool:
     """Tells whether a clip at this mean distance is too unlike the training clips to be judged."""
     return distance is not None and distance > 1  # which NaN is not
 
 
-def unlike_sentence(distance: float, people: int) -> str:
-    """Returns how unlike the training clips, which show so many `people`, a clip at this mean distance is."""
-    share = f"any of their {people:,}" if people * (1 - KEPT) < 1 else f"{KEPT:.0%} of their {people:,}"
-    return f"{distance:.2f} times as far from the training clips as {share} people are from the others"
+@dataclass(frozen=True, eq=False)
+class Distances:
+    """Of N clips, float32 (N,), in units of a limit: `mean`, to the three nearest training clips, and `nearest`.
+
+    Each is that of the block that is furthest. The limit is that of so many `people`, or for clips that are `near`,
+    bool (N,), that of the clips of one person. `points` (N, 4, 64) are the clips.
+    """
+
+    mean: np.ndarray
+    nearest: np.ndarray
+    near: np.ndarray
+    people: int
+    points: np.ndarray
+
+    @property
+    def sentence(self) -> str:
+        """Why the first clip is too unlike the training clips to be judged, "" if it is not."""
+        distance = float(self.mean[0])
+        if not is_unlike(distance):
+            return ""
+        if self.near[0]:
+            return (
+                f"{distance:.2f} times as far from the training clips as those of one person are from each other, and "
+                "nearer than any stranger, as a training clip is that was encoded anew"
+            )
+        share = "any" if self.people * (1 - KEPT) < 1 else f"{KEPT:.0%}"
+        others = f"{share} of their {self.people:,} people are from the others"
+        return f"{distance:.2f} times as far from the training clips as {others}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +70,8 @@ class Neighbours:
     """The training clips as `points` float32 (T, 4, 64), and how far strangers among them are apart, `limits` (4,).
 
     The limits are kept by 95 % of the `people` left out of train one after the other, by all where they are under 20.
-    `owners` int32 (T,) tells whose footage each point is.
+    `owners` int32 (T,) tells whose footage each point is. A clip nearer than `apart`, in units of the limits, is no
+    stranger, and has to be as near as clips of one person are: `near`.
     A point is a clip's mean features (D,) minus `centre` (D,), each block times its rows of `axes` (D, 64).
     """
 
@@ -68,6 +80,8 @@ class Neighbours:
     points: np.ndarray
     limits: np.ndarray
     owners: np.ndarray
+    near: float
+    apart: float
     people: int
 
     def distances(self, features: np.ndarray, mask: np.ndarray) -> Distances:
@@ -76,7 +90,9 @@ class Neighbours:
         chunks = (points[start : start + _ROWS] for start in range(0, len(points), _ROWS))
         nearest = np.concatenate([_nearest(_distances(chunk, self.points)) for chunk in chunks])
         nearest = (nearest / self.limits[:, None]).max(axis=1)
-        return Distances(nearest.mean(axis=1), nearest[:, 0], self.people, points)
+        mean = nearest.mean(axis=1)
+        near = mean < self.apart
+        return Distances(np.where(near, mean / self.near, mean), nearest[:, 0], near, self.people, points)
 
     def place(self, pooled: np.ndarray) -> np.ndarray:
         """Returns the points float32 (N, 4, 64) of clips with mean features (N, D)."""
@@ -102,9 +118,9 @@ def find_neighbours(
     # Johnson & Lindenstrauss, "Extensions of Lipschitz mappings into a Hilbert space", 1984.
     axes = np.random.default_rng(0).standard_normal((len(mean), AXES)) / np.sqrt(AXES) / scale[:, None]
     none = np.zeros(0, np.int32)
-    begun = Neighbours(mean.astype(np.float32), axes.astype(np.float32), none, np.ones(BLOCKS), none, 0)
+    begun = Neighbours(mean.astype(np.float32), axes.astype(np.float32), none, np.ones(BLOCKS), none, 1.0, 0.0, 0)
     points = begun.place(pooled)
-    left_out = _without_their_people(points, trained)
+    left_out, own = _left_out(points, trained)
     owners, known = np.array([owner for owner, _ in trained]), ~np.isnan(left_out[:, 0])
     if known.sum() < LEAST_CLIPS or len(set(owners[known])) < LEAST_PEOPLE:
         return None, distances
@@ -113,10 +129,15 @@ def find_neighbours(
         return None, distances  # all clips are one and the same
     # Each block alone keeps the share; that all do needs some more room.
     limits = limits * kept_by_most((left_out / limits).max(axis=1)[known], owners[known])
-    numbers = np.unique(owners, return_inverse=True)[1].astype(np.int32)
-    measured = len(set(owners[known]))
-    neighbours = replace(begun, points=points, limits=limits.astype(np.float32), owners=numbers, people=measured)
     distances[train], others = (left_out / limits).max(axis=1), np.isin(parts, (VAL, TEST))
+    _, numbers, clips_of = np.unique(owners, return_inverse=True, return_counts=True)
+    of_many = ~np.isnan(own[:, 0]) & (clips_of[numbers] > NEAREST)
+    apart = float(np.nanmin(distances[train]))
+    near = kept_by_most((own / limits).max(axis=1)[of_many], owners[of_many]) if of_many.any() else apart
+    neighbours = replace(
+        begun, points=points, limits=limits.astype(np.float32), owners=numbers.astype(np.int32),
+        near=min(near, apart), apart=apart, people=len(set(owners[known])),
+    )  # fmt: skip
     if others.any():
         distances[others] = neighbours.distances(clips.features[others], clips.mask[others]).mean
     return neighbours, distances
@@ -135,18 +156,26 @@ def kept_by_most(distances: np.ndarray, owners: np.ndarray) -> float:
     return float(distances[order][min(np.searchsorted(kept, KEPT), len(order) - 1)])
 
 
-def _without_their_people(points: np.ndarray, people: Sequence[tuple[str, str]]) -> np.ndarray:
-    """Returns float64 (T, 4): how far each point lies from the nearest that show nobody of it; NaN where too few do."""
+def _left_out(points: np.ndarray, people: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns float64 (T, 4): how far each point lies from the nearest that show nobody of it, and from any other.
+
+    NaN where too few do.
+    """
     names = np.unique(np.array(people), return_inverse=True)[1].reshape(-1, 2)
-    mean = np.full(points.shape[:2], np.nan)
+    strangers, any_other = np.full((2, *points.shape[:2]), np.nan)
     rows = np.unique(np.linspace(0, len(points) - 1, MOST_LEFT_OUT).astype(int))
     for start in range(0, len(rows), _ROWS):
         chunk = rows[start : start + _ROWS]
         distances = _distances(points[chunk], points)
+        distances[np.arange(len(chunk)), :, chunk] = np.inf
+        any_other[chunk] = _finite(_nearest(distances).mean(axis=2))
         distances[np.broadcast_to(_share_people(names[chunk], names)[:, None], distances.shape)] = np.inf
-        near = _nearest(distances).mean(axis=2)
-        mean[chunk] = np.where(np.isfinite(near), near, np.nan)
-    return mean
+        strangers[chunk] = _finite(_nearest(distances).mean(axis=2))
+    return strangers, any_other
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _share_people(people: np.ndarray, others: np.ndarray) -> np.ndarray:

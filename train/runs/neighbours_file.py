@@ -26,7 +26,9 @@ def read_neighbours(folder: Path) -> Neighbours | None:
     path = folder / NEIGHBOURS
     try:
         arrays = read_arrays(path)
-        found = Neighbours(**{name: arrays[name] for name in _ARRAYS}, people=int(arrays["people"]))
+        numbers: dict[str, Any] = {"near": float(arrays["near"]), "apart": float(arrays["apart"])}
+        numbers["people"] = int(arrays["people"])
+        found = Neighbours(**{name: arrays[name] for name in _ARRAYS}, **numbers)
         _require_whole(found)
         return found
     except NO_FILE:
@@ -49,5 +51,5 @@ def _require_whole(found: Neighbours) -> None:
         array = getattr(found, name)
         if array.shape != shapes[name] or array.dtype != dtype or not np.isfinite(array).all():
             raise ValueError(f"its {name} are not finite {np.dtype(dtype)} {shapes[name]}")
-    if not (clips and (found.limits > 0).all()):
+    if not (clips and (found.limits > 0).all() and 0 < found.near < np.inf and 0 <= found.apart < np.inf):
         raise ValueError("it has no clips, or no limits")

@@ -39,7 +39,8 @@ class Painted:
 
     def score(self, arrays, regions, masks):
         first, last = (arrays[:, frame].mean(axis=(1, 2, 3)) / 255 for frame in (0, -1))
-        return Scores(first, Distances(2 * last, 2 * last, self.people, np.zeros((len(arrays), BLOCKS, AXES))))
+        near = np.zeros(len(arrays), bool)
+        return Scores(first, Distances(2 * last, 2 * last, near, self.people, np.zeros((len(arrays), BLOCKS, AXES))))
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_many_clips_that_differ_as_a_whole_are_said_to(detector):
     random = np.random.default_rng(0)
     points = random.normal(0, 1, (60, BLOCKS, AXES)).astype(np.float32)
     owners = np.arange(60, dtype=np.int32)
-    neighbours = Neighbours(np.zeros(1), np.zeros((1, AXES)), points, np.ones(BLOCKS), owners, 60)
+    neighbours = Neighbours(np.zeros(1), np.zeros((1, AXES)), points, np.ones(BLOCKS), owners, 0.3, 0.6, 60)
     detector.with_scorer(lambda scorer: scorer)._scorer.neighbours = neighbours
     others = list(random.normal(0.7, 1, (30, BLOCKS, AXES)))
     assert "These 30 clips differ as a whole from the training clips" in detector.unlike_as_a_whole(others)

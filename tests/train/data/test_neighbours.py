@@ -5,7 +5,7 @@ import pytest
 
 from base.errors import UserError
 from train.data.clips import Clips
-from train.data.neighbours import SAME, find_neighbours, is_unlike, unlike_sentence
+from train.data.neighbours import SAME, Distances, find_neighbours, is_unlike
 from train.runs.folder import NEIGHBOURS
 from train.runs.neighbours_file import read_neighbours, write_neighbours
 
@@ -85,10 +85,29 @@ def test_of_too_few_nothing_is_said(people):
 
 def test_what_is_unlike_and_in_which_words():
     assert [is_unlike(one) for one in (None, np.nan, 1.0, 1.01)] == [False, False, False, True]
-    assert unlike_sentence(3.123, 4) == (
-        "3.12 times as far from the training clips as any of their 4 people are from the others"
-    )
-    assert "as 95% of their 1,200 people" in unlike_sentence(2, 1200)
+
+    def said(distance: float, people: int, near: bool = False) -> str:
+        one = np.array([distance])
+        return Distances(one, one, np.array([near]), people, np.zeros((1, 4, 64))).sentence
+
+    assert said(3.123, 4) == ("3.12 times as far from the training clips as any of their 4 people are from the others")
+    assert "as 95% of their 1,200 people" in said(2, 1200)
+    assert "as those of one person are from each other, and nearer than any stranger" in said(1.5, 4, near=True)
+    assert said(0.9, 4) == ""
+
+
+def test_what_is_nearer_than_strangers_has_to_be_as_near_as_clips_of_one_person():
+    clips = footage()
+    neighbours, _ = found_in(clips, names())
+    assert neighbours.near < neighbours.apart
+    random, between = np.random.default_rng(7), footage(PEOPLE, seed=1).features.astype(np.float32)
+    again = clips.features + random.normal(0, 0.3, clips.features.shape).astype(np.float16)
+    assert (neighbours.distances(again, clips.mask).mean <= 1).mean() > 0.8
+    # The same people, treated alike all through the clip, as another encoder treats them.
+    other = clips.features.astype(np.float32) + 0.35 * between[:EACH].mean(axis=(0, 1))
+    found = neighbours.distances(other, clips.mask)
+    assert found.near.any()
+    assert (found.mean[found.near] > 1).all()
 
 
 def test_they_are_read_as_they_were_written(tmp_path):
