@@ -116,9 +116,17 @@ def _all_folds(config: CrossvalConfig, contents: Contents, videos: Sequence[Vide
         if not repetition:
             _say_folds(deal, config)
         for number, parts in enumerate(deal.tested()):
-            for share, folds in found.items():
+            for share in list(found):
                 some, trained_on = deal.thinned(parts, share)
-                folds.append(_Fold(fold_set(contents, some, config.by), repetition, number, share, trained_on))
+                try:
+                    clips = fold_set(contents, some, config.by)
+                except UserError as error:
+                    if share == SHARES[-1]:
+                        raise
+                    del found[share]
+                    say(f"The learning curve has no point for {share:.0%} of the people: {error}")
+                    continue
+                found[share].append(_Fold(clips, repetition, number, share, trained_on))
     # Of few people, two shares may be the same ones.
     different = {sum(fold.trained_on for fold in folds): folds for folds in found.values()}
     return [fold for folds in different.values() for fold in folds]

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
+from cache.store import load
 from evaluate.printed import all_folds
 from evaluate.stats.bootstrap import Measure
-from evaluate.studies.cross_validation import CrossvalConfig, crossval
+from evaluate.studies.cross_validation import CrossvalConfig, _all_folds, crossval
 from evaluate.studies.crossval_numbers import RISING, Verdicts, curve_sentence, measure
 from evaluate.studies.crossval_page import sentences, warnings
 from extract.blended_rows import blend_records
@@ -132,3 +133,16 @@ def test_what_cannot_be_cross_validated_is_told_in_a_sentence(tmp_path):
         with pytest.raises(UserError, match="folds must be 2 or above, repeats and places 1 or above"):
             crossval(replace(config, **wrong))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_share_of_the_people_without_a_fake_to_learn_from_has_no_point_on_the_curve(tmp_path, capsys):
+    records = [*(real(person, 0) for person in range(16)), *(fake(person, person + 8, 0) for person in range(4))]
+    store = write_features(tmp_path, records)
+    folds = _all_folds(CrossvalConfig(store.folder, folds=4, repeats=1), load(store), records)
+    assert "The learning curve has no point for 25% of the people: the train part of a fold holds" in (
+        capsys.readouterr().out
+    )
+    shares = {one.share for one in folds}
+    assert 1.0 in shares
+    assert 0.25 not in shares
+    assert all(sum(one.share == share for one in folds) == 4 for share in shares)
