@@ -20,8 +20,14 @@ SIZE, CLIPS = 8, 30
 
 def training_clips() -> Neighbours:
     random = np.random.default_rng(0)
-    arrays = (random.normal(0, 1, shape).astype(np.float32) for shape in ((SIZE,), (SIZE, AXES), (CLIPS, BLOCKS, AXES)))
-    return Neighbours(*arrays, np.ones(BLOCKS, np.float32), np.zeros(CLIPS, np.int32), 0.3, 0.6, 30)
+
+    def drawn(*shape: int) -> np.ndarray:
+        return random.normal(0, 1, shape).astype(np.float32)
+
+    return Neighbours(
+        drawn(SIZE), drawn(SIZE, AXES), drawn(CLIPS, BLOCKS, AXES), np.ones(BLOCKS, np.float32),
+        np.zeros(CLIPS, np.int32), near=0.3, apart=0.6, people=30,
+    )  # fmt: skip
 
 
 def contract(folder, **checksums: str) -> Any:
