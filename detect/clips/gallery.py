@@ -91,7 +91,7 @@ def _words(verdict: Verdict) -> Sequence[str]:
         return (verdict.explanation,)
     calibrated = "" if verdict.calibrated is None else f", calibrated {verdict.calibrated:.3f}"
     face = f", face {verdict.face}" if verdict.face > 1 else ""
-    reason = [f"{verdict.reason}. "] if verdict.reason else []
+    reason = [f"{verdict.reason}; "] if verdict.reason else []
     return (
         *reason,
         f"score of fake {verdict.probability:.3f}{calibrated}, coverage {verdict.coverage:.0%}{face}",
