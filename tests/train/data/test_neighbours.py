@@ -32,13 +32,15 @@ def found_in(clips: Clips, people: list[tuple[str, str]], parts: np.ndarray | No
 
 
 def test_strangers_of_the_same_kind_are_within_the_limit_and_other_footage_is_beyond():
-    neighbours, left_out = found_in(footage(100), names(100))
-    assert neighbours.people == 100
-    assert 0.93 <= (left_out <= 1).mean() <= 1
-    strangers, others = footage(100, seed=1), footage(100, shift=4, seed=1)
-    beyond = [neighbours.distances(one.features, one.mask).mean > 1 for one in (strangers, others)]
-    assert beyond[0].mean() < 0.2
-    assert beyond[1].all()
+    shares = []
+    for seed in range(5):
+        neighbours, left_out = found_in(footage(100, seed=seed), names(100))
+        assert neighbours.people == 100
+        assert 0.93 <= (left_out <= 1).mean() <= 1
+        strangers, others = (footage(100, shift, seed + 50) for shift in (0, 4))
+        shares.append((neighbours.distances(strangers.features, strangers.mask).mean > 1).mean())
+        assert (neighbours.distances(others.features, others.mask).mean > 1).all()
+    assert 0.01 < np.mean(shares) < 0.1  # one in twenty, but for chance
 
 
 def test_each_person_weighs_the_same_however_many_clips_there_are_of_them():

@@ -49,16 +49,20 @@ def test_both_searches_divide_the_published_shape_as_wished(monkeypatch, many):
     assert sum(map(len, people)) == len(set.union(*people))
 
 
+def timed(shown, labels):
+    start = time.process_time()
+    parts = assign_people(shown, labels, SHARES, 0)
+    return time.process_time() - start, parts
+
+
 def test_a_ring_of_many_loses_hardly_a_video_in_a_time_that_grows_with_it(monkeypatch):
     monkeypatch.setattr(module, "BUDGET", 0)
     monkeypatch.setattr(module, "LEAST_STARTS", 2)
     seconds = {}
     for count in (500, 2000):
         shown, labels = ring(count)
-        start = time.process_time()
-        parts = assign_people(shown, labels, SHARES, 0)
-        seconds[count] = time.process_time() - start
+        seconds[count], parts = min((timed(shown, labels) for _ in range(3)), key=lambda one: one[0])
         assert parts is not None
         assert (parts == -1).mean() < 0.02
         assert np.abs(shares_of(labels, parts) - np.array(SHARES)[:, None]).max() < 0.02
-    assert seconds[2000] < 13 * seconds[500]  # sixteen times if it were quadratic
+    assert seconds[2000] < 9 * seconds[500]  # sixteen times if it were quadratic
