@@ -89,7 +89,7 @@ class Detector:
         other._scorer = wrap(self._scorer)
         return other
 
-    def beside(self, reference: "Reference") -> "Detector":
+    def beside(self, reference: Reference) -> "Detector":
         """Returns the same detector, which calls a clip fake only beside the `reference` of clips known to be real."""
         other = copy.copy(self)
         other.reference = reference
@@ -205,7 +205,6 @@ class Detector:
             reason = f"a face was found in {faces} of {frames} frames; half of them are needed"
             reason = "no face was found in its only frame" if frames == 1 else reason
             return Verdict(clip, "Undecided", None, None, coverage, reason, _seen_frames(row))
-        assert row.array is not None
         scores = self._scores(row.array[None], row.seen.regions[None], row.seen.mask[None])
         score, far = float(scores.probabilities[0]), scores.distances
         beside = self.reference and self.reference.beside(score)

@@ -1,5 +1,6 @@
 """Scores of clips that the user knows to be real, and what a new score is beside them."""
 
+import functools
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -64,7 +65,7 @@ class Reference:
     rate: float = DEFAULT_RATE
     strict: bool = False
 
-    @property
+    @functools.cached_property
     def scores(self) -> dict[str, float]:
         """The highest score of each source."""
         scores: dict[str, float] = {}
@@ -72,12 +73,16 @@ class Reference:
             scores[known.source] = max(known.score, scores.get(known.source, 0.0))
         return scores
 
+    @functools.cached_property
+    def most_as_high(self) -> int:
+        """How many sources may score as high as a clip that is still called fake."""
+        return most_as_high(len(self.scores), self.rate, self.strict)
+
     def beside(self, score: float) -> Beside:
         """Returns what `score` is beside these clips."""
         scores = self.scores.values()
         as_high = sum(known >= score for known in scores)
-        is_alarm = as_high <= most_as_high(len(scores), self.rate, self.strict)
-        return Beside(self.name, len(scores), as_high, p_value(as_high, len(scores)), is_alarm)
+        return Beside(self.name, len(scores), as_high, p_value(as_high, len(scores)), as_high <= self.most_as_high)
 
     @property
     def settings(self) -> str:
