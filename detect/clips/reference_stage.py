@@ -44,8 +44,10 @@ def make_reference(config: ReferenceConfig) -> Path:
     with progress_bar(total=len(clips), unit="clip", desc="reference") as bar:
         for (verdict, _), *_ in judge_clips(detector, clips, judging):
             bar.update()
-            if verdict.probability is None:
-                show(printable(f"{verdict.clip} is left out: {verdict.explanation}."), beside=True)
+            # A clip that the run has learned is real scores lower than a new one does, so it can promise nothing.
+            reason = "the run was trained on it" if verdict.is_trained_on else verdict.explanation
+            if verdict.probability is None or verdict.is_trained_on:
+                show(printable(f"{verdict.clip} is left out: {reason}."), beside=True)
                 continue
             known.append(KnownClip(printable(verdict.clip), _source(verdict.clip), verdict.probability))
     if not known:

@@ -138,6 +138,7 @@ def test_real_clips_are_judged_and_kept_by_source(tmp_path, monkeypatch, detecto
     for name in ("anna/1.mp4", "anna/2.mp4", "alone.mp4"):
         (real / name).parent.mkdir(parents=True, exist_ok=True)
         write_clip(real / name, list(frames(0.4)))
+    write_clip(real / "learned.mp4", list(frames(0.4, 0.0)))
     (real / "broken.mp4").write_bytes(b"no clip")
     monkeypatch.setattr(reference_stage, "open_configured", lambda config: detector)
     path = make_reference(ReferenceConfig(run=run, real=real, name="studio", workers=1))
@@ -152,6 +153,7 @@ def test_real_clips_are_judged_and_kept_by_source(tmp_path, monkeypatch, detecto
     assert "3 clips of 2 sources" in said.out
     assert "which needs 19" in said.out
     assert "broken.mp4 is left out" in said.err
+    assert "learned.mp4 is left out: the run was trained on it." in said.err
     monkeypatch.setattr(load, "open_detector", lambda *_: detector)
     assert open_configured(DetectorConfig(run, reference="studio", false_alarms=0.4)).reference is not None
     with pytest.raises(UserError, match="2 sources"):
