@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 from base.errors import UserError
 from base.machine.memory import lack_of_address_space, out_of_memory, shortage
@@ -33,8 +34,7 @@ def choose_backend(supported: tuple[str, ...] = BACKENDS) -> None:
     first start, so that a backend in it is nobody's choice, and files of Keras 2 name backends that are gone. A
     UserError says why the backend cannot be used; a stage asks before it does any work.
     """
-    loaded = sys.modules.get("keras")
-    name = loaded.config.backend() if loaded else os.environ.get(VARIABLE) or BACKENDS[0]
+    loaded, name = "keras" in sys.modules, backend()
     if name not in supported:
         those = supported[0] if len(supported) == 1 else f"{', '.join(supported[:-1])} or {supported[-1]}"
         raise UserError(f"the Keras backend {name} cannot be used here; set {VARIABLE} to {those}, or unset it.")
@@ -43,6 +43,12 @@ def choose_backend(supported: tuple[str, ...] = BACKENDS) -> None:
     if not loaded and (lack := lack_of_address_space(LEAST_MAPPED, "Keras at work")):
         raise UserError(lack)
     os.environ[VARIABLE] = name
+
+
+def backend() -> str:
+    """Returns the name of Keras' backend without importing Keras: the one at work, else the one that is chosen."""
+    loaded = sys.modules.get("keras")
+    return loaded.config.backend() if loaded else os.environ.get(VARIABLE) or BACKENDS[0]
 
 
 def start_keras(supported: tuple[str, ...] = BACKENDS) -> None:
@@ -89,13 +95,25 @@ def _require_not_forked() -> None:
 
 
 def sees_gpu() -> bool:
-    """Returns whether Keras, which must be started, computes on a GPU. With torch it cannot tell and says no."""
+    """Returns whether Keras computes on a GPU, and starts it only if the machine may have one.
+
+    With torch it cannot tell and says no.
+    """
+    if "keras" not in sys.modules and not _may_have_gpu():
+        return False
+    start_keras()
     import keras
 
     try:
         return bool(keras.distribution.list_devices("gpu"))
     except (RuntimeError, ValueError, AttributeError):  # JAX raises without such a platform, torch lists nothing
         return False
+
+
+def _may_have_gpu() -> bool:
+    """Returns False where there is surely none: no device of NVIDIA's, AMD's, WSL's or Google's drivers, and no Mac."""
+    devices = ("nvidia[0-9]*", "kfd", "dxg", "accel*")
+    return sys.platform == "darwin" or any(any(Path("/dev").glob(name)) for name in devices)
 
 
 def _limit_threads() -> None:

@@ -35,7 +35,7 @@ class Verb:
     error_status: int = 2
 
 
-_INDEX = "evaluate.after_training:refresh_index"
+_READY = "detect.after_training:make_ready"
 
 VERBS = {
     "demo": Verb(
@@ -63,7 +63,7 @@ VERBS = {
         door="train fit",
         stage="train.fit:fit",
         config="train.fit:FitConfig",
-        after=_INDEX,
+        after=_READY,
         takes="HEAD=lstm SPLIT=official FEATURES=folder NAME=run SEED=0 SEEDS=5",
     ),
     "sweep": Verb(
@@ -83,7 +83,7 @@ VERBS = {
         "join finished runs into one",
         stage="train.runs.ensemble:ensemble",
         config="train.runs.ensemble:EnsembleConfig",
-        after=_INDEX,
+        after=_READY,
         needs="MEMBERS=runs/a,runs/b",
         takes="KIND=average",
     ),
@@ -91,14 +91,14 @@ VERBS = {
         "train a run's backbone and head further, end to end, on kept crops",
         stage="train.end_to_end.finetune:finetune",
         config="train.end_to_end.finetune:FinetuneConfig",
-        after=_INDEX,
+        after=_READY,
         takes="RUN=runs/x LAYERS=30 EPOCHS=15 BLEND=0.5 NAME=run",
     ),
     "cnn3d": Verb(
         "train a small 3D network on kept crops, by the split of a run",
         stage="train.end_to_end.cnn3d:train_cnn3d",
         config="train.end_to_end.cnn3d:Cnn3dConfig",
-        after=_INDEX,
+        after=_READY,
         takes="RUN=runs/x WIDTH=16 EPOCHS=40 NAME=run",
     ),
     "eval": Verb(

@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from base.keras_start import start_keras
 from base.machine.processors import usable_processors
 from cache.schema import Row, VideoRecord
 from cache.store import Store, Writer, find_rows
@@ -104,8 +103,7 @@ def _decoded(
 
 
 def start_engine(config: ExtractConfig) -> Engine:
-    """Starts Keras and returns the engine that `config` names."""
-    start_keras()
+    """Returns the engine that `config` names."""
     return make_engine(config.backbone, config.weights, config.batch, config.precision, config.engine)
 
 

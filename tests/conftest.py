@@ -1,17 +1,23 @@
 """What tests of several files need."""
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 
 from base.commands import UNDER_MAKE
+from cache import kept
 from train.sweep.storage import VARIABLE
 
 # Messages are quoted as they are outside make, also under `make test`.
 os.environ.pop(UNDER_MAKE, None)
 os.environ.pop(VARIABLE, None)  # no test sweeps into somebody's database
+
+if "PYTEST_XDIST_WORKER" not in os.environ:  # one folder for all workers, which inherit the variable
+    os.environ[kept.VARIABLE] = tempfile.mkdtemp(prefix="reelcheck-tests-")
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are shared out among the workers: waiting threads only spin
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
@@ -28,6 +34,12 @@ LONGEST = (
     "test_architecture.py",
 )
 """Files that take half a minute. They come first, so that no worker is left with one of them at the end."""
+
+
+def pytest_unconfigure() -> None:
+    """Removes what the tests kept."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ[kept.VARIABLE], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,9 +22,9 @@ from cache.store import load as load_store
 from cache.store import open_store
 from detect.clips.config import DetectConfig
 from detect.detector.contract import CONTRACT
+from detect.detector.converted import write_network
 from detect.detector.formats import FORMATS, Format
 from detect.detector.load import open_detector
-from detect.export.formats import write_network
 from detect.export.stage import ExportConfig
 from evaluate.stats.weighted import CALL_METRICS, SCORE_METRICS, Metric
 from extract.backbones.engines import ENGINES, make_engine

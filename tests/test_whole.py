@@ -247,7 +247,7 @@ def test_an_ensemble_of_runs_judges_by_their_mean(run_folder, features, data, ca
     assert (said["runs"], said["threshold"]) == ([run_folder.name, "other"], 0.5)
     with pytest.raises(UserError, match="two runs or more"):
         main([clip, "--ensemble", str(run_folder)])
-    with pytest.raises(UserError, match="leave out --run, --engine and --reference"):
+    with pytest.raises(UserError, match="names its runs itself; leave out --run and --reference"):
         main([clip, "--ensemble", str(run_folder), str(other), "--run", str(run_folder)])
 
 

@@ -90,9 +90,11 @@ def _name_missing(clips: Iterable[Clip]) -> None:
 def open_judge(config: DetectConfig) -> tuple[Detector, JudgedBy]:
     """Returns the detector that `config` names, and how results say that it was this one."""
     if config.ensemble:
-        if config.run or config.engine != "keras" or config.reference:
-            raise UserError("--ensemble joins runs as Keras runs them; leave out --run, --engine and --reference.")
-        detector = open_ensemble(config.ensemble, config.weights, config.detector_file, config.recogniser_file)
+        if config.run or config.reference:
+            raise UserError("--ensemble names its runs itself; leave out --run and --reference.")
+        detector = open_ensemble(
+            config.ensemble, config.weights, config.detector_file, config.recogniser_file, config.engine
+        )
     else:
         detector = open_configured(config)
     beside = detector.reference.settings if detector.reference else ""

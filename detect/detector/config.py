@@ -14,7 +14,7 @@ class DetectorConfig:
     """Which detector judges, where its files are, and from which probability on it says Fake."""
 
     run: Path | None = option(None, "the run folder, or an export of one (default: the newest evaluated below runs/)")
-    engine: str = option("keras", "what runs the networks; all but keras need an export", choices=engines)
+    engine: str = option("auto", "what runs the networks; auto: what starts fastest", choices=engines)
     weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
     detector_file: Path | None = option(None, "yunet's ONNX file, if it has moved since then")
     recogniser_file: Path | None = option(None, "SFace's ONNX file, if it has moved since then")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from base.commands import command, flag
+from base.commands import flag
 from base.errors import Unreadable, UserError
 from base.outside.content import NO_FILE, WrongContent, require_regular
 from base.outside.values import WrongValue, parse, read_json, shown
@@ -86,16 +86,11 @@ def is_export(folder: Path) -> bool:
 
 def exported_folder(folder: Path, engine: str) -> Path:
     """Returns the folder of the export for `engine` of the run in `folder`, or `folder` if that is an export itself."""
-    if is_export(folder):
-        if engine not in ("keras", format := read_contract(folder).format):
-            raise UserError(f"{folder} was exported for {format}, not for {engine}; leave out {flag('engine')}.")
-        return folder
-    if not is_export(folder / EXPORTS / engine):
-        raise UserError(
-            f"{folder} has no export for {engine}; run {command('export', run=folder, format=engine)} first, or leave "
-            f"out {flag('engine')}."
-        )
-    return folder / EXPORTS / engine
+    if not is_export(folder):
+        return folder / EXPORTS / engine
+    if engine not in ("auto", "keras", format := read_contract(folder).format):
+        raise UserError(f"{folder} was exported for {format}, not for {engine}; leave out {flag('engine')}.")
+    return folder
 
 
 def read_contract(folder: Path) -> Contract:

@@ -147,5 +147,5 @@ FORMATS = {
 
 
 def engines() -> list[str]:
-    """Returns what can run a detector's networks: Keras, for a run itself, and the runtimes of the formats."""
-    return ["keras", *(name for name, format in FORMATS.items() if format.package)]
+    """Returns what can run a detector's networks: Keras, and the runtimes of the formats."""
+    return ["auto", "keras", *(name for name, format in FORMATS.items() if format.package)]

@@ -31,7 +31,7 @@ def read_exported(folder: Path, detector_file: Path | None = None, recogniser_fi
         )
     with_regions = uses_regions(contract.profile)
     if {"backbone", "head"} <= contract.files.keys():
-        engine = Engine(_on_frames(_intact(contract, "backbone"), with_regions), FRAMES, contract.format)
+        engine = Engine(on_frames(_intact(contract, "backbone"), with_regions), FRAMES, contract.format)
         head, neighbours = _intact(contract, "head"), _neighbours(contract)
         scorer = FeatureScorer(engine, head, fingerprint(contract.profile), neighbours)
     else:
@@ -84,13 +84,15 @@ def _require_same(network: Network, replay: Replay, path: Path, with_regions: bo
         raise UserError(f"{path} is not the network that was exported ({damage}); export it again.")
 
 
-def _on_frames(backbone: Network, with_regions: bool) -> Run:
+def on_frames(backbone: Network, with_regions: bool) -> Run:
+    """Returns `backbone` as an engine calls it."""
+
     def run(crops: np.ndarray, regions: np.ndarray) -> np.ndarray:
         features = backbone({"crops": crops} | ({"regions": regions} if with_regions else {}))
         if features.ndim != 2 or len(features) != len(crops):
             raise UserError(
-                f"the backbone of the export gave {len(crops)} frames features of the shape {features.shape}, so it is "
-                "damaged; export it again."
+                f"the backbone gave {len(crops)} frames features of the shape {features.shape}, so it is damaged; "
+                "export it again."
             )
         return features
 

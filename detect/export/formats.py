@@ -1,20 +1,13 @@
-"""The files of an export: how a network is written in a format of `FORMATS`, and how it is read back."""
+"""The networks of an export: those of layers alone, what they are given, and how they are read back."""
 
-import gc
-import logging
-import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from base.files import scratch_folder
-from base.keras_start import quiet_stderr
 from cache.schema import CROP_SIZE, FRAMES
-from cache.weights import require_room_for
+from detect.detector.converted import silenced
 from detect.detector.formats import FORMATS
 from detect.detector.portable import load_network
 from train.runs.replay import Network
@@ -24,21 +17,6 @@ if TYPE_CHECKING:
 
 Clips = dict[str, np.ndarray]
 """What detectors take, by name: `crops` uint8 (N, 12, 160, 160, 3), `mask` bool (N, 12), maybe `regions`."""
-
-
-def write_network(
-    network: "keras.Model",
-    into: Path,
-    name: str,
-    format: str,
-    precision: str = "float32",
-) -> Path:
-    """Writes `network`, called `name`, into a folder; returns the file, or the folder of a SavedModel."""
-    path = into / f"{name}{FORMATS[format].suffix}"
-    require_room_for(network, into)
-    with _silenced(), _frequent_garbage_collection(), _scratch_of_converters():
-        FORMATS[format].write(network, path, precision)
-    return path
 
 
 def each_clip(clips: Clips) -> Iterator[dict[str, np.ndarray]]:
@@ -99,51 +77,5 @@ def read_network(path: Path, format: str) -> Network:
     """Returns the network in `path`, loaded as somebody without this project loads it."""
     if FORMATS[format].package:
         return load_network(path, format)
-    with _silenced():
+    with silenced():
         return FORMATS[format].read(path)
-
-
-@contextmanager
-def _frequent_garbage_collection() -> Iterator[None]:
-    """Has garbage collected soon after it arises.
-
-    tf2onnx copies the whole network for each of its optimisers, in objects that refer to each other. At Python's own
-    pace, which depends on how many objects exist, the copies of a ResNet50 pile up to 7 GB; like this, to 3.
-    """
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(before[0], 2, 1)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
-
-
-@contextmanager
-def _scratch_of_converters() -> Iterator[None]:
-    """Has converters put what is temporary where a later call finds it if this one is killed."""
-    before = tempfile.tempdir
-    with scratch_folder() as folder:
-        tempfile.tempdir = str(folder)
-        try:
-            yield
-        finally:
-            tempfile.tempdir = before
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Keeps the converters' log lines off the terminal; their errors are exceptions all the same."""
-    loggers = [logging.getLogger(name) for name in ("absl", "tf2onnx", "tensorflow")]
-    before = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings(), quiet_stderr():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)

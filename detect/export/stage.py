@@ -19,10 +19,11 @@ from base.progress import show
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE
 from detect.detector.contract import CONTRACT, EXPORTS, describe
+from detect.detector.converted import write_network
 from detect.detector.formats import FORMATS
 from detect.detector.load import build_networks, judged, newest
 from detect.detector.networks import as_network
-from detect.export.formats import detector_of_layers, read_network, write_network
+from detect.export.formats import detector_of_layers, read_network
 from detect.export.parity import (
     CHECKED,
     TOLERANCE,

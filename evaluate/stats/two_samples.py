@@ -6,7 +6,6 @@ Lopez-Paz & Oquab, "Revisiting classifier two-sample tests", ICLR 2017.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 LEAST = 20
 """Clips in a sample below which it is not compared."""
@@ -68,6 +67,8 @@ def _smoother(points: np.ndarray, folds: np.ndarray) -> np.ndarray:
 
 def _areas(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Returns the ROC AUC of each column of `scores` (N, B) for 0 and 1 in that of `labels`, float64 (B,)."""
+    from scipy.stats import rankdata  # which takes half a second to load
+
     ones = labels.sum(axis=0)
     ranks = (rankdata(scores, axis=0) * labels).sum(axis=0)
     return (ranks - ones * (ones + 1) / 2) / np.maximum(ones * (len(labels) - ones), 1)

@@ -7,6 +7,7 @@ part of a profile: in float32 the two agree to 1e-5.
 import importlib.util
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +15,20 @@ import numpy as np
 from base.commands import flag
 from base.errors import UserError
 from base.files import scratch_folder
-from base.keras_start import sees_gpu
+from base.keras_start import backend, sees_gpu, start_keras
 from base.machine.processors import processor_limit
+from cache.kept import kept
 from cache.schema import CROP_SIZE, FRAMES
-from extract.backbones.networks import build_backbone
+from extract.backbones.networks import BACKBONES, build_backbone
+from extract.backbones.weights import identify_weights
 
 if TYPE_CHECKING:
     import keras
 
+NETWORK = "network"
+"""The name of a converted network's file, without its suffix."""
+CONVERSION = 1
+"""To be raised when a network is built otherwise, so that those of before are made again."""
 OPENVINO_BACKENDS = ("tensorflow",)
 """Keras' backends whose networks OpenVINO can read: those of jax have operations that it does not know."""
 CPU_BATCH, GPU_BATCH = 2 * FRAMES, 21 * FRAMES
@@ -73,11 +80,9 @@ def make_engine(backbone: str, weights: str, batch: int = 0, precision: str = "f
     """Returns an engine for `backbone` with `weights` (see `build_backbone`).
 
     `batch` is rounded down to whole clips; 0 is the default of the machine. `auto` is OpenVINO if it is installed and
-    can take networks from Keras' backend, and Keras sees no GPU; else Keras.
+    can take networks from Keras' backend, and Keras sees no GPU; else Keras, which is started only if it is needed.
     """
-    import keras
-
-    converts = keras.config.backend() in OPENVINO_BACKENDS
+    converts = backend() in OPENVINO_BACKENDS
     gpu = sees_gpu()
     batch = max(FRAMES, batch // FRAMES * FRAMES) if batch else GPU_BATCH if gpu else CPU_BATCH
     if name == "auto":
@@ -86,6 +91,7 @@ def make_engine(backbone: str, weights: str, batch: int = 0, precision: str = "f
 
 
 def _keras_run(backbone: str, weights: str, _: int, precision: str) -> Run:
+    start_keras()
     model = build_backbone(backbone, weights, "float32" if precision == "float32" else "mixed_bfloat16", fold=True)
     if len(model.inputs) == 1:
         return lambda crops, _: np.asarray(model.predict_on_batch(crops))
@@ -103,7 +109,9 @@ def _openvino_run(backbone: str, weights: str, batch: int, precision: str) -> Ru
     if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         remedy = f"use {flag('precision', 'float32')} or {flag('engine', 'keras')}"
         raise UserError(f"this processor does not compute in bfloat16; {remedy}.")
-    network = openvino_network(build_backbone(backbone, weights))
+    key = {**backbone_key(backbone, identify_weights(weights)), "format": "openvino"}
+    with kept(key, lambda folder: _write_openvino(backbone, weights, folder)) as folder:
+        network = core.read_model(folder / f"{NETWORK}.xml")
     has_regions = len(network.inputs) > 1
     shapes = {"crops": [batch, CROP_SIZE, CROP_SIZE, 3]} | ({"regions": [batch, 4]} if has_regions else {})
     network.reshape(shapes)
@@ -116,6 +124,19 @@ def _openvino_run(backbone: str, weights: str, batch: int, precision: str) -> Ru
     if not has_regions:
         return lambda crops, _: request.infer([crops])[0]
     return lambda crops, regions: request.infer({"crops": crops, "regions": regions})[0]
+
+
+def _write_openvino(backbone: str, weights: str, folder: Path) -> None:
+    import openvino
+
+    start_keras()
+    network = openvino_network(build_backbone(backbone, weights))
+    openvino.save_model(network, folder / f"{NETWORK}.xml", compress_to_fp16=False)
+
+
+def backbone_key(name: str, weights: str) -> dict[str, object]:
+    """Returns what decides the numbers of the backbone called `name`; `weights` as in a profile."""
+    return {"backbone": name, "taps": BACKBONES[name].taps, "weights": weights, "version": CONVERSION}
 
 
 ENGINES: dict[str, Callable[[str, str, int, str], Run]] = {"keras": _keras_run, "openvino": _openvino_run}

@@ -103,7 +103,7 @@ QUICK: dict[str, list[str]] = {
     "features": ["--weights", "random"],
     "published": ["--weights", "random", "--backbones", "mobilenetv2", "--epochs", "1"],
     "train": ["--epochs", "2"],
-    "sweep": ["--epochs", "2"],
+    "sweep": ["--epochs", "2", "--trials", "4"],
     "finetune": ["--epochs", "1", "--warmup-epochs", "0"],
     "cnn3d": ["--epochs", "1", "--width", "2"],
     "protocols": ["--epochs", "2"],

@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy.special import expit
-from scipy.stats import rankdata
 
 
 def roc_auc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -10,6 +9,8 @@ def roc_auc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Mann & Whitney, Annals of Mathematical Statistics 1947; ties count half.
     """
+    from scipy.stats import rankdata  # which takes half a second to load
+
     fakes = labels.sum()
     pairs = fakes * (len(labels) - fakes)
     if not pairs:

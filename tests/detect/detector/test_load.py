@@ -15,6 +15,7 @@ def test_a_run_is_opened_with_one_look_at_each_file(tmp_path, monkeypatch):
         opened[str(path)] += 1
         return really(path, *how, **more)
 
+    open_detector(run)  # so that its networks are kept
     monkeypatch.setattr(os, "open", count)
     open_detector(run)
     assert {name: opened[str(run / name)] for name in (CONFIG, DONE, PREDICTIONS)} == {

@@ -16,11 +16,11 @@ from benchmarks.measure import peak_memory
 from cache.profile import fingerprint, needs_regions, parse_profile
 from cache.schema import FRAMES
 from detect.detector.contract import CONTRACT
+from detect.detector.converted import write_network
 from detect.detector.formats import FORMATS, engines
 from detect.detector.load import as_network, build_networks, open_detector
 from detect.detector.portable import load_network
 from detect.export import formats, parity, stage
-from detect.export.formats import write_network
 from detect.export.parity import TOLERANCE
 from detect.export.stage import ExportConfig, export
 from evaluate.results.read import read_results
@@ -115,7 +115,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 import numpy as np
-from detect.export.formats import write_network
+from detect.detector.converted import write_network
 from detect.detector.load import as_network
 from extract.backbones.networks import build_backbone
 from train.end_to_end.finetune import join
@@ -291,10 +291,6 @@ def test_what_cannot_be_exported_is_told(run, tmp_path, monkeypatch):
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(UserError, match="holds something that is not an export"):
         export(ExportConfig(run=run, out=tmp_path / "mine"))
-    with pytest.raises(
-        UserError, match=r"has no export for litert; run reelcheck export --run .* --format litert first"
-    ):
-        open_detector(run, engine="litert")
     with pytest.raises(UserError, match="has its weights inside"):
         open_detector(run, weights="random", engine="onnx")
     other = Path(shutil.copytree(run, tmp_path / "other"))
