@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 
 def _benches() -> dict[str, Callable[[Path, int], Iterator[Result]]]:
     start_keras()  # first, so that TensorFlow keeps its remarks to itself
-    from benchmarks.ratios.detection import cold_start, stream_720p
+    from benchmarks.ratios.detection import detect_default, stream_720p
     from benchmarks.ratios.stage1 import second_backbone, stage1
     from benchmarks.ratios.stage2 import head_epoch, load_bench, sweep_bench
 
@@ -27,7 +27,7 @@ def _benches() -> dict[str, Callable[[Path, int], Iterator[Result]]]:
         "load": lambda _, repeats: load_bench(repeats),
         "sweep": lambda _, repeats: sweep_bench(repeats),
         "head_epoch": lambda _, repeats: head_epoch(repeats),
-        "cold_start": cold_start,
+        "detect_default": detect_default,
         "stream_720p": stream_720p,
     }
 

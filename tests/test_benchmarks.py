@@ -124,14 +124,14 @@ def test_a_clip_is_made_once_and_is_what_was_asked_for(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", ["head_epoch", "cold_start"])
+@pytest.mark.parametrize("name", ["head_epoch", "detect_default"])
 def test_a_bench_of_the_present_networks_runs(tmp_path, monkeypatch, name):
     """They build networks of made features, and broke unseen when the networks got another input."""
     monkeypatch.setattr(clips, "FRAMES", 30)
     main(["--only", name, "--repeats", "1", "--clips", str(tmp_path), "--out", str(tmp_path / "results.json")])
-    (row,) = json.loads((tmp_path / "results.json").read_text())["rows"]
-    assert row["name"] == name
-    assert row["ratio"] > 1
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert rows[0]["name"] == name
+    assert all(row["ratio"] > 1 for row in rows)
 
 
 def test_the_command_writes_what_it_measured(tmp_path, monkeypatch, capsys):
