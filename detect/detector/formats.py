@@ -42,11 +42,19 @@ def _save(network: "keras.Model", path: Path, _: str) -> None:
 
 
 def _export(network: "keras.Model", path: Path, _: str, kind: str) -> None:
-    network.export(str(path), format=kind, verbose=False)
+    _called(network).export(str(path), format=kind, verbose=False)
+
+
+def _called(network: "keras.Model") -> "keras.Model":
+    """Returns `network` after one call, without which Keras does not export it."""
+    import keras
+
+    network(keras.tree.map_structure(lambda one: keras.ops.zeros((1, *one.shape[1:]), one.dtype), network.input))
+    return network
 
 
 def _export_litert(network: "keras.Model", path: Path, precision: str) -> None:
-    network.export(str(path), format="litert", verbose=False, **_litert_options(path.stem, precision))
+    _called(network).export(str(path), format="litert", verbose=False, **_litert_options(path.stem, precision))
 
 
 def _litert_options(name: str, precision: str) -> dict[str, Any]:
