@@ -50,7 +50,8 @@ class VideoRecord:
     the data set's root, with forward slashes. `target` is the person in the original footage, `donor` the person whose
     face was inserted ("" if none), `source` the id of the real video from which a fake was made ("" if real or
     unknown). `part` is the data set's own split: "train", "val", "test" or "". `size` (bytes) and `mtime_ns` show
-    whether a file has changed since it was extracted; a copy with the content of then has the time of then.
+    whether a file has changed since it was extracted; a copy with the content of then has the time of then. `kind` is
+    the method that made a fake, such as "Deepfakes" ("" if real or unknown, and in manifests of earlier versions).
     """
 
     id: Name
@@ -62,6 +63,7 @@ class VideoRecord:
     part: Part
     size: Annotated[int, Meta(ge=0, le=MOST)]
     mtime_ns: Annotated[int, Meta(ge=-MOST, le=MOST)]
+    kind: str = ""
 
     @property
     def is_blend(self) -> bool:

@@ -14,7 +14,7 @@ from cache.schema import FAKE, PARTS, REAL, VideoRecord, safe_relative_path
 from extract.readers.dataset import Dataset, make_dataset, make_record
 
 LIST = "videos.csv"
-NEEDED, OPTIONAL = ("path", "label"), ("target", "donor", "source", "part")
+NEEDED, OPTIONAL = ("path", "label"), ("target", "donor", "source", "part", "kind")
 LABELS = {"0": REAL, "0.0": REAL, "real": REAL, "1": FAKE, "1.0": FAKE, "fake": FAKE}
 
 
@@ -27,7 +27,8 @@ def read_csv_list(path: Path) -> Dataset:
     """Returns the videos that the CSV file `path` names, or the `videos.csv` in the folder `path`.
 
     Required columns: path (relative to the file's folder) and label (0 or real, 1 or fake). Optional: target, donor,
-    source (the path of another line) and part (train, val, test). A UserError names the line that cannot be used.
+    source (the path of another line), part (train, val, test) and kind (the method of a fake). A UserError names the
+    line that cannot be used.
     """
     file = path / LIST if path.is_dir() else path
     table = read_table(file, NEEDED)
@@ -87,8 +88,8 @@ def _label(where: str, texts: dict[str, str]) -> int:
         raise UserError(f"{where}: the label {shown(text)} is none of 0, real, 1, fake; correct the line.")
     if texts["part"] not in (*PARTS, ""):
         raise UserError(f"{where}: the part {shown(texts['part'])} is none of train, val, test; correct the line.")
-    if label == REAL and (texts["donor"] or texts["source"]):
-        raise UserError(f"{where}: a real video has no donor and no source; clear them, or correct the label.")
+    if label == REAL and (texts["donor"] or texts["source"] or texts["kind"]):
+        raise UserError(f"{where}: a real video has no donor, source or kind; clear them, or correct the label.")
     if any(is_break(sign) for text in texts.values() for sign in text):
         raise UserError(f"{where} has a control character in one of its values; remove it.")
     return label

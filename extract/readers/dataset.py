@@ -43,7 +43,7 @@ def make_dataset(root: Path, records: Iterable[VideoRecord], name: str = "", not
 
 
 def make_record(root: Path, path: Path, label: int, name: str, **details: str) -> VideoRecord:
-    """Returns the record of the file `path` below `root` called `name`; `details` are target, donor, source, part."""
+    """Returns the record of the file `path` below `root` called `name`; `details` are target, donor, part and so on."""
     if any(map(is_break, name)):
         raise UserError(
             f"{printable(str(path))} has a control character, or one that is not Unicode, in its name; rename it."

@@ -99,6 +99,7 @@ def _record(
         donor=donor,
         source=source if label == FAKE else "",
         part=parts.get(path.stem, ""),
+        kind=folder.name if label == FAKE else "",
     )
 
 

@@ -48,9 +48,9 @@ def test_a_cell_is_read_back_as_it_was(text):
 
 
 def test_manifest_split_and_lists_hold_no_formula_and_give_the_names_back(tmp_path):
-    records = [VideoRecord(name, "a.mp4", 0, name, "", "", "", 1, -5) for name in FORMULAS]
+    records = [VideoRecord(name, "a.mp4", 0, name, "", "", "", 1, -5, name) for name in FORMULAS]
     assert read_manifest(write_manifest(tmp_path / "manifest.csv", records)) == records
-    split = {name: SplitRow(name, 0, "train", name, "", "") for name in FORMULAS}
+    split = {name: SplitRow(name, 1, "train", name, "", "", name) for name in FORMULAS}
     assert read_split(write_split(tmp_path / "split.csv", split)) == split
     table = read_table(write_csv(tmp_path / "list.csv", ["id"], [[name] for name in FORMULAS]), ["id"])
     assert [values["id"] for _, values in table.rows] == FORMULAS

@@ -109,7 +109,7 @@ def read_predictions(path: Path) -> Predictions:
 
 @dataclass(frozen=True)
 class SplitRow:
-    """What a split file says of a clip: `part` is train, val, test or dropped; the names are "" where unknown."""
+    """What a split file says of a clip: `part` is train, val, test or dropped; people and kind may be unknown, ""."""
 
     id: Name
     label: Label
@@ -117,6 +117,7 @@ class SplitRow:
     target: str = ""
     donor: str = ""
     source: str = ""
+    kind: str = ""
 
     @property
     def owner(self) -> str:
@@ -127,7 +128,7 @@ class SplitRow:
 def split_rows(records: Sequence[VideoRecord], parts: Sequence[str]) -> dict[str, SplitRow]:
     """Returns the rows of a split file, by clip."""
     return {
-        record.id: SplitRow(record.id, record.label, part, record.target, record.donor, record.source)
+        record.id: SplitRow(record.id, record.label, part, record.target, record.donor, record.source, record.kind)
         for record, part in zip(records, parts, strict=True)
     }
 

@@ -71,8 +71,9 @@ def test_ff_names_give_labels_people_and_sources(tmp_path):
     fake = found["Deepfakes/000_003.mp4"]
     assert (fake.label, fake.target, fake.donor, fake.source) == (FAKE, "ff-000", "ff-003", "youtube/000.mp4")
     assert fake.path == "manipulated_sequences/Deepfakes/c23/videos/000_003.mp4"
+    assert {record.kind for record in found.values() if record.label == FAKE} == set(FF_METHODS)
     real = found["youtube/003.mp4"]
-    assert (real.label, real.target, real.donor, real.source, real.part) == (REAL, "ff-003", "", "", "")
+    assert (real.label, real.target, real.donor, real.source, real.part, real.kind) == (REAL, "ff-003", *[""] * 4)
 
 
 def test_ff_actors_are_people_of_their_own_and_their_scene_is_the_source(tmp_path):
@@ -309,18 +310,19 @@ def test_a_name_that_no_manifest_can_hold_is_refused(tmp_path, name):
 def test_a_csv_file_gives_what_its_columns_say(tmp_path):
     path = plant_csv(
         tmp_path / "mine.csv",
-        "label, path, target, donor, source, part, fps\n"
-        "0,a.mp4,ann,,,train,25\n"
-        'FAKE,"./deep/b.mp4",,bob,./a.mp4,test,25\n'
+        "label, path, target, donor, source, part, kind, fps\n"
+        "0,a.mp4,ann,,,train,,25\n"
+        'FAKE,"./deep/b.mp4",,bob,./a.mp4,test, FaceSwap/SimSwap,25\n'
         "real,deep\\c.avi\n",
     )
     found = read_dataset(path)
     assert (found.name, found.root) == ("mine", tmp_path)
     assert found.notes == [f"{path}: ignored column fps."]
     real, fake, other = found.records
-    assert (real.id, real.label, real.target, real.part) == ("a.mp4", REAL, "ann", "train")
+    assert (real.id, real.label, real.target, real.part, real.kind) == ("a.mp4", REAL, "ann", "train", "")
     # The footage of a fake is its source's, and so is its target.
     assert (fake.id, fake.label, fake.target, fake.donor, fake.source) == ("deep/b.mp4", FAKE, "ann", "bob", "a.mp4")
+    assert fake.kind == "FaceSwap/SimSwap"
     assert (other.id, other.label, other.target, other.part) == ("deep/c.avi", REAL, "", "")
 
 
@@ -351,6 +353,7 @@ def test_a_folder_may_hold_its_own_list(tmp_path):
         ("path,label,part\na.mp4,0,exam\n", "line 2: the part 'exam'"),
         ("path,label,donor\na.mp4,real,bob\n", "line 2: a real video has no donor"),
         ("path,label,source\na.mp4,0,deep/b.mp4\n", "line 2: a real video has no donor"),
+        ("path,label,kind\na.mp4,0,Deepfakes\n", "line 2: a real video has no donor, source or kind"),
         ("path,label,target\na.mp4,0,a\tb\n", "line 2 has a control character"),
         ("path,label\na.mp4,0,1\n", "line 2 has more values"),
         ('path,label\n"a.mp4,0\n', "cannot be read as CSV"),

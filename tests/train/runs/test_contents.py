@@ -27,7 +27,8 @@ IDS = [f"{'fake' if number % 2 else 'real'}/p{number // 2}.mp4" for number in ra
 def contents() -> RunContents:
     labels, coverage = np.arange(6) % 2, np.linspace(0.5, 1, 6)
     distances = np.array([0.5, 1.25, np.nan] * 2)
-    split = {name: SplitRow(name, i % 2, PARTS[i], f"p{i // 2}", "", "") for i, name in enumerate(IDS)}
+    kinds = ["", "Deepfakes"] * 3
+    split = {name: SplitRow(name, i % 2, PARTS[i], f"p{i // 2}", "", "", kinds[i]) for i, name in enumerate(IDS)}
     split["real/left out.mp4"] = SplitRow("real/left out.mp4", 0, "dropped", "", "", "")
     finding = Finding("identity", "p0", ["train", "test"], {"train": [IDS[0]]})
     return RunContents(
