@@ -51,7 +51,8 @@ class VideoRecord:
     face was inserted ("" if none), `source` the id of the real video from which a fake was made ("" if real or
     unknown). `part` is the data set's own split: "train", "val", "test" or "". `size` (bytes) and `mtime_ns` show
     whether a file has changed since it was extracted; a copy with the content of then has the time of then. `kind` is
-    the method that made a fake, such as "Deepfakes" ("" if real or unknown, and in manifests of earlier versions).
+    the method that made a fake, such as "Deepfakes" ("" if real or unknown). `fps` is 0 for a file;
+    of a clip that is a folder of numbered pictures, it says how many numbers are shown a second.
     """
 
     id: Name
@@ -64,6 +65,7 @@ class VideoRecord:
     size: Annotated[int, Meta(ge=0, le=MOST)]
     mtime_ns: Annotated[int, Meta(ge=-MOST, le=MOST)]
     kind: str = ""
+    fps: Annotated[float, Meta(ge=0)] = 0.0
 
     @property
     def is_blend(self) -> bool:

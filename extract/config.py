@@ -16,6 +16,7 @@ from extract.clips.face_detectors import FACE_DETECTORS, face_detector_hash
 from extract.clips.recogniser import recogniser_hash
 from extract.readers.layouts import READERS, Compression
 from extract.video.containers import Limits
+from extract.video.numbered import FPS, require_rate
 
 BackendName = Literal["local", "loky", "ray", "dask"]
 SCHEMES: dict[str, tuple[str, ...]] = {"ray": ("", "ray"), "dask": ("", "tcp", "tls", "ws", "wss")}
@@ -67,6 +68,7 @@ class ExtractConfig:
     )
     backend: BackendName = option("local", "where the work runs: in this process, or by joblib over units of videos")
     address: str = option("", "address of a running Ray or Dask cluster; empty: start one here")
+    fps: float = option(FPS, "frames a second of clips that are folders of numbered pictures; a video knows its own")
     clip_seconds: float = option(300.0, "time limit for one clip, in seconds")
     clip_pixels: int = option(64_000_000, "size limit for one frame, in pixels")
 
@@ -77,6 +79,7 @@ class ExtractConfig:
         for name, number in (("workers", self.workers), ("batch", self.batch), ("blends", self.blends)):
             if number < 0:
                 raise UserError(f"{flag(name, number)} is out of range; give 0 or more.")
+        require_rate(self.fps)
         if self.address:
             self._check_address()
 

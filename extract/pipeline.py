@@ -36,6 +36,7 @@ from extract.blended_rows import blend_records
 from extract.cluster import extract_units, require_cluster
 from extract.config import ExtractConfig
 from extract.drawn import MARK
+from extract.readers.dataset import shown_at
 from extract.readers.layouts import read_dataset
 from extract.same_data import recognise, require_same_data
 from extract.steps import Clock
@@ -58,8 +59,9 @@ def extract(config: ExtractConfig) -> Path:
     root = config.out / data.name
     for note in data.notes:
         say(note)
-    require_same_data(root, config.data, data.records)
-    records = recognise(root, data.root, data.records)
+    videos = shown_at(data.records, config.fps)
+    require_same_data(root, config.data, videos)
+    records = recognise(root, data.root, videos)
     features = create_store(root, profile)
     clock = Clock()
     with ExitStack() as stack:

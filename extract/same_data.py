@@ -12,13 +12,15 @@ from pathlib import Path
 from base.commands import flag
 from base.errors import Unreadable, UserError, passing_over_damage
 from base.files import write_csv, writing
-from base.outside.content import NO_FILE, WrongContent, checksum
+from base.outside.content import NO_FILE, WrongContent
 from base.outside.values import read_csv
 from base.progress import progress_bar, say
 from cache.manifest import read_manifest
 from cache.schema import OK, VideoRecord
 from cache.shard import DamagedShard, ShardIndex, read_index
 from cache.store import MANIFEST, ORIGIN, open_store, read_origin
+from extract.file_content import checksum_of
+from extract.video.containers import ClipError
 
 COPIES = "copies.csv"
 """Beside the stores: files whose content was found to be that of an earlier time, so that they are not read again."""
@@ -81,8 +83,8 @@ def _compared(folder: Path, videos: Sequence[VideoRecord], known: Known) -> Iter
     if not videos:
         return
     for video in progress_bar(iterable=videos, unit="video", desc="compare"):
-        with contextlib.suppress(*NO_FILE, WrongContent, Unreadable):  # extraction will name it
-            found = checksum(folder / video.path)
+        with contextlib.suppress(*NO_FILE, WrongContent, Unreadable, ClipError):  # extraction will name it
+            found = checksum_of(folder / video.path, video.fps)
             times = [time for time, other in known[_file(video)].items() if other == found]
             yield from ((video.key, time) for time in times[:1])
 

@@ -66,8 +66,10 @@ def rows_from_videos(
     A clip that may have failed for what the machine lacked is tried once more, after all others and alone.
     """
 
+    files = (detector_file, recogniser_file)
+
     def crop(some: Sequence[Video], workers: int) -> Iterator[tuple[Video, Cropped]]:
-        tasks = ((video, (video[1], profile, limits, detector_file, recogniser_file)) for video in some)
+        tasks = ((video, (video[1], profile, limits, *files, video[0].fps)) for video in some)
         return map_clips(crop_and_checksum, tasks, workers, limits.seconds, tries=1) if some else iter(())
 
     again: list[Video] = []

@@ -34,6 +34,7 @@ from extract.clips.crops import crop_clip
 from extract.clips.face_detectors import FACE_DETECTORS, KnownDetector, face_detector_hash, make_face_detector
 from extract.config import ExtractConfig
 from extract.readers.dataset import make_dataset, make_record
+from extract.readers.found import Found
 from extract.readers.layouts import READERS, Reader, read_dataset
 from reelcheck.cli import dispatch
 from tests import ROOT
@@ -74,9 +75,9 @@ def test_a_backbone_a_layout_and_an_engine_make_features(tmp_path, monkeypatch, 
     for kind in ("a new backbone, or other taps", "a new data set", "a faster way to run a backbone"):
         assert "entry" in touched(kind)
 
-    def read_flat(root: Path):
+    def read_flat(found: Found):
         return make_dataset(
-            root, [make_record(root, path, int("f" in path.stem), path.name) for path in root.iterdir()]
+            found, [make_record(found.root, clip, int("f" in clip.stem), clip.name) for clip in found.clips]
         )
 
     def bright(backbone: str, weights: str, batch: int, precision: str):
@@ -84,7 +85,7 @@ def test_a_backbone_a_layout_and_an_engine_make_features(tmp_path, monkeypatch, 
         return lambda crops, _: np.repeat(crops.mean(axis=(1, 2, 3))[:, None], FEATURES, axis=1)
 
     monkeypatch.setitem(BACKBONES, "tiny", Backbone(MOBILENETV2, TAPS, FEATURES))
-    monkeypatch.setitem(READERS, "flat", Reader("*.mp4", lambda root: any(root.glob("*.mp4")), read_flat))
+    monkeypatch.setitem(READERS, "flat", Reader("r1.mp4", (("r1.mp4",),), read_flat))
     monkeypatch.setitem(ENGINES, "bright", bright)
     data = tmp_path / "set"
     data.mkdir()

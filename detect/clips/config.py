@@ -15,6 +15,7 @@ from detect.clips.results_file import require_suffix
 from detect.clips.verdict_lines import Style
 from detect.detector.config import DetectorConfig
 from detect.detector.judge import DEFAULT_WINDOW, JudgeOptions, require_threshold, require_window
+from extract.video.numbered import FPS, require_rate
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class DetectConfig(DetectorConfig):
     )
     url_seconds: float = option(DOWNLOAD_SECONDS, "longest time that one download takes, in seconds")
     workers: int = option(2, "clips decoded at once")
+    fps: float = option(FPS, "frames a second of folders of numbered pictures, each of which is a clip")
 
     @property
     def style(self) -> Style:
@@ -69,7 +71,7 @@ class DetectConfig(DetectorConfig):
     @property
     def options(self) -> JudgeOptions:
         """How each clip is judged."""
-        return JudgeOptions(self.threshold, self.faces, self.timeline)
+        return JudgeOptions(self.threshold, self.faces, self.timeline, fps=self.fps)
 
 
 def check(config: DetectConfig) -> None:
@@ -78,6 +80,7 @@ def check(config: DetectConfig) -> None:
     for name in ("faces", "workers"):
         if getattr(config, name) < 1:
             raise UserError(f"{flag(name, getattr(config, name))} is not 1 or more; give a number such as 2.")
+    require_rate(config.fps)
     if not 0 < config.url_seconds <= threading.TIMEOUT_MAX:
         raise UserError(f"{flag('url_seconds', config.url_seconds)} is no time above 0; give seconds such as 600.")
     if config.timeline is not None:

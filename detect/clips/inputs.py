@@ -11,13 +11,13 @@ from pathlib import Path
 from base.commands import command
 from base.errors import UserError
 from base.files import scratch_folder
+from base.outside.paths import existing, plain_path
 from base.progress import show
 from detect.addresses import AddressError, Site, open_address
 from detect.playlists import START, Playlist
 from detect.sign_in import Address, read_address, shown
-from extract.readers import found
-from extract.readers.found import is_video
-from extract.video.pictures import has_picture_name
+from extract.readers.found import survey
+from extract.video.numbered import sentence_on_frames
 
 LARGEST_DOWNLOAD = 4_000_000_000
 """Bytes."""
@@ -44,8 +44,9 @@ def open_clips(
 
     A download that has not ended after `url_seconds` is given up.
 
-    A word is a file, a folder (all videos and pictures in and below it), a pattern such as `"*.mp4"`, an http(s)
-    address, or `-` for a list of these on standard input, one a line. A UserError names a word that is none of these.
+    A word is a file, a folder (all videos and pictures in and below it; one of numbered pictures is a clip), a pattern
+    such as `"*.mp4"`, an address of a file, http or https, or `-` for a list of these on standard input, one a line. A
+    UserError names a word that is none of these.
     """
     with scratch_folder() as folder:
         clips = {clip.name: clip for word in _words(words) for clip in _clips(word, allow_url, url_seconds, folder)}
@@ -65,17 +66,21 @@ def _words(words: Sequence[str]) -> Iterator[str]:
 def _clips(word: str, allow_url: bool, url_seconds: float, downloads: Path) -> Iterable[Clip]:
     if not word:
         raise UserError("an empty name is no clip; for the current folder, give a dot.")
+    word = plain_path(word)
     if address := _ADDRESS.match(word):
         if address[1].lower() not in ("http", "https"):
             raise UserError(_endless(shown(word)))
         if not allow_url:
             raise UserError(f"{shown(word)} would be downloaded; add --allow-url if you trust it, or give a file.")
         return [_download(read_address(word), url_seconds, downloads)]
-    return [Clip(str(path), path) for path in find_clips(Path(word))]
+    return [Clip(str(path), path) for path in find_clips(existing(Path(word)))]
 
 
 def find_clips(path: Path) -> list[Path]:
-    """Returns the file `path`, the clips and pictures in and below the folder `path`, or what matches the pattern."""
+    """Returns the file `path`, what is to be judged in and below the folder `path`, or what matches the pattern.
+
+    A folder of numbered pictures is one clip, itself or below `path`.
+    """
     try:
         return _find_clips(path)
     except OSError:  # the name is too long, or its folder may not be read
@@ -84,12 +89,14 @@ def find_clips(path: Path) -> list[Path]:
 
 def _find_clips(path: Path) -> list[Path]:
     if path.is_dir():
-        below = found.find_clips([path], is_clip=lambda file: is_video(file) or has_picture_name(file))
-        for sentence in below.describe_left_out(path):
+        below = survey(path)
+        clips = sorted(below.videos + below.frames + below.pictures)
+        frames = [sentence_on_frames(len(below.frames))] if below.frames else []
+        for sentence in [*frames, *below.describe_unread(set(clips))]:
             show(sentence, beside=True)
-        if not below.clips:
+        if not clips:
             raise UserError(f"{path} holds no video and no picture; give a clip, or a folder with clips.")
-        return below.clips
+        return clips
     if not path.exists() and glob.has_magic(str(path)):
         matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - takes absolute patterns too
         if not matches:

@@ -27,6 +27,7 @@ from extract.clips.thumbnails import Thumbnails
 from extract.steps import Clock, crop_row, rows_with_features
 from extract.video.containers import ClipError, Limits
 from extract.video.decoded import sample_images
+from extract.video.numbered import FPS
 from extract.worker_pool import map_clips
 from train.data.neighbours import SAME, Distances
 
@@ -41,13 +42,14 @@ class JudgeOptions:
     A clip is called fake from the probability `threshold` on, unless it is too close to call (see `Band`). Up to
     `faces` people are judged, the largest face first. A clip longer than `window` seconds is also judged window by
     window; None leaves that out. `thumbnails` is the longer side, in pixels, of the small frames that `show` of
-    `Detector.judge` gets; None makes none.
+    `Detector.judge` gets; None makes none. A folder of numbered pictures shows `fps` numbers a second.
     """
 
     threshold: float = THRESHOLD
     faces: int = 1
     window: float | None = None
     thumbnails: int | None = None
+    fps: float = FPS
 
 
 VerdictAndCrops = tuple[Verdict, Row | None]
@@ -141,7 +143,7 @@ class Detector:
                 yield [(replace(people[0][0], timeline=spans), people[0][1]), *people[1:]]
 
     def judge_clip(self, clip: Path, threshold: float = THRESHOLD, limits: Limits = Limits()) -> Verdict:
-        """Returns the verdict on the largest face of the file `clip`, a video or a picture."""
+        """Returns the verdict on the largest face of `clip`, a video, a picture or a folder of numbered pictures."""
         (((verdict, _),),) = self.judge([clip], JudgeOptions(threshold), limits, workers=1)
         return verdict
 
@@ -176,7 +178,7 @@ class Detector:
     ) -> Iterator[Row]:
         """Yields the rows of crops of each clip, first its people, then its windows, each with its `_Part` as a tag."""
         settings = (self.profile, limits, self.detector_file, options.faces, options.window, options.thumbnails)
-        settings += (self.recogniser_file,)
+        settings += (self.recogniser_file, options.fps)
         tasks = ((str(number), (clip, *settings)) for number, clip in enumerate(clips))
         workers = max(1, min(workers, len(clips)))
         for number, piece in map_clips(crop_in_pieces, tasks, workers, limits.seconds, limits.all_seconds):

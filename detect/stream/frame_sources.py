@@ -12,7 +12,8 @@ from detect.sign_in import read_address, shown
 from detect.stream.address_sources import open_address_source
 from detect.stream.frames import Frame, FrameSource, Lost, SourceError
 from extract.video.containers import ClipError, Limits
-from extract.video.decode import choose, play, read_times
+from extract.video.decode import play, read_times
+from extract.video.film import choose
 
 
 def open_source(word: str, window: float) -> FrameSource:

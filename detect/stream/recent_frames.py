@@ -13,7 +13,7 @@ from extract.clips.boxes import Box, FaceDetector
 from extract.clips.crops import CroppedClip, crop_frames
 from extract.clips.face_detectors import NoDetector, make_face_detector
 from extract.clips.recogniser import make_descriptor
-from extract.video.decode import Frames
+from extract.video.film import Frames
 
 
 class RecentFrames:

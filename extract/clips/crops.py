@@ -17,8 +17,10 @@ from extract.clips.recogniser import make_descriptor
 from extract.clips.thumbnails import Thumbnails, shrink
 from extract.clips.tracks import Person, crop_along, find_people
 from extract.video.containers import Limits
-from extract.video.decode import Frames, sample_frames, sample_windows
+from extract.video.decode import sample_frames, sample_windows
 from extract.video.display import one_size
+from extract.video.film import Frames
+from extract.video.numbered import FPS
 from extract.video.pictures import is_picture, read_picture
 
 
@@ -58,10 +60,14 @@ def crop_clip(
     limits: Limits = Limits(),
     detector_file: Path | None = None,
     recogniser_file: Path | None = None,
+    fps: float = FPS,
 ) -> CroppedClip:
-    """Returns the crops of the video at `path`, made as `profile` says; raises ClipError if it has none."""
+    """Returns the crops of the video at `path`, made as `profile` says; raises ClipError if it has none.
+
+    It may be a folder of numbered pictures, `fps` of whose numbers are shown a second.
+    """
     start = time.process_time()
-    frames = sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
+    frames = sample_frames(path, profile.sampling, limits, fps)
     decoded = time.process_time()
     detector = _detector(profile.detector, detector_file)
     clip = crop_frames(frames, detector, profile.margin, _descriptor(recogniser_file))
@@ -92,14 +98,15 @@ def crop_in_pieces(
     window: float | None = None,
     thumbnails: int | None = None,
     recogniser_file: Path | None = None,
+    fps: float = FPS,
 ) -> Iterator[Piece]:
     """Yields the crops of up to `faces` people, the first as `crop_clip` returns them, and then those of each window.
 
-    The file may be a picture, which is a clip of one frame. `window` is in seconds. Without it, or if the clip is no
-    longer than it, there are no windows. `thumbnails` is the longer side of the small frames that come along, in
-    pixels. Raises ClipError if no frame can be decoded.
+    The file may be a picture, which is a clip of one frame, or a folder, see `crop_clip`. `window` is in seconds.
+    Without it, or if the clip is no longer than it, there are no windows. `thumbnails` is the longer side of the small
+    frames that come along, in pixels. Raises ClipError if no frame can be decoded.
     """
-    pieces = _pieces(path, profile, limits, detector_file, faces, window, thumbnails, recogniser_file)
+    pieces = _pieces(path, profile, limits, detector_file, faces, window, thumbnails, recogniser_file, fps)
     piece = next(pieces)
     for following in pieces:
         yield piece
@@ -116,16 +123,17 @@ def _pieces(
     window: float | None,
     thumbnails: int | None,
     recogniser_file: Path | None,
+    fps: float,
 ) -> Iterator[Piece]:
     detector, descriptor = _detector(profile.detector, detector_file), _descriptor(recogniser_file)
     picture = is_picture(path)
-    frames = read_picture(path, limits) if picture else sample_frames(path, profile.sampling, limits)  # pyright: ignore[reportArgumentType]
+    frames = read_picture(path, limits) if picture else sample_frames(path, profile.sampling, limits, fps)
     small = None if thumbnails is None else shrink(one_size(frames.images), thumbnails)
     for person in crop_people(frames, detector, profile.margin, faces, descriptor):
         yield Piece(person, thumbnails=small)
         small = None
     if window is not None and not picture:
-        for span, part in sample_windows(path, window, limits):
+        for span, part in sample_windows(path, window, limits, fps):
             yield Piece(crop_frames(part, detector, profile.margin, descriptor), span)
 
 

@@ -1,8 +1,7 @@
 """Reads Celeb-DF: labels by folder, identities from names, the official test part from its list."""
 
 import os
-import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,91 +9,76 @@ from base.errors import UserError
 from base.outside.lists import read_text
 from base.outside.values import explained, shown
 from cache.schema import FAKE, REAL, VideoRecord, safe_relative_path
-from extract.readers.dataset import Dataset, find_in, link_sources, make_dataset, make_record, require_folder
+from extract.readers.branches import ANY, HOLDERS, NAME, Branch, read_branches
+from extract.readers.dataset import Dataset, link_sources, make_dataset
+from extract.readers.found import Found
 
 TEST_LIST = "List_of_testing_videos.txt"
 CELEB_DF = {"Celeb-real": REAL, "YouTube-real": REAL, "Celeb-synthesis": FAKE}
+BRANCHES = (
+    Branch(REAL, rf"Celeb-real/{ANY}(?P<target>id\d+)_\d+"),
+    Branch(REAL, rf"Celeb-real/{ANY}(?P<target>id\d+)/{ANY}{NAME}"),
+    Branch(REAL, rf"Celeb-real/{ANY}{NAME}"),
+    Branch(REAL, rf"YouTube-real/{ANY}(?P<name>{NAME})", target="youtube-{name}"),
+    Branch(FAKE, rf"Celeb-synthesis/(?P<kind>{ANY})(?P<target>id\d+)_(?P<donor>id\d+)_(?P<number>\d+)",
+           source="Celeb-real/{target}_{number}"),
+    Branch(FAKE, rf"Celeb-synthesis/(?P<kind>{ANY}){NAME}"),
+)  # fmt: skip
 
 
-def is_celeb_df(root: Path) -> bool:
-    """Returns whether `root` has one of the three folders."""
-    return any((root / name).is_dir() for name in CELEB_DF)
+def read_celeb_df(found: Found) -> Dataset:
+    """Returns the videos of a Celeb-DF folder (v1, v2 or Celeb-DF++); raises a UserError if it cannot be read.
 
-
-def read_celeb_df(root: Path) -> Dataset:
-    """Returns the videos of a Celeb-DF folder (v1 or v2); raises a UserError if it cannot be read.
-
-    Each of `Celeb-real`, `YouTube-real` and `Celeb-synthesis` may hold its clips directly or in a sub-folder `videos`.
-    Li et al., "Celeb-DF: A Large-scale Challenging Dataset for DeepFake Forensics", CVPR 2020.
+    Clips lie in `Celeb-real`, `YouTube-real` and `Celeb-synthesis` or below: in `videos`, in a folder for each person,
+    or, as in Celeb-DF++, in one for each method. Li et al., "Celeb-DF: A Large-scale Challenging Dataset for DeepFake
+    Forensics", CVPR 2020, github.com/yuezunli/celeb-deepfakeforensics; Li et al., "Celeb-DF++", 2025,
+    github.com/OUC-VAS/Celeb-DF-PP; as frames, github.com/SCLBD/DeepfakeBench.
     """
-    folders = _folders(root)
-    found = find_in(*(root / folder for folder in folders))
-    records = [_record(root, path) for path in found.clips]
+    records = read_branches(found, BRANCHES)
     if not records:
-        raise UserError(f"{root} holds no videos in {' or '.join(folders)}; unpack the data set there.")
-    tested = _read_test_list(root / TEST_LIST, {record.id: record.label for record in records})
-    return make_dataset(root, _with_parts(link_sources(records), tested), notes=found.describe_left_out(root))
+        raise UserError(f"{found.base} holds no videos in {' or '.join(CELEB_DF)}; unpack the data set there.")
+    tested = _read_test_list(found.base / TEST_LIST, {_listed_name(record): record for record in records})
+    return make_dataset(found, _with_parts(link_sources(records), tested))
 
 
-def _folders(root: Path) -> list[str]:
-    require_folder(root)
-    folders = [name for name in CELEB_DF if (root / name).is_dir()]
-    if not folders:
-        raise UserError(f"{root} has none of the folders {', '.join(CELEB_DF)}; give the folder that contains them.")
-    return folders
+def _listed_name(record: VideoRecord) -> str:
+    """Returns the name of `record` on the official list: that of its video."""
+    return f"{record.id}.mp4" if record.fps else record.id
 
 
-def _record(root: Path, path: Path) -> VideoRecord:
-    folder = path.relative_to(root).parts[0]
-    target, donor, source = _people(folder, path.stem)
-    name = f"{folder}/{path.name}"
-    return make_record(root, path, CELEB_DF[folder], name, target=target, donor=donor, source=source)
-
-
-def _people(folder: str, stem: str) -> tuple[str, str, str]:
-    """Returns target, donor and the source video's id without suffix; "" for what the name does not say."""
-    if folder == "YouTube-real":
-        return f"youtube-{stem}", "", ""
-    if match := re.fullmatch(r"(id\d+)_(id\d+)_(\d+)", stem):
-        return match[1], match[2], f"Celeb-real/{match[1]}_{match[3]}"
-    if match := re.fullmatch(r"(id\d+)_\d+", stem):
-        return match[1], "", ""
-    return "", "", ""
-
-
-def _read_test_list(path: Path, labels: dict[str, int]) -> set[str]:
+def _read_test_list(path: Path, records: Mapping[str, VideoRecord]) -> set[str]:
     """Returns the ids on the official test list; the list says 1 for real, the reverse of our labels."""
     if not os.path.lexists(path):
         return set()
     with explained(path, "a text", "restore the list that came with the set"):
         text = read_text(path)
     lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    listed = {_listed_id(words, f"{path}, line {number}", labels): number for number, words in lines}
-    absent = [name for name in listed if name not in labels]
+    listed = {_listed_id(words, f"{path}, line {number}", records): number for number, words in lines}
+    absent = [name for name in listed if name not in records]
     if absent:
         raise UserError(
             f"{path} names {len(absent)} of {len(listed)} videos that do not exist, the first {shown(absent[0])}; "
             "complete the data set, or remove these lines."
         )
-    return set(listed)
+    return {records[name].id for name in listed}
 
 
-def _listed_id(words: list[str], where: str, labels: dict[str, int]) -> str:
+def _listed_id(words: list[str], where: str, records: Mapping[str, VideoRecord]) -> str:
     if len(words) != 2 or words[0] not in ("0", "1"):
         raise UserError(f"{where} is not `1 folder/name` (real) or `0 folder/name` (fake); correct the line.")
     try:
-        parts = [part for part in safe_relative_path(words[1]).parts if part != "videos"]
+        parts = [part for part in safe_relative_path(words[1]).parts if part not in HOLDERS]
     except ValueError:
         raise UserError(f"{where} names {shown(words[1])}, which is outside the data set; remove the line.") from None
     name = "/".join(parts)
-    if labels.get(name, 1 - int(words[0])) != 1 - int(words[0]):
+    if name in records and records[name].label != 1 - int(words[0]):
         raise UserError(
             f"{where} calls {shown(name)} {'real' if words[0] == '1' else 'fake'}, but its folder says otherwise."
         )
     return name
 
 
-def _with_parts(records: Iterable[VideoRecord], tested: set[str]) -> list[VideoRecord]:
+def _with_parts(records: list[VideoRecord], tested: set[str]) -> list[VideoRecord]:
     if not tested:
-        return list(records)
+        return records
     return [replace(record, part="test" if record.id in tested else "train") for record in records]

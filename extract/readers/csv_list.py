@@ -1,6 +1,5 @@
 """Reads a CSV list of videos: the user's own labels and, if known, people, sources and parts."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -8,34 +7,32 @@ from pathlib import Path, PurePosixPath
 from base.errors import UserError
 from base.outside.content import is_regular
 from base.outside.lists import Table, read_table
-from base.outside.values import is_path, shown
+from base.outside.values import shown
 from base.text import is_break
-from cache.schema import FAKE, PARTS, REAL, VideoRecord, safe_relative_path
-from extract.readers.dataset import Dataset, make_dataset, make_record
+from cache.schema import FAKE, PARTS, REAL, VideoRecord
+from extract.readers.dataset import Dataset, inside, make_dataset, make_record
+from extract.readers.found import Found
+from extract.video.numbered import number_of
 
 LIST = "videos.csv"
 NEEDED, OPTIONAL = ("path", "label"), ("target", "donor", "source", "part", "kind")
 LABELS = {"0": REAL, "0.0": REAL, "real": REAL, "1": FAKE, "1.0": FAKE, "fake": FAKE}
 
 
-def has_csv_list(root: Path) -> bool:
-    """Returns whether `root` has a `videos.csv`."""
-    return os.path.lexists(root / LIST)
+def read_csv_list(path: Path, found: Found | None = None) -> Dataset:
+    """Returns the clips that the CSV file `path` names; `found` is what lies in its folder, if that is the data set.
 
-
-def read_csv_list(path: Path) -> Dataset:
-    """Returns the videos that the CSV file `path` names, or the `videos.csv` in the folder `path`.
-
-    Required columns: path (relative to the file's folder) and label (0 or real, 1 or fake). Optional: target, donor,
-    source (the path of another line), part (train, val, test) and kind (the method of a fake). A UserError names the
-    line that cannot be used.
+    Required columns: path (from the file's folder; absolute, and as an address file://, too; of a file or of a folder
+    of numbered pictures) and label (0 or real, 1 or fake). Optional: target, donor, source (the path of another line),
+    part (train, val, test) and kind (the method of a fake). A UserError names the line that cannot be used.
     """
-    file = path / LIST if path.is_dir() else path
-    table = read_table(file, NEEDED)
+    table = read_table(path, NEEDED)
     if not table.rows:
-        raise UserError(f"{file} names no videos; add a line for each.")
-    name = "" if path.is_dir() else file.stem
-    return make_dataset(file.parent, _share_targets(_records(file, table)), name, _notes(file, table))
+        raise UserError(f"{path} names no videos; add a line for each.")
+    records = _share_targets(_records(path, table))
+    if found is None:
+        return make_dataset(Found(path.parent, path.parent), records, path.stem, _notes(path, table))
+    return make_dataset(found, records, notes=_notes(path, table))
 
 
 def _notes(file: Path, table: Table) -> list[str]:
@@ -64,19 +61,17 @@ def _record(file: Path, where: str, values: dict[str, str]) -> VideoRecord:
     texts = {name: values.get(name, "").strip() for name in (*NEEDED, *OPTIONAL)}
     name = _existing(file, where, texts.pop("path"))
     label = _label(where, texts)
-    texts["source"] = _normal(texts["source"]) if texts["source"] else ""
+    texts["source"] = _source(file, texts["source"], where)
     return make_record(file.parent, file.parent / name, label, name, **texts)
 
 
 def _existing(file: Path, where: str, text: str) -> str:
-    try:
-        name = safe_relative_path(text).as_posix()
-    except ValueError:
-        name = ""
-    if not is_path(name):
-        raise UserError(f"{where} names {shown(text)}, which is not a path inside {file.parent}; give one that is.")
-    if not is_regular(file.parent / name):
-        raise UserError(f"{where}: {file.parent / name} does not exist; add the video, or remove the line.")
+    name = inside(file.parent, text, where)
+    path = file.parent / name
+    if path.is_dir() and not any(number_of(one.name) is not None for one in path.iterdir()):
+        raise UserError(f"{where}: {path} is a folder without numbered pictures, such as 000.png; name a clip.")
+    if not path.is_dir() and not is_regular(path):
+        raise UserError(f"{where}: {path} does not exist; add the video, or remove the line.")
     return name
 
 
@@ -95,5 +90,9 @@ def _label(where: str, texts: dict[str, str]) -> int:
     return label
 
 
-def _normal(source: str) -> str:
-    return PurePosixPath(source.replace("\\", "/")).as_posix()
+def _source(file: Path, text: str, where: str) -> str:
+    """Returns the id that the source `text` stands for: a path, or whatever else the user calls an original by."""
+    try:
+        return inside(file.parent, text, where) if text else ""
+    except UserError:
+        return PurePosixPath(text.replace("\\", "/")).as_posix()

@@ -1,8 +1,8 @@
 """Reads FaceForensics++: one compression level of its two trees, people from names, parts from its three lists."""
 
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -11,115 +11,130 @@ from msgspec import Meta
 from base.commands import flag
 from base.errors import UserError
 from cache.schema import FAKE, PARTS, REAL, VideoRecord
-from extract.readers.dataset import (
-    Dataset,
-    find_in,
-    link_sources,
-    make_dataset,
-    make_record,
-    read_as,
-    require_folder,
-)
+from extract.readers.branches import ANY, HOLDERS, NAME, Branch, read_branches
+from extract.readers.dataset import Dataset, link_sources, make_dataset, read_as, stem_of
+from extract.readers.found import Found
 
 Compression = Literal["auto", "raw", "c0", "c23", "c40"]
 LEVELS = get_args(Compression)[1:]
-TREES = {"original_sequences": REAL, "manipulated_sequences": FAKE}
+TREES = ("original_sequences", "manipulated_sequences")
+METHODS = ("Deepfakes", "Face2Face", "FaceShifter", "FaceSwap", "NeuralTextures")
 CONVERSION = "conversion_dict.json"
 _Number = Annotated[str, Meta(pattern=r"\A[0-9]{3}\Z")]
+_ORIGINAL = rf"original_sequences/(?P<tree>{NAME})/(?P<level>{'|'.join(LEVELS)})/{ANY}"
+_MANIPULATED = rf"manipulated_sequences/(?P<kind>{NAME})/(?P<level>{'|'.join(LEVELS)})/{ANY}"
+# YouTube sequences are named `target_donor`, three digits each; actors are named `target_donor__scene__experiment`.
+_YOUTUBE, _ACTOR = r"(?P<target>\d{3})", r"(?P<target>\d{2})"
+_PAIR = r"(?P<target>\d{3})_(?P<donor>\d{3})"
+_ACTORS = r"(?P<target>\d{2})_(?P<donor>\d{2})__(?P<scene>.+)__\w+"
+_YOUTUBE_PEOPLE = {"target": "ff-{target}", "donor": "ff-{donor}"}
+_ACTOR_PEOPLE = {"target": "actor-{target}", "donor": "actor-{donor}"}
+BRANCHES = (
+    Branch(REAL, _ORIGINAL + _YOUTUBE, **_YOUTUBE_PEOPLE),
+    Branch(REAL, _ORIGINAL + _ACTOR + "__.+", **_ACTOR_PEOPLE),
+    Branch(REAL, _ORIGINAL + NAME),
+    Branch(FAKE, _MANIPULATED + _PAIR, source="youtube/{target}", **_YOUTUBE_PEOPLE),
+    Branch(FAKE, _MANIPULATED + _YOUTUBE, source="youtube/{target}", **_YOUTUBE_PEOPLE),
+    Branch(FAKE, _MANIPULATED + _ACTORS, source="actors/{target}__{scene}", **_ACTOR_PEOPLE),
+    Branch(FAKE, _MANIPULATED + NAME),
+)
+_COPY = rf"(?P<kind>{'|'.join(METHODS)}|DeepFakeDetection)/{ANY}"
+COPY_BRANCHES = (
+    Branch(REAL, rf"original/{ANY}{_YOUTUBE}", **_YOUTUBE_PEOPLE),
+    Branch(REAL, rf"original/{ANY}{_ACTOR}__.+", **_ACTOR_PEOPLE),
+    Branch(REAL, rf"original/{ANY}{NAME}"),
+    Branch(FAKE, _COPY + _PAIR, source="original/{target}", **_YOUTUBE_PEOPLE),
+    Branch(FAKE, _COPY + _ACTORS, source="original/{target}__{scene}", **_ACTOR_PEOPLE),
+    Branch(FAKE, _COPY + NAME),
+)
+DFD_BRANCHES = (
+    Branch(REAL, rf"DFD_original[ _]sequences/{ANY}{_ACTOR}__.+", **_ACTOR_PEOPLE),
+    Branch(REAL, rf"DFD_original[ _]sequences/{ANY}{NAME}"),
+    Branch(FAKE, rf"DFD_manipulated[ _]sequences/{ANY}{_ACTORS}", kind="DeepFakeDetection",
+           source="DFD_original sequences/{target}__{scene}", **_ACTOR_PEOPLE),
+    Branch(FAKE, rf"DFD_manipulated[ _]sequences/{ANY}{NAME}", kind="DeepFakeDetection"),
+)  # fmt: skip
 
 
-def is_faceforensics(root: Path) -> bool:
-    """Returns whether `root` has one of the two trees."""
-    return any((root / tree).is_dir() for tree in TREES)
+def read_faceforensics(found: Found, compression: Compression = "auto") -> Dataset:
+    """Returns the clips of one compression level of FaceForensics++; raises a UserError if it cannot be read.
 
-
-def read_faceforensics(root: Path, compression: Compression = "auto") -> Dataset:
-    """Returns the videos of one compression level of FaceForensics++; raises a UserError if it cannot be read.
-
-    An id is `method/name`, without tree and level, so a video has the same id at every level. The level is part of
+    An id is `method/name`, without tree and level, so a clip has the same id at every level. The level is part of
     the set's name, so each level has its own store. `auto` takes the level on disk if there is only one.
-    Rössler et al., "FaceForensics++: Learning to Detect Manipulated Facial Images", ICCV 2019.
+    Rössler et al., "FaceForensics++: Learning to Detect Manipulated Facial Images", ICCV 2019, and DeepFakeDetection
+    (Google and Jigsaw, 2019), both by github.com/ondyari/FaceForensics; as frames, github.com/SCLBD/DeepfakeBench.
     """
-    require_folder(root)
-    folders = {folder: label for tree, label in TREES.items() for folder in _folders(root / tree)}
-    level = _choose_level(root, list(folders), compression)
-    people, parts = _read_people(root), _read_parts(root)
-    found = find_in(*(folder / level for folder in folders))
-    records = [
-        _record(root, folder, path, folders[folder], people, parts)
-        for path in found.clips
-        for folder in [root.joinpath(*path.relative_to(root).parts[:2])]
-    ]
-    name = f"{root.resolve().name}-{level}"
-    notes = [*_notes(list(folders), level), *found.describe_left_out(root)]
-    return make_dataset(root, link_sources(records), name, notes)
+    level = _choose_level(found, compression)
+    records = read_branches(found, BRANCHES, HOLDERS | set(TREES) | {level}, only=level)
+    if not records:
+        raise UserError(f"{found.base} holds no clips of compression {level}; unpack them there.")
+    name = f"{found.base.resolve().name}-{level}"
+    return make_dataset(found, _with_lists(found.base, records), name, list(_notes(found, records, level)))
 
 
-def _folders(tree: Path) -> list[Path]:
-    return sorted(folder for folder in tree.iterdir() if folder.is_dir()) if tree.is_dir() else []
+def read_faceforensics_copy(found: Found) -> Dataset:
+    """Returns the clips of FaceForensics++ as it is passed round at compression C23, with a folder for each method.
+
+    On Kaggle as xdxd003/ff-c23. It has neither lists nor the originals of DeepFakeDetection; lists that were put there
+    are read. Raises a UserError if it cannot be read.
+    """
+    return make_dataset(found, _with_lists(found.base, read_branches(found, COPY_BRANCHES)))
 
 
-def _choose_level(root: Path, folders: Sequence[Path], choice: Compression) -> str:
-    levels = [level for level in LEVELS if any(_has_clips(folder / level) for folder in folders)]
+def read_dfd(found: Found) -> Dataset:
+    """Returns the clips of DeepFakeDetection as it is passed round by itself; raises a UserError if it cannot be read.
+
+    On Kaggle as sanikatiwarekar/deep-fake-detection-dfd-entire-original-dataset: `DFD_original sequences` and, twice in
+    each other, `DFD_manipulated_sequences`.
+    """
+    return make_dataset(found, link_sources(read_branches(found, DFD_BRANCHES)))
+
+
+def _choose_level(found: Found, choice: Compression) -> str:
+    places = [clip.relative_to(found.base).parts for clip in found.clips]
+    there = {parts[2].lower() for parts in places if len(parts) > 3 and parts[0].lower() in TREES}
+    levels = [level for level in LEVELS if level in there]
     if not levels:
         raise UserError(
-            f"{root} holds no videos such as original_sequences/youtube/c23/videos/000.mp4; unpack the data set there."
+            f"{found.base} holds no videos such as original_sequences/youtube/c23/videos/000.mp4; unpack the data set "
+            "there."
         )
     if choice == "auto" and len(levels) > 1:
         raise UserError(
-            f"{root} has the compression levels {', '.join(levels)}; choose one with {flag('compression', levels[0])}."
+            f"{found.base} has the compression levels {', '.join(levels)}; choose one with "
+            f"{flag('compression', levels[0])}."
         )
     if choice != "auto" and choice not in levels:
         raise UserError(
-            f"{root} has no videos of compression {choice}, only of {', '.join(levels)}; choose one of these."
+            f"{found.base} has no videos of compression {choice}, only of {', '.join(levels)}; choose one of these."
         )
     return levels[0] if choice == "auto" else choice
 
 
-def _has_clips(folder: Path) -> bool:
-    return bool(find_in(folder).clips)
+def _notes(found: Found, records: list[VideoRecord], level: str) -> Iterator[str]:
+    read = {(found.root / record.path).relative_to(found.base).parts[:2] for record in records}
+    trees = sorted(tree for tree in found.base.iterdir() if tree.name.lower() in TREES and tree.is_dir())
+    for method in (method for tree in trees for method in sorted(tree.iterdir()) if method.is_dir()):
+        if method.relative_to(found.base).parts not in read:
+            yield f"{method} has no videos of compression {level}; left out."
 
 
-def _notes(folders: Sequence[Path], level: str) -> Iterator[str]:
-    for folder in folders:
-        if not _has_clips(folder / level):
-            yield f"{folder} has no videos of compression {level}; left out."
+def _with_lists(root: Path, records: list[VideoRecord]) -> list[VideoRecord]:
+    """Returns `records` with the people and parts that the lists in `root` know of, and their sources linked."""
+    people, parts = _read_people(root), _read_parts(root)
+    return [
+        replace(
+            record,
+            target=people.get(record.target, record.target),
+            donor=people.get(record.donor, record.donor),
+            part=parts.get(stem_of(record).rpartition("/")[2], ""),
+        )
+        for record in link_sources(records)
+    ]
 
 
-def _record(
-    root: Path, folder: Path, path: Path, label: int, people: dict[str, str], parts: dict[str, str]
-) -> VideoRecord:
-    target, donor, source = _people(path.stem, people)
-    return make_record(
-        root,
-        path,
-        label,
-        f"{folder.name}/{path.name}",
-        target=target,
-        donor=donor,
-        source=source if label == FAKE else "",
-        part=parts.get(path.stem, ""),
-        kind=folder.name if label == FAKE else "",
-    )
-
-
-def _people(stem: str, people: dict[str, str]) -> tuple[str, str, str]:
-    """Returns target, donor and the source video's id without suffix; "" for what the name does not say.
-
-    YouTube sequences are named `target_donor`, three digits each; actors are named `target_donor__scene__experiment`.
-    """
-    if match := re.fullmatch(r"(\d{3})(?:_(\d{3}))?", stem):
-        target, donor = (f"ff-{people.get(number, number)}" if number else "" for number in match.groups())
-        return target, donor, f"youtube/{match[1]}"
-    if match := re.fullmatch(r"(\d{2})_(\d{2})__(.+)__\w+", stem):
-        return f"actor-{match[1]}", f"actor-{match[2]}", f"actors/{match[1]}__{match[3]}"
-    if match := re.fullmatch(r"(\d{2})__.+", stem):
-        return f"actor-{match[1]}", "", ""
-    return "", "", ""
-
-
-def _read_people(root: Path) -> dict[str, str]:
-    """Returns for each sequence the first sequence of the same YouTube video, from the set's list if it exists.
+def _read_people(root: Path) -> Mapping[str, str]:
+    """Returns for the person of each sequence that of the first one of the same YouTube video, if the list exists.
 
     The 1000 sequences come from 977 videos. Without the list, each sequence counts as a different person.
     """
@@ -128,7 +143,7 @@ def _read_people(root: Path) -> dict[str, str]:
         return {}
     videos = read_as(dict[str, Annotated[str, Meta(pattern=r"\S")]], path)  # such as "000": "--b1Ua-kWJE 0"
     first: dict[str, str] = {}
-    return {number: first.setdefault(videos[number].split()[0], number) for number in sorted(videos)}
+    return {f"ff-{number}": f"ff-{first.setdefault(videos[number].split()[0], number)}" for number in sorted(videos)}
 
 
 def _read_parts(root: Path) -> dict[str, str]:

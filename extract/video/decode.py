@@ -11,7 +11,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -25,29 +25,25 @@ from extract.video.broken_off import breaks_off
 from extract.video.clock import Clock, Packet, Timeline, timeline_of
 from extract.video.containers import ClipError, Limits, naming_failures, open_video
 from extract.video.display import pixel_aspect, upright
+from extract.video.film import Film, Frames, windows_over
+from extract.video.numbered import FPS, film_of_folder, sample_folder
 
 _COMPLETE = (PictureType.NONE, PictureType.I, PictureType.SI)
 """Pictures that hold all of themselves. Some codecs do not say what a picture is."""
 
 
-@dataclass(frozen=True, eq=False)
-class Frames:
-    """At most twelve frames in display order: `images` uint8 RGB (H, W, 3), upright; `times` seconds from the first
-    frame of the clip. Of a file that breaks off, `breaks_off` has the seconds that are there and those promised."""
-
-    images: list[np.ndarray]
-    times: list[float]
-    breaks_off: tuple[float, float] | None = None
-
-
-def sample_frames(path: Path, sampling: Sampling = "uniform", limits: Limits = Limits()) -> Frames:
+def sample_frames(path: Path, sampling: Sampling = "uniform", limits: Limits = Limits(), fps: float = FPS) -> Frames:
     """Returns the sampled frames of the video at `path`; raises ClipError if no frame can be decoded.
+
+    A folder of numbered pictures is a clip too, shown at `fps` of its numbers a second.
 
     `uniform` divides the clip into twelve equal spans of time and takes the frame on display in the middle of each;
     `first` takes the first twelve frames. A clip with fewer than twelve frames gives all of them.
     """
     name = printable(path.name)
     with naming_failures(path):
+        if path.is_dir():
+            return sample_folder(path, sampling, limits, fps)
         if not path.is_file():
             raise ClipError("missing", f"{name} does not exist, or is not a file")
         if path.stat().st_size == 0:
@@ -56,19 +52,6 @@ def sample_frames(path: Path, sampling: Sampling = "uniform", limits: Limits = L
     if not frames.images:
         raise ClipError("no_frames", f"{name} holds a video stream, but no frame of it can be decoded")
     return frames
-
-
-def choose(times: Sequence[int], end: int, sampling: Sampling) -> list[int]:
-    """Returns the positions in `times` of the sampled frames, at most twelve.
-
-    `times` is sorted; the last frame is shown until `end`. Only integers are used, so rounding decides nothing. A frame
-    that is shown for long can be chosen more than once.
-    """
-    if len(times) <= FRAMES or sampling == "first":
-        return list(range(len(times)))[:FRAMES]
-    span = end - times[0]
-    middles = [times[0] * 2 * FRAMES + (2 * k + 1) * span for k in range(FRAMES)]
-    return [bisect.bisect_right(times, middle // (2 * FRAMES)) - 1 for middle in middles]
 
 
 def _sample(path: Path, sampling: Sampling, limits: Limits) -> Frames:
@@ -109,14 +92,14 @@ def play(path: Path, limits: Limits = Limits()) -> Iterator[tuple[float, Callabl
     """Yields each frame in display order: its time in seconds, and a function that returns it as uint8 RGB (H, W, 3),
     upright."""
     if film := _film_by_packets(path, limits):
-        times, scale, aspect = film.timeline.times, film.timeline.scale, film.aspect
+        times, scale, image_of = film.timeline.times, film.timeline.scale, film.image_of
         decoded = ((times[number], frame) for number, frame in film.decode(range(len(times))))
     else:
         with open_video(path) as stream:
-            scale, aspect = _scale(stream), pixel_aspect(stream)
+            scale, image_of = _scale(stream), functools.partial(upright, aspect=pixel_aspect(stream))
         decoded = _decode_in_order(path, limits)
     for time, frame in decoded:
-        yield time * scale, functools.partial(upright, frame, aspect)
+        yield time * scale, functools.partial(image_of, frame)
 
 
 def play_stream(stream: av.VideoStream) -> Iterator[tuple[float, av.VideoFrame]]:
@@ -126,7 +109,7 @@ def play_stream(stream: av.VideoStream) -> Iterator[tuple[float, av.VideoFrame]]
 
 
 def sample_windows(
-    path: Path, window: float, limits: Limits = Limits()
+    path: Path, window: float, limits: Limits = Limits(), fps: float = FPS
 ) -> Iterator[tuple[tuple[float, float], Frames]]:
     """Yields each window: its span in seconds, and its frames, sampled as if the window were a clip.
 
@@ -134,84 +117,18 @@ def sample_windows(
     longer than one window has none. Raises ClipError like `sample_frames`.
     """
     with naming_failures(path):
-        film = _film_by_packets(path, limits) or _film_by_frames(path, limits)
+        if path.is_dir():
+            film = film_of_folder(path, limits, fps)
+        else:
+            film = _film_by_packets(path, limits) or _film_by_frames(path, limits)
         scale, end = film.timeline.scale, film.timeline.end
-        spans = list(_windows(end, round(window / scale)))
+        spans = list(windows_over(end, round(window / scale)))
         for (low, high), frames in zip(spans, film.sample_spans(spans), strict=False):
             if frames.images:
                 yield (low * scale, high * scale), frames
 
 
-def _windows(end: int, window: int) -> Iterator[tuple[int, int]]:
-    """Yields the begin and end of each window; nothing if the clip is no longer than one."""
-    spare = end - window
-    steps = -(-2 * spare // window) if window > 0 else 0
-    for step in range(steps + 1 if steps > 0 else 0):
-        low = spare * step // steps
-        yield low, low + window
-
-
-class _Film:
-    """A file whose frames are numbered. `decode` yields those of some numbers, and perhaps others, in display order.
-
-    `breaks_off` has the seconds that are there and those promised, if the file ends before its header says.
-    """
-
-    def __init__(
-        self,
-        timeline: Timeline,
-        aspect: float,
-        limits: Limits,
-        decode: Callable[[Collection[int]], Iterator[tuple[int, av.VideoFrame]]],
-        breaks_off: tuple[float, float] | None,
-    ) -> None:
-        self.timeline, self.aspect, self._limits, self.decode = timeline, aspect, limits, decode
-        self.breaks_off = breaks_off
-        self._order = sorted(range(len(timeline.times)), key=timeline.times.__getitem__)
-        self._times = [timeline.times[number] for number in self._order]
-
-    def sample(self, sampling: Sampling) -> Frames:
-        """Returns the sampled frames, without those that cannot be decoded."""
-        if not self._times:
-            return Frames([], [])
-        wanted = [self._order[position] for position in choose(self._times, self.timeline.end, sampling)]
-        return next(self._gather([wanted]))
-
-    def sample_spans(self, spans: Sequence[tuple[int, int]]) -> Iterator[Frames]:
-        """Yields the same for each span, as soon as its last frame is decoded."""
-        yield from self._gather([self._wanted_between(low, high) for low, high in spans])
-
-    def _wanted_between(self, low: int, high: int) -> list[int]:
-        first = bisect.bisect_left(self._times, low)
-        inside = self._times[first : bisect.bisect_left(self._times, high)]
-        return [self._order[first + position] for position in choose(inside, high, "uniform")] if inside else []
-
-    def _gather(self, groups: list[list[int]]) -> Iterator[Frames]:
-        """Yields the frames of each group of numbers. Images that no later group needs are dropped."""
-        last_group = {number: i for i, group in enumerate(groups) for number in group}
-        images: dict[int, np.ndarray] = {}
-        given = 0
-        for number, frame in self.decode(last_group):
-            if number not in images and last_group.get(number, -1) >= given:
-                self._limits.check_pixels(frame)
-                images[number] = upright(frame, self.aspect)
-            now = self.timeline.times[number]
-            while given < len(groups) and all(n in images or self.timeline.times[n] < now for n in groups[given]):
-                yield self._frames(groups[given], images)
-                given += 1
-                images = {n: image for n, image in images.items() if last_group[n] >= given}
-            if given == len(groups):
-                return
-        for group in groups[given:]:
-            yield self._frames(group, images)
-
-    def _frames(self, group: list[int], images: dict[int, np.ndarray]) -> Frames:
-        decoded = [number for number in group if number in images]
-        times = [self.timeline.times[number] * self.timeline.scale for number in decoded]
-        return Frames([images[number] for number in decoded], times)
-
-
-def _film_by_packets(path: Path, limits: Limits) -> _Film | None:
+def _film_by_packets(path: Path, limits: Limits) -> Film | None:
     """Returns the film whose frames are the packets of the file; None if their times are missing or say nothing."""
     packets: list[Packet] = []
     with open_video(path) as stream:
@@ -229,7 +146,13 @@ def _film_by_packets(path: Path, limits: Limits) -> _Film | None:
             return None
         start, end = min(p.pts for p in packets), max(p.pts + p.duration for p in packets)
         broken = breaks_off(path, stream, len(packets), end * scale, start * scale)
-    return _Film(timeline, aspect, limits, functools.partial(_decode_numbers, path, packets, timeline.times), broken)
+    decode = functools.partial(_decode_numbers, path, packets, timeline.times)
+    return Film(timeline, decode, functools.partial(_image, aspect, limits), broken)
+
+
+def _image(aspect: float, limits: Limits, frame: av.VideoFrame) -> np.ndarray:
+    limits.check_pixels(frame)
+    return upright(frame, aspect)
 
 
 def _scale(stream: av.VideoStream) -> float:
@@ -298,7 +221,7 @@ def _decode_packet(packet: av.Packet) -> list[av.VideoFrame]:
         return []  # a broken packet; the caller notices if a wanted frame is missing
 
 
-def _film_by_frames(path: Path, limits: Limits, seconds: float = math.inf) -> _Film:
+def _film_by_frames(path: Path, limits: Limits, seconds: float = math.inf) -> Film:
     """Returns the film of all frames that can be decoded, in their order: for clips whose container has wrong times.
 
     Its timeline ends with the first frame that is shown after `seconds`.
@@ -316,7 +239,7 @@ def _film_by_frames(path: Path, limits: Limits, seconds: float = math.inf) -> _F
     def decode(_: Collection[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         return ((number, frame) for number, (_, frame) in enumerate(_decode_in_order(path, limits)))
 
-    return _Film(Timeline(times, end, scale), aspect, limits, decode, broken)
+    return Film(Timeline(times, end, scale), decode, functools.partial(_image, aspect, limits), broken)
 
 
 def _decode_in_order(path: Path, limits: Limits) -> Iterator[tuple[int, av.VideoFrame]]:

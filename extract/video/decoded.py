@@ -6,7 +6,7 @@ import numpy as np
 
 from base.errors import UserError
 from cache.profile import Sampling
-from extract.video.decode import Frames, choose
+from extract.video.film import Frames, choose
 
 TICKS = 1_000_000
 """Ticks a second in which times are compared: whole numbers, so that no rounding decides."""

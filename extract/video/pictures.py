@@ -12,7 +12,7 @@ from base.errors import Unreadable
 from base.outside.content import NO_FILE, WrongContent, open_regular
 from base.text import printable
 from extract.video.containers import ClipError, Limits
-from extract.video.decode import Frames
+from extract.video.film import Frames
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 FORMATS = ("PNG", "JPEG", "WEBP")

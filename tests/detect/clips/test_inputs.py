@@ -69,7 +69,7 @@ def test_a_list_on_standard_input(folder, monkeypatch):
         ("{}/*.avi", "no file matches"),
         ("https://example.org/a.mp4", "add --allow-url"),
         ("rtsp://example.org/a", "reelcheck stream rtsp://example.org/a"),
-        ("file:///etc/passwd", "reelcheck stream"),
+        ("file://elsewhere/a.mp4", "reelcheck stream"),
         ("-", "there is nothing to judge"),
         ("", "an empty name is no clip"),
     ],

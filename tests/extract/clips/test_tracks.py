@@ -14,7 +14,7 @@ from extract.clips.tracks import crop_along, cut, find_people, region_of, square
 from extract.clips.yunet import YuNetDetector
 from extract.drawn.clip import Actor, Capture, Scene, draw_frames
 from extract.drawn.look import make_look
-from extract.video.decode import Frames
+from extract.video.film import Frames
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
 

@@ -6,7 +6,8 @@ import pytest
 
 from base.errors import UserError
 from cache.schema import FAKE, REAL
-from extract.readers.celeb_df import TEST_LIST, read_celeb_df
+from extract.readers.celeb_df import TEST_LIST
+from extract.readers.layouts import read_dataset
 
 CLIPS = (
     "Celeb-real/id0_0000.mp4",
@@ -15,6 +16,10 @@ CLIPS = (
     "Celeb-synthesis/id0_id1_0000.mp4",
     "Celeb-synthesis/id1_id16_0000.mp4",
 )
+
+
+def read_celeb_df(root: Path):
+    return read_dataset(root, "celeb-df")
 
 
 def plant(root: Path, names=CLIPS, tested="1 Celeb-real/id0_0000.mp4\n0 Celeb-synthesis/id0_id1_0000.mp4") -> Path:
@@ -104,9 +109,9 @@ def test_a_binary_list_is_refused(tmp_path):
 
 
 def test_folders_that_are_no_data_set(tmp_path):
-    with pytest.raises(UserError, match="not a folder"):
+    with pytest.raises(UserError, match="there is no"):
         read_celeb_df(tmp_path / "absent")
-    with pytest.raises(UserError, match="none of the folders Celeb-real"):
+    with pytest.raises(UserError, match="no videos in Celeb-real"):
         read_celeb_df(tmp_path)
     (tmp_path / "Celeb-real").mkdir()
     with pytest.raises(UserError, match="no videos in Celeb-real"):

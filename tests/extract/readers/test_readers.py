@@ -341,10 +341,10 @@ def test_a_folder_may_hold_its_own_list(tmp_path):
         ("path,label\n", "names no videos"),
         ("path,label,label\na.mp4,0,1\n", "the column label twice"),
         ("path,label\na.mp4,0\nx.mp4,1\n", r"line 3: .*x\.mp4 does not exist"),
-        ("path,label\ndeep,1\n", "line 2: .*deep does not exist"),
+        ("path,label\ndeep,1\n", "line 2: .*deep is a folder without numbered pictures"),
         ("path,label\na.mp4,0\n./a.mp4,1\n", r"line 3: a\.mp4 is listed twice"),
         ("path,label\n../a.mp4,0\n", "line 2 names '../a.mp4', which is not a path inside"),
-        ("path,label\n/etc/passwd,0\n", "not a path inside"),
+        ("path,label\n/etc/passwd,0\n", "line 2 names /etc/passwd, which lies outside .*, the folder of the list"),
         ("path,label\n.,0\n", "not a path inside"),
         ("path,label\n,0\n", "not a path inside"),
         ("path,label\na.mp4,2\n", "line 2: the label '2'"),
@@ -412,9 +412,6 @@ def test_what_fits_no_layout_is_told_what_was_looked_for(tmp_path):
     clip = plant(tmp_path, "clip.mp4") / "clip.mp4"
     with pytest.raises(UserError, match=r"neither a folder nor a \.csv file"):
         read_dataset(clip)
-    for reader in READERS.values():
-        with pytest.raises(UserError, match=r"is not a folder|cannot be read as CSV|no column path"):
-            reader.read(clip)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from cache.schema import coverage_of
 from extract.clips.crops import crop_clip, crop_frames
 from extract.clips.face_detectors import NoDetector
 from extract.video.containers import ClipError, Limits
-from extract.video.decode import Frames, choose, play, sample_frames
+from extract.video.decode import play, sample_frames
 from extract.video.display import one_size
+from extract.video.film import Frames, choose
 from tests.clips import HARD_CLIPS, counting_images, read_number, turn_display, write_clip, write_sound
 
 GOPS = {

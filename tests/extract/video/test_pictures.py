@@ -14,7 +14,7 @@ from cache.schema import FrameStatus
 from extract.clips.crops import crop_frames, crop_in_pieces
 from extract.clips.face_detectors import NoDetector
 from extract.video.containers import ClipError
-from extract.video.decode import Frames
+from extract.video.film import Frames
 from extract.video.pictures import has_picture_name, is_picture, read_picture
 from tests.clips import counting_images, write_clip
 from tests.refused import as_somebody_else
