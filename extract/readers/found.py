@@ -74,12 +74,14 @@ class Found:
         """
         yield from self.closed
         loose = [path.parent for path in (*self.videos, *self.hidden) if path not in read]
-        pictures = [path for path in self.pictures if path not in read]
+        pictures = [
+            path for path in self.pictures if path not in read and not (path.parent in read and _is_frame(path))
+        ]
         by_folder = Counter([*loose, *(path.parent for path in pictures)])
         by_folder.update({folder: count for folder, count in self.numbered.items() if folder not in read})
         if count := by_folder.total():
             yield f"{self.root} has {count} videos and pictures that are not read: {self._places(by_folder)}."
-        mixed = {path.parent for path in pictures if number_of(path.name) is not None}
+        mixed = {path.parent for path in pictures if _is_frame(path)}
         if mixed := sorted(mixed & {path.parent for path in read}):
             more = f" and {len(mixed) - 1} more folders hold" if len(mixed) > 1 else " holds"
             yield f"{mixed[0]}{more} both videos and numbered pictures: the videos are read."
@@ -98,6 +100,10 @@ class Found:
 
     def _shown(self, folder: Path) -> str:
         return f"{folder.relative_to(self.root)}/" if folder != self.root else "the folder itself"
+
+
+def _is_frame(path: Path) -> bool:
+    return number_of(path.name) is not None
 
 
 def survey(root: Path) -> Found:

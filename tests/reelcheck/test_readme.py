@@ -70,6 +70,41 @@ def faceforensics(clips: Clips, root: Path) -> Path:
     return folder
 
 
+def placed(clips: Clips, folder: Path, real: str, fake: str) -> Path:
+    """Copies `clips` to where `real` and `fake` say, with target and donor in braces."""
+    for clip, target, donor in clips.values():
+        people = {"target": int(target), "donor": int(donor or 0)}
+        copy(clip, folder / (fake if donor else real).format(**people))
+    return folder
+
+
+def faceforensics_copy(clips: Clips, root: Path) -> Path:
+    placed(clips, root / "copy" / "c23", "original/{target:03}.mp4", "Deepfakes/{target:03}_{donor:03}.mp4")
+    return root / "copy"
+
+
+def dfd(clips: Clips, root: Path) -> Path:
+    fake = "DFD_manipulated_sequences/{target:02}_{donor:02}__walking__ABC.mp4"
+    return placed(clips, root / "dfd", "DFD_original sequences/{target:02}__walking.mp4", fake)
+
+
+def dfdc_preview(clips: Clips, root: Path) -> Path:
+    fake = "method_A/{target}/{donor}/{target}_B_000.mp4"
+    folder = placed(clips, root / "preview", "original_videos/{target}/{target}_A_000.mp4", fake)
+    (folder / "dataset.json").write_text("{}")
+    return folder
+
+
+def fakeavceleb(clips: Clips, root: Path) -> Path:
+    fake = "FakeVideo-RealAudio/African/men/id{target:05}/00001_id{donor:05}_faceswap.mp4"
+    return placed(clips, root / "av", "RealVideo-RealAudio/African/men/id{target:05}/00001.mp4", fake)
+
+
+def deeperforensics(clips: Clips, root: Path) -> Path:
+    fake = "manipulated_videos/end_to_end/{target:03}_M{donor:03}.mp4"
+    return placed(clips, root / "deeper", "source_videos/M{target:03}/M{target:03}_b.mp4", fake)
+
+
 def dfdc(clips: Clips, root: Path) -> Path:
     folder = root / "dfdc"
     metadata = {}
@@ -106,7 +141,12 @@ class Layout:
 LAYOUTS = {
     "celeb-df": Layout(celeb_df, "The split is official"),
     "ff++": Layout(faceforensics, "The split is official"),
+    "ff++-c23": Layout(faceforensics_copy, "The split is identity"),
+    "dfd": Layout(dfd, "The split is identity"),
     "dfdc": Layout(dfdc, "The split is random"),
+    "dfdc-preview": Layout(dfdc_preview, "The split is identity"),
+    "fakeavceleb": Layout(fakeavceleb, "The split is identity"),
+    "deeperforensics": Layout(deeperforensics, "The split is identity"),
     "folders": Layout(folders, "The split is random"),
     "csv": Layout(csv_list, "The split is identity"),
 }
