@@ -7,7 +7,7 @@ printed: sentences go to the logger "reelcheck", progress bars are shown unless 
 import dataclasses
 import logging
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 from base.command_line.doors import perform
 from base.errors import UserError as UserError
 from base.flags import require_choices
+from base.outside.paths import existing, plain_path
 from base.outside.values import read_json
 from base.progress import quiet
 from detect.detector.config import DetectorConfig
@@ -144,8 +145,10 @@ def load_detector(
     return open_configured(DetectorConfig(Path(run), engine, weights, reference=reference, false_alarms=false_alarms))
 
 
-def judge(clip: str | Path | np.ndarray, detector: Detector, seconds: np.ndarray | None = None) -> Verdict:
-    """Returns the verdict on `clip`: a file, or its frames, uint8 (T, H, W, 3) RGB.
+def judge(
+    clip: str | Path | np.ndarray | Sequence[np.ndarray], detector: Detector, seconds: np.ndarray | None = None
+) -> Verdict:
+    """Returns the verdict on `clip`: a file, a folder of numbered pictures, or its frames, each uint8 (H, W, 3) RGB.
 
     `seconds` float (T,) says when each frame is shown; without it they are taken to be evenly spaced. A file that
     cannot be used gives the verdict "Failed" with its reason.
@@ -153,6 +156,10 @@ def judge(clip: str | Path | np.ndarray, detector: Detector, seconds: np.ndarray
     >>> reelcheck.judge("clip.mp4", detector).probability  # doctest: +SKIP
     0.93
     """
-    if isinstance(clip, np.ndarray):
-        return detector.judge_frames(clip, seconds)
-    return detector.judge_clip(Path(clip))
+    if isinstance(clip, str | Path):
+        return detector.judge_clip(existing(Path(plain_path(str(clip)))))
+    if not isinstance(clip, np.ndarray | list | tuple):
+        raise UserError(
+            f"{type(clip).__name__} is no clip; give a path, or frames, each uint8 (height, width, 3) in RGB."
+        )
+    return detector.judge_frames(clip, seconds)

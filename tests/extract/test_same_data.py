@@ -5,13 +5,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from base.errors import UserError
+from cache.manifest import read_manifest
 from cache.schema import FRAMES
 from cache.store import ORIGIN, Contents, load, open_store
 from extract import pipeline, same_data
 from extract.config import ExtractConfig
+from extract.video.decode import play
 from tests.cache.test_store import forge
 from tests.clips import counting_images, write_clip
 from tests.fakes import FakeEngine
@@ -184,3 +188,41 @@ def test_a_data_set_may_change_altogether_where_it_is(data):
         write_clip(path, counting_images(30 + number))
     assert len(extracted(data).records) == CLIPS
     assert clips_extracted() == CLIPS
+
+
+@pytest.fixture
+def frames(data, tmp_path) -> Path:
+    """The same clips as folders of numbered pictures."""
+    folder = tmp_path / "frames" / "set"
+    for clip in data.rglob("*.mp4"):
+        (folder / clip.parent.name / clip.stem).mkdir(parents=True)
+        for number, (_, image) in enumerate(play(clip)):
+            Image.fromarray(image()).save(folder / clip.parent.name / clip.stem / f"{number:03}.png")
+    return folder
+
+
+def test_clips_as_frames_have_the_crops_of_their_videos_and_a_rate_in_the_manifest(data, frames, capsys):
+    videos = extracted(data)
+    found = extracted(frames, out=frames.parents[1] / "out of frames")
+    assert {(one.fps, one.path) for one in found.records} == {(25.0, one.id) for one in found.records}
+    assert [one.id for one in found.records] == [one.id.removesuffix(".mp4") for one in videos.records]
+    assert found.arrays.tobytes() == videos.arrays.tobytes()
+    assert "4 folders of numbered pictures are clips, 25 numbers a second unless" in capsys.readouterr().out
+    assert read_manifest(found.store.manifest) == found.records
+
+
+def test_frames_are_extracted_again_if_one_of_them_or_their_rate_changes_and_not_if_they_are_copied(frames, capsys):
+    out = frames.parents[1] / "out of frames"
+    extracted(frames, out=out)
+    assert clips_extracted() == CLIPS
+    times = extracted(frames, out=out).seen.times
+    copy = shutil.copytree(frames, frames.parents[1] / "copy" / "set", copy_function=shutil.copy)
+    extracted(copy, out=out)
+    assert clips_extracted() == CLIPS
+    Image.new("RGB", (64, 64)).save(frames / "real" / "0" / "003.png")
+    extracted(frames, out=out)
+    assert clips_extracted() == CLIPS + 1
+    slower = extracted(frames, out=out, fps=12.5)
+    assert clips_extracted() == 2 * CLIPS + 1
+    np.testing.assert_allclose(slower.seen.times, times * 2)
+    assert {one.fps for one in slower.records} == {12.5}

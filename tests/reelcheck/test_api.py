@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import reelcheck
 from base.progress import progress_bar, say
@@ -44,6 +45,21 @@ def test_from_clips_to_a_verdict(clips, run, capfd):
 def test_paths_may_be_text(tmp_path):
     with pytest.raises(reelcheck.UserError, match=r"^there is no .*absent; give"):
         reelcheck.extract(data=str(tmp_path / "absent"), weights="random")  # pyright: ignore[reportArgumentType]
+
+
+def test_frames_may_be_a_list_or_a_folder(clips, run, tmp_path):
+    detector = reelcheck.load_detector(run)
+    clip = next(clips.rglob("*.mp4"))
+    frames = [frame() for _, frame in play(clip)]
+    for number, frame in enumerate(frames):
+        Image.fromarray(frame).save(tmp_path / f"{number:04}.png")
+    expected = reelcheck.judge(clip, detector)
+    for form in (frames, tmp_path, tmp_path.as_uri()):
+        assert reelcheck.judge(form, detector).probability == expected.probability
+    with pytest.raises(reelcheck.UserError, match=r"a frame is str; give frames uint8"):
+        reelcheck.judge(["a.png", "b.png"], detector)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(reelcheck.UserError, match="int is no clip; give a path, or frames"):
+        reelcheck.judge(7, detector)  # pyright: ignore[reportArgumentType]
 
 
 def test_a_missing_clip_has_failed(run):

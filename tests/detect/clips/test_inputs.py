@@ -6,6 +6,7 @@ import io
 import socketserver
 import threading
 import time
+import unicodedata
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -44,6 +45,28 @@ def test_a_folder_gives_its_pictures_among_its_videos(folder):
     for name in ("c.jpg", "A.WebP", "e.png", ".hidden.png", "f.heic"):
         (folder / name).write_bytes(b"picture")
     assert names([folder]) == ["A.WebP", "a.MP4", "b.mp4", "c.jpg", "c.mov", "e.png", "odd[1].mp4"]
+
+
+def test_folders_of_numbered_pictures_are_clips_and_said_to_be(folder, tmp_path, capsys):
+    for name in ("deep/001.png", "clip/001.png", "clip/002.png", "clip/cover.jpg", "more/1.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"picture")
+    assert names([folder]) == [
+        "a.MP4", "b.mp4", "clip", "cover.jpg", "001.png", "c.mov", "1.jpg", "odd[1].mp4",
+    ]  # fmt: skip
+    assert "A folder of numbered pictures is a clip, 25 numbers a second unless --fps" in capsys.readouterr().err
+    assert names([folder / "clip"]) == ["clip", "cover.jpg"]
+    assert names([folder / "cl*"]) == ["clip", "cover.jpg"]
+
+
+def test_names_in_either_form_of_unicode_and_addresses_of_files_are_found(tmp_path):
+    for form, other in (("NFC", "NFD"), ("NFD", "NFC")):
+        name = unicodedata.normalize(form, f"{form} é/ü b.mp4")
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"clip")
+        assert names([tmp_path / unicodedata.normalize(other, name)]) == [Path(name).name]
+        assert names([(tmp_path / name).as_uri()]) == [Path(name).name]
+    assert names([tmp_path / "é absent.mp4"]) == ["é absent.mp4"]
 
 
 def test_what_cannot_be_looked_at_is_a_clip_that_fails_and_a_folder_is_none(folder):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -385,6 +386,72 @@ def test_lists_in_json_are_read_in_any_coding(tmp_path, coding):
     next((tmp_path / "d").rglob("*.json")).write_bytes(b'{"\xe9": 1}')
     with pytest.raises(UserError, match=r"cannot be read as JSON \(byte 0xe9 in line 1 is not UTF-8"):
         read_dataset(tmp_path / "d")
+
+
+@pytest.mark.parametrize(("disk", "listed"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_csv_file_names_files_in_either_form_of_unicode(tmp_path, disk, listed):
+    name = unicodedata.normalize(disk, "Zoë/é.mp4")
+    plant(tmp_path, name, "b.mp4")
+    text = f"path,label,source\n{name},real,\nb.mp4,fake,{name}\n"
+    (tmp_path / "list.csv").write_text(unicodedata.normalize(listed, text), encoding="utf-8")
+    found = read_dataset(tmp_path / "list.csv").records
+    assert [(one.id, one.path, one.source) for one in found] == [(name, name, ""), ("b.mp4", "b.mp4", name)]
+
+
+def test_a_csv_file_takes_absolute_paths_addresses_and_folders_of_frames(tmp_path, monkeypatch):
+    plant(tmp_path / "set", "a b.mp4", "c.mp4", "clip/001.png", "clip/002.png", "d.mp4")
+    (tmp_path / "link").symlink_to(tmp_path / "set")
+    path = tmp_path / "set" / "list.csv"
+    lines = [
+        (tmp_path / "set" / "a b.mp4").as_uri(), tmp_path / "link" / "c.mp4", "clip/", tmp_path / "set" / "d.mp4",
+    ]  # fmt: skip
+    path.write_text("path,label\n" + "".join(f"{line},{i % 2}\n" for i, line in enumerate(lines)))
+    monkeypatch.chdir(tmp_path)
+    for file in (path, Path("set/list.csv"), Path("link/list.csv")):
+        found = read_dataset(file).records
+        assert [(one.id, one.fps) for one in found] == [("a b.mp4", 0), ("c.mp4", 0), ("clip", 25), ("d.mp4", 0)]
+    path.write_text(f"path,label\n{tmp_path / 'set' / '..' / 'd.mp4'},0\n")
+    with pytest.raises(UserError, match="lies outside"):
+        read_dataset(path)
+
+
+def test_videos_beside_a_list_in_a_folder_are_counted(tmp_path):
+    plant_csv(tmp_path / "videos.csv", "path,label\na.mp4,0\ndeep/b.mp4,1\n")
+    assert read_dataset(tmp_path).notes[0] == f"{tmp_path} has 1 videos and pictures that are not read: 1 in deep/."
+
+
+BENCH = {
+    "Celeb-DF-v2": {
+        "CelebDFv2_real": {
+            "train": {
+                "id0_0000": {"label": "CelebDFv2_real", "frames": ["Celeb-real/frames/id0_0000/000.png"]},
+                "id1_0000": {"label": "CelebDFv2_real", "frames": []},
+            },
+            "test": {"id0_0000": {"label": "CelebDFv2_real", "frames": ["Celeb-real/frames/id0_0000/000.png"]}},
+            "val": {"label": "CelebDFv2_real"},
+        },
+        "FF-DF": {"train": {"c23": {"000_003": {"label": "FF-DF", "frames": ["ff\\000_003\\000.png"]}}}},
+    }
+}
+
+
+def test_a_json_list_of_deepfakebench_gives_labels_kinds_and_the_part_farthest_from_training(tmp_path):
+    plant(tmp_path, "Celeb-real/frames/id0_0000/000.png", "ff/000_003/000.png")
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps(BENCH))
+    found = read_dataset(path)
+    assert [(one.id, one.label, one.part, one.kind) for one in found.records] == [
+        ("Celeb-real/frames/id0_0000", REAL, "test", ""), ("ff/000_003", FAKE, "train", "Deepfakes"),
+    ]  # fmt: skip
+    assert any("lists 1 clips without frames" in note for note in found.notes)
+    assert any("1 clips are in several parts" in note for note in found.notes)
+    (tmp_path / "ff" / "000_003" / "000.png").unlink()
+    (tmp_path / "ff" / "000_003").rmdir()
+    with pytest.raises(UserError, match="has no such folder; put the list into the folder that its paths start from"):
+        read_dataset(path)
+    path.write_text('{"a": {"train": {"x": 3}}}')
+    with pytest.raises(UserError, match=r"bench\.json has 3 as 'x', where clips are expected"):
+        read_dataset(path)
 
 
 def test_a_csv_file_that_is_no_text_is_refused(tmp_path):
