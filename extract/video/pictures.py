@@ -1,12 +1,13 @@
-"""Pictures: a PNG, JPEG or WebP file is read as a clip of one frame."""
+"""Pictures: a PNG, JPEG, WebP, AVIF or HEIC file is read as a clip of one frame, the last with the extra `heic`."""
 
+import functools
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, features
 
 from base.errors import Unreadable
 from base.outside.content import NO_FILE, WrongContent, open_regular
@@ -14,12 +15,12 @@ from base.text import printable
 from extract.video.containers import ClipError, Limits
 from extract.video.film import Frames
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
-FORMATS = ("PNG", "JPEG", "WEBP")
-PHONE_BRANDS = {b"heic", b"heix", b"mif1", b"avif"}
-"""How the pictures of phones that are not read here begin, after `ftyp`."""
-START = 16
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif", ".hif"})
+BRANDS = {"AVIF": {b"avif", b"avis"}, "HEIF": {b"heic", b"heix", b"heim", b"heis", b"mif1"}}
+"""What the pictures of phones say that they are, after `ftyp`: the format whose brand comes first."""
+START = 32
 """Bytes that tell a picture's format."""
+_LACKS = "and {} is not installed; pip install '{}', or save it as PNG, JPEG or WebP"
 
 
 def is_picture(path: Path) -> bool:
@@ -49,7 +50,11 @@ def _format_of(start: bytes) -> str:
         return "JPEG"
     if (start[:4], start[8:12]) == (b"RIFF", b"WEBP"):
         return "WEBP"
-    return "HEIC" if start[4:8] == b"ftyp" and start[8:12] in PHONE_BRANDS else ""
+    if start[4:8] != b"ftyp" or not any(start[8:12] in brands for brands in BRANDS.values()):
+        return ""
+    # `mif1` is any picture of this family; the brands behind it say which.
+    said = [start[place : place + 4] for place in (8, *range(16, START, 4))]
+    return next((name for name, brands in BRANDS.items() if (brands - {b"mif1"}) & {*said}), "HEIF")
 
 
 def read_picture(path: Path, limits: Limits = Limits()) -> Frames:
@@ -58,38 +63,53 @@ def read_picture(path: Path, limits: Limits = Limits()) -> Frames:
     What is transparent becomes black, and 16 bits a channel become 8. Raises ClipError for what cannot be used.
     """
     name = printable(path.name)
-    _check_start(path, name)
-    with _failures_named(name), _open(path) as picture:
+    format = _check_start(path, name)
+    with _failures_named(name), _open(path, format) as picture:
         width, height = picture.size
         if width * height > limits.pixels:
             raise ClipError("too_large", f"{name} is {width}x{height}, over {limits.pixels} pixels")
-        if getattr(picture, "is_animated", False) and picture.format in ("PNG", "WEBP"):
+        if getattr(picture, "is_animated", False) and picture.format in ("PNG", "WEBP", "AVIF"):
             raise ClipError("animated", f"{name} is an animation; save it as a video to have its motion judged too")
         picture.load()
         return Frames([_as_rgb(_upright(picture))], [0.0])
 
 
-def _check_start(path: Path, name: str) -> None:
-    """Raises a ClipError for what can be told from a picture's first bytes and its size."""
+def _check_start(path: Path, name: str) -> str:
+    """Returns the picture's format by its first bytes; raises a ClipError for what these and its size exclude."""
     start = _first_bytes(path)
     format = _format_of(start)
     if not start:
         raise ClipError("empty", f"{name} has no bytes to read")
-    if format not in FORMATS:
-        kind = "a HEIC or AVIF picture" if format else "not a PNG, JPEG or WebP file"
-        raise ClipError("not_a_picture", f"{name} is {kind}; save it as one of PNG, JPEG and WebP")
+    if not format:
+        raise ClipError("not_a_picture", f"{name} is not a picture that is read here; save it as PNG, JPEG or WebP")
+    if format == "HEIF" and not _reads_heic():
+        raise ClipError("not_a_picture", f"{name} is a HEIC picture, {_LACKS.format('pillow-heif', 'reelcheck[heic]')}")
+    if format == "AVIF" and not features.check("avif"):
+        raise ClipError("not_a_picture", f"{name} is an AVIF picture, {_LACKS.format('libavif', 'pillow')}")
     if format == "WEBP" and path.stat().st_size < int.from_bytes(start[4:8], "little"):
         raise ClipError("truncated", f"{name} breaks off before its end")
+    return format
+
+
+@functools.cache
+def _reads_heic() -> bool:
+    """Returns whether HEIC is read here; lets Pillow do so."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener(thumbnails=False)
+    return True
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[ImageFile.ImageFile]:
+def _open(path: Path, format: str) -> Iterator[ImageFile.ImageFile]:
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None  # `limits` decides, before a pixel is decoded
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd EXIF data does no harm
-            with Image.open(path, formats=FORMATS) as picture:
+            with Image.open(path, formats=[format]) as picture:
                 yield picture
     finally:
         Image.MAX_IMAGE_PIXELS = before

@@ -44,7 +44,7 @@ def test_files_folders_and_patterns(folder):
 def test_a_folder_gives_its_pictures_among_its_videos(folder):
     for name in ("c.jpg", "A.WebP", "e.png", ".hidden.png", "f.heic"):
         (folder / name).write_bytes(b"picture")
-    assert names([folder]) == ["A.WebP", "a.MP4", "b.mp4", "c.jpg", "c.mov", "e.png", "odd[1].mp4"]
+    assert names([folder]) == ["A.WebP", "a.MP4", "b.mp4", "c.jpg", "c.mov", "e.png", "f.heic", "odd[1].mp4"]
 
 
 def test_folders_of_numbered_pictures_are_clips_and_said_to_be(folder, tmp_path, capsys):

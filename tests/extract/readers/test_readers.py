@@ -4,6 +4,7 @@ import json
 import random
 import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -389,7 +390,9 @@ def test_lists_in_json_are_read_in_any_coding(tmp_path, coding):
 
 
 @pytest.mark.parametrize(("disk", "listed"), [("NFC", "NFD"), ("NFD", "NFC")])
-def test_a_csv_file_names_files_in_either_form_of_unicode(tmp_path, disk, listed):
+def test_a_csv_file_names_files_in_either_form_of_unicode(
+    tmp_path, disk: Literal["NFC", "NFD"], listed: Literal["NFC", "NFD"]
+):
     name = unicodedata.normalize(disk, "Zoë/é.mp4")
     plant(tmp_path, name, "b.mp4")
     text = f"path,label,source\n{name},real,\nb.mp4,fake,{name}\n"

@@ -1,6 +1,7 @@
 """Pictures: read as one frame, upright and in 8 bits; what is damaged, too large or none at all is named."""
 
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -8,11 +9,13 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from cache.profile import CropProfile
 from cache.schema import FrameStatus
 from extract.clips.crops import crop_frames, crop_in_pieces
 from extract.clips.face_detectors import NoDetector
+from extract.video import pictures
 from extract.video.containers import ClipError
 from extract.video.film import Frames
 from extract.video.pictures import has_picture_name, is_picture, read_picture
@@ -131,7 +134,8 @@ def test_a_picture_that_breaks_off_is_named(tmp_path, suffix, share):
     ("name", "content", "outcome"),
     [
         ("text.jpg", b"nothing of the kind", "not_a_picture"),
-        ("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "not_a_picture"),
+        ("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "unreadable"),
+        ("phone.avif", b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "unreadable"),
         ("empty.png", b"", "empty"),
         ("start.png", b"\x89PNG\r\n\x1a\n" + bytes(40), "unreadable"),
         ("start.jpg", b"\xff\xd8\xff" + bytes(40), "unreadable"),
@@ -147,6 +151,39 @@ def test_what_is_no_picture_is_named(tmp_path, name, content, outcome):
 def test_a_text_that_unpacks_to_200_mb_is_not_unpacked(tmp_path):
     text = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(200_000_000)))
     assert failure(png_of_size(tmp_path / "bomb.png", 1, text)).outcome == "unreadable"
+
+
+@pytest.mark.parametrize(("suffix", "shape"), [("avif", (64, 32, 3)), ("heic", (32, 64, 3))])
+def test_pictures_of_phones_are_read(tmp_path, suffix, shape):
+    """A HEIC file is turned by its container, and not, as the standard says, by what EXIF repeats of that."""
+    register_heif_opener()
+    image = Image.new("RGB", (64, 32), "blue")
+    image.paste("red", (0, 0, 32, 32))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright: turn by 90 degrees
+    path = tmp_path / f"IMG_0001.{suffix}"
+    image.save(path, exif=exif, quality=95)
+    found = read_picture(path).images[0]
+    assert found.shape == shape
+    np.testing.assert_allclose(found[5, 16], [254, 0, 0], atol=12)
+    np.testing.assert_allclose(found[-5, -5], [0, 0, 254], atol=12)
+    assert is_picture(path)
+    assert has_picture_name(path)
+
+
+def test_without_the_extra_a_heic_picture_names_it(tmp_path, monkeypatch):
+    register_heif_opener()
+    Image.new("RGB", (64, 32)).save(tmp_path / "a.heic")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    pictures._reads_heic.cache_clear()
+    error = failure(tmp_path / "a.heic")
+    assert error.reason == (
+        "a.heic is a HEIC picture, and pillow-heif is not installed; pip install 'reelcheck[heic]', or save it as PNG, "
+        "JPEG or WebP"
+    )
+    monkeypatch.undo()
+    pictures._reads_heic.cache_clear()
+    assert read_picture(tmp_path / "a.heic").images[0].shape == (32, 64, 3)
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp"])
