@@ -135,7 +135,7 @@ class Detector:
                 timeline.append(self._window_score(row, part.span))
             else:
                 verdict = self.verdict(str(clips[int(row.id)]), row, options.threshold)
-                verdict = replace(verdict, left_out=part.left_out)
+                verdict = replace(verdict, left_out=part.left_out, claims=part.claims)
                 people.append((replace(verdict, face=len(people) + 1), part.crops))
             if part.is_last:
                 del judged[row.id]
@@ -186,7 +186,9 @@ class Detector:
             if not failure and piece.thumbnails:
                 show(piece.thumbnails)
             row = row_of(number, piece if failure else piece.crops)
-            part = _Part(row) if failure else _Part(row, piece.span, piece.is_last, piece.crops.left_out)
+            part = _Part(row)
+            if not failure:
+                part = _Part(row, piece.span, piece.is_last, piece.crops.left_out, piece.claims)
             yield replace(row, tag=part)
 
     def with_features(self, rows: Iterable[Row]) -> Iterator[Row]:
@@ -273,13 +275,14 @@ _Span = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Which part of a clip a row is: its crops, the `span` of its window, if it is one, whether it is the last, and
-    what is not judged with it."""
+    """Which part of a clip a row is: its crops, the `span` of its window, if it is one, whether it is the last, what
+    is not judged with it, and what the file claims."""
 
     crops: Row
     span: _Span | None = None
     is_last: bool = True
     left_out: LeftOut = LeftOut()
+    claims: tuple[str, ...] = ()
 
 
 def require_threshold(threshold: float) -> None:

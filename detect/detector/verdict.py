@@ -54,9 +54,9 @@ class Verdict:
     clip from 1, the largest. `timeline` has the windows of a long clip, each judged by its largest face. `run` says who
     judged, and how good that is. `distance` is how far the clip lies from the run's training clips, 1 for the limit
     that 95 % of their own kind keep, None where the run does not know; `is_trained_on` says that it is one of them, of
-    which the run knew the answer. `left_out` is what else
-    the clip holds, told with its first person. `point` is where it lies
-    among the training clips, for comparing many clips with these; results do not show it.
+    which the run knew the answer. `left_out` is what else the clip holds, and `claims` what its file says of its
+    making, which nobody has checked and which changes no number; both are told with its first person. `point` is where
+    it lies among the training clips, for comparing many clips with these; results do not show it.
     """
 
     clip: str
@@ -75,6 +75,7 @@ class Verdict:
     is_trained_on: bool = False
     beside: Beside | None = None
     left_out: LeftOut = LeftOut()
+    claims: tuple[str, ...] = ()
     point: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -106,7 +107,8 @@ class Verdict:
         remarks += [f"{_counted(left.brief, 'more face')}, seen too briefly to judge"] if left.brief else []
         if left.seconds:
             remarks.append(f"the file breaks off after {left.seconds[0]:.1f} of {left.seconds[1]:.1f} s")
-        return remarks + ([f"{_counted(left.faces, 'more face')}, not judged"] if left.faces else [])
+        remarks += [f"{_counted(left.faces, 'more face')}, not judged"] if left.faces else []
+        return remarks + [f"the file claims: {claim}" for claim in self.claims]
 
     def _about_score(self) -> list[str]:
         beside = [self.beside.sentence] if self.beside and not self.reason else []

@@ -147,7 +147,8 @@ def _failure(verdict: Verdict) -> str:
 def _words(verdict: Verdict) -> list[Html]:
     faces, frames = sum(frame.status == "face" for frame in verdict.frames), len(verdict.frames)
     seen = f"A face was found in {faces} of {frames} frames (coverage {100 * verdict.coverage:.0f} %)"
-    lost = f" {'; '.join(verdict.remarks).capitalize()}." if verdict.remarks else ""
+    remarks = "; ".join(verdict.remarks)
+    lost = f" {remarks[0].upper()}{remarks[1:]}." if remarks else ""
     if verdict.probability is None:
         reason = "No face was found in it" if frames == 1 else f"{seen}; half of them are needed"
         return [element("p", f"{reason}.{lost}"), element("p", UNDECIDED), element("p", quality(verdict.run))]

@@ -16,6 +16,7 @@ from extract.clips.people import TEXTURE, FaceDescriptor
 from extract.clips.recogniser import make_descriptor
 from extract.clips.thumbnails import Thumbnails, shrink
 from extract.clips.tracks import Person, crop_along, find_people
+from extract.provenance.claims import read_claims
 from extract.video.containers import Limits
 from extract.video.decode import sample_frames, sample_windows
 from extract.video.display import one_size
@@ -80,13 +81,15 @@ class Piece:
     """The crops of one of a clip's people, or of the main face in one of its windows.
 
     `span` holds the first and last second of a window, None for a person; `is_last` marks the end of the clip. The
-    first piece has `thumbnails` of the clip's frames where they are asked for.
+    first piece has what the file `claims` of its making (see `read_claims`), and `thumbnails` of the clip's frames
+    where they are asked for.
     """
 
     crops: CroppedClip
     span: tuple[float, float] | None = None
     is_last: bool = False
     thumbnails: Thumbnails | None = None
+    claims: tuple[str, ...] = ()
 
 
 def crop_in_pieces(
@@ -129,9 +132,10 @@ def _pieces(
     picture = is_picture(path)
     frames = read_picture(path, limits) if picture else sample_frames(path, profile.sampling, limits, fps)
     small = None if thumbnails is None else shrink(one_size(frames.images), thumbnails)
+    claims = read_claims(path)
     for person in crop_people(frames, detector, profile.margin, faces, descriptor):
-        yield Piece(person, thumbnails=small)
-        small = None
+        yield Piece(person, thumbnails=small, claims=claims)
+        small, claims = None, ()
     if window is not None and not picture:
         for span, part in sample_windows(path, window, limits, fps):
             yield Piece(crop_frames(part, detector, profile.margin, descriptor), span)
