@@ -17,12 +17,14 @@ HERE = Path(__file__).parent
 def _benches() -> dict[str, Callable[[Path, int], Iterator[Result]]]:
     start_keras()  # first, so that TensorFlow keeps its remarks to itself
     from benchmarks.ratios.detection import detect_default, stream_720p
+    from benchmarks.ratios.frames import frames
     from benchmarks.ratios.stage1 import second_backbone, stage1
     from benchmarks.ratios.stage2 import head_epoch, load_bench, sweep_bench
 
     return {
         "extract_1080p": lambda clips, repeats: stage1(clips, repeats, "1080p"),
         "extract_480p": lambda clips, repeats: stage1(clips, repeats, "480p"),
+        "frames": frames,
         "second_backbone": second_backbone,
         "load": lambda _, repeats: load_bench(repeats),
         "sweep": lambda _, repeats: sweep_bench(repeats),

@@ -51,7 +51,7 @@ def make(root: Path, size: int) -> None:
             (folders["Celeb-synthesis"] / f"id{person}_id{donor}_{number:04}.mp4").write_bytes(b"0")
     config = config_of(root)
     store = create_store(root / "features" / data.name, config.profile)
-    records = read_celeb_df(data).records
+    records = read_dataset(data, "celeb-df").records
     random = np.random.default_rng(0)
     with open_writer(store) as writer:
         for start in range(0, size, SHARD):
