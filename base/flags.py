@@ -42,9 +42,11 @@ def choices_of(field: "dataclasses.Field[Any]", hint: Any) -> list[str]:
 
 
 def kind_of(hint: Any) -> tuple[Any, bool]:
-    """Returns the type of a setting, without None, and whether it is a tuple of that."""
+    """Returns the type of a setting, without None, and whether it may be a tuple of that."""
     if isinstance(hint, types.UnionType):
-        (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
+        kinds = [part for part in typing.get_args(hint) if part is not type(None)]
+        # One or several: on the command line, a tuple.
+        hint = next((kind for kind in kinds if typing.get_origin(kind) is tuple), kinds[0])
     if typing.get_origin(hint) is tuple:
         return typing.get_args(hint)[0], True
     return (str if typing.get_origin(hint) is typing.Literal else hint), False

@@ -31,7 +31,7 @@ from train.data.neighbours import (
     kept_by_most,
     people_of,
 )
-from train.data.training_set import gather
+from train.data.training_set import DataConfig, gather
 from train.fit import FitConfig, fit
 from train.runs.load import build_and_load, read_run
 
@@ -112,7 +112,7 @@ def _of_split(
     folder = config.work / "runs" / f"split-{seed}"
     if not folder.exists():
         fit(FitConfig(features, folder.parent, folder.name, split="identity", split_seed=seed))
-    training_set = gather(features, FitConfig(split="identity", split_seed=seed).split_config)
+    training_set = gather(DataConfig(features), FitConfig(split="identity", split_seed=seed).split_config)
     parts, people = training_set.parts, people_of(contents.records)
     neighbours, _ = find_neighbours(Clips(contents.arrays, contents.seen.mask, contents.labels), parts, people)
     assert neighbours
@@ -131,7 +131,7 @@ def _of_split(
 def _rows(contents: Contents, chosen: np.ndarray) -> Contents:
     rows = np.flatnonzero(chosen)
     records = [contents.records[row] for row in rows]
-    return Contents(contents.store, records, contents.arrays[rows], contents.seen[rows], [], [], [])
+    return Contents(contents.stores, records, contents.arrays[rows], contents.seen[rows], [], [], [])
 
 
 def _beyond(

@@ -61,8 +61,8 @@ def info(folder: Path) -> int:
     """Prints what the store in `folder` holds; returns 0."""
     contents = load(open_store(folder))
     labels = Counter(record.label for record in contents.records)
-    show(f"{folder}\n  profile   {canonical_json(contents.store.profile)}")
-    show(f"  shards    {len(contents.store.shards)}, {_size(contents.store.shards) / 1e6:.1f} MB")
+    show(f"{folder}\n  profile   {canonical_json(contents.profile)}")
+    show(f"  shards    {len(contents.stores[0].shards)}, {_size(contents.stores[0].shards) / 1e6:.1f} MB")
     show(f"  videos    {len(contents.records)} ok ({labels[0]} real, {labels[1]} fake), "
           f"{len(contents.failures)} failed, {len(contents.missing)} not extracted yet")  # fmt: skip
     show(f"  array     {contents.arrays.dtype} {contents.arrays.shape}")
@@ -124,7 +124,7 @@ def _columns(contents: Contents) -> dict[str, np.ndarray]:
 def _write_plain(path: Path, contents: Contents, arrays: dict[str, np.ndarray]) -> None:
     require_room(path.parent, sum(array.nbytes for array in arrays.values()))
     with h5py.File(path, "w") as file:
-        file.attrs["profile"] = canonical_json(contents.store.profile)
+        file.attrs["profile"] = canonical_json(contents.profile)
         file.create_dataset("id", data=[record.id for record in contents.records], dtype=h5py.string_dtype())
         for name, array in arrays.items():
             file.create_dataset(name, data=array)

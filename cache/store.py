@@ -80,6 +80,11 @@ class Store:
         return fingerprint(self.profile)
 
     @property
+    def data_set(self) -> str:
+        """The name of the data set: that of the folder that holds this one."""
+        return data_set_of(self.folder)
+
+    @property
     def manifest(self) -> Path:
         """The path of the CSV file that lists the store's videos in order."""
         return self.folder / MANIFEST
@@ -92,14 +97,15 @@ class Store:
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """All rows of a store as arrays in memory, in manifest order; N videos are `ok`.
+    """All rows of a store, or of several, as arrays in memory, in manifest order; N videos are `ok`.
 
+    Several `stores` have one profile, and the names of their data sets stand before the ids: see `cache.union`.
     `arrays` holds features, float16 (N, 12, D), or RGB crops, uint8 (N, 12, 160, 160, 3), and `seen` what these show;
     `checksums` has one text per video. `failures` lists the videos that could not be used, with outcome and reason;
     `missing` those not extracted yet.
     """
 
-    store: Store
+    stores: tuple[Store, ...]
     records: list[VideoRecord]
     arrays: np.ndarray
     seen: Seen
@@ -108,14 +114,42 @@ class Contents:
     missing: list[VideoRecord]
 
     @property
+    def profile(self) -> Profile:
+        """How the arrays were made."""
+        return self.stores[0].profile
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the profile."""
+        return self.stores[0].fingerprint
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders of the stores."""
+        return [store.folder for store in self.stores]
+
+    @property
     def labels(self) -> np.ndarray:
         """int64 (N,): 0 real, 1 fake."""
         return np.array([record.label for record in self.records], np.int64)
 
     @property
+    def data_sets(self) -> np.ndarray:
+        """int64 (N,): the number of the store that each video comes from."""
+        if len(self.stores) == 1:
+            return np.zeros(len(self.records), np.int64)
+        numbers = {store.data_set: number for number, store in enumerate(self.stores)}
+        return np.array([numbers[record.id.partition("/")[0]] for record in self.records], np.int64)
+
+    @property
     def mask(self) -> np.ndarray:
         """bool (N, 12): the frames that exist, which are not padding."""
         return self.seen.mask
+
+
+def data_set_of(folder: Path) -> str:
+    """Returns the name of the data set whose features or crops the store in `folder` holds."""
+    return folder.resolve().parent.name
 
 
 def store_folder(root: Path, profile: Profile) -> Path:
@@ -294,16 +328,24 @@ def load(store: Store, records: Sequence[VideoRecord] | None = None) -> Contents
     """
     records = read_manifest(store.manifest) if records is None else records
     rows = find_rows(store)
-    done = [(record, *rows[record.key]) for record in records if record.key in rows]
+    return contents_of([store], [(record, rows.get(record.key)) for record in records])
+
+
+def contents_of(stores: Sequence[Store], rows: Sequence[tuple[VideoRecord, StoredRow | None]]) -> Contents:
+    """Returns the videos of `stores` with their `rows`, None where a video has none, in that order.
+
+    Raises a UserError as `load`.
+    """
+    done = [(record, *row) for record, row in rows if row is not None]
     used = [(record, index, row) for record, index, row in done if index.outcome[row] == OK]
     return Contents(
-        store,
+        tuple(stores),
         [record for record, _, _ in used],
         _gather([(index, row) for _, index, row in used]),
         Seen.of([index.seen[row] for _, index, row in used]),
         [index.checksum[row] for _, index, row in used],
         [(record, index.outcome[row], index.reason[row]) for record, index, row in done if index.outcome[row] != OK],
-        [record for record in records if record.key not in rows],
+        [record for record, row in rows if row is None],
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from base.command_line.doors import perform
 from base.errors import UserError as UserError
-from base.flags import require_choices
+from base.flags import kind_of, require_choices
 from base.outside.paths import existing, plain_path
 from base.outside.values import read_json
 from base.progress import quiet
@@ -70,16 +70,22 @@ def _stage(config: Callable[Settings, Config], run: Callable[[Config], Result]) 
     def call(*args: Settings.args, **kwargs: Settings.kwargs) -> Result:
         settings = config(*args, **kwargs)
         require_choices(settings)
-        given = {name: Path(value) for name in paths if isinstance(value := getattr(settings, name), str)}
+        given = {name: _as_paths(getattr(settings, name)) for name in paths}
         with quiet(_LOG.info, _bars):
             return run(dataclasses.replace(settings, **given))  # pyright: ignore[reportArgumentType]
 
     return call
 
 
+def _as_paths(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(map(Path, value))
+    return Path(value) if isinstance(value, str) else value
+
+
 def _path_fields(config: Any) -> set[str]:
     hints = typing.get_type_hints(config)
-    return {name for name, hint in hints.items() if Path in (hint, *typing.get_args(hint))}
+    return {name for name, hint in hints.items() if kind_of(hint)[0] is Path}
 
 
 def _extract(config: ExtractConfig) -> Path:

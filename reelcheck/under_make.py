@@ -66,7 +66,8 @@ def words(verb: str, given: Mapping[str, str]) -> list[str]:
         if name.lower() == VERBS[verb].bare:
             clip = ["--", value]
         else:
-            flags.append(f"--{name.lower().replace('_', '-')}={_only_match(value)}")
+            matches = ",".join(map(_only_match, value.split(",")))
+            flags.append(f"--{name.lower().replace('_', '-')}={matches}")
     return [verb, *flags, *shlex.split(given.get("ARGS", "")), *clip]
 
 

@@ -42,12 +42,13 @@ def write_features(
     profile: FeatureProfile = PROFILE,
     seed: int = 0,
     shift: float = 0.0,
+    name: str = "set",
 ) -> Store:
     """Writes a store whose fakes lie `strength` off the real ones; every fourth video has five frames only.
 
     All lie `shift` off those of another store. In two of three videos some boxes are borrowed.
     """
-    store, random, rows = create_store(root / "set", profile), np.random.default_rng(seed), []
+    store, random, rows = create_store(root / name, profile), np.random.default_rng(seed), []
     write_manifest(store.manifest, records)
     for number, record in enumerate(records):
         status = np.full(FRAMES, FrameStatus.FACE, np.uint8)

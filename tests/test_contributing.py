@@ -102,7 +102,7 @@ def test_a_backbone_a_layout_and_an_engine_make_features(tmp_path, monkeypatch, 
     ]
     assert dispatch(["features", f"--data={data}", f"--out={tmp_path / 'out'}", *words]) == 0
     contents = load_store(open_store(Path(capsys.readouterr().out.splitlines()[-1])))
-    assert contents.store.folder.name.startswith("features-tiny-")
+    assert contents.folders[0].name.startswith("features-tiny-")
     assert contents.arrays.shape == (2, 12, FEATURES)
     assert contents.arrays.max() > contents.arrays.min()
     # The network itself, by the engine that is there for all.

@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from train.heads.training import Fold
 
 
-def fold_set(contents: Contents, parts: Sequence[str], kind: str) -> TrainingSet:
+def fold_set(contents: Contents, parts: Sequence[str], kind: str, even: bool) -> TrainingSet:
     """Returns the clips of `contents` with the `parts` of those that are videos, in their order.
 
-    Blended clips train beside their real clip. A UserError says that train lacks a class.
+    If `even`, all data sets weigh the same. Blended clips train beside their real clip. A UserError says that train
+    lacks a class.
     """
     videos = [record for record in contents.records if not record.is_blend]
     named, notes = dict(zip((video.id for video in videos), parts, strict=True)), []
     if len(videos) < len(contents.records):
         parts, notes = place_blends(contents.records, named)
-    training_set = TrainingSet(contents, Split(kind, list(parts), notes), [])
+    training_set = TrainingSet(contents, Split(kind, list(parts), notes), [], even)
     require_both_classes(contents.labels[training_set.train].tolist(), "the train part of a fold holds")
     return training_set
 

@@ -13,7 +13,7 @@ from base.flags import option
 from base.keras_start import choose_backend, start_keras
 from base.progress import say
 from train.data.split import SplitConfig, split_choices
-from train.data.training_set import TrainingSet, gather
+from train.data.training_set import DataConfig, Features, TrainingSet, gather
 from train.heads.architectures import HEADS, HeadConfig, Start, require_buildable
 from train.runs.ensemble import EnsembleConfig, ensemble
 from train.runs.folder import choose_name, free_name
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 class FitConfig:
     """What to train, on what, and how."""
 
-    features: Path | None = option(None, "features folder (default: the latest below data/)")
+    features: Features | None = option(
+        None, "features folder, or those of several data sets (default: the latest below data/)"
+    )
     runs: Path = option(Path("runs"), "folder for the run folder")
     name: str | None = option(None, "name of the run folder (default: head, backbone and split)")
     split: str = option(
@@ -56,8 +58,17 @@ class FitConfig:
     patience: int = option(10, "epochs without a lower validation loss before training stops")
     fixed_epochs: int = option(20, "epochs if there is no validation part")
     class_weights: bool = option(True, "weigh both classes the same, however many clips each has")
+    same_people: Path | None = option(
+        None, "of several data sets: CSV file with the columns dataset, person, as; others are different people"
+    )
+    data_set_weights: bool = option(False, "of several data sets, weigh all the same, however many clips each has")
     seed: int = option(0, "seed of initial weights, dropout and order of clips")
     seeds: int = option(1, "heads to train, with this seed and the following ones; their ensemble is a run of its own")
+
+    @property
+    def data_config(self) -> DataConfig:
+        """The fields that decide the clips."""
+        return DataConfig(self.features, self.same_people, self.data_set_weights)
 
     @property
     def split_config(self) -> SplitConfig:
@@ -86,7 +97,11 @@ def fit(config: FitConfig) -> Path:
     check(config)
     choose_backend()
     choose_name(config.runs, config.name, config.head)  # the default ends with the split, which is not known yet
-    training_set = gather(config.features, config.split_config)
+    return fit_on(gather(config.data_config, config.split_config), config)
+
+
+def fit_on(training_set: TrainingSet, config: FitConfig) -> Path:
+    """Trains on `training_set` as `config` says; returns what `fit` does."""
     config = dataclasses.replace(config, split=training_set.split.kind)
     name = free_name(config.runs, config.name, f"{config.head}-{training_set.profile.backbone}-{config.split}")
     seeds = [

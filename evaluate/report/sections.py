@@ -270,7 +270,7 @@ def _commands(evaluation: Evaluation) -> Iterator[str]:
     if "name" in config:
         config["name"] = results.name
     if "features" in config:
-        config["features"] = results.config.features
+        config["features"] = results.config.features_folders or None
     yield repeat_command(results.verb, config)
     asked = {"run": results.folder, "resamples": evaluation.resamples, "seed": evaluation.seed}
     yield repeat_command("eval", asked)

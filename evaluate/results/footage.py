@@ -1,16 +1,15 @@
 """What the cache still knows of a run's clips: how large their faces are, how long they last, and their crops."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from base.errors import passing_over_damage
-from cache.manifest import read_manifest
 from cache.profile import crops_of
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus, Seen
 from cache.shard import DamagedShard, read_arrays
-from cache.store import MANIFEST, StoredRow, find_rows, open_store, store_folder
+from cache.store import StoredRow, store_folder
+from cache.union import stored_clips
 from evaluate.results.read import Results
 
 
@@ -51,12 +50,9 @@ class Footage:
 def find_footage(results: Results) -> Footage:
     """Returns the run's clips in the cache; no clips if the stores are gone or were made with another profile."""
     with passing_over_damage():
-        # An ensemble names the features of all its members, whose crops are the same.
-        features = next(iter(results.config.features_folders), Path())
-        records = read_manifest(features / MANIFEST)
-        crops = store_folder(features.parent, crops_of(results.config.profile))
-        folder = crops if crops.is_dir() else features
-        stored = find_rows(open_store(folder), failed=False)
-        rows = {record.id: stored[record.key] for record in records if record.key in stored}
-        return Footage(rows, folder == crops)
+        folders, profile = results.config.folders_of_clips, crops_of(results.config.profile)
+        crops = {folder: store_folder(folder.parent, profile) for folder in folders}
+        kept = all(folder.is_dir() for folder in crops.values())
+        stored = stored_clips(folders, lambda folder: crops[folder] if kept else folder)
+        return Footage({record.id: row for record, row in stored if row is not None}, kept)
     return Footage({}, crops=False)

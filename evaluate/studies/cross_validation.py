@@ -25,7 +25,7 @@ from evaluate.studies.crossval_numbers import Verdicts, measure
 from evaluate.studies.crossval_page import write_page
 from train.cross_validate import cross_validate, fold_set
 from train.data.folds import FOLDS, GROUPINGS, Deal
-from train.data.training_set import TrainingSet, load_features
+from train.data.training_set import Features, TrainingSet, load_features
 from train.fit import FitConfig, check
 from train.heads.architectures import Start
 
@@ -43,7 +43,7 @@ def _as_in_fit(name: str) -> Any:
 class CrossvalConfig:
     """Which head on which features, and how often."""
 
-    features: Path | None = option(None, "features folder (default: the one below data/ that was extracted last)")
+    features: Features | None = _as_in_fit("features")
     out: Path = option(Path("crossval"), "folder to write")
     by: str = option("person", "what no two folds share", choices=lambda: list(GROUPINGS))
     folds: int = option(FOLDS, "folds; fewer where fewer people have fakes")
@@ -59,6 +59,8 @@ class CrossvalConfig:
     weight_decay: float = _as_in_fit("weight_decay")
     components: int = _as_in_fit("components")
     epochs: int = _as_in_fit("epochs")
+    same_people: Path | None = _as_in_fit("same_people")
+    data_set_weights: bool = _as_in_fit("data_set_weights")
     places: int = option(8, "heads trained side by side")
     seed: int = option(0, "seed of the first repetition and of the intervals")
     resamples: int = option(RESAMPLES, "resamples behind each 95 % interval")
@@ -92,7 +94,7 @@ def crossval(config: CrossvalConfig) -> Path:
         raise UserError("folds must be 2 or above, repeats and places 1 or above; correct the flag.")
     choose_backend()
     require_writable(config.out, f"choose another {flag('out')}")
-    contents = load_features(config.features)
+    contents = load_features(config.fit_config.data_config)
     videos = [record for record in contents.records if not record.is_blend]
     folds = _all_folds(config, contents, videos)
     seeds = [config.seed + one.repetition * config.seeds for one in folds]
@@ -119,7 +121,7 @@ def _all_folds(config: CrossvalConfig, contents: Contents, videos: Sequence[Vide
             for share in list(found):
                 some, trained_on = deal.thinned(parts, share)
                 try:
-                    clips = fold_set(contents, some, config.by)
+                    clips = fold_set(contents, some, config.by, config.data_set_weights)
                 except UserError as error:
                     if share == SHARES[-1]:
                         raise
@@ -173,4 +175,4 @@ def _settings(config: CrossvalConfig, contents: Contents) -> dict[str, Any]:
     values = {
         field.name: getattr(config, field.name) for field in fields(config) if field.name not in ("out", "places")
     }
-    return values | {"features": contents.store.folder}
+    return values | {"features": contents.folders}

@@ -164,7 +164,7 @@ def _names(others: Sequence[Contents]) -> list[str]:
     """Returns the name of each data set's folder, numbered if two have the same, or would have where case is none."""
     names: dict[str, str] = {}
     for other in others:
-        name = other.store.folder.resolve().parent.name
+        name = other.stores[0].data_set
         numbered = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
         free = next(one for one in numbered if one.casefold() not in names)
         names[free.casefold()] = free
@@ -217,7 +217,7 @@ def _predict(run: Path, contents: Contents) -> np.ndarray:
     if config.kind == ENSEMBLE:
         joined = read_joined(run, config)
         return mixed(joined, np.array([_predict(member, contents) for member in joined.members]))
-    head = load_head(run_of(run, config), contents.store.profile)  # pyright: ignore[reportArgumentType]
+    head = load_head(run_of(run, config), contents.profile)  # pyright: ignore[reportArgumentType]
     clips = Clips(contents.arrays, contents.mask, contents.labels)
     return predict(head, clips, np.arange(len(contents.records))).astype(np.float64)
 

@@ -55,9 +55,9 @@ def test_what_a_store_holds_is_told_with_the_marks_shown(store, capsys):
 
 def test_the_audit_is_told_with_the_marks_shown(store, capsys):
     from train.data.split import SplitConfig
-    from train.data.training_set import gather
+    from train.data.training_set import DataConfig, gather
 
-    gather(store.folder, SplitConfig("official"))
+    gather(DataConfig(store.folder), SplitConfig("official"))
     said = capsys.readouterr().out
     assert "people: 8 (id0, " in said
     assert f", {SHOWN}id0, " in said

@@ -121,8 +121,8 @@ def is_whole(clips: Path, out: Path) -> None:
         np.testing.assert_array_equal(found.arrays, expected.arrays)
         for name, values in vars(expected.seen).items():
             np.testing.assert_array_equal(getattr(found.seen, name), values)
-        assert verify(found.store) == []
-        keys = Counter(key for index in read_indexes(found.store) for key in index.keys)
+        assert verify(found.stores[0]) == []
+        keys = Counter(key for index in read_indexes(found.stores[0]) for key in index.keys)
         assert max(keys.values()) == 1, "a video was extracted twice"
     assert not [path for path in out.rglob("*") if path.name.startswith(TEMPORARY)]
 

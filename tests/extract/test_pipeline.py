@@ -208,7 +208,7 @@ def test_features_and_crops_that_are_missing_are_made_in_one_run(config, engine,
     (tmp_path / "later.mp4").rename(later)
     seen = engine.crops
     features = load(open_store(pipeline.extract(config)))
-    crops = load(open_store(next(features.store.folder.parent.glob("crops-*"))))
+    crops = load(open_store(next(features.folders[0].parent.glob("crops-*"))))
     assert engine.crops == seen + FRAMES
     assert (features.missing, crops.missing, len(crops.records)) == ([], [], 8)
 

@@ -74,7 +74,7 @@ def copied(data: Path, folder: str) -> Path:
 def test_a_copy_is_not_decoded_again_and_is_read_once(data, capsys, monkeypatch, changes):
     expected = extracted(data, **changes)
     if "backbone" in changes:  # features that are made of the kept crops
-        shutil.rmtree(expected.store.folder)
+        shutil.rmtree(expected.folders[0])
     seen, copy = clips_extracted(), copied(data, "b")
     monkeypatch.setattr("extract.steps.map_clips", lambda *_: pytest.fail("a video was decoded"))
     found = extracted(copy, **changes)

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit
 
 from base.errors import UserError
-from train.data.clips import Clips, balanced_weights, pool
+from train.data.clips import Clips, pool
 from train.data.folds import Folds, divide
 
 STRENGTHS = (2e-4, 2e-3, 2e-2, 2e-1)
@@ -73,17 +73,18 @@ def fit_baseline(clips: Clips, train: np.ndarray, owners: Sequence[str]) -> Base
     Features are standardised on `train` and both classes weigh the same. Raises a UserError if a feature is not finite.
     """
     pooled, labels = pool(clips.features, clips.mask), clips.labels[train]
+    weights = clips.weights(train)[train]
     if not np.isfinite(pooled).all():
         broken = np.flatnonzero(~np.isfinite(pooled).all(axis=1))
         raise UserError(f"the features of {len(broken)} clips are not all finite; extract them with other weights.")
     folds = divide(labels, [str(owners[row]) for row in train])
     strength, loss, out_of_fold = DEFAULT_STRENGTH, None, None
     if folds is not None:
-        tried = _out_of_fold(pooled[train], labels, folds)
-        losses = balanced_weights(labels)[labels] * (np.logaddexp(0, tried) - labels * tried)
+        tried = _out_of_fold(clips, pooled, train, folds)
+        losses = weights * (np.logaddexp(0, tried) - labels * tried)
         row = _choose(losses)
         strength, loss, out_of_fold = STRENGTHS[row], float(losses[row].mean()), tried[row]
-    ((kernel, bias),) = _fits(pooled[train], labels, (strength,))
+    ((kernel, bias),) = _fits(pooled[train], labels, weights, (strength,))
     logits = pooled @ kernel + bias
     offsets = logits.copy()
     if out_of_fold is not None:
@@ -92,14 +93,15 @@ def fit_baseline(clips: Clips, train: np.ndarray, owners: Sequence[str]) -> Base
     return Baseline(kernel, bias, logits, offsets, strength, count, by, loss)
 
 
-def _out_of_fold(pooled: np.ndarray, labels: np.ndarray, folds: Folds) -> np.ndarray:
+def _out_of_fold(clips: Clips, pooled: np.ndarray, train: np.ndarray, folds: Folds) -> np.ndarray:
     """Returns float64 (S, T): for each of `STRENGTHS` the logit of each clip by a regression without its fold."""
-    logits = np.empty((len(STRENGTHS), len(labels)))
+    logits = np.empty((len(STRENGTHS), len(train)))
 
     def fill(number: int) -> None:
         inside = folds.numbers == number
-        for row, (kernel, bias) in enumerate(_fits(pooled[~inside], labels[~inside], STRENGTHS)):
-            logits[row, inside] = pooled[inside] @ kernel + bias
+        own, held = train[~inside], train[inside]
+        for row, (kernel, bias) in enumerate(_fits(pooled[own], clips.labels[own], clips.weights(own)[own], STRENGTHS)):
+            logits[row, inside] = pooled[held] @ kernel + bias
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         list(threads.map(fill, range(folds.count)))
@@ -119,7 +121,9 @@ def _choose(losses: np.ndarray) -> int:
     return int(min(good, key=lambda row: abs(row - default)))
 
 
-def _fits(pooled: np.ndarray, labels: np.ndarray, strengths: Sequence[float]) -> Iterator[tuple[np.ndarray, float]]:
+def _fits(
+    pooled: np.ndarray, labels: np.ndarray, weights: np.ndarray, strengths: Sequence[float]
+) -> Iterator[tuple[np.ndarray, float]]:
     """Yields kernel (D,) and bias of a regression for each of `strengths`, each starting from the one before."""
     from sklearn.linear_model import LogisticRegression
 
@@ -127,8 +131,8 @@ def _fits(pooled: np.ndarray, labels: np.ndarray, strengths: Sequence[float]) ->
     scale = np.sqrt(np.maximum(variance, LEAST_VARIANCE * variance.mean()) + np.finfo(float).tiny)
     standardised = pooled - mean
     standardised /= scale  # in place: a copy would be a fifth of all features
-    model = LogisticRegression(class_weight="balanced", max_iter=1000, warm_start=True)
+    model = LogisticRegression(max_iter=1000, warm_start=True)
     for strength in strengths:
-        model.set_params(C=strength).fit(standardised, labels)
+        model.set_params(C=strength).fit(standardised, labels, weights)
         kernel = np.asarray(model.coef_)[0] / scale
         yield kernel, float(np.asarray(model.intercept_)[0] - kernel @ mean)

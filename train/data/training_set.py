@@ -1,7 +1,8 @@
 """The training set: the videos of a features folder, the part of each, and the leak audit."""
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from base.outside.values import moment
 from base.progress import say
 from cache.profile import FeatureProfile
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL
-from cache.store import EXTRACTED, MANIFEST, ORIGIN, Contents, has_rows, load, open_store
+from cache.store import EXTRACTED, MANIFEST, ORIGIN, Contents, has_rows, open_store
+from cache.union import load_union
 from train.data.audit import Finding, audit, one_class_notes, summary
 from train.data.split import DROPPED, Split, SplitConfig, owner, split
 
@@ -23,19 +25,34 @@ if TYPE_CHECKING:
     from train.data.inputs import Inputs
     from train.data.neighbours import Neighbours
 
+UNEVEN = 0.2
+"""Difference in the share of fakes between two data sets from which on a run says so."""
+Features = Path | tuple[Path, ...]
+"""One features folder, or several of different data sets."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which features to take, by default the newest; `train.fit.FitConfig` explains the fields."""
+
+    features: Features | None = None
+    same_people: Path | None = None
+    data_set_weights: bool = False
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """The extracted videos, the part of each, and what the leak audit found."""
+    """The extracted videos, the part of each, what the leak audit found, and whether all data sets weigh the same."""
 
     contents: Contents
     split: Split
     findings: list[Finding]
+    even: bool = False
 
     @property
     def profile(self) -> FeatureProfile:
         """How the features were made."""
-        profile = self.contents.store.profile
+        profile = self.contents.profile
         assert isinstance(profile, FeatureProfile)
         return profile
 
@@ -44,7 +61,8 @@ class TrainingSet:
         """The features, masks and labels of all videos."""
         from train.data.clips import Clips
 
-        return Clips(self.contents.arrays, self.contents.mask, self.contents.labels)
+        contents = self.contents
+        return Clips(contents.arrays, contents.mask, contents.labels, contents.data_sets if self.even else None)
 
     @functools.cached_property
     def baseline(self) -> "Baseline":
@@ -92,17 +110,52 @@ class TrainingSet:
         return self.rows(TRAIN, VAL, TEST)
 
 
-def gather(features: Path | None, config: SplitConfig) -> TrainingSet:
-    """Loads the features folder (by default the newest), splits it, audits the split and prints a summary.
+def gather(data: DataConfig, config: SplitConfig) -> TrainingSet:
+    """Loads the features, splits their clips, audits the split and prints a summary.
 
     Raises a UserError if nothing can be trained on these features.
     """
-    contents = load_features(features)
-    divided = split(contents.records, config)
+    contents = load_features(data)
+    divided = _divide(contents, config)
     divided.notes.extend(one_class_notes(contents.records, divided.parts))
-    training_set = TrainingSet(contents, divided, audit(contents.records, divided.parts, contents.checksums))
-    _describe(training_set)
+    training_set = audited(contents, divided, data.data_set_weights)
+    if len(contents.stores) > 1:
+        divided.notes.extend(_on_several(training_set, data.same_people))
+    describe(training_set)
     return training_set
+
+
+def audited(contents: Contents, divided: Split, even: bool = False) -> TrainingSet:
+    """Returns the clips of `contents` with the parts of `divided`, and what the leak audit finds in these."""
+    findings = audit(contents.records, divided.parts, contents.checksums)
+    return TrainingSet(contents, divided, findings, even)
+
+
+def _divide(contents: Contents, config: SplitConfig) -> Split:
+    """Returns the split. Of several data sets it is official by itself only where each has a test part."""
+    tested = {number for number, one in zip(contents.data_sets, contents.records, strict=True) if one.part == TEST}
+    without = [store.data_set for number, store in enumerate(contents.stores) if number not in tested]
+    if config.kind != "auto" or not (tested and without):
+        return split(contents.records, config)
+    divided = split([replace(record, part="") for record in contents.records], config)
+    divided.notes.insert(0, f"{' and '.join(without)} has no official test part, so those of the others are not used.")
+    return divided
+
+
+def _on_several(training_set: TrainingSet, same_people: Path | None) -> Iterator[str]:
+    """Yields what has to be known of several data sets: who is taken for whom, and whether their classes differ."""
+    who = f"but those in {same_people.name}" if same_people else f"for {flag('same_people')} names none who are in two"
+    yield f"People of different data sets count as different people, {who}."
+    stores, train = training_set.contents.stores, training_set.train
+    labels, sets = training_set.contents.labels[train], training_set.contents.data_sets[train]
+    shares = {store.data_set: labels[sets == n].mean() for n, store in enumerate(stores) if (sets == n).any()}
+    if training_set.even or max(shares.values()) - min(shares.values()) < UNEVEN:
+        return
+    listed = ", ".join(f"{share:.0%} of {name}" for name, share in shares.items())
+    yield (
+        f"In train {listed} are fakes, so a head can tell data sets apart instead of fakes from real clips; "
+        f"{flag('data_set_weights')} makes both classes weigh the same in each."
+    )
 
 
 def newest_features(data: Path) -> Path:
@@ -114,27 +167,40 @@ def newest_features(data: Path) -> Path:
     return max(manifests, key=lambda path: (moment(path.with_name(ORIGIN), EXTRACTED), path.lstat().st_mtime_ns)).parent
 
 
-def load_features(features: Path | None) -> Contents:
-    """Returns the clips of the features folder (by default the newest); a UserError says what it lacks."""
-    folder = features or newest_features(Path("data"))
-    store = open_store(folder)
-    if not isinstance(store.profile, FeatureProfile):
-        raise UserError(f"{folder} holds crops, not features; give a features folder with {flag('features', '...')}.")
-    contents = load(store)
-    if not contents.records:
-        raise UserError(f"{folder} holds no extracted video; run {command('features', data='...')} first.")
+def features_folders(features: Features | None) -> list[Path]:
+    """Returns the features folders that were named, by default the newest."""
+    if isinstance(features, Path):
+        return [features]
+    return list(features or [newest_features(Path("data"))])
+
+
+def load_features(data: DataConfig) -> Contents:
+    """Returns the clips of all features folders; a UserError says what one lacks, or why they do not go together."""
+    folders = features_folders(data.features)
+    for folder in folders:
+        if not isinstance(open_store(folder).profile, FeatureProfile):
+            give = f"give a features folder with {flag('features', '...')}"
+            raise UserError(f"{folder} holds crops, not features; {give}.")
+    contents = load_union(folders, data.same_people)
+    present = set(contents.data_sets.tolist())
+    for number, folder in enumerate(folders):
+        if number not in present:
+            raise UserError(f"{folder} holds no extracted video; run {command('features', data='...')} first.")
     if contents.missing:
         say(f"{len(contents.missing)} videos of the manifest are not extracted yet; this run leaves them out.")
     return contents
 
 
-def _describe(training_set: TrainingSet) -> None:
-    say(f"{training_set.contents.store.folder}: {len(training_set.contents.records)} videos")
+def describe(training_set: TrainingSet) -> None:
+    """Says how many clips each part has, and what was found."""
+    contents = training_set.contents
+    for number, folder in enumerate(contents.folders):
+        say(f"{folder}: {(contents.data_sets == number).sum()} videos")
     say(f"  {'part':<8}{'real':>6}{'fake':>6}")
     for part in (*PARTS, DROPPED):
-        labels = training_set.contents.labels[training_set.rows(part)]
+        labels = contents.labels[training_set.rows(part)]
         if labels.size or part != DROPPED:
             say(f"  {part:<8}{(labels == REAL).sum():>6}{(labels == FAKE).sum():>6}")
-    say(summary(training_set.findings, training_set.contents.records))
+    say(summary(training_set.findings, contents.records))
     for note in training_set.split.notes:
         say(note)

@@ -23,6 +23,7 @@ class EndToEndConfig:
     batch: int = option(4, "clips a batch, of twelve crops each")
     accumulate: int = option(4, "batches whose mean gradient makes one step")
     augment: bool = option(True, "flip, brighten, compress and blur the crops of train, alike in all frames of a clip")
+    data_set_weights: bool = option(False, "of several data sets, weigh all the same, as train does with this flag")
     precision: Literal["float32", "mixed_bfloat16"] = option("float32", "number format that training computes in")
     seed: int = option(0, "seed of order, augmentation, dropout and random weights")
 

@@ -1,8 +1,8 @@
 """Batches of kept crops for Keras, read clip by clip from their store: they never lie in memory all at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -11,11 +11,12 @@ import numpy as np
 from base.commands import command
 from base.errors import UserError
 from base.machine.processors import usable_processors
-from cache.manifest import read_manifest
 from cache.profile import CropProfile
-from cache.schema import CROP_SIZE, FAKE, FRAMES, PARTS, REAL, Seen, VideoRecord
+from cache.schema import CROP_SIZE, FAKE, FRAMES, PARTS, REAL, TRAIN, Seen, VideoRecord
 from cache.shard import DamagedShard, read_arrays
-from cache.store import MANIFEST, StoredRow, damaged, find_rows, open_store, store_folder
+from cache.store import StoredRow, damaged, store_folder
+from cache.union import stored_clips
+from train.data.clips import Clips
 from train.data.split import SplitConfig, split
 from train.end_to_end.augment import Augmentation, augment, clip_random
 
@@ -24,11 +25,15 @@ SHAPE = (FRAMES, CROP_SIZE, CROP_SIZE, 3)
 
 @dataclass(frozen=True, eq=False)
 class CropSet:
-    """N clips in manifest order; `stored` says where their crops lie, `parts` (N,) is train, val or test."""
+    """N clips in manifest order; `stored` says where their crops lie, `parts` (N,) is train, val or test.
+
+    `factors` float64 (N,) say how much each weighs beside others of its class, None where all weigh the same.
+    """
 
     records: list[VideoRecord]
     stored: list[StoredRow]
     parts: np.ndarray
+    factors: np.ndarray | None = None
 
     @property
     def labels(self) -> np.ndarray:
@@ -54,26 +59,36 @@ class CropSet:
         return crops
 
 
-def find_crops(features: Path, profile: CropProfile, split_csv: Path) -> CropSet:
-    """Returns the videos in the manifest of the folder `features` to which `split_csv` gives a part, with their crops.
+def find_crops(features: Sequence[Path], profile: CropProfile, split_csv: Path, *, even: bool = False) -> CropSet:
+    """Returns the videos in the manifests of the folders `features` to which `split_csv` gives a part, and their crops.
 
-    The crops, made with `profile`, lie beside that folder. A UserError says how to make those that are missing.
+    The crops, made with `profile`, lie beside those folders. If `even`, all data sets weigh the same in train. A
+    UserError says how to make crops that are missing.
     """
-    records = read_manifest(features / MANIFEST)
+    clips = stored_clips(features, lambda folder: store_folder(folder.parent, profile))
+    records = [record for record, _ in clips]
     parts = split(records, SplitConfig("csv", val=0.0, csv=split_csv)).parts
-    used = [(record, part) for record, part in zip(records, parts, strict=True) if _usable(record, part)]
-    folder = store_folder(features.parent, profile)
-    stored = find_rows(open_store(folder), failed=False) if folder.exists() else {}
-    if missing := [record.id for record, _ in used if record.key not in stored]:
+    used = [(*clip, part) for clip, part in zip(clips, parts, strict=True) if _usable(clip[0], part)]
+    if missing := [record.id for record, stored, _ in used if stored is None]:
+        folders = " and ".join(str(store_folder(folder.parent, profile)) for folder in features)
         raise UserError(
-            f"{folder} lacks the crops of {len(missing)} of {len(used)} clips, {missing[0]!r} first; "
+            f"{folders} lack the crops of {len(missing)} of {len(used)} clips, {missing[0]!r} first; "
             f"make them with {command('features', data='...')}, keeping the crops."
         )
-    return CropSet(
-        [record for record, _ in used],
-        [stored[record.key] for record, _ in used],
-        np.array([part for _, part in used]),
+    found = CropSet(
+        [record for record, _, _ in used],
+        [stored for _, stored, _ in used if stored is not None],
+        np.array([part for _, _, part in used]),
     )
+    return replace(found, factors=_even_factors(found)) if even and len(features) > 1 else found
+
+
+def _even_factors(clips: CropSet) -> np.ndarray:
+    """Returns what makes all data sets weigh the same within each class of train, float64 (N,)."""
+    labels, train = clips.labels, clips.rows(TRAIN)
+    data_sets = np.unique([record.id.partition("/")[0] for record in clips.records], return_inverse=True)[1]
+    none = np.zeros(0)
+    return Clips(none, none, labels, data_sets).weights(train) / Clips(none, none, labels).weights(train)
 
 
 def _usable(record: VideoRecord, part: str) -> bool:
@@ -158,6 +173,8 @@ class CropSequence(keras.utils.PyDataset):
         rows, is_blend = self._batches[index], self._is_blend[index]
         labels = np.where(is_blend, FAKE, self._labels[rows])
         weights = self._class_weights[labels]
+        if self._clips.factors is not None:
+            weights = weights * self._clips.factors[rows]
         if self._seed is not None and len(rows) < self._size:
             weights = np.append(weights * self._size / len(rows), 0)
             rows, is_blend, labels = (np.append(values, values[0]) for values in (rows, is_blend, labels))

@@ -46,11 +46,11 @@ def read_starting_run(config: EndToEndConfig) -> StartingRun:
 
     folder = config.run or latest(config.runs)
     contents = read_contents(folder)
-    features = contents.config.features_folders
+    features = contents.config.folders_of_clips
     if not features:
         raise UserError(f"{folder / CONFIG} does not say where its features are; train the run again.")
-    # An ensemble's members may have several features folders, made of the same crops.
-    clips = find_crops(features[0], crops_of(contents.config.profile), folder / SPLIT)
+    profile = crops_of(contents.config.profile)
+    clips = find_crops(features, profile, folder / SPLIT, even=config.data_set_weights)
     return StartingRun(folder, _without_blends(contents), clips)
 
 
@@ -130,8 +130,10 @@ def _audit(start: StartingRun, notes: Sequence[str]) -> Audit:
 
 def _from_start(config: RunConfig[Profile], start: StartingRun) -> RunConfig[Profile]:
     """Returns `config` with what it takes over from the starting run."""
-    features = start.contents.config.features_folders
-    return replace(config, source=str(start.folder), features=str(features[0]) if len(features) == 1 else features)
+    begun = start.contents.config
+    folders = begun.features_folders
+    features = None if begun.data_sets else str(folders[0]) if len(folders) == 1 else folders
+    return replace(config, source=str(start.folder), features=features, data_sets=begun.data_sets)
 
 
 def _ending(progress: "TrainingProgress") -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from base.commands import flag
 from base.errors import UserError
 from train.data.batches import FeatureBatches
-from train.data.clips import Clips, balanced_weights
+from train.data.clips import Clips
 from train.data.inputs import Inputs, unproject
 from train.heads.architectures import HeadConfig, build_head
 from train.heads.ranking import roc_auc
@@ -163,7 +163,7 @@ class _Runner:
     def __init__(self, job: HeadJob, fold: Fold) -> None:
         self.job, self.fold, config = job, fold, job.learn
         self.labels = fold.inputs.clips.labels
-        self.weights = balanced_weights(self.labels[fold.train]) if config.class_weights else np.ones(2)
+        self.weights = fold.inputs.clips.weights(fold.train, by_class=config.class_weights)
         self.epochs = config.epochs if len(fold.val) else config.fixed_epochs
         first = 1 if job.head.start == "nothing" else 0
         self.progress, self._start = HeadProgress(first), time.perf_counter()
@@ -186,13 +186,13 @@ class _Runner:
 
     def validation(self, logits: np.ndarray) -> tuple[float, float]:
         """Returns the weighted loss and the ROC AUC of the `logits` float64 (R,) of the validation clips."""
-        labels = self.labels[self.fold.val]
-        return self.loss(logits, labels), float(roc_auc(logits[None], labels)[0])
+        rows = self.fold.val
+        return self.loss(logits, rows), float(roc_auc(logits[None], self.labels[rows])[0])
 
-    def loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """Returns the mean loss of `logits` float64 (R,) with the class weights of train."""
+    def loss(self, logits: np.ndarray, rows: np.ndarray) -> float:
+        """Returns the mean loss of the `logits` float64 (R,) of the clips `rows`, with the weights of train."""
         with np.errstate(invalid="ignore"):  # a head may have diverged
-            return float((self.weights[labels] * (np.logaddexp(0, logits) - labels * logits)).mean())
+            return float((self.weights[rows] * (np.logaddexp(0, logits) - self.labels[rows] * logits)).mean())
 
     def note(self, loss: float, validation: tuple[float, float] | None) -> None:
         """Adds an epoch to the history; `validation` holds its loss and AUC."""
@@ -260,7 +260,7 @@ class _Course:
     def _note_baseline(self, slot: int, runner: _Runner, offsets: np.ndarray) -> None:
         """Notes epoch 0, which is the baseline alone, because the branch of the head begins at zero."""
         fold = runner.fold
-        loss = runner.loss(offsets[fold.train], runner.labels[fold.train])
+        loss = runner.loss(offsets[fold.train], fold.train)
         runner.note(loss, runner.validation(offsets[fold.val]) if len(fold.val) else None)
         self._keep([(slot, runner)] if runner.improved else [])
 
@@ -282,7 +282,7 @@ class _Course:
         for step in range(steps):
             for slot, runner in self.running:
                 keep[slot] = next(keeps[slot])
-                weights[slot] = runner.weights[runner.labels[rows[step, slot]]]
+                weights[slot] = runner.weights[rows[step, slot]]
             stack.step(rows[step], keep, weights)
 
     def _test(self, ended: list[tuple[int, _Runner]]) -> None:

@@ -177,6 +177,7 @@ def _config(
         profile=crops,
         fingerprint=fingerprint(crops),
         features=sorted({folder for member in members for folder in member.features_folders}, key=str),
+        data_sets=members[0].data_sets,
         origin=members[0].origin,
         about=f"An ensemble, {config.kind}, of {len(members)} runs",
     )

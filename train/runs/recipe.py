@@ -63,14 +63,24 @@ class Joined:
     digests: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class DataSet:
+    """One of several data sets of a run: its name, which begins its clips' ids, its features and their fingerprint."""
+
+    name: str
+    features: Path
+    fingerprint: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(Generic[Judged]):
     """Everything needed to repeat a run and to rebuild its network.
 
     `config` are the settings of the command that made it, `profile` says what it judges, `features` where the features
-    of its clips lay, `size` how many numbers those of one frame are, `source` and `tuned_from` which run and backbone
-    it started from. `head`, `network` or `ensemble` is what judges; `kind` is that of a run with one of the last two,
-    or by the published recipe. A field without a value has no entry in the file.
+    of its clips lay, or `data_sets` where those of several did, `size` how many numbers those of one frame are,
+    `source` and `tuned_from` which run and backbone it started from. `head`, `network` or `ensemble` is what judges;
+    `kind` is that of a run with one of the last two, or by the published recipe. A field without a value has no entry
+    in the file.
     """
 
     kind: str | None = None
@@ -79,6 +89,7 @@ class RunConfig(Generic[Judged]):
     source: str = ""
     config: dict[str, Any]
     features: list[Path] | str | None = None
+    data_sets: list[DataSet] = field(default_factory=list)
     head: HeadConfig | None = None
     size: Annotated[int, Meta(ge=1, le=MOST_FEATURES)] | None = None
     network: Cnn3dShape | None = None
@@ -94,12 +105,17 @@ class RunConfig(Generic[Judged]):
 
     @property
     def features_folders(self) -> list[Path]:
-        """The features folders: one, or those of an ensemble's members."""
+        """The features folders: one, one of each data set, or those of an ensemble's members."""
         if isinstance(self.features, str):
             # Ensembles used to write their folders as one text.
             joined = self.kind == ENSEMBLE and not os.path.isdir(self.features)  # noqa: PTH112 - a name that cannot be is none
             return [Path(name) for name in (self.features.split(" and ") if joined else [self.features]) if name]
-        return self.features or []
+        return self.features or [one.features for one in self.data_sets]
+
+    @property
+    def folders_of_clips(self) -> list[Path]:
+        """A features folder of each data set: an ensemble's members may have several, made of the same crops."""
+        return [one.features for one in self.data_sets] or self.features_folders[:1]
 
     @property
     def members(self) -> list[Path]:
@@ -113,12 +129,14 @@ class RunConfig(Generic[Judged]):
 
     @property
     def data_set(self) -> str:
-        """The name of the data set that the run was trained on, "" if that is not known."""
+        """The name of the data set that the run was trained on, or of several; "" if that is not known."""
+        if self.data_sets:
+            return ", ".join(one.name for one in self.data_sets)
         return self.features_folders[0].parent.name if self.features_folders else Path(self.origin.data).name
 
     def entries(self) -> dict[str, Any]:
         """Returns the object that `CONFIG` holds."""
-        own = [one.name for one in dataclasses.fields(self) if getattr(self, one.name) != one.default]
+        own = [one.name for one in dataclasses.fields(self) if getattr(self, one.name) not in (one.default, [])]
         values = dataclasses.asdict(self) | {"origin": self.origin.entries()}
         return json.loads(json.dumps({name: values[name] for name in own}, default=str))
 

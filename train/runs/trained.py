@@ -1,14 +1,15 @@
 """A head that was just trained, into its run folder."""
 
 import logging
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cache.profile import Profile
-from cache.store import read_origin
+from cache.store import Origin, read_origin
 from cache.weights import require_room_for
 from train.data.audit import Audit, audit_of
 from train.data.split import DROPPED
@@ -18,7 +19,7 @@ from train.runs.contents import RunContents, numbered_history, write_run
 from train.runs.folder import MODEL_H5, MODEL_KERAS, WEIGHTS
 from train.runs.neighbours_file import write_neighbours
 from train.runs.predictions import Predictions, predictions_of, split_rows
-from train.runs.recipe import RunConfig
+from train.runs.recipe import DataSet, RunConfig
 from train.runs.replay import Replay, head_replay, once
 
 if TYPE_CHECKING:
@@ -96,20 +97,28 @@ def _audit(training_set: TrainingSet) -> Audit:
 
 
 def _config(config: Any, training_set: TrainingSet, trained: Trained, trial: Any) -> RunConfig[Profile]:
-    store, arrays = training_set.contents.store, training_set.contents.arrays
-    row = training_set.used[most_telling(trained.probabilities)]
+    contents = training_set.contents
+    arrays, row = contents.arrays, training_set.used[most_telling(trained.probabilities)]
+    several = len(contents.stores) > 1
     return RunConfig(
         config=asdict(config),
-        features=str(store.folder),
+        features=None if several else str(contents.folders[0]),
+        data_sets=[DataSet(one.data_set, one.folder, one.fingerprint) for one in contents.stores if several],
         head=trained.shape,
         size=arrays.shape[2],
-        profile=store.profile,
-        fingerprint=store.fingerprint,
-        origin=read_origin(store.folder),
-        replay=replay_of(trained.head, arrays[row], training_set.contents.mask[row]),
+        profile=contents.profile,
+        fingerprint=contents.fingerprint,
+        origin=_origin(contents.folders),
+        replay=replay_of(trained.head, arrays[row], contents.mask[row]),
         baseline=training_set.baseline.summary,
         trial=trial,
     )
+
+
+def _origin(folders: Sequence[Path]) -> Origin:
+    """Returns the origin of the features in `folders`: of several, the first one's, without where its videos lay."""
+    first, *others = map(read_origin, folders)
+    return replace(first, data="", drawn=any(one.drawn for one in (first, *others))) if others else first
 
 
 def replay_of(head: "keras.Model", array: np.ndarray, mask: np.ndarray) -> Replay:

@@ -9,6 +9,7 @@ from base.errors import UserError
 from base.flags import option
 from train.data.folds import FOLDS
 from train.data.split import SplitConfig, split_choices
+from train.data.training_set import DataConfig, Features
 from train.fit import FitConfig, check
 from train.heads.architectures import HEADS, Start
 from train.sweep.storage import VARIABLE
@@ -31,7 +32,7 @@ def _as_in_fit(name: str) -> Any:
 class SweepConfig:
     """What to try, on what, and how."""
 
-    features: Path | None = _as_in_fit("features")
+    features: Features | None = _as_in_fit("features")
     sweeps: Path = option(Path("sweeps"), "folder for the sweep's folder: its study, leaderboard and figures")
     runs: Path = option(Path("runs"), "folder for the run folders of the best")
     name: str = option("sweep", "name of the sweep; an existing name resumes that sweep")
@@ -62,6 +63,8 @@ class SweepConfig:
     start: Start = _as_in_fit("start")
     components: int = option(256, "principal components to learn from; 0 uses the features themselves")
     batch: int = _as_in_fit("batch")
+    same_people: Path | None = _as_in_fit("same_people")
+    data_set_weights: bool = _as_in_fit("data_set_weights")
     epochs: int = option(54, "maximum number of epochs")
     patience: int = option(8, "epochs without a lower validation loss before a trial stops")
     first_rung: int = option(3, "epochs before the worse trials are first stopped; the next rung is factor times later")
@@ -79,6 +82,11 @@ class SweepConfig:
         "loky", "joblib's backend for training several shapes of heads at once"
     )
     jobs: int = option(1, "shapes of heads trained at once, each in a process of its own")
+
+    @property
+    def data_config(self) -> DataConfig:
+        """The fields that decide the clips."""
+        return DataConfig(self.features, self.same_people, self.data_set_weights)
 
     @property
     def split_config(self) -> SplitConfig:
@@ -108,7 +116,7 @@ class SweepConfig:
     def fit_config(self, values: dict[str, Any], seed: int) -> FitConfig:
         """Returns the config that repeats the trial with `values` and `seed`."""
         shared = ("features", "runs", "split", "split_csv", "split_seed", "val", "test", "dense", "start", "batch")
-        shared += ("epochs", "patience")
+        shared += ("epochs", "patience", "same_people", "data_set_weights")
         return FitConfig(
             **{name: getattr(self, name) for name in shared}, components=self.components, seed=seed, **values
         )

@@ -10,7 +10,6 @@ from base.commands import flag
 from base.errors import UserError
 from cache.schema import TRAIN, VAL
 from train.cross_validate import fold_set
-from train.data.clips import balanced_weights
 from train.data.folds import FOLDS, Deal
 from train.data.split import DROPPED, owner
 from train.data.training_set import TrainingSet
@@ -59,7 +58,7 @@ def ranking_sets(training_set: TrainingSet, folds: int, seed: int) -> list[Train
     for parts in Deal(inside, "person", folds, seed).held_out():
         named = dict(zip((record.id for record in inside), parts, strict=True))
         everything = [named.get(record.id, DROPPED) for record in records if not record.is_blend]
-        sets.append(fold_set(training_set.contents, everything, training_set.split.kind))
+        sets.append(fold_set(training_set.contents, everything, training_set.split.kind, training_set.even))
     return sets
 
 
@@ -106,7 +105,7 @@ def baseline_row(sets: Sequence[TrainingSet]) -> dict[str, Any]:
     areas, losses = [], []
     for one in sets:
         labels, logits = one.clips.labels[one.val], one.baseline.logits[one.val]
-        weights = balanced_weights(one.clips.labels[one.train])[labels]
+        weights = one.clips.weights(one.train)[one.val]
         areas.append(float(roc_auc(logits[None], labels)[0]))
         losses.append(float((weights * (np.logaddexp(0, logits) - labels * logits)).mean()))
     found = score(areas, losses, [clips_of_each_class(one) for one in sets])

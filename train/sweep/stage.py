@@ -16,7 +16,7 @@ from base.progress import say
 from cache.schema import TRAIN, VAL
 from train.cross_validate import as_folds
 from train.data.split import SplitConfig, owner
-from train.data.training_set import TrainingSet, gather
+from train.data.training_set import DataConfig, TrainingSet, gather
 from train.runs.folder import listed_name, require_name
 from train.sweep.best_runs import Winner, write_winners
 from train.sweep.config import VALUES, SweepConfig, require_sensible
@@ -75,22 +75,22 @@ def _say_what_ranks(config: SweepConfig, training_set: TrainingSet) -> None:
 
 
 def _training_set(config: SweepConfig) -> TrainingSet:
-    return _gathered(config.features, config.split_config)
+    return _gathered(config.data_config, config.split_config)
 
 
 def _ranking_sets(config: SweepConfig) -> list[TrainingSet]:
     """Returns the clips with the parts that trials are trained and ranked on: one set, or one for each fold."""
-    return _dealt(config.features, config.split_config, config.folds or 1)
+    return _dealt(config.data_config, config.split_config, config.folds or 1)
 
 
 @functools.lru_cache(maxsize=1)
-def _gathered(features: Path | None, split: SplitConfig) -> TrainingSet:
-    return gather(features, split)
+def _gathered(data: DataConfig, split: SplitConfig) -> TrainingSet:
+    return gather(data, split)
 
 
 @functools.lru_cache(maxsize=1)
-def _dealt(features: Path | None, split: SplitConfig, folds: int) -> list[TrainingSet]:
-    return ranking_sets(_gathered(features, split), folds, split.seed)
+def _dealt(data: DataConfig, split: SplitConfig, folds: int) -> list[TrainingSet]:
+    return ranking_sets(_gathered(data, split), folds, split.seed)
 
 
 def _made_for(config: SweepConfig, training_set: TrainingSet) -> dict[str, Any]:
@@ -110,6 +110,7 @@ def _made_for(config: SweepConfig, training_set: TrainingSet) -> dict[str, Any]:
         "sampler",
         "points",
         "folds",
+        "data_set_weights",
     )
     parts = repr(
         [
@@ -118,7 +119,7 @@ def _made_for(config: SweepConfig, training_set: TrainingSet) -> dict[str, Any]:
         ]
     )
     clips = hashlib.sha256(parts.encode()).hexdigest()[:12]
-    data = {"features": training_set.contents.store.fingerprint, "videos and parts": clips}
+    data = {"features": training_set.contents.fingerprint, "videos and parts": clips}
     return data | {name: getattr(config, name) for name in names} | as_values(config.space)
 
 

@@ -31,7 +31,7 @@ Group = dict[str, Any]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 MADE_FOR, RESULT = "made_for", "result"
 START_UP = 10
-EARLIER = {"start": "nothing", "folds": 1}
+EARLIER = {"start": "nothing", "folds": 1, "data_set_weights": False}
 """What the trials of studies have in common that were made before there was a choice."""
 
 

@@ -5,7 +5,7 @@ import pytest
 from extract.blended_rows import blend_records
 from tests.stores import fake, pairs, people_of, real, write_features
 from train.data.split import SplitConfig, owner, split
-from train.data.training_set import gather
+from train.data.training_set import DataConfig, gather
 
 KINDS = ["official", "identity", "random", "csv"]
 
@@ -95,5 +95,5 @@ def test_a_run_of_real_clips_and_blends_is_trained_and_its_split_read_back(tmp_p
     results = read_results(folder)
     assert {row.part for row in results.split.values() if row.id.endswith("#blend1")} == {"train", "dropped"}
     # The run's own split file divides the same features in the same way.
-    again = gather(store.folder, SplitConfig("csv", val=0.0, csv=folder / "split.csv"))
+    again = gather(DataConfig(store.folder), SplitConfig("csv", val=0.0, csv=folder / "split.csv"))
     assert again.split.parts == [row.part for row in results.split.values()]

@@ -30,7 +30,7 @@ def clips(tmp_path_factory) -> CropSet:
     split = root / "split.csv"
     parts = ["train"] * 6 + ["val"] * 3 + ["dropped"] + ["test"] * 2
     split.write_text("id,part\n" + "".join(f"{record.id},{part}\n" for record, part in zip(RECORDS, parts)))  # noqa: B905
-    return find_crops(store.folder, PROFILE.crops, split)
+    return find_crops([store.folder], PROFILE.crops, split)
 
 
 def small_network() -> keras.Model:
