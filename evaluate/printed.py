@@ -1,7 +1,8 @@
 """What the terminal shows of a report, a comparison and the like, above the path of the page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from base.outside.values import read_json
 from base.progress import show
@@ -63,20 +64,32 @@ def comparison(config: CompareConfig) -> Path:
 
 
 def all_protocols(config: ProtocolsConfig) -> Path:
-    """Trains and tests by every protocol and prints a row for each; returns the path of the page."""
+    """Trains and tests by every protocol, or crosses data sets, and prints numbers; returns the path of the page."""
     path = protocols(config)
-    rows = []
-    for one in read_json(path.with_name(PROTOCOLS))["protocols"]:
+    numbers, rows = read_json(path.with_name(PROTOCOLS)), []
+    if "matrix" in numbers:
+        show("\n".join([_crossed(numbers["matrix"]["cells"]), *numbers["sentences"]]))
+        return path
+    for one in numbers["protocols"]:
         if one["reason"]:
             rows.append([one["name"], f"not trained: {one['reason']}"])
             continue
         clips = f"{one['real']:,} real, {one['fake']:,} fake"
-        numbers = [one["over_people"]["roc_auc"], one["over_people"]["accuracy"], one["baseline"]]
+        cells = [one["over_people"]["roc_auc"], one["over_people"]["accuracy"], one["baseline"]]
         shared = " ".join([*(one["findings"] or [NOTHING_FOUND]), *one["warnings"]])
-        rows.append([one["name"], clips, *map(_cell, numbers), shared])
+        rows.append([one["name"], clips, *map(_cell, cells), shared])
     columns = ["protocol", "test clips", "ROC AUC over people", "accuracy", "baseline's ROC AUC", "shared with train"]
     show(aligned(columns, rows))
     return path
+
+
+def _crossed(cells: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the ROC AUC of each cell as a table, a row for each group of data sets that a head was trained on."""
+    rows: dict[str, list[str]] = {}
+    for cell in cells:
+        rows.setdefault(cell["trained"], []).append(_cell(cell["measures"]["roc_auc"]))
+    columns = dict.fromkeys(f"on {cell['tested']}" for cell in cells)
+    return aligned(["ROC AUC, trained on", *columns], [[name, *areas] for name, areas in rows.items()])
 
 
 def all_folds(config: CrossvalConfig) -> Path:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -87,6 +87,12 @@ class FitConfig:
 
         names = [field.name for field in dataclasses.fields(LearnConfig)]
         return LearnConfig(**{name: getattr(self, name) for name in names})
+
+
+def as_in_fit(name: str) -> Any:
+    """Returns the field `name` of `FitConfig`, for another config that has it too."""
+    field = FitConfig.__dataclass_fields__[name]
+    return option(field.default, field.metadata["help"])
 
 
 def fit(config: FitConfig) -> Path:

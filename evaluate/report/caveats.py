@@ -1,6 +1,6 @@
 """What a reader has to know before trusting a number, one sentence each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -67,10 +67,14 @@ def _mixture(evaluation: Evaluation) -> Iterator[str]:
 
 def leaks(results: Results) -> Iterator[str]:
     """Yields what the test clips of `results` share with train, one sentence per kind."""
-    clips = results.head.of(TEST).ids
+    yield from leak_sentences({kind: shared_clips(results, kind) for kind in _SHARED}, len(results.head.of(TEST).ids))
+
+
+def leak_sentences(shared: Mapping[str, int], clips: int) -> Iterator[str]:
+    """Yields a sentence for each kind of which some of `clips` test clips are `shared` with train."""
     for kind, (what, hence) in _SHARED.items():
-        if shared := shared_clips(results, kind):
-            yield f"{shared:,} of {len(clips):,} test clips {what}; the numbers are about {hence}."
+        if shared.get(kind):
+            yield f"{shared[kind]:,} of {clips:,} test clips {what}; the numbers are about {hence}."
 
 
 def shared_clips(results: Results, kind: str) -> int:

@@ -26,7 +26,7 @@ from evaluate.studies.crossval_page import write_page
 from train.cross_validate import cross_validate, fold_set
 from train.data.folds import FOLDS, GROUPINGS, Deal
 from train.data.training_set import Features, TrainingSet, load_features
-from train.fit import FitConfig, check
+from train.fit import FitConfig, as_in_fit, check
 from train.heads.architectures import Start
 
 PREDICTIONS = "predictions.csv"
@@ -34,33 +34,28 @@ SHARES = (0.25, 0.5, 0.75, 1.0)
 """Shares of the people in train, for the learning curve."""
 
 
-def _as_in_fit(name: str) -> Any:
-    field = FitConfig.__dataclass_fields__[name]
-    return option(field.default, field.metadata["help"])
-
-
 @dataclass(frozen=True)
 class CrossvalConfig:
     """Which head on which features, and how often."""
 
-    features: Features | None = _as_in_fit("features")
+    features: Features | None = as_in_fit("features")
     out: Path = option(Path("crossval"), "folder to write")
     by: str = option("person", "what no two folds share", choices=lambda: list(GROUPINGS))
     folds: int = option(FOLDS, "folds; fewer where fewer people have fakes")
     repeats: int = option(3, "repetitions, each with other folds and other seeds")
     seeds: int = option(1, "heads in each fold, whose mean is judged")
     curve: bool = option(True, "also train on a quarter, a half and three quarters of the people")
-    head: str = _as_in_fit("head")
-    units: int = _as_in_fit("units")
-    dropout: float = _as_in_fit("dropout")
-    differences: bool = _as_in_fit("differences")
-    start: Start = _as_in_fit("start")
-    learning_rate: float = _as_in_fit("learning_rate")
-    weight_decay: float = _as_in_fit("weight_decay")
-    components: int = _as_in_fit("components")
-    epochs: int = _as_in_fit("epochs")
-    same_people: Path | None = _as_in_fit("same_people")
-    data_set_weights: bool = _as_in_fit("data_set_weights")
+    head: str = as_in_fit("head")
+    units: int = as_in_fit("units")
+    dropout: float = as_in_fit("dropout")
+    differences: bool = as_in_fit("differences")
+    start: Start = as_in_fit("start")
+    learning_rate: float = as_in_fit("learning_rate")
+    weight_decay: float = as_in_fit("weight_decay")
+    components: int = as_in_fit("components")
+    epochs: int = as_in_fit("epochs")
+    same_people: Path | None = as_in_fit("same_people")
+    data_set_weights: bool = as_in_fit("data_set_weights")
     places: int = option(8, "heads trained side by side")
     seed: int = option(0, "seed of the first repetition and of the intervals")
     resamples: int = option(RESAMPLES, "resamples behind each 95 % interval")

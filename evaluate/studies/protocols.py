@@ -29,10 +29,12 @@ from evaluate.results.versus_baseline import Difference, aligned, head_minus_bas
 from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.metrics import CHANCE, RESAMPLES, THRESHOLD, evaluate
 from evaluate.stats.weighted import title_of
+from evaluate.studies.matrix import cross
+from evaluate.studies.matrix_page import write_matrix
 from train.data.neighbours import Neighbours
-from train.data.split import SplitConfig, owner
-from train.data.training_set import newest_features
-from train.fit import FitConfig, check, fit
+from train.data.split import SplitConfig, owner, split_choices
+from train.data.training_set import Features, features_folders
+from train.fit import FitConfig, as_in_fit, check, fit
 from train.heads.architectures import HeadConfig
 from train.runs.folder import ENSEMBLE
 from train.runs.load import load_head, run_of
@@ -50,7 +52,11 @@ COLUMNS = ("roc_auc", "accuracy", "f1_fake", "f1_real", "kappa")
 class ProtocolsConfig:
     """Which head on which features, and which other data sets to test it on."""
 
-    features: Path | None = option(None, "features folder (default: the one below data/ that was extracted last)")
+    features: Features | None = option(
+        None,
+        "features folder (default: the one below data/ that was extracted last), or those of several data sets, which "
+        "are crossed: trained on each, on all but one and on all, tested on each",
+    )
     others: tuple[Path, ...] = option((), "features folders of other data sets to test on, of the same profile, as A,B")
     out: Path = option(Path("protocols"), "folder to write; the runs go below it")
     head: str = option(HeadConfig.head, "temporal head")
@@ -58,6 +64,9 @@ class ProtocolsConfig:
     seeds: int = option(1, "heads to train by each protocol; several are joined as an ensemble")
     split_seed: int = option(SplitConfig.seed, "seed of the splits")
     resamples: int = option(RESAMPLES, "resamples behind each 95 % interval")
+    split: str = option(SplitConfig.kind, "of several data sets: how each is split", choices=split_choices)
+    same_people: Path | None = as_in_fit("same_people")
+    data_set_weights: bool = as_in_fit("data_set_weights")
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,9 @@ def protocols(config: ProtocolsConfig) -> Path:
     require_resamples(config.resamples, config.seed)
     choose_backend()
     require_writable(config.out, f"choose another {flag('out')}")
-    features = config.features or newest_features(Path("data"))
+    features, *more = features_folders(config.features)
+    if more:
+        return _crossed(config, (features, *more))
     for split in SPLITS:
         check(_fit_config(config, features, split))
     others = [_other(folder, features) for folder in config.others]
@@ -117,7 +128,18 @@ def protocols(config: ProtocolsConfig) -> Path:
         return _write(config, features, outcomes)
 
 
-def _fit_config(config: ProtocolsConfig, features: Path, split: str) -> FitConfig:
+def _crossed(config: ProtocolsConfig, features: tuple[Path, ...]) -> Path:
+    fit_config = replace(
+        _fit_config(config, features, config.split),
+        same_people=config.same_people,
+        data_set_weights=config.data_set_weights,
+    )
+    found = cross(fit_config, config.others, config.resamples)
+    with writing(config.out, f"give another {flag('out')}"):
+        return write_matrix(config.out, found, NUMBERS, _settings(config, features), PAGE)
+
+
+def _fit_config(config: ProtocolsConfig, features: Features, split: str) -> FitConfig:
     fit_config = FitConfig(features=features, runs=config.out / "runs", head=config.head, split=split)
     return replace(fit_config, seed=config.seed, seeds=config.seeds, split_seed=config.split_seed)
 
@@ -290,7 +312,8 @@ def _side_by_side(contents: Table) -> Iterator[Html]:
     yield items(element("span", element("b", row[0]), f": {row[-1]}") for row in rows)
 
 
-def _settings(config: ProtocolsConfig, features: Path) -> dict[str, Any]:
+def _settings(config: ProtocolsConfig, features: Features) -> dict[str, Any]:
     """Returns the flags that repeat the protocols; the folder to write is left to the user."""
-    values = {field.name: getattr(config, field.name) for field in fields(config) if field.name != "out"}
+    left_out = {"out"} if isinstance(features, tuple) else {"out", "split", "same_people", "data_set_weights"}
+    values = {field.name: getattr(config, field.name) for field in fields(config) if field.name not in left_out}
     return values | {"features": features, "others": config.others or None}

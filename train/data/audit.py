@@ -4,7 +4,7 @@ What nobody knows cannot be looked for: `scope` says so, and stands wherever the
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
@@ -83,11 +83,17 @@ def audit_of(split: str, dropped: int, notes: list[str], findings: Sequence[Find
         [_cut(finding) for some in kinds.values() for finding in some[:MOST_FINDINGS]],
         {kind: len(some) for kind, some in kinds.items()},
         sum(len(finding.parts) > 1 for finding in findings),
-        {
-            kind: len({name for one in some if TRAIN in one.parts for name in one.videos.get(TEST, ())})
-            for kind, some in kinds.items()
-        },
+        shared_with_train(findings),
     )
+
+
+def shared_with_train(findings: Sequence[Finding], clips: Collection[str] | None = None) -> dict[str, int]:
+    """Returns how many test clips, or of those `clips`, the `findings` of each kind connect with train."""
+    shared: dict[str, set[str]] = {kind: set() for kind in _TITLES}
+    for one in findings:
+        if TRAIN in one.parts:
+            shared[one.kind].update(one.videos.get(TEST, ()))
+    return {kind: len(names if clips is None else names.intersection(clips)) for kind, names in shared.items()}
 
 
 def _cut(finding: Finding) -> Finding:

@@ -144,8 +144,7 @@ def _divide(contents: Contents, config: SplitConfig) -> Split:
 
 def _on_several(training_set: TrainingSet, same_people: Path | None) -> Iterator[str]:
     """Yields what has to be known of several data sets: who is taken for whom, and whether their classes differ."""
-    who = f"but those in {same_people.name}" if same_people else f"for {flag('same_people')} names none who are in two"
-    yield f"People of different data sets count as different people, {who}."
+    yield people_note(same_people)
     stores, train = training_set.contents.stores, training_set.train
     labels, sets = training_set.contents.labels[train], training_set.contents.data_sets[train]
     shares = {store.data_set: labels[sets == n].mean() for n, store in enumerate(stores) if (sets == n).any()}
@@ -156,6 +155,12 @@ def _on_several(training_set: TrainingSet, same_people: Path | None) -> Iterator
         f"In train {listed} are fakes, so a head can tell data sets apart instead of fakes from real clips; "
         f"{flag('data_set_weights')} makes both classes weigh the same in each."
     )
+
+
+def people_note(same_people: Path | None) -> str:
+    """Returns the sentence that says who of several data sets is taken for whom."""
+    who = f"but those in {same_people.name}" if same_people else f"for {flag('same_people')} names none who are in two"
+    return f"People of different data sets count as different people, {who}."
 
 
 def newest_features(data: Path) -> Path:

@@ -49,6 +49,13 @@ class CropSet:
         """Returns the rows of the clips in `part`."""
         return np.flatnonzero(self.parts == part)
 
+    def by_store(self) -> list[dict[str, int]]:
+        """Returns for each store the rows of its clips, by the ids that they have in there."""
+        stores: dict[Path, dict[str, int]] = {}
+        for number, (index, row) in enumerate(self.stored):
+            stores.setdefault(index.path.parent, {})[index.keys[row][0]] = number
+        return list(stores.values())
+
     def read(self, row: int) -> np.ndarray:
         """Returns the crops of one clip, uint8 (12, 160, 160, 3) RGB; a UserError if they are damaged."""
         index, stored = self.stored[row]
@@ -70,9 +77,10 @@ def find_crops(features: Sequence[Path], profile: CropProfile, split_csv: Path, 
     parts = split(records, SplitConfig("csv", val=0.0, csv=split_csv)).parts
     used = [(*clip, part) for clip, part in zip(clips, parts, strict=True) if _usable(clip[0], part)]
     if missing := [record.id for record, stored, _ in used if stored is None]:
-        folders = " and ".join(str(store_folder(folder.parent, profile)) for folder in features)
+        places = [str(store_folder(folder.parent, profile)) for folder in features]
+        lack = "lacks" if len(places) == 1 else "lack"
         raise UserError(
-            f"{folders} lack the crops of {len(missing)} of {len(used)} clips, {missing[0]!r} first; "
+            f"{' and '.join(places)} {lack} the crops of {len(missing)} of {len(used)} clips, {missing[0]!r} first; "
             f"make them with {command('features', data='...')}, keeping the crops."
         )
     found = CropSet(

@@ -166,8 +166,11 @@ def _features(profile: FeatureProfile, start: StartingRun, folder: Path) -> np.n
 
     clips = start.clips
     engine = make_engine(backbone_of(profile), str(folder / BACKBONE_WEIGHTS), 0, profile.precision, "keras")
-    rows = rows_with_features(rows_from_store(clips.stored), engine, Clock())
-    features = {row.id: row.array for row in rows if row.array is not None}
+    features: dict[str, np.ndarray] = {}
+    for names in clips.by_store():
+        stored = [clips.stored[row] for row in names.values()]
+        rows = rows_with_features(rows_from_store(stored), engine, Clock())
+        features |= {clips.records[names[row.id]].id: row.array for row in rows if row.array is not None}
     if broken := [record.id for record in clips.records if record.id not in features]:
         raise UserError(
             f"the tuned backbone gives features that are not finite of {len(broken)} of {len(clips.records)} clips, "

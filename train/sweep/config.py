@@ -10,7 +10,7 @@ from base.flags import option
 from train.data.folds import FOLDS
 from train.data.split import SplitConfig, split_choices
 from train.data.training_set import DataConfig, Features
-from train.fit import FitConfig, check
+from train.fit import FitConfig, as_in_fit, check
 from train.heads.architectures import HEADS, Start
 from train.sweep.storage import VARIABLE
 
@@ -23,16 +23,11 @@ VALUES = ("head", "units", "differences", "learning_rate", "dropout", "weight_de
 """The values that a trial decides, by the names of their fields in FitConfig."""
 
 
-def _as_in_fit(name: str) -> Any:
-    field = FitConfig.__dataclass_fields__[name]
-    return option(field.default, field.metadata["help"])
-
-
 @dataclass(frozen=True)
 class SweepConfig:
     """What to try, on what, and how."""
 
-    features: Features | None = _as_in_fit("features")
+    features: Features | None = as_in_fit("features")
     sweeps: Path = option(Path("sweeps"), "folder for the sweep's folder: its study, leaderboard and figures")
     runs: Path = option(Path("runs"), "folder for the run folders of the best")
     name: str = option("sweep", "name of the sweep; an existing name resumes that sweep")
@@ -50,21 +45,21 @@ class SweepConfig:
         "split whose validation part ranks the trials; its test part is never read",
         choices=split_choices,
     )
-    split_csv: Path | None = _as_in_fit("split_csv")
-    split_seed: int = _as_in_fit("split_seed")
-    val: float = _as_in_fit("val")
-    test: float = _as_in_fit("test")
+    split_csv: Path | None = as_in_fit("split_csv")
+    split_seed: int = as_in_fit("split_seed")
+    val: float = as_in_fit("val")
+    test: float = as_in_fit("test")
     folds: int | None = option(
         None,
         "folds of the people outside test, whose mean ranks the trials; 1: validation alone ranks them (default: "
         f"{FOLDS} where validation has fewer than {LEAST_PEOPLE} people or {LEAST_CLIPS} clips of a class, else 1)",
     )
-    dense: int = _as_in_fit("dense")
-    start: Start = _as_in_fit("start")
+    dense: int = as_in_fit("dense")
+    start: Start = as_in_fit("start")
     components: int = option(256, "principal components to learn from; 0 uses the features themselves")
-    batch: int = _as_in_fit("batch")
-    same_people: Path | None = _as_in_fit("same_people")
-    data_set_weights: bool = _as_in_fit("data_set_weights")
+    batch: int = as_in_fit("batch")
+    same_people: Path | None = as_in_fit("same_people")
+    data_set_weights: bool = as_in_fit("data_set_weights")
     epochs: int = option(54, "maximum number of epochs")
     patience: int = option(8, "epochs without a lower validation loss before a trial stops")
     first_rung: int = option(3, "epochs before the worse trials are first stopped; the next rung is factor times later")

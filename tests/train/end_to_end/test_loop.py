@@ -310,3 +310,34 @@ def test_the_learning_rate_rises_and_falls_to_zero(clips):
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(UserError, match="mend the flag"):
         require_sensible(replace(CONFIG, **wrong))
+
+
+def test_crops_of_two_data_sets_are_those_of_their_own_clips(tmp_path):
+    """Both have clips of the same ids, and each is read from its own store."""
+    homes = [write_crops(tmp_path / name).folder.parent.rename(tmp_path / name / name) for name in ("one", "two")]
+    split = tmp_path / "split.csv"
+    ids = [f"{home.name}/{record.id}" for home in homes for record in RECORDS]
+    split.write_text("id,part\n" + "".join(f"{name},train\n" for name in ids[:-2]))
+    found = find_crops([next(home.iterdir()) for home in homes], PROFILE.crops, split, even=True)
+    assert sorted(record.id for record in found.records) == sorted(ids[:-2])
+    for row, record in enumerate(found.records):
+        data_set, _, name = record.id.partition("/")
+        index, number = found.stored[row]
+        assert index.path.parents[1].name == data_set
+        assert index.keys[number][0] == name
+    assert [len(names) for names in found.by_store()] == [12, 10]
+    assert found.factors is not None
+    weights = found.factors * np.where(found.labels == 1, 2.0, 1.0)
+    sums = {
+        (name, label): sum(
+            weight
+            for weight, record in zip(weights, found.records, strict=True)
+            if record.id.startswith(name) and record.label == label
+        )
+        for name in ("one", "two")
+        for label in (0, 1)
+    }
+    assert sums["one", 0] == pytest.approx(sums["two", 0])
+    assert sums["one", 1] == pytest.approx(sums["two", 1])
+    batches = CropSequence(found, np.arange(22), 11, np.array([1.0, 2.0]))
+    np.testing.assert_allclose(np.concatenate([batches[number][2] for number in range(2)]), weights, rtol=1e-6)
