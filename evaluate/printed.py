@@ -18,8 +18,9 @@ from evaluate.stats.bootstrap import Measure
 from evaluate.stats.weighted import CALL_METRICS, SCORE_METRICS, title_of
 from evaluate.studies.cross_validation import CrossvalConfig, crossval
 from evaluate.studies.crossval_page import NUMBERS as FOLDS
-from evaluate.studies.protocols import NOTHING_FOUND, ProtocolsConfig, protocols
-from evaluate.studies.protocols import NUMBERS as PROTOCOLS
+from evaluate.studies.protocols import ProtocolsConfig, protocols
+from evaluate.studies.protocols_page import NOTHING_FOUND
+from evaluate.studies.protocols_page import NUMBERS as PROTOCOLS
 from evaluate.studies.published import PublishedConfig, published
 
 
@@ -57,7 +58,12 @@ def comparison(config: CompareConfig) -> Path:
     numbers = read_json(path.with_name(NUMBERS))
     show(
         "\n".join(
-            [*numbers["sentences"], *numbers["baselines"], *(f"note: {warning}" for warning in numbers["warnings"])]
+            [
+                *numbers["sentences"],
+                *numbers["baselines"],
+                *numbers["kinds"],
+                *(f"note: {warning}" for warning in numbers["warnings"]),
+            ]
         )
     )
     return path

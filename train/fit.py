@@ -61,6 +61,8 @@ class FitConfig:
     same_people: Path | None = option(
         None, "of several data sets: CSV file with the columns dataset, person, as; others are different people"
     )
+    kinds: tuple[str, ...] = option((), "kinds of fakes to train on, as A,B; the test part keeps all (default: all)")
+    leave_out_kind: str = option("", "kind of fakes to test on alone, and to train without")
     data_set_weights: bool = option(False, "of several data sets, weigh all the same, however many clips each has")
     seed: int = option(0, "seed of initial weights, dropout and order of clips")
     seeds: int = option(1, "heads to train, with this seed and the following ones; their ensemble is a run of its own")
@@ -73,7 +75,9 @@ class FitConfig:
     @property
     def split_config(self) -> SplitConfig:
         """The fields that decide the split."""
-        return SplitConfig(self.split, self.split_seed, self.val, self.split_csv, self.test)
+        return SplitConfig(
+            self.split, self.split_seed, self.val, self.split_csv, self.test, self.kinds, self.leave_out_kind
+        )
 
     @property
     def head_config(self) -> HeadConfig:

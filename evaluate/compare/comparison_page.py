@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from evaluate.compare.conclusions import MEANING, baseline_sentences, p_text, sentences, warnings
+from evaluate.compare.conclusions import MEANING, baseline_sentences, kind_sentences, p_text, sentences, warnings
 from evaluate.compare.numbers import TESTS, Comparison, Model, Pair
 from evaluate.page.markup import (
     Figures,
@@ -18,6 +18,7 @@ from evaluate.page.markup import (
     table,
 )
 from evaluate.page.tables import NOTHING, Cell, Table
+from evaluate.results.kinds import kinds_by
 from evaluate.results.measures import MAIN
 from evaluate.results.versus_baseline import COMPARED
 from evaluate.stats.bootstrap import Measure
@@ -42,6 +43,7 @@ def comparison_page(comparison: Comparison, figures: Figures, repeat: str) -> st
         element("p", _about(comparison), class_="lead"),
         *(element("div", _heading(pair), items(sentences(pair, comparison))) for pair in comparison.pairs),
         element("p", MEANING, class_="lead"),
+        element("div", items(kind_sentences(comparison)), class_="findings"),
         element("div", items(caveats), class_="notes", role="note") if caveats else "",
         contents(sections),
         *(section(title, *children) for title, children in sections.items()),
@@ -62,6 +64,8 @@ def _runs(comparison: Comparison, figures: Figures) -> Iterator[Html]:
     tables = comparison_tables(comparison)
     yield drawn(figures, "runs", "roc")
     yield details("All main measures, with their intervals", page_table(tables["runs"], wide=True))
+    if "kinds" in tables:
+        yield details("How well each finds each kind of fake", page_table(tables["kinds"], wide=True))
 
 
 def _baselines(comparison: Comparison) -> Iterator[Html]:
@@ -73,7 +77,7 @@ def comparison_tables(comparison: Comparison) -> dict[str, Table]:
     """Returns the tables of `comparison` by name."""
     models, pairs = comparison.models, comparison.pairs
     over = f"{comparison.clips} test clips"
-    return {
+    return kinds_by("run", {model.name: model.kinds for model in models}) | {
         "runs": Table(
             f"Measures on {over}, with 95 % intervals over people. ↓: lower is better.",
             ["run", *map(title_of, MAIN), "seconds per epoch"],

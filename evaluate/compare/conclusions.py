@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from evaluate.compare.numbers import LEVEL, Comparison, Pair
 from evaluate.page.tables import NOTHING
 from evaluate.report.caveats import run_warnings
+from evaluate.results.kinds import kinds_sentence
 from evaluate.results.versus_baseline import difference_sentence
 from evaluate.stats.bootstrap import ends
 
@@ -26,6 +27,13 @@ def baseline_sentences(comparison: Comparison) -> Iterator[str]:
     for model in comparison.models:
         p = model.against_baseline.corrected
         yield f"{model.name}: {difference_sentence(model.difference, tested=p is not None and p < LEVEL)}"
+
+
+def kind_sentences(comparison: Comparison) -> Iterator[str]:
+    """Yields a sentence per run: how many fakes of each kind it finds; none where no kind is named."""
+    for model in comparison.models:
+        if model.kinds:
+            yield f"{model.name}: {kinds_sentence(model.kinds)}"
 
 
 def warnings(comparison: Comparison) -> Iterator[str]:

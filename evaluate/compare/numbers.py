@@ -11,6 +11,7 @@ import numpy as np
 from base.errors import UserError
 from cache.schema import TEST
 from evaluate.page.repeat import compare_command
+from evaluate.results.kinds import Kind, kinds_of_run
 from evaluate.results.measures import CHOSEN, HALF, choose_on_validation
 from evaluate.results.read import Results
 from evaluate.results.versus_baseline import Difference, aligned, head_minus_baseline
@@ -59,6 +60,7 @@ class Model:
     difference: Difference
     paired: PairedShare
     against_baseline: Corrected
+    kinds: list[Kind]
 
     @property
     def calls(self) -> np.ndarray:
@@ -156,6 +158,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "head_minus_baseline": dataclasses.asdict(model.difference),
                 "against_baseline": dataclasses.asdict(model.against_baseline),
                 "paired_share": dataclasses.asdict(model.paired),
+                "kinds": [dataclasses.asdict(kind) for kind in model.kinds],
             }
             for model in comparison.models
         },
@@ -213,6 +216,7 @@ def _model(
         head_minus_baseline(clips, baseline, people, resamples, seed),
         run.paired_share(clips, resamples, seed),
         Corrected(delong(clips.labels, clips.probabilities, baseline.probabilities).p),
+        kinds_of_run(run, clips, clips.probabilities >= threshold, resamples, seed),
     )
 
 

@@ -11,7 +11,7 @@ from base.files import make_folder, require_writable, write_json, write_text, wr
 from base.flags import option, required
 from cache.store import is_store, open_store, require_rows
 from evaluate.compare.comparison_page import comparison_page, comparison_tables
-from evaluate.compare.conclusions import baseline_sentences, sentences, warnings
+from evaluate.compare.conclusions import baseline_sentences, kind_sentences, sentences, warnings
 from evaluate.compare.numbers import Comparison, Model, as_json, compare_results
 from evaluate.page.figures import Interval, Scores, inline_svg, intervals_figure, roc_figure, save
 from evaluate.page.markup import Html
@@ -69,6 +69,7 @@ def compare(config: CompareConfig) -> Path:
         numbers = as_json(comparison) | {
             "sentences": [line for pair in comparison.pairs for line in sentences(pair, comparison)],
             "baselines": list(baseline_sentences(comparison)),
+            "kinds": list(kind_sentences(comparison)),
             "warnings": list(warnings(comparison)),
         }
         write_json(folder / NUMBERS, numbers)

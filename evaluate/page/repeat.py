@@ -9,12 +9,12 @@ from base.commands import UNDER_MAKE, command
 
 
 def repeat_command(verb: str, values: Mapping[str, Any]) -> str:
-    """Returns what to type for `verb` with `values`: None is left out, lists are joined, a boolean is a switch.
+    """Returns what to type for `verb` with those `values` that are not empty; lists are joined, booleans are switches.
 
     >>> repeat_command("train", {"head": "gru", "class_weights": False, "name": None})
     'reelcheck train --head gru --no-class-weights'
     """
-    given = {name: value for name, value in values.items() if value is not None}
+    given = {name: value for name, value in values.items() if value not in (None, "", [], ())}
     texts = {name: _text(value) for name, value in given.items() if not isinstance(value, bool)}
     switches = [_switch(name, value) for name, value in given.items() if isinstance(value, bool)]
     if not switches:

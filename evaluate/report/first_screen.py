@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from cache.schema import TEST
 from evaluate.report.caveats import shared_clips
 from evaluate.results.calls import calls_sentence
+from evaluate.results.kinds import kinds_sentence
 from evaluate.results.measures import HEAD, Evaluation
 from evaluate.results.versus_baseline import difference_sentence
 from evaluate.stats.bootstrap import ends
@@ -14,6 +15,8 @@ def summary(evaluation: Evaluation) -> Iterator[str]:
     """Yields the sentences."""
     yield _tested_on(evaluation)
     yield calls_sentence(evaluation.calls)
+    if evaluation.kinds:
+        yield kinds_sentence(evaluation.kinds)
     yield difference_sentence(evaluation.difference)
     yield from _pairs(evaluation)
 

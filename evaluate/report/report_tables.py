@@ -4,6 +4,7 @@ import statistics
 
 from cache.schema import FAKE, TEST
 from evaluate.page.tables import NOTHING, Table, value_text
+from evaluate.results.kinds import kinds_table
 from evaluate.results.measures import HALF, HEAD, MAIN, Evaluation
 from evaluate.results.slices import COLUMNS, Failures
 from evaluate.results.versus_baseline import COMPARED
@@ -30,7 +31,7 @@ def report_tables(evaluation: Evaluation, failures: Failures) -> dict[str, Table
 
 
 def uncertainty_tables(evaluation: Evaluation) -> dict[str, Table]:
-    """Returns the head minus its baseline, the paired share, and an ensemble's members."""
+    """Returns the head minus its baseline, the paired share, the kinds of fakes, and an ensemble's members."""
     tables = {
         "head-minus-baseline": Table(
             f"The head minus its baseline on {_clips(evaluation)}: paired 95 % intervals over people.",
@@ -48,6 +49,8 @@ def uncertainty_tables(evaluation: Evaluation) -> dict[str, Table]:
                 for name, paired in evaluation.paired.items()
             ],
         )
+    if evaluation.kinds:
+        tables["by-kind"] = kinds_table(evaluation.kinds)
     if evaluation.members:
         rows = [
             [member, *(value_text(measures[name]) for name in MAIN)] for member, measures in evaluation.members.items()

@@ -34,14 +34,23 @@ class Calls:
 
 def calls_of(clips: Predictions, band: Band) -> dict[str, Calls]:
     """Returns the calls of the "real" and of the "fake" among `clips`."""
-    kinds = [_kind(*facts, band) for facts in zip(clips.probabilities, clips.coverage, clips.distances, strict=True)]
+    calls = _calls(clips, band)
     return {
-        name: Calls(**Counter(kinds[row] for row in np.flatnonzero(clips.labels == label)))
+        name: Calls(**Counter(calls[row] for row in np.flatnonzero(clips.labels == label)))
         for name, label in (("real", REAL), ("fake", FAKE))
     }
 
 
-def _kind(probability: float, coverage: float, distance: float, band: Band) -> str:
+def called_fake(clips: Predictions, band: Band) -> np.ndarray:
+    """Returns which of the N `clips` are called fake, bool (N,)."""
+    return np.array([call == "fake" for call in _calls(clips, band)], bool)
+
+
+def _calls(clips: Predictions, band: Band) -> list[str]:
+    return [_call(*facts, band) for facts in zip(clips.probabilities, clips.coverage, clips.distances, strict=True)]
+
+
+def _call(probability: float, coverage: float, distance: float, band: Band) -> str:
     if coverage < LEAST_COVERAGE:
         return "undecided"
     if is_unlike(distance):

@@ -10,7 +10,8 @@ import numpy as np
 
 from base.errors import UserError
 from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, TEST, VAL
-from evaluate.results.calls import Calls, calls_of
+from evaluate.results.calls import Calls, called_fake, calls_of
+from evaluate.results.kinds import Kind, kinds_of_run
 from evaluate.results.read import Results, find_temperature, read_member, validation_counts
 from evaluate.results.versus_baseline import Difference, aligned, difference_of
 from evaluate.stats.band import band_around
@@ -85,7 +86,7 @@ class Evaluation:
     temperature by CALIBRATED too. `difference` is the head minus its baseline on the test part, `paired` the paired
     share there by HEAD and BASELINE. `unnamed` counts the test clips of which the split does not say who is in them.
     `members` are the test measures, without intervals, of the runs that form an ensemble. `calls` are those that
-    `detect` would make of the test clips, by class.
+    `detect` would make of the test clips, by class, `kinds` how well each kind of fake is found.
     """
 
     results: Results
@@ -101,6 +102,7 @@ class Evaluation:
     reliability: dict[str, Reliability]
     members: dict[str, dict[str, Measure]]
     calls: dict[str, Calls]
+    kinds: list[Kind]
 
 
 def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
@@ -111,6 +113,7 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
     test, people = results.head.of(TEST), results.people(results.head.of(TEST))
     baseline = aligned(results.baseline.of(TEST), test)
     temperature = find_temperature(results.head)
+    band = band_around(THRESHOLD, temperature)
     return Evaluation(
         results,
         resamples,
@@ -124,7 +127,8 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
         temperature,
         dict(_reliability(test, people, temperature, resamples, seed)),
         dict(_members(results)),
-        calls_of(test, band_around(THRESHOLD, temperature)),
+        calls_of(test, band),
+        kinds_of_run(results, test, called_fake(test, band), resamples, seed),
     )
 
 
@@ -141,6 +145,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "counts": _asdicts(evaluation.counts),
         "parts": {part: _asdicts(models) for part, models in evaluation.evaluated.items()},
         "calls": _asdicts(evaluation.calls),
+        "kinds": [dataclasses.asdict(kind) for kind in evaluation.kinds],
         "people": evaluation.people,
         "unnamed": evaluation.unnamed,
         "head_minus_baseline": dataclasses.asdict(evaluation.difference),

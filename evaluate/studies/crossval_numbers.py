@@ -8,6 +8,7 @@ import numpy as np
 
 from cache.schema import FAKE, REAL, VideoRecord
 from evaluate.results.calls import Calls
+from evaluate.results.kinds import Judged, Kind, measure_kinds
 from evaluate.stats.band import band_around
 from evaluate.stats.bootstrap import Measure
 from evaluate.stats.metrics import THRESHOLD, difference_measures, evaluate
@@ -34,7 +35,7 @@ class Model:
     `pooled` is the ROC AUC of all verdicts together, `within` that of pairs of clips that the same model judged,
     `paired` how often a fake scores above the real clip it was made from, or above those of its person. `found` is the
     share of fakes called fake, `alarms` that of real clips; `fakes` and `reals` count the calls, as a mean over the
-    repetitions that adds up to whole clips.
+    repetitions that adds up to whole clips. `kinds` counts those of all repetitions.
     """
 
     pooled: Measure
@@ -45,6 +46,7 @@ class Model:
     alarms: Measure
     fakes: Calls
     reals: Calls
+    kinds: list[Kind]
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def _model(
     sources = source_rows([record.id for record in records], [record.source for record in records])
     repeated = [np.where(sources == UNKNOWN, UNKNOWN, sources + number * len(records)) for number in range(repetitions)]
     calls = [[band.call(score) for score in repetition] for repetition in scores.tolist()]
+    judged = Judged(every, scores.ravel(), scores.ravel() >= band.high, np.concatenate(repeated), people)
     return Model(
         measures["roc_auc"],
         _within(labels, scores, folds, groups, resamples, seed),
@@ -128,7 +131,9 @@ def _model(
         [value for one in scores if (value := evaluate(labels, one, resamples=0)["roc_auc"].value) is not None],
         measures["recall_fake"],
         Measure(*(None if end is None else 1 - end for end in (right.value, right.high, right.low))),
-        *(_counted(calls, labels == label) for label in (FAKE, REAL)),
+        _counted(calls, labels == FAKE),
+        _counted(calls, labels == REAL),
+        measure_kinds([record.kind for record in records] * repetitions, judged, None, resamples, seed),
     )
 
 

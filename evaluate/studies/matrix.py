@@ -18,6 +18,7 @@ from base.progress import say
 from cache.schema import TEST
 from cache.store import Contents
 from evaluate.report.caveats import leak_sentences, people_caveats
+from evaluate.results.kinds import Kind, kinds_of_run
 from evaluate.results.read import Results, read_results
 from evaluate.results.versus_baseline import aligned
 from evaluate.stats.bootstrap import Measure
@@ -40,7 +41,8 @@ class Cell:
 
     `real`, `fake` and `people` count the test clips, `measures` have calls at 0.5, `baseline` is the ROC AUC of its
     logistic regression, `unlike` the share of test clips that are too unlike the training clips to be judged, None if
-    not known. `warnings` say what the test clips share with train, and what else has to be known.
+    not known. `warnings` say what the test clips share with train, and what else has to be known, `kinds` how well each
+    kind of fake is found.
     """
 
     trained: str
@@ -55,6 +57,7 @@ class Cell:
     paired: PairedShare
     unlike: float | None
     warnings: list[str]
+    kinds: list[Kind]
 
 
 @dataclass(frozen=True)
@@ -174,4 +177,5 @@ def _measured(
             *leak_sentences(shared, len(clips.ids)),
             *people_caveats(len(np.unique(people)), results.unnamed(clips), len(clips.ids)),
         ],
+        "kinds": kinds_of_run(results, clips, clips.probabilities >= THRESHOLD, resamples, seed),
     }

@@ -14,6 +14,7 @@ from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
 from evaluate.page.markup import Html, element, items, page, page_table, section
 from evaluate.page.repeat import repeat_command
 from evaluate.page.tables import NOTHING, Cell, Table, readable, value_text, write_tables
+from evaluate.results.kinds import kinds_by
 from evaluate.results.measures import HALF
 from evaluate.stats.bootstrap import ends
 from evaluate.stats.metrics import CHANCE
@@ -37,7 +38,8 @@ def write_matrix(out: Path, found: Matrix, numbers: str, settings: Mapping[str, 
     make_folder(out)
     said = list(sentences(found))
     write_json(out / numbers, {"settings": settings, "sentences": said, "matrix": asdict(found)})
-    tables = {"matrix": matrix_table(found), "cells": cells_table(found)}
+    by_kind = kinds_by("trained on, tested on", {f"{one.trained}, {one.tested}": one.kinds for one in found.cells})
+    tables = {"matrix": matrix_table(found), "cells": cells_table(found)} | by_kind
     write_tables(out / "tables", tables)
     drawing = matrix_figure(found)
     save(drawing, make_folder(out / "figures") / "matrix")
@@ -56,6 +58,7 @@ def write_matrix(out: Path, found: Matrix, numbers: str, settings: Mapping[str, 
         element("div", items(said), class_="findings"),
         figure,
         section("All numbers", page_table(tables["cells"], wide=True)),
+        section("Kinds of fake", page_table(tables["kinds"], wide=True)) if by_kind else "",
         section("What test clips share with training, and what else to know", items(_warnings(found))),
         section("How to repeat this", element("pre", repeat_command("protocols", settings))),
     )

@@ -1,8 +1,8 @@
 """The stage: one head by every protocol -> how good it looks by each, with what leaks into each test part."""
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +10,22 @@ import numpy as np
 
 from base.commands import flag
 from base.errors import Unreadable, UserError
-from base.files import Unwritable, make_folder, require_writable, write_json, write_text, writing
+from base.files import Unwritable, require_writable, writing
 from base.flags import option
 from base.keras_start import choose_backend, start_keras
 from cache.manifest import read_manifest
 from cache.schema import TEST, TRAIN
 from cache.store import Contents, load, open_store, require_profile
-from evaluate.page.figures import Interval, inline_svg, intervals_figure, save
-from evaluate.page.markup import Html, element, items, page, page_table, section
-from evaluate.page.repeat import repeat_command
-from evaluate.page.tables import NOTHING, Cell, Table, readable, write_tables
 from evaluate.report.caveats import leaks, people_caveats, run_warnings
 from evaluate.report.stage import require_resamples
-from evaluate.results.measures import HALF
+from evaluate.results.kinds import kinds_of_run
 from evaluate.results.read import read_results
 from evaluate.results.unlike import sentence_on_all, sentence_on_each
-from evaluate.results.versus_baseline import Difference, aligned, head_minus_baseline
-from evaluate.stats.bootstrap import Measure, ends
-from evaluate.stats.metrics import CHANCE, RESAMPLES, THRESHOLD, evaluate
-from evaluate.stats.weighted import title_of
+from evaluate.results.versus_baseline import aligned, head_minus_baseline
+from evaluate.stats.metrics import RESAMPLES, THRESHOLD, evaluate
 from evaluate.studies.matrix import cross
 from evaluate.studies.matrix_page import write_matrix
+from evaluate.studies.protocols_page import NUMBERS, PAGE, Protocol, write_protocols
 from train.data.neighbours import Neighbours
 from train.data.split import SplitConfig, owner, split_choices
 from train.data.training_set import Features, features_folders
@@ -42,10 +37,7 @@ from train.runs.neighbours_file import read_neighbours
 from train.runs.predictions import predictions_of, write_predictions
 from train.runs.recipe import read_config, read_joined
 
-PAGE, NUMBERS = "protocols.html", "protocols.json"
-NOTHING_FOUND = "Nothing that test and train share was found."
 SPLITS = ("official", "identity", "random")
-COLUMNS = ("roc_auc", "accuracy", "f1_fake", "f1_real", "kappa")
 
 
 @dataclass(frozen=True)
@@ -69,26 +61,6 @@ class ProtocolsConfig:
     data_set_weights: bool = as_in_fit("data_set_weights")
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """A head's results by one protocol; if there are no numbers, `reason` says why.
-
-    `findings` says what the test clips share with train, `warnings` what else has to be known.
-    """
-
-    name: str
-    trained: int
-    real: int
-    fake: int
-    people: int
-    over_people: dict[str, Measure]
-    baseline: Measure | None
-    findings: list[str]
-    reason: str = ""
-    difference: Difference | None = None
-    warnings: list[str] = field(default_factory=list)
-
-
 def protocols(config: ProtocolsConfig) -> Path:
     """Trains and tests by every protocol and returns the path of the page; tables and numbers are beside it.
 
@@ -103,7 +75,7 @@ def protocols(config: ProtocolsConfig) -> Path:
     for split in SPLITS:
         check(_fit_config(config, features, split))
     others = [_other(folder, features) for folder in config.others]
-    names = _names(others)
+    names = file_names(others)
     for name in names:
         require_writable(config.out / f"on-{name}", "rename the data set's folder")
     outcomes: list[Protocol] = []
@@ -125,7 +97,7 @@ def protocols(config: ProtocolsConfig) -> Path:
     trained = _trained_checksums(run, features)
     outcomes += [_across(split, run, trained, *other, config) for other in zip(names, others, strict=True)]
     with writing(config.out, f"give another {flag('out')}"):
-        return _write(config, features, outcomes)
+        return write_protocols(config.out, outcomes, _settings(config, features))
 
 
 def _crossed(config: ProtocolsConfig, features: tuple[Path, ...]) -> Path:
@@ -170,6 +142,7 @@ def _within(split: str, run: Path, config: ProtocolsConfig) -> Protocol:
         findings,
         difference=head_minus_baseline(clips, baseline, people, config.resamples, config.seed),
         warnings=[text for text in run_warnings(results) if text not in findings],
+        kinds=kinds_of_run(results, clips, clips.probabilities >= THRESHOLD, config.resamples, config.seed),
     )
 
 
@@ -182,7 +155,7 @@ def _trained_checksums(run: Path, features: Path) -> set[str]:
     }
 
 
-def _names(others: Sequence[Contents]) -> list[str]:
+def file_names(others: Sequence[Contents]) -> list[str]:
     """Returns the name of each data set's folder, numbered if two have the same, or would have where case is none."""
     names: dict[str, str] = {}
     for other in others:
@@ -242,74 +215,6 @@ def _predict(run: Path, contents: Contents) -> np.ndarray:
     head = load_head(run_of(run, config), contents.profile)  # pyright: ignore[reportArgumentType]
     clips = Clips(contents.arrays, contents.mask, contents.labels)
     return predict(head, clips, np.arange(len(contents.records))).astype(np.float64)
-
-
-def _write(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol]) -> Path:
-    make_folder(config.out)
-    numbers = {"features": str(features), "head": config.head, "protocols": [asdict(one) for one in outcomes]}
-    write_json(config.out / NUMBERS, numbers)
-    tables = {"protocols": protocols_table(outcomes)}
-    write_tables(config.out / "tables", tables)
-    figure = ""
-    rows = [
-        Interval(one.name, area.value, ends(area))
-        for one in outcomes
-        if one.over_people and (area := one.over_people["roc_auc"]).value is not None
-    ]
-    if rows:
-        drawing = intervals_figure("ROC AUC by protocol", rows, CHANCE, f"ROC AUC ({CHANCE}: chance)")
-        save(drawing, make_folder(config.out / "figures") / "protocols")
-        caption = "The same head by each protocol."
-        figure = element("figure", Html(inline_svg(drawing, "protocols", caption)), element("figcaption", caption))
-    return write_text(config.out / PAGE, readable(_page(config, features, outcomes, figure)))
-
-
-def protocols_table(outcomes: Sequence[Protocol]) -> Table:
-    """Returns a row per protocol."""
-    return Table(
-        f"One head by each protocol; calls at {HALF}; 95 % intervals over people.",
-        ["protocol", "clips trained on", "real clips", "fake clips", "people tested on",
-         *map(title_of, COLUMNS), "ROC AUC of the baseline", "head minus baseline, ROC AUC",
-         "what the test clips share with train, and what else to know"],
-        [list(_row(one)) for one in outcomes],
-    )  # fmt: skip
-
-
-def _row(one: Protocol) -> Iterator[Cell]:
-    yield one.name
-    if one.reason:
-        yield from [NOTHING] * (len(COLUMNS) + 6)
-        yield one.reason
-        return
-    yield from (f"{count:,}" for count in (one.trained, one.real, one.fake, one.people))
-    yield from (one.over_people[name] for name in COLUMNS)
-    yield NOTHING if one.baseline is None else one.baseline
-    yield NOTHING if one.difference is None else one.difference.over_people["roc_auc"]
-    yield " ".join(filter(None, [*(one.findings or [NOTHING_FOUND]), *one.warnings]))
-
-
-def _page(config: ProtocolsConfig, features: Path, outcomes: Sequence[Protocol], figure: object) -> str:
-    return page(
-        "Reelcheck protocols",
-        element("h1", f"The head {config.head}, tested in each way"),
-        element(
-            "p",
-            "A protocol is a way to choose the clips to train on and to test on. If they share people or footage, "
-            "the number is about known people: the identity split and other data sets are closer to real use.",
-            class_="lead",
-        ),
-        section("Side by side", figure, *_side_by_side(protocols_table(outcomes))),
-        section("How to repeat this", element("pre", repeat_command("protocols", _settings(config, features)))),
-    )
-
-
-def _side_by_side(contents: Table) -> Iterator[Html]:
-    """The numbers as a table, and its last column, which holds sentences, as a list."""
-    rows = [[*row] for row in contents.rows]
-    numbers = replace(contents, columns=contents.columns[:-1], rows=[row[:-1] for row in rows])
-    yield page_table(numbers, wide=True)
-    yield element("h3", "What the test clips share with those that were trained on, and what else to know")
-    yield items(element("span", element("b", row[0]), f": {row[-1]}") for row in rows)
 
 
 def _settings(config: ProtocolsConfig, features: Features) -> dict[str, Any]:

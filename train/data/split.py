@@ -11,6 +11,7 @@ from base.outside.lists import read_table
 from base.outside.values import shown
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL, VideoRecord, is_blend_id
 from train.data.blended_parts import DROPPED, dropped_blends, place_blends
+from train.data.kinds import choose_kinds
 from train.data.people import assign_people
 
 RANDOM_TEST = 0.2
@@ -22,7 +23,8 @@ class SplitConfig:
     """How to split. `val` is the desired share of validation: of all videos for `identity`, else of train.
 
     `test` is the desired share of test for `identity`; the other kinds know theirs. `auto` is the best that the data
-    set allows: see `split`.
+    set allows: see `split`. Of fakes, train and validation have those of `kinds` alone, or all but those of
+    `leave_out_kind`, which then are the only ones of test: see `train.data.kinds`.
     """
 
     kind: str = "auto"
@@ -30,6 +32,8 @@ class SplitConfig:
     val: float = 0.15
     csv: Path | None = None
     test: float = 0.15
+    kinds: tuple[str, ...] = ()
+    leave_out_kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ def split(records: Sequence[VideoRecord], config: SplitConfig) -> Split:
         # Validation without fakes would call everything real.
         config = replace(config, val=0.0)
     config, parts, notes = _divided(videos, config)
+    parts, more = choose_kinds(videos, parts, config.kinds, config.leave_out_kind)
+    notes += more
     if VAL not in parts and config.kind != "identity":
         parts, more = _carve_validation(videos, parts, config)
         notes += more

@@ -59,6 +59,8 @@ class SweepConfig:
     components: int = option(256, "principal components to learn from; 0 uses the features themselves")
     batch: int = as_in_fit("batch")
     same_people: Path | None = as_in_fit("same_people")
+    kinds: tuple[str, ...] = as_in_fit("kinds")
+    leave_out_kind: str = as_in_fit("leave_out_kind")
     data_set_weights: bool = as_in_fit("data_set_weights")
     epochs: int = option(54, "maximum number of epochs")
     patience: int = option(8, "epochs without a lower validation loss before a trial stops")
@@ -86,7 +88,9 @@ class SweepConfig:
     @property
     def split_config(self) -> SplitConfig:
         """The fields that decide the split."""
-        return SplitConfig(self.split, self.split_seed, self.val, self.split_csv, self.test)
+        return SplitConfig(
+            self.split, self.split_seed, self.val, self.split_csv, self.test, self.kinds, self.leave_out_kind
+        )
 
     @property
     def space(self) -> "Space":
@@ -111,7 +115,7 @@ class SweepConfig:
     def fit_config(self, values: dict[str, Any], seed: int) -> FitConfig:
         """Returns the config that repeats the trial with `values` and `seed`."""
         shared = ("features", "runs", "split", "split_csv", "split_seed", "val", "test", "dense", "start", "batch")
-        shared += ("epochs", "patience", "same_people", "data_set_weights")
+        shared += ("epochs", "patience", "same_people", "data_set_weights", "kinds", "leave_out_kind")
         return FitConfig(
             **{name: getattr(self, name) for name in shared}, components=self.components, seed=seed, **values
         )

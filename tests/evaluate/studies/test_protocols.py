@@ -17,7 +17,7 @@ from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.footage import find_footage
 from evaluate.results.read import read_results
 from evaluate.results.slices import find_failures
-from evaluate.studies.protocols import ProtocolsConfig, _names, protocols
+from evaluate.studies.protocols import ProtocolsConfig, file_names, protocols
 from tests.evaluate.report.test_report import Reader
 from tests.stores import PROFILE, pairs, write_features
 
@@ -97,7 +97,7 @@ def test_no_data_set_has_the_name_of_another_but_for_its_case(tmp_path):
     stores = [write_features(tmp_path / str(number), pairs()).folder.parent for number in range(len(names))]
     folders = [store.rename(store.with_name(name)) for store, name in zip(stores, names, strict=True)]
     contents = [load(open_store(next(folder.iterdir()))) for folder in folders]
-    assert _names(contents) == ["Set", "set-2", "set-2-2", "SET-3"]
+    assert file_names(contents) == ["Set", "set-2", "set-2-2", "SET-3"]
 
 
 def test_features_of_another_profile_are_refused_before_anything_is_trained(tmp_path):
