@@ -188,7 +188,7 @@ VERBS = {
         error_status=USAGE,
     ),
     "cache": Verb(
-        "look into a features folder, check it, or write it for other programs: info | verify | export",
+        "look into a features folder, check it, write it for others, or take theirs: info | verify | export | import",
         door="cache",
         stage="cache.commands:run_command",
         takes="ARGS='info data/x/features-y'",

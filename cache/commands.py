@@ -1,4 +1,4 @@
-"""Look into folders of features or crops, check them, or write them for other programs."""
+"""Look into folders of features or crops, check them, write them for other programs, or take in features of theirs."""
 
 import os
 from collections import Counter
@@ -13,6 +13,7 @@ from base.commands import command, flag
 from base.errors import UserError
 from base.files import make_folder, replace_with, require_room, require_writable, write_csv, writing
 from base.progress import show
+from cache.imported import import_features
 from cache.profile import canonical_json
 from cache.store import Contents, has_rows, load, open_store, require_rows, verify
 
@@ -32,7 +33,20 @@ def run_command(words: Sequence[str]) -> int:
         )
         if name == "export":
             subparser.add_argument("--out", type=Path, help="where to write, without suffix (default: beside FOLDER)")
+    text = (
+        "take features that another program made, (N, 12, D) or (N, D), out of an .npz file into a store of their own"
+    )
+    subparser = commands.add_parser("import", help=text, description=import_features.__doc__)
+    subparser.add_argument(
+        "file", type=Path, metavar="FILE.npz", help="what numpy.savez wrote: features, id, label, ..."
+    )
+    subparser.add_argument("--profile", required=True, metavar="NAME", help="what made them, such as clip.vit")
+    subparser.add_argument("--data-set", metavar="NAME", help="name of the data set (default: that of the file)")
+    subparser.add_argument("--out", type=Path, default=Path("data"), help="where data sets lie (default: data)")
     arguments = parser.parse_args(words)
+    if arguments.command == "import":
+        show(import_features(arguments.file, arguments.profile, arguments.data_set, arguments.out))
+        return 0
     folders = _with_rows(arguments.folders)
     if arguments.command == "info":
         return max(map(info, folders))

@@ -70,7 +70,21 @@ class FeatureProfile:
     version: Annotated[int, Meta(ge=1, le=2)] = 2
 
 
-Profile = CropProfile | FeatureProfile
+@dataclass(frozen=True)
+class ForeignProfile:
+    """What another program made: features of `size` numbers, or a score of 1, out of a file with this SHA-256."""
+
+    made_by: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")]
+    size: Annotated[int, Meta(ge=1, le=2**20)]
+    file: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+    @property
+    def backbone(self) -> str:
+        """What stands in place of a backbone's name."""
+        return self.made_by
+
+
+Profile = CropProfile | FeatureProfile | ForeignProfile
 
 
 def needs_regions(taps: Iterable[Tap]) -> bool:
@@ -84,7 +98,12 @@ def uses_regions(profile: Profile) -> bool:
 
 
 def crops_of(profile: Profile) -> CropProfile:
-    """Returns the crop profile in `profile`, which may be one itself."""
+    """Returns the crop profile in `profile`, which may be one itself; a UserError of what another program made."""
+    if isinstance(profile, ForeignProfile):
+        raise UserError(
+            f"what {profile.made_by} made was brought in from outside, and nothing here can make it of a clip: runs on "
+            "it are for evaluation and comparison, and cannot be fine-tuned, exported or judge clips."
+        )
     return profile.crops if isinstance(profile, FeatureProfile) else profile
 
 
@@ -120,6 +139,8 @@ def profile_of(values: Any) -> Profile:
 
 def profile_type(values: Any) -> type[Profile]:
     """Returns the class of the profile with the JSON `values`, whatever they are."""
+    if isinstance(values, dict) and "made_by" in values:
+        return ForeignProfile
     return FeatureProfile if isinstance(values, dict) and "crops" in values else CropProfile
 
 

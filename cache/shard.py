@@ -23,7 +23,7 @@ import xxhash
 from base.files import write_bytes
 from base.outside.content import NO_FILE, WrongContent, open_regular, unreadable
 from cache.hdf5 import TEXT, member, open_hdf5, read_array, read_texts, require_kind, require_stored
-from cache.profile import CropProfile, Profile, canonical_json, crops_of, fingerprint
+from cache.profile import CropProfile, ForeignProfile, Profile, canonical_json, crops_of, fingerprint
 from cache.schema import CROP_SIZE, FRAMES, OK, SEEN, FrameStatus, Row, Seen, central_regions
 
 MAGIC = b"reelcheck shard 3\n"
@@ -185,7 +185,7 @@ def read_index(path: Path, profile: Profile) -> ShardIndex:
 
     Raises DamagedShard if it is not a shard of `profile` or holds what is never written, and Unreadable.
     """
-    crops = crops_of(profile)
+    crops = CropProfile() if isinstance(profile, ForeignProfile) else crops_of(profile)
     with _reading(path), open_hdf5(path) as (content, file):
         _require_profile(file, profile)
         rows = math.prod(member(file, "id").shape)

@@ -25,7 +25,7 @@ from base.files import lock, make_folder, remove_abandoned, sync, write_text, wr
 from base.outside.content import NO_FILE, WrongContent, read_text, reading
 from base.outside.values import parse, read_json
 from cache.manifest import read_manifest
-from cache.profile import FeatureProfile, Profile, canonical_json, differences, fingerprint, parse_profile
+from cache.profile import CropProfile, Profile, canonical_json, differences, fingerprint, parse_profile
 from cache.schema import OK, Row, Seen, VideoRecord
 from cache.shard import DamagedShard, ShardIndex, array_shape, check, read_arrays, read_index, write_shard
 
@@ -154,7 +154,7 @@ def data_set_of(folder: Path) -> str:
 
 def store_folder(root: Path, profile: Profile) -> Path:
     """Returns the folder of the store of `profile` below `root` (data/<data set>)."""
-    kind = f"features-{profile.backbone}" if isinstance(profile, FeatureProfile) else "crops"
+    kind = "crops" if isinstance(profile, CropProfile) else f"features-{profile.backbone}"
     return root / f"{kind}-{fingerprint(profile)}"
 
 
@@ -274,7 +274,7 @@ def _damage(path: Path, profile: Profile) -> str:
         check(path)
         index = read_index(path, profile)
         done = [row for row, outcome in enumerate(index.outcome) if outcome == OK]
-        if done and isinstance(profile, FeatureProfile):  # any bytes are crops
+        if done and not isinstance(profile, CropProfile):  # any bytes are crops
             deque(read_arrays(index, done, *array_shape(index)), 0)
     except DamagedShard as error:
         return str(error)

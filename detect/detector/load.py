@@ -88,12 +88,12 @@ def open_ensemble(
     engine: str = AUTO,
 ) -> Detector:
     """Returns the detector that judges by the mean probability of the runs in `folders`, which share their crops."""
-    from train.runs.ensemble import crops_of_all
+    from train.runs.ensemble import shared_profile
 
     if len(folders) < 2:
         raise UserError("an ensemble needs two runs or more; name them as --ensemble runs/a runs/b.")
     configs = [read_config(folder) for folder in folders]
-    profile = crops_of_all(folders, configs)
+    profile = crops_of(shared_profile(folders, configs))
     scorers = [_scorer(folder, config, weights, engine) for folder, config in zip(folders, configs, strict=True)]
     about = about_several([about_run(folder, config, None) for folder, config in zip(folders, configs, strict=True)])
     origin = configs[0].origin
@@ -159,6 +159,7 @@ def judged(folder: Path) -> tuple[Profile, list[tuple[Path, RunConfig[Profile]]]
     network.
     """
     config = read_config(folder)
+    crops_of(config.profile)  # refuses what nothing here can make of a clip
     if config.kind != ENSEMBLE:
         return config.profile, [(folder, config)], None
     joined = read_joined(folder, config)

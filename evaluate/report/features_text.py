@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cache.profile import CropProfile, FeatureProfile, Profile, Tap
+from cache.profile import CropProfile, FeatureProfile, ForeignProfile, Profile, Tap
 
 MORE = "docs/features.md"
 REGIONS = {
@@ -25,6 +25,9 @@ SURROUND = (
 
 def features_sentences(profile: Profile) -> Iterator[str]:
     """Yields what the features of `profile` are and why; nothing for a run on crops."""
+    if isinstance(profile, ForeignProfile):
+        made = f"made by {profile.made_by} and brought in (SHA-256 {profile.file[:12]}…)"
+        yield f"{profile.size:,} numbers a frame, {made}."
     if not isinstance(profile, FeatureProfile):
         return
     yield f"Backbone {_with_paper(profile.backbone)}, frozen, with {_weights_text(profile.weights)}."

@@ -5,7 +5,7 @@ Mitchell et al., "Model cards for model reporting", FAT* 2019.
 
 from collections.abc import Iterator
 
-from cache.profile import crops_of
+from cache.profile import ForeignProfile, crops_of
 from cache.schema import FRAMES, TEST, TRAIN, VAL
 from evaluate.page.tables import markdown_text, measure_text
 from evaluate.report.caveats import notes
@@ -61,12 +61,13 @@ def _model(evaluation: Evaluation) -> Iterator[str]:
             "The head starts from its baseline, a logistic regression on the mean of the frames, and learns to add to "
             f"it; training may find that nothing is better ({MORE})."
         )
-    crops = crops_of(config.profile)
-    yield (
-        f"Frames: {FRAMES}, {SAMPLING[crops.sampling]}; faces found by {detector_text(crops)} and cut out with a "
-        f"margin of {crops.margin} of the face's side, {crops.size} x {crops.size} pixels. The fingerprint of these "
-        f"settings is {config.fingerprint}."
-    )
+    if not isinstance(config.profile, ForeignProfile):
+        crops = crops_of(config.profile)
+        yield (
+            f"Frames: {FRAMES}, {SAMPLING[crops.sampling]}; faces found by {detector_text(crops)} and cut out with a "
+            f"margin of {crops.margin} of the face's side, {crops.size} x {crops.size} pixels. The fingerprint of "
+            f"these settings is {config.fingerprint}."
+        )
     if evaluation.temperature:
         yield (
             f"Probabilities are calibrated by a temperature of {evaluation.temperature.value:.2f}, fitted on "

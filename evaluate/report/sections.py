@@ -124,7 +124,7 @@ def _cards(evaluation: Evaluation) -> Iterator[Html]:
 
 def _failures(failures: Failures, figures: Figures) -> Iterator[Html]:
     if not failures.footage.rows:
-        yield element("p", "The features are no longer where they were, so face sizes and clip lengths are unknown.")
+        yield element("p", f"{failures.footage.why}, so face sizes and clip lengths are unknown.")
     yield drawn(figures, "slices")
     for one in failure_tables(failures).values():
         yield details(one.caption, page_table(one))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from base.errors import passing_over_damage
-from cache.profile import crops_of
+from cache.profile import ForeignProfile, crops_of
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus, Seen
 from cache.shard import DamagedShard, read_arrays
 from cache.store import StoredRow, store_folder
@@ -15,10 +15,14 @@ from evaluate.results.read import Results
 
 @dataclass(frozen=True, eq=False)
 class Footage:
-    """Clips in the cache. `rows` has each clip's row by id; `crops` is true if the rows hold crops, not features."""
+    """Clips in the cache. `rows` has each clip's row by id; `crops` is true if the rows hold crops, not features.
+
+    `why` says why there are none, where there are none.
+    """
 
     rows: dict[str, StoredRow]
     crops: bool
+    why: str = "The features are no longer where they were"
 
     def face(self, name: str) -> float:
         """Returns the median side of the detected faces' boxes in pixels of the video; NaN if there is no face."""
@@ -49,6 +53,8 @@ class Footage:
 
 def find_footage(results: Results) -> Footage:
     """Returns the run's clips in the cache; no clips if the stores are gone or were made with another profile."""
+    if isinstance(results.config.profile, ForeignProfile):
+        return Footage({}, crops=False, why="Another program made what was judged")
     with passing_over_damage():
         folders, profile = results.config.folders_of_clips, crops_of(results.config.profile)
         crops = {folder: store_folder(folder.parent, profile) for folder in folders}

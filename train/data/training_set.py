@@ -12,7 +12,7 @@ from base.commands import command, flag
 from base.errors import UserError
 from base.outside.values import moment
 from base.progress import say
-from cache.profile import FeatureProfile
+from cache.profile import CropProfile, FeatureProfile, ForeignProfile
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL
 from cache.store import EXTRACTED, MANIFEST, ORIGIN, Contents, has_rows, open_store
 from cache.union import load_union
@@ -50,10 +50,10 @@ class TrainingSet:
     even: bool = False
 
     @property
-    def profile(self) -> FeatureProfile:
+    def profile(self) -> FeatureProfile | ForeignProfile:
         """How the features were made."""
         profile = self.contents.profile
-        assert isinstance(profile, FeatureProfile)
+        assert not isinstance(profile, CropProfile)
         return profile
 
     @functools.cached_property
@@ -183,7 +183,7 @@ def load_features(data: DataConfig) -> Contents:
     """Returns the clips of all features folders; a UserError says what one lacks, or why they do not go together."""
     folders = features_folders(data.features)
     for folder in folders:
-        if not isinstance(open_store(folder).profile, FeatureProfile):
+        if isinstance(open_store(folder).profile, CropProfile):
             give = f"give a features folder with {flag('features', '...')}"
             raise UserError(f"{folder} holds crops, not features; {give}.")
     contents = load_union(folders, data.same_people)

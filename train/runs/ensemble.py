@@ -13,7 +13,7 @@ from base.commands import flag
 from base.errors import UserError
 from base.flags import option, required
 from base.progress import say
-from cache.profile import CropProfile, Profile, crops_of, differences, fingerprint
+from cache.profile import CropProfile, ForeignProfile, Profile, crops_of, differences, fingerprint
 from cache.schema import VAL
 from train.heads.ranking import roc_auc
 from train.runs.contents import read_contents, write_run
@@ -65,7 +65,7 @@ def ensemble(config: EnsembleConfig) -> Path:
         raise UserError(f"an ensemble needs two runs or more; name them with {flag('members', 'A,B')}.")
     for folder, member in zip(config.members[1:], members[1:], strict=True):
         _require_same_clips(config.members[0], members[0], folder, member)
-    crops = crops_of_all(config.members, [run.config for run in runs])
+    judged = shared_profile(config.members, [run.config for run in runs])
     probabilities = np.array([member.probabilities for member in members])
     joined = fit_mixture(config.kind, probabilities, members[0])
     # Unlike the training clips of any member is unlike; where one does not know, the ensemble does not.
@@ -76,7 +76,7 @@ def ensemble(config: EnsembleConfig) -> Path:
         say(FITTED_TWICE)
     contents = replace(
         runs[0],
-        config=_config(config, joined, crops, [run.config for run in runs]),
+        config=_config(config, joined, judged, [run.config for run in runs]),
         history={"epoch": np.zeros(0), "loss": np.zeros(0)},
         predictions=predictions,
         seconds=time.perf_counter() - start,
@@ -152,21 +152,27 @@ def _require_same_clips(one: Path, first: Predictions, other: Path, second: Pred
         raise UserError(f"{one} and {other} give their clips other labels, parts or order; join runs of one split.")
 
 
-def crops_of_all(members: Sequence[Path], configs: Sequence[RunConfig[Profile]]) -> CropProfile:
-    """Returns the profile of the crops that all `members` judge, as their `configs` say; a UserError if they differ."""
-    profiles = [crops_of(config.profile) for config in configs]
+def shared_profile(members: Sequence[Path], configs: Sequence[RunConfig[Profile]]) -> CropProfile | ForeignProfile:
+    """Returns the profile of the crops that all `members` judge, as their `configs` say; a UserError if they differ.
+
+    Of features that another program made, it is theirs.
+    """
+    profiles = [one if isinstance(one := config.profile, ForeignProfile) else crops_of(one) for config in configs]
     for folder, profile in zip(members[1:], profiles[1:], strict=True):
         if profile != profiles[0]:
             raise UserError(
-                f"{members[0]} and {folder} judge crops that were made with {differences(profiles[0], profile)}; "
+                f"{members[0]} and {folder} judge what was made with {differences(profiles[0], profile)}; "
                 "join runs of one set of crops."
             )
     return profiles[0]
 
 
 def _config(
-    config: EnsembleConfig, joined: Joined, crops: CropProfile, members: Sequence[RunConfig[Profile]]
-) -> RunConfig[CropProfile]:
+    config: EnsembleConfig,
+    joined: Joined,
+    judged: CropProfile | ForeignProfile,
+    members: Sequence[RunConfig[Profile]],
+) -> RunConfig[CropProfile | ForeignProfile]:
     """Returns the config of the ensemble of `members`, given by theirs."""
     folders = [folder.resolve() for folder in config.members]
     digests = [run_digest(folder) for folder in config.members]
@@ -174,8 +180,8 @@ def _config(
         kind=ENSEMBLE,
         config=asdict(config),
         ensemble=replace(joined, members=folders, digests=digests),
-        profile=crops,
-        fingerprint=fingerprint(crops),
+        profile=judged,
+        fingerprint=fingerprint(judged),
         features=sorted({folder for member in members for folder in member.features_folders}, key=str),
         data_sets=members[0].data_sets,
         origin=members[0].origin,

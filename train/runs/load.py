@@ -13,7 +13,7 @@ import numpy as np
 from base.errors import UserError
 from base.keras_start import start_keras
 from base.outside.content import WrongContent, checksum
-from cache.profile import FeatureProfile, Profile, differences
+from cache.profile import FeatureProfile, Profile, crops_of, differences
 from cache.weights import WrongWeights, load_weights, require_weights_file
 from train.heads.architectures import HeadConfig, build_head, require_buildable, weight_shapes
 from train.runs.folder import BACKBONE_WEIGHTS, CONFIG, DONE, WEIGHTS
@@ -31,6 +31,7 @@ class Run:
     folder: Path
     config: RunConfig[Profile]
     profile: FeatureProfile
+    """How the features are made; of those that another program made, there is no such run."""
     head: HeadConfig
     size: int
     """Numbers in the features of one frame."""
@@ -54,6 +55,7 @@ def read_run(folder: Path) -> Run:
 def run_of(folder: Path, config: RunConfig[Profile]) -> Run:
     """Returns the run of a head in `folder`, whose `config` was read; a UserError says why it is none."""
     path, profile, head, size = folder / CONFIG, config.profile, config.head, config.size
+    crops_of(profile)  # refuses features that nothing here can make
     if not isinstance(profile, FeatureProfile):
         raise UserError(f"{folder} judges crops and has no head; name a run of train or finetune.")
     if head is None or size is None:

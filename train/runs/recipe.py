@@ -18,7 +18,7 @@ from base.commands import command
 from base.errors import Unreadable, UserError
 from base.outside.content import checksum
 from base.outside.values import explained, parse, read_json, refuse_unknown
-from cache.profile import CropProfile, FeatureProfile, Profile, fingerprint, profile_type
+from cache.profile import CropProfile, FeatureProfile, ForeignProfile, Profile, fingerprint, profile_type
 from cache.store import Origin
 from train.heads.architectures import HeadConfig
 from train.runs.folder import AGAIN, CONFIG, CROPS, DONE, ENSEMBLE, NEIGHBOURS, is_finished, require_finished
@@ -125,7 +125,7 @@ class RunConfig(Generic[Judged]):
     @property
     def backbone(self) -> str:
         """The name of the backbone, "" for a run on crops."""
-        return self.profile.backbone if isinstance(self.profile, FeatureProfile) else ""
+        return "" if isinstance(self.profile, CropProfile) else self.profile.backbone
 
     @property
     def data_set(self) -> str:
@@ -146,12 +146,13 @@ def read_recipe(folder: Path) -> RunConfig[Profile]:
     require_finished(folder)
     path = folder / CONFIG
     values = read_object(path, dict[str, Any])
-    of_features = profile_type(values.get("profile")) is FeatureProfile
+    kind = profile_type(values.get("profile"))
     with explained(path, "JSON", AGAIN):
-        config = parse(RunConfig[FeatureProfile] if of_features else RunConfig[CropProfile], values)
+        config = parse(RunConfig[kind], values)
         for part in ("profile", "head", "network"):
             refuse_unknown(getattr(config, part), values.get(part), part)
-    if of_features == (config.kind in (CROPS, ENSEMBLE)) or fingerprint(config.profile) != config.fingerprint:
+    wrong = (kind is FeatureProfile) == (config.kind in (CROPS, ENSEMBLE)) and kind is not ForeignProfile
+    if wrong or fingerprint(config.profile) != config.fingerprint:
         raise UserError(
             f"{path} has a profile that does not belong to it (fingerprint {config.fingerprint}); train the run again."
         )
