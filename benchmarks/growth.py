@@ -26,7 +26,8 @@ from cache.store import create_store, load, open_store, open_writer
 from extract.backbones.networks import BACKBONES
 from extract.config import ExtractConfig
 from extract.pipeline import extract
-from extract.readers.celeb_df import CELEB_DF, read_celeb_df
+from extract.readers.celeb_df import CELEB_DF
+from extract.readers.layouts import read_dataset
 
 SIZES = (1_000, 10_000, 100_000)
 CLIPS_EACH = 20
