@@ -105,7 +105,7 @@ QUICK: dict[str, list[str]] = {
     "train": ["--epochs", "2"],
     "sweep": ["--epochs", "2", "--trials", "4"],
     "finetune": ["--epochs", "1", "--warmup-epochs", "0"],
-    "cnn3d": ["--epochs", "1", "--width", "2"],
+    "cnn3d": ["--epochs", "1", "--warmup-epochs", "0", "--width", "2"],
     "protocols": ["--epochs", "2"],
     "crossval": ["--epochs", "2"],
     "compare": ["--epochs", "2"],
