@@ -43,6 +43,20 @@ VERBS = {
         stage="reelcheck.demo:demo",
         config="reelcheck.demo:DemoConfig",
     ),
+    "quickstart": Verb(
+        "a folder of videos -> features, a head, a report, and whether that is good enough to use",
+        stage="reelcheck.quickstart:quickstart",
+        config="reelcheck.quickstart:QuickstartConfig",
+        needs="DATA=/path/to/Celeb-DF-v2",
+        takes="OPEN=1",
+        bare="data",
+    ),
+    "doctor": Verb(
+        "whether this machine has what is needed, and the command that mends what is missing",
+        stage="reelcheck.doctor:doctor",
+        config="reelcheck.doctor:DoctorConfig",
+        more="The exit status is 0 if everything that is needed is there, else 2.",
+    ),
     "draw": Verb(
         "draw a small data set of moving faces, real and swapped, to try things on",
         door="extract.drawn",

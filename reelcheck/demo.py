@@ -7,7 +7,7 @@ from pathlib import Path
 from base.errors import UserError
 from base.flags import option
 from base.keras_start import choose_backend
-from base.progress import show
+from reelcheck.steps import Steps
 
 PICTURE = "verdicts.png"
 
@@ -21,6 +21,7 @@ class DemoConfig:
 
 def demo(config: DemoConfig) -> Path:
     """Draws, extracts, trains, reports and judges two clips, naming each step; returns the report's page."""
+    from detect.after_training import make_ready
     from evaluate.printed import report
     from evaluate.report.stage import ReportConfig
     from extract.backbones.networks import obtainable_weights
@@ -32,17 +33,20 @@ def demo(config: DemoConfig) -> Path:
     choose_backend()
     for folder in ("data", "runs"):
         shutil.rmtree(config.out / folder, ignore_errors=True)
-    show("== drawing the data set")
-    clips = draw_dataset(DrawnConfig(config.out / "celeb-df-drawn", people=20, clips=4, youtube=4, fakes=80))
-    show("== features")
-    weights = obtainable_weights("resnet50")
-    features = extract(ExtractConfig(clips, config.out / "data", weights=weights))
-    show("== train")
-    run = fit(FitConfig(features=features, runs=config.out / "runs", name="demo", split="identity", test=0.25))
-    show("== eval")
-    page = report(ReportConfig(run))
-    show("== detect")
-    _judge(clips, run, config.out / PICTURE)
+    step = Steps()
+    with step("drawing the data set"):
+        clips = draw_dataset(DrawnConfig(config.out / "celeb-df-drawn", people=20, clips=4, youtube=4, fakes=80))
+    with step("features"):
+        weights = obtainable_weights("resnet50")
+        features = extract(ExtractConfig(clips, config.out / "data", weights=weights))
+    with step("train"):
+        training = FitConfig(features=features, runs=config.out / "runs", name="demo", split="identity", test=0.25)
+        run = make_ready(training, fit(training))
+    with step("eval"):
+        page = report(ReportConfig(run))
+    with step("detect"):
+        _judge(clips, run, config.out / PICTURE)
+    step.show_times()
     return page
 
 

@@ -30,6 +30,7 @@ MAY_READ = {
     "train/sweep/study.py: os.open": "a folder, to lock it",
     "cache/hdf5.py: h5py.File": "the door for HDF5",
     "base/machine/": "what the system says of itself",
+    "reelcheck/quickstart.py: webbrowser.open": "shows a page that was just written",
     "evaluate/page/markup.py: Path(__file__).with_name('page.css').read_text": "the package's own",
     "evaluate/page/markup.py: Path(__file__).with_name('sort.js').read_text": "the package's own",
     "detect/web/app.py: (HERE / 'page.js').read_text": "the package's own",

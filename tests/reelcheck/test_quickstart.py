@@ -1,0 +1,44 @@
+"""From a folder of videos to a report by one command, and the sentence that says whether the result is of use."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from evaluate.results.about_run import DRAWN, RANDOM, AboutRun, MeasuredArea
+from extract.drawn.dataset import DrawnConfig, draw_dataset
+from reelcheck.cli import dispatch
+from reelcheck.quickstart import good_enough
+
+
+def test_a_folder_becomes_a_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("evaluate.studies.cross_validation.CrossvalConfig.epochs", 2, raising=False)
+    data = draw_dataset(DrawnConfig(Path("clips"), people=8, clips=1, fakes=8))
+    words = ["--backbone", "mobilenetv2", "--weights", "random", "--open"]
+    assert dispatch(["quickstart", str(data), *words]) == 0
+    out = capsys.readouterr().out
+    *_, times, verdict, page = out.splitlines()
+    assert Path(page).is_file()
+    assert opened == [Path(page).resolve().as_uri()]
+    assert times.startswith("It took ")
+    assert [name in times for name in ("features", "train", "crossval", "eval")] == [True] * 4
+    assert verdict == f"Not good enough to use: {RANDOM}; {DRAWN}."
+    assert Path("crossval/crossval.html").is_file()
+
+
+AREA = MeasuredArea(0.9, 0.8, 0.95, 100)
+
+
+@pytest.mark.parametrize(("about", "said"), [
+    (AboutRun(("x",), AREA, doubts=(RANDOM,)), "Not good enough to use: the backbone has random weights"),
+    (AboutRun(("x",)), "nobody knows"),
+    (AboutRun(("x",), dataclasses.replace(AREA, value=None)), "nobody knows"),
+    (AboutRun(("x",), dataclasses.replace(AREA, low=0.5)), "Not good enough to use: a fake scores above a real clip in "
+     "90% of pairs, and the truth may lie anywhere from 50% to 95%, where chance is 50%"),
+    (AboutRun(("x",), AREA), "Better than chance on people and footage like its test clips: "),
+])  # fmt: skip
+def test_it_says_no_more_than_the_test_part_holds(about, said):
+    assert said in good_enough(about)
