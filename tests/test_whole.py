@@ -23,7 +23,7 @@ from extract.config import ExtractConfig
 from extract.drawn.clip import draw_empty_clip
 from extract.drawn.dataset import DrawnConfig, draw_dataset
 from extract.pipeline import extract
-from extract.readers.celeb_df import read_celeb_df
+from extract.readers.layouts import read_dataset
 from extract.video.decode import read_times
 from tests import ROOT
 from tests.clips import write_sound
@@ -83,7 +83,7 @@ SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("cnn3d_folder", 
 def test_verdicts_agree_with_the_stored_predictions(kind, request, data):
     run_folder = request.getfixturevalue(kind)
     stored = predictions(run_folder)
-    clips = [data / record.path for record in read_celeb_df(data).records]
+    clips = [data / record.path for record in read_dataset(data).records]
     judged = {verdict.clip: verdict for ((verdict, _),) in open_detector(run_folder).judge(clips)}
     assert len(judged) == len(stored) == 16
     for name, probability in stored.items():

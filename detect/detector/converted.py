@@ -14,6 +14,7 @@ from base.commands import flag
 from base.errors import UserError
 from base.files import scratch_folder
 from base.keras_start import backend, quiet_stderr
+from base.progress import show
 from cache.kept import is_kept, kept
 from cache.weights import require_room_for
 from detect.detector.formats import FORMATS
@@ -56,6 +57,7 @@ def converted(engine: str, key: Mapping[str, object], build: Callable[[], "keras
     """
 
     def write(folder: Path) -> None:
+        show(f"A network of the run is made ready for {engine}, once ...", beside=True)
         network = build()
         try:
             write_network(network, folder, NETWORK, engine)

@@ -1,6 +1,7 @@
 """README and docs: short, whole, and without a link, a verb or a flag that leads nowhere."""
 
 import importlib.util
+import itertools
 import re
 import shlex
 import shutil
@@ -101,6 +102,7 @@ SET = "Celeb-DF-v2"
 PLACES = {"/path/to/": "", "/mnt/shared/": "", "=...": f"={SET}", "=folder": f"={SET}"}
 QUICK: dict[str, list[str]] = {
     "features": ["--weights", "random"],
+    "quickstart": ["--weights", "random"],
     "published": ["--weights", "random", "--backbones", "mobilenetv2", "--epochs", "1"],
     "train": ["--epochs", "2"],
     "sweep": ["--epochs", "2", "--trials", "4"],
@@ -124,7 +126,11 @@ def home(tmp_path, monkeypatch):
     for name in ("clip.mp4", "more/one.mp4", "old/two.avi"):
         Path(name).parent.mkdir(exist_ok=True)
         shutil.copy(clip, name)
-    Image.fromarray(np.full((90, 90, 3), 99, np.uint8)).save("face.jpg")
+    grey = Image.fromarray(np.full((90, 90, 3), 99, np.uint8))
+    grey.save("face.jpg")
+    for clip, number in itertools.product(("real/a", "fake/b"), range(3)):
+        Path("frames", clip).mkdir(parents=True, exist_ok=True)
+        grey.save(f"frames/{clip}/{number:03}.png")
     write_settings()
     return tmp_path
 
