@@ -41,6 +41,7 @@ from extract.readers.layouts import read_dataset
 from extract.same_data import recognise, require_same_data
 from extract.steps import Clock
 from extract.unit import extract_videos, left_to_do, not_done, start_engine
+from extract.video.numbered import sentence_on_frames
 
 CROP_BYTES = FRAMES * CROP_SIZE * CROP_SIZE * 3
 """Size of one clip's crops, uncompressed."""
@@ -60,6 +61,8 @@ def extract(config: ExtractConfig) -> Path:
     for note in data.notes:
         say(note)
     videos = shown_at(data.records, config.fps)
+    if frames := sum(video.fps > 0 for video in videos):
+        say(sentence_on_frames(frames, config.fps))
     require_same_data(root, config.data, videos)
     records = recognise(root, data.root, videos)
     features = create_store(root, profile)

@@ -17,7 +17,7 @@ from detect.addresses import AddressError, Site, open_address
 from detect.playlists import START, Playlist
 from detect.sign_in import Address, read_address, shown
 from extract.readers.found import survey
-from extract.video.numbered import sentence_on_frames
+from extract.video.numbered import FPS, sentence_on_frames
 
 LARGEST_DOWNLOAD = 4_000_000_000
 """Bytes."""
@@ -38,7 +38,7 @@ class Clip:
 
 @contextmanager
 def open_clips(
-    words: Sequence[str], allow_url: bool = False, url_seconds: float = DOWNLOAD_SECONDS
+    words: Sequence[str], allow_url: bool = False, url_seconds: float = DOWNLOAD_SECONDS, fps: float = FPS
 ) -> Iterator[list[Clip]]:
     """Gives the clips that `words` name, each once, in order; downloads are deleted afterwards.
 
@@ -49,7 +49,9 @@ def open_clips(
     UserError names a word that is none of these.
     """
     with scratch_folder() as folder:
-        clips = {clip.name: clip for word in _words(words) for clip in _clips(word, allow_url, url_seconds, folder)}
+        clips = {
+            clip.name: clip for word in _words(words) for clip in _clips(word, allow_url, url_seconds, folder, fps)
+        }
         if not clips:
             raise UserError("there is nothing to judge; name a video, a picture, a folder with them, or - for a list.")
         yield list(clips.values())
@@ -63,7 +65,7 @@ def _words(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def _clips(word: str, allow_url: bool, url_seconds: float, downloads: Path) -> Iterable[Clip]:
+def _clips(word: str, allow_url: bool, url_seconds: float, downloads: Path, fps: float) -> Iterable[Clip]:
     if not word:
         raise UserError("an empty name is no clip; for the current folder, give a dot.")
     word = plain_path(word)
@@ -73,25 +75,25 @@ def _clips(word: str, allow_url: bool, url_seconds: float, downloads: Path) -> I
         if not allow_url:
             raise UserError(f"{shown(word)} would be downloaded; add --allow-url if you trust it, or give a file.")
         return [_download(read_address(word), url_seconds, downloads)]
-    return [Clip(str(path), path) for path in find_clips(existing(Path(word)))]
+    return [Clip(str(path), path) for path in find_clips(existing(Path(word)), fps)]
 
 
-def find_clips(path: Path) -> list[Path]:
+def find_clips(path: Path, fps: float = FPS) -> list[Path]:
     """Returns the file `path`, what is to be judged in and below the folder `path`, or what matches the pattern.
 
-    A folder of numbered pictures is one clip, itself or below `path`.
+    A folder of numbered pictures is one clip, itself or below `path`, and is said to be, with its `fps`.
     """
     try:
-        return _find_clips(path)
+        return _find_clips(path, fps)
     except OSError:  # the name is too long, or its folder may not be read
         return [path]
 
 
-def _find_clips(path: Path) -> list[Path]:
+def _find_clips(path: Path, fps: float) -> list[Path]:
     if path.is_dir():
         below = survey(path)
         clips = sorted(below.videos + below.frames + below.pictures)
-        frames = [sentence_on_frames(len(below.frames))] if below.frames else []
+        frames = [sentence_on_frames(len(below.frames), fps)] if below.frames else []
         for sentence in [*frames, *below.describe_unread(set(clips))]:
             show(sentence, beside=True)
         if not clips:
@@ -101,7 +103,7 @@ def _find_clips(path: Path) -> list[Path]:
         matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - takes absolute patterns too
         if not matches:
             raise UserError(f"no file matches {path}; check the pattern, or give a folder.")
-        return [clip for one in matches for clip in (find_clips(one) if one.is_dir() else [one])]
+        return [clip for one in matches for clip in (find_clips(one, fps) if one.is_dir() else [one])]
     return [path]
 
 

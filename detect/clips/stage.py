@@ -32,7 +32,10 @@ def detect(config: DetectConfig) -> int:
     Returns 0 if no clip is fake, 1 if one is, 2 if one could not be judged.
     """
     check(config)
-    with open_clips(config.video, config.allow_url, config.url_seconds) as clips, contextlib.ExitStack() as closing:
+    with (
+        open_clips(config.video, config.allow_url, config.url_seconds, config.fps) as clips,
+        contextlib.ExitStack() as closing,
+    ):
         _name_missing(clips)
         detector, by = open_judge(config)
         if detector.about.warning:

@@ -13,7 +13,7 @@ from base.outside.values import explained, is_path, parse, parse_json, shown
 from base.text import is_break, printable
 from cache.schema import BLEND, VideoRecord, is_blend_id, safe_relative_path
 from extract.readers.found import Found
-from extract.video.numbered import FPS, number_of, sentence_on_frames
+from extract.video.numbered import FPS, number_of
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ def make_dataset(found: Found, records: Iterable[VideoRecord], name: str = "", n
         if one.id == other.id:
             raise UserError(f"{one.id} exists twice, as {one.path} and {other.path}; remove one.")
     unread = found.describe_unread({found.root / record.path for record in rows})
-    return Dataset(name or found.base.resolve().name, found.root, rows, [*notes, *_as_frames(rows, twice), *unread])
+    return Dataset(name or found.base.resolve().name, found.root, rows, [*notes, *_as_video_alone(twice), *unread])
 
 
 def _without_pictures_of_videos(records: Sequence[VideoRecord]) -> tuple[list[VideoRecord], int]:
@@ -53,9 +53,7 @@ def _without_pictures_of_videos(records: Sequence[VideoRecord]) -> tuple[list[Vi
     return rows, len(records) - len(rows)
 
 
-def _as_frames(rows: Sequence[VideoRecord], twice: int) -> Iterator[str]:
-    if count := sum(record.fps > 0 for record in rows):
-        yield sentence_on_frames(count)
+def _as_video_alone(twice: int) -> Iterator[str]:
     if twice:
         yield f"{twice} clips are there as videos and as folders of numbered pictures: the videos are read."
 

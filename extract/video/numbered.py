@@ -34,10 +34,10 @@ def require_rate(fps: float) -> None:
         raise UserError(f"{flag('fps', f'{fps:g}')} is no rate of frames; give a number a second, up to {FASTEST:g}.")
 
 
-def sentence_on_frames(count: int) -> str:
-    """Returns what is said where `count` clips are folders of numbered pictures."""
+def sentence_on_frames(count: int, fps: float) -> str:
+    """Returns what is said where `count` clips are folders of numbered pictures, shown at `fps`."""
     many = f"{count} folders of numbered pictures are clips" if count > 1 else "A folder of numbered pictures is a clip"
-    return f"{many}, {FPS:g} numbers a second unless {flag('fps', '...')} says otherwise."
+    return f"{many}, {fps:g} numbers a second ({flag('fps', '...')} says how many)."
 
 
 def number_of(name: str) -> int | None:

@@ -157,7 +157,7 @@ def checkout(tmp_path: Path) -> Path:
     """A folder in which the Makefile finds the packages that are installed here, and this code."""
     folder = tmp_path / "checkout"
     folder.mkdir()
-    for name in ("Makefile", "requirements.lock", ".venv"):
+    for name in ("Makefile", "requirements.lock", ".venv", "base"):  # base/verbs.py has the verbs
         (folder / name).symlink_to(ROOT / name)
     return folder
 
