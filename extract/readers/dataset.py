@@ -55,7 +55,8 @@ def _without_pictures_of_videos(records: Sequence[VideoRecord]) -> tuple[list[Vi
 
 def _as_video_alone(twice: int) -> Iterator[str]:
     if twice:
-        yield f"{twice} clips are there as videos and as folders of numbered pictures: the videos are read."
+        clips = "1 clip is" if twice == 1 else f"{twice} clips are"
+        yield f"{clips} there as a video and as a folder of numbered pictures: the video is read."
 
 
 def make_record(root: Path, path: Path, label: int, name: str, **details: str) -> VideoRecord:

@@ -41,8 +41,8 @@ def read_deepfakebench(file: Path) -> Dataset:
             raise UserError(f"{file} calls {record.id} real and fake; remove one of the entries.")
         twice += earlier is not record
         records[record.id] = replace(record, part=max(earlier.part, record.part, key=PARTS.index))
-    notes = [f"{file} lists {empty} clips without frames; they are left out."] * bool(empty)
-    notes += [f"{twice} clips are in several parts of {file}: test comes before val, val before train."] * bool(twice)
+    notes = [f"{file} has {empty} without frames among its clips: left out."] * bool(empty)
+    notes += [f"{file} has {twice} in several parts: test comes before val, val before train."] * bool(twice)
     return make_dataset(Found(file.parent, file.parent), records.values(), file.stem, notes)
 
 

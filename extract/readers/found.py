@@ -80,7 +80,8 @@ class Found:
         by_folder = Counter([*loose, *(path.parent for path in pictures)])
         by_folder.update({folder: count for folder, count in self.numbered.items() if folder not in read})
         if count := by_folder.total():
-            yield f"{self.root} has {count} videos and pictures that are not read: {self._places(by_folder)}."
+            what = "1 video or picture that is" if count == 1 else f"{count} videos and pictures that are"
+            yield f"{self.root} has {what} not read: {self._places(by_folder)}."
         mixed = {path.parent for path in pictures if _is_frame(path)}
         if mixed := sorted(mixed & {path.parent for path in read}):
             more = f" and {len(mixed) - 1} more folders hold" if len(mixed) > 1 else " holds"

@@ -27,6 +27,8 @@ from extract.readers.studio_sets import AV_KINDS, read_deeperforensics, read_dfd
 
 DEEPEST = 3
 """Folders in which a data set's own may lie, as archives unpack into one of the same name."""
+WIDEST = 32
+"""Folders in a folder, above which it is no wrapper of a data set."""
 SIMILAR = 0.75
 """How alike two names are, from 0 to 1, before one is taken for a slip of the other."""
 
@@ -131,19 +133,19 @@ def _fitting(path: Path, layouts: tuple[str, ...] = ()) -> list[tuple[Path, str]
     """Returns each folder with a layout that fits, of those nearest to `path`: itself, or the next level with one."""
     level = [path]
     for _ in range(DEEPEST):
-        found = [(base, layout) for base in level for layout in layouts or READERS if _fits(base, layout)]
+        names = {base: _names(base) for base in level}
+        found = [(base, one) for base in level for one in layouts or READERS if not READERS[one].lacks(names[base])]
         if found:
             return found
-        level = [folder for base in level for folder in sorted(base.iterdir()) if _is_open(folder)]
+        level = [folder for base in level for folder in _folders_in(base)]
     return []
 
 
-def _is_open(folder: Path) -> bool:
-    return folder.is_dir() and not folder.is_symlink() and not folder.name.startswith((".", "__"))
-
-
-def _fits(base: Path, layout: str) -> bool:
-    return not READERS[layout].lacks(_names(base))
+def _folders_in(base: Path) -> list[Path]:
+    """Returns the folders that the wrapper `base` holds; none if it holds too many to be one."""
+    folders = [one for one in sorted(base.iterdir()) if one.is_dir() and not one.is_symlink()]
+    folders = [folder for folder in folders if not folder.name.startswith((".", "__"))]
+    return folders if len(folders) <= WIDEST else []
 
 
 def _names(base: Path) -> set[str]:

@@ -139,6 +139,6 @@ def read_dfdc_preview(found: Found) -> Dataset:
                 f"{path} calls {record.id} {entry.label}, but its folder says otherwise; correct one of them."
             )
     absent = known.keys() - set(names.values())
-    notes += [f"{path} lists {len(absent)} of {len(known)} clips that do not exist; they are left out."] * bool(absent)
+    notes += [f"{path} lists {len(absent)} of {len(known)} clips that do not exist: left out."] * bool(absent)
     parts = {name: known[listed].set for name, listed in names.items()}
     return make_dataset(found, [replace(record, part=parts.get(record.id, "")) for record in records], notes=notes)

@@ -1,5 +1,6 @@
 """The detector as others call it: on a file and on decoded frames, silent, with the same verdict."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from extract.video.containers import ClipError
 from extract.video.decode import play, read_times
 from extract.video.decoded import sample_images
 from tests.clips import counting_images, read_number, write_clip
+from tests.extract.provenance.test_claims import MANIFEST, SAID
 
 
 def level(inputs) -> np.ndarray:
@@ -50,6 +52,17 @@ def test_frames_without_times_are_evenly_spaced(detector):
     verdict = detector.judge_frames([np.full((20, 30, 3), 200, np.uint8)] * 25)
     assert [frame.seconds for frame in verdict.frames] == [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23]
     assert verdict.verdict == "Fake"
+
+
+def test_what_the_file_claims_stands_beside_the_verdict_and_changes_no_number(detector, tmp_path):
+    path = write_clip(tmp_path / "clip.mp4", counting_images(30))
+    before = detector.judge_clip(path)
+    path.write_bytes(path.read_bytes() + MANIFEST)
+    after = detector.judge_clip(path)
+    assert after.claims == (SAID,)
+    assert after.note == f"the file claims: {SAID}"
+    assert replace(after, claims=()).as_dict() == before.as_dict()
+    assert before.claims == ()
 
 
 def test_the_threshold_is_what_the_caller_says(detector, tmp_path):

@@ -65,6 +65,10 @@ STORE = superbox(
 )
 
 
+MANIFEST = box(b"uuid", C2PA_BOX + bytes(4) + b"manifest\0" + bytes(8) + STORE)
+"""The box of an MP4 file."""
+
+
 def png(path: Path) -> Path:
     Image.new("RGB", (8, 8)).save(path)
     content = path.read_bytes()
@@ -91,8 +95,7 @@ def webp(path: Path) -> Path:
 
 def mp4(path: Path) -> Path:
     write_clip(path, counting_images(5))
-    purpose = C2PA_BOX + bytes(4) + b"manifest\0" + bytes(8)
-    path.write_bytes(path.read_bytes() + box(b"uuid", purpose + STORE) + box(b"uuid", XMP_BOX + XMP))
+    path.write_bytes(path.read_bytes() + MANIFEST + box(b"uuid", XMP_BOX + XMP))
     return path
 
 

@@ -420,7 +420,7 @@ def test_a_csv_file_takes_absolute_paths_addresses_and_folders_of_frames(tmp_pat
 
 def test_videos_beside_a_list_in_a_folder_are_counted(tmp_path):
     plant_csv(tmp_path / "videos.csv", "path,label\na.mp4,0\ndeep/b.mp4,1\n")
-    assert read_dataset(tmp_path).notes[0] == f"{tmp_path} has 1 videos and pictures that are not read: 1 in deep/."
+    assert read_dataset(tmp_path).notes[0] == f"{tmp_path} has 1 video or picture that is not read: 1 in deep/."
 
 
 BENCH = {
@@ -446,8 +446,8 @@ def test_a_json_list_of_deepfakebench_gives_labels_kinds_and_the_part_farthest_f
     assert [(one.id, one.label, one.part, one.kind) for one in found.records] == [
         ("Celeb-real/frames/id0_0000", REAL, "test", ""), ("ff/000_003", FAKE, "train", "Deepfakes"),
     ]  # fmt: skip
-    assert any("lists 1 clips without frames" in note for note in found.notes)
-    assert any("1 clips are in several parts" in note for note in found.notes)
+    assert any("has 1 without frames" in note for note in found.notes)
+    assert any("has 1 in several parts" in note for note in found.notes)
     (tmp_path / "ff" / "000_003" / "000.png").unlink()
     (tmp_path / "ff" / "000_003").rmdir()
     with pytest.raises(UserError, match="has no such folder; put the list into the folder that its paths start from"):

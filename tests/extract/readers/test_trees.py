@@ -124,7 +124,7 @@ def test_a_mutilated_tree_loses_no_clip_in_silence(tmp_path, name, mutilation):
     for record in found.records:
         path = root / record.path
         read |= {path} if not path.is_dir() else {one for one in path.iterdir() if one.stem.isdecimal()}
-    counts = [int(match[1]) for note in found.notes if (match := re.search(r"has (\d+) videos and pictures", note))]
+    counts = [int(match[1]) for note in found.notes if (match := re.search(r"has (\d+) video", note))]
     assert sum(counts) == len(every - read)
     assert all("linked is a link" in " ".join(found.notes) for _ in root.rglob("linked"))
 
@@ -146,7 +146,7 @@ def test_a_clip_that_is_there_twice_is_read_as_its_video(tmp_path):
     found = read_dataset(root)
     assert [record.id for record in found.records] == ["Deepfakes/000_003", "youtube/000.mp4"]
     assert found.records[0].source == "youtube/000.mp4"
-    assert "1 clips are there as videos and as folders of numbered pictures: the videos are read." in found.notes
+    assert "1 clip is there as a video and as a folder of numbered pictures: the video is read." in found.notes
     assert f"{root} has 3 videos and pictures that are not read: 3 in original_sequences/youtube/c23/frames/000/." in (
         found.notes
     )

@@ -146,6 +146,14 @@ def test_a_folders_checksum_changes_with_what_is_seen_of_it(tmp_path):
     assert checksum_of(folder, 25) != before
 
 
+@pytest.mark.parametrize("margin", [0.0, 0.3])
+def test_faces_that_were_cut_out_keep_their_size(tmp_path, margin):
+    faces = np.random.default_rng(0).integers(0, 256, (FRAMES, 160, 160, 3), np.uint8)
+    clip = crop_clip(write_frames(tmp_path / "clip", faces), replace(BLIND, margin=margin))
+    np.testing.assert_array_equal(clip.crops, faces)
+    assert clip.seen.boxes.tolist() == [[0, 0, 160, 160]] * FRAMES
+
+
 def test_a_rate_that_is_none_is_refused():
     require_rate(23.976)
     for rate in (0, -1, float("nan"), 1e6):
