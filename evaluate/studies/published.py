@@ -33,6 +33,7 @@ from extract.backbones.weights import identify_weights
 from extract.config import ExtractConfig
 from extract.pipeline import extract
 from extract.readers.layouts import read_dataset
+from extract.video.decode import sample_frames
 from train.data.audit import audit, audit_of
 from train.fit import FitConfig, fit
 from train.runs.contents import RunContents, numbered_history, read_contents, write_run
@@ -226,20 +227,28 @@ def first_crops(path: Path, cascade: cv2.CascadeClassifier) -> np.ndarray:
 
     A frame without a face is taken whole; missing frames are zeros.
     """
-    video = cv2.VideoCapture(str(path))
     crops = np.zeros((FRAMES, *SIZE, 3), np.float32)
-    for number in range(FRAMES):
-        read, frame = video.read()
-        if not read:
-            break
-        frame = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+    for number, frame in enumerate(_first_frames(path)):
         faces = cascade.detectMultiScale(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), 1.3, 5)
         if len(faces):
             x, y, width, height = max(faces, key=lambda face: face[2] * face[3])
             frame = frame[y : y + height, x : x + width]
         crops[number] = cv2.resize(frame, SIZE) / 255.0
-    video.release()
     return crops
+
+
+def _first_frames(path: Path) -> Iterator[np.ndarray]:
+    """Yields the first twelve frames, uint8 RGB, of a file as the recipe reads it, or of a folder of pictures."""
+    if path.is_dir():
+        yield from sample_frames(path, "first").images
+        return
+    video = cv2.VideoCapture(str(path))
+    for _ in range(FRAMES):
+        read, frame = video.read()
+        if not read:
+            break
+        yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+    video.release()
 
 
 def published_config(config: PublishedConfig, backbone: str, weights: str) -> RunConfig[FeatureProfile]:

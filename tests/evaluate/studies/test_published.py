@@ -33,6 +33,11 @@ def test_the_first_twelve_frames_are_taken_and_a_short_clip_ends_in_zeros(tmp_pa
     crops = first_crops(write_clip(tmp_path / "long.avi", images, **MJPEG), cv2.CascadeClassifier(CASCADE))
     assert crops.dtype == np.float32
     assert crops.mean(axis=(1, 2, 3)) == pytest.approx(np.array(levels[:12]) / 255, abs=0.02)
+    for number, image in enumerate(images):
+        (tmp_path / "frames").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / "frames" / f"{number:03}.png"), image[:, :, ::-1])
+    of_frames = first_crops(tmp_path / "frames", cv2.CascadeClassifier(CASCADE))
+    np.testing.assert_allclose(of_frames, crops, atol=0.1)
     short = first_crops(write_clip(tmp_path / "short.avi", images[:5], **MJPEG), cv2.CascadeClassifier(CASCADE))
     assert short[:5].min() > 0
     assert not short[5:].any()
