@@ -134,7 +134,7 @@ def _cells(measures: Mapping[str, Measure]) -> Iterator[Cell]:
 
 
 def _versus_baseline(model: Model) -> Iterator[Cell]:
-    yield from (model.difference.over_people[name] for name in COMPARED)
+    yield from (NOTHING if model.difference is None else model.difference.over_people[name] for name in COMPARED)
     yield NOTHING if model.paired.share.value is None else model.paired.share
 
 

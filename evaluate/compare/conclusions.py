@@ -25,6 +25,8 @@ def sentences(pair: Pair, comparison: Comparison) -> Iterator[str]:
 def baseline_sentences(comparison: Comparison) -> Iterator[str]:
     """Yields a sentence per run: what it adds to its baseline."""
     for model in comparison.models:
+        if model.difference is None:
+            continue
         p = model.against_baseline.corrected
         yield f"{model.name}: {difference_sentence(model.difference, tested=p is not None and p < LEVEL)}"
 

@@ -14,7 +14,7 @@ from evaluate.page.repeat import compare_command
 from evaluate.results.kinds import Kind, kinds_of_run
 from evaluate.results.measures import CHOSEN, HALF, choose_on_validation
 from evaluate.results.read import Results
-from evaluate.results.versus_baseline import Difference, aligned, head_minus_baseline
+from evaluate.results.versus_baseline import Difference, baseline_of, head_minus_baseline
 from evaluate.stats.bootstrap import CONFIDENCE, INTERVAL, Measure, ends
 from evaluate.stats.metrics import THRESHOLD, difference_measures, evaluate
 from evaluate.stats.paired_tests import (
@@ -49,7 +49,8 @@ class Corrected:
 class Model:
     """A run's predictions on the test clips, sorted by id, and its measures with intervals over people.
 
-    `difference` is the run minus its own baseline, `against_baseline` DeLong's test of it, `paired` its paired share.
+    `difference` is the run minus its own baseline, if it has one, `against_baseline` DeLong's test of it, `paired` its
+    paired share.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Model:
     clips: Predictions
     threshold: float
     over_people: dict[str, Measure]
-    difference: Difference
+    difference: Difference | None
     paired: PairedShare
     against_baseline: Corrected
     kinds: list[Kind]
@@ -155,7 +156,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "threshold": model.threshold,
                 "epoch_seconds": model.epoch_seconds,
                 "over_people": {name: dataclasses.asdict(measure) for name, measure in model.over_people.items()},
-                "head_minus_baseline": dataclasses.asdict(model.difference),
+                "head_minus_baseline": model.difference and dataclasses.asdict(model.difference),
                 "against_baseline": dataclasses.asdict(model.against_baseline),
                 "paired_share": dataclasses.asdict(model.paired),
                 "kinds": [dataclasses.asdict(kind) for kind in model.kinds],
@@ -206,16 +207,16 @@ def _threshold(run: Results, chosen: bool) -> float:
 def _model(
     name: str, run: Results, clips: Predictions, threshold: float, people: np.ndarray, resamples: int, seed: int
 ) -> Model:
-    baseline = aligned(run.baseline.of(TEST), clips)
+    baseline = baseline_of(run, clips)
     return Model(
         name,
         run,
         clips,
         threshold,
         evaluate(clips.labels, clips.probabilities, threshold, resamples, seed, people),
-        head_minus_baseline(clips, baseline, people, resamples, seed),
+        baseline and head_minus_baseline(clips, baseline, people, resamples, seed),
         run.paired_share(clips, resamples, seed),
-        Corrected(delong(clips.labels, clips.probabilities, baseline.probabilities).p),
+        Corrected(baseline and delong(clips.labels, clips.probabilities, baseline.probabilities).p),
         kinds_of_run(run, clips, clips.probabilities >= threshold, resamples, seed),
     )
 

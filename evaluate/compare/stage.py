@@ -150,7 +150,8 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:
 
 def _interval(model: Model) -> Interval:
     """A row of the figure that shows each run's ROC AUC."""
-    area, more = model.over_people["roc_auc"], model.difference.over_people["roc_auc"].value
+    area = model.over_people["roc_auc"]
+    more = model.difference and model.difference.over_people["roc_auc"].value
     assert area.value is not None
     baseline = None if more is None else area.value - more
     return Interval(model.name, area.value, ends(area), baseline)

@@ -13,6 +13,7 @@ from evaluate.results.read import Results
 from evaluate.stats.bootstrap import ends
 from evaluate.stats.metrics import LEAST_PEOPLE
 from train.runs.ensemble import FITTED_TWICE
+from train.runs.folder import SCORES
 from train.runs.recipe import RunConfig
 
 FEW_PEOPLE = 20
@@ -67,14 +68,16 @@ def _mixture(evaluation: Evaluation) -> Iterator[str]:
 
 def leaks(results: Results) -> Iterator[str]:
     """Yields what the test clips of `results` share with train, one sentence per kind."""
-    yield from leak_sentences({kind: shared_clips(results, kind) for kind in _SHARED}, len(results.head.of(TEST).ids))
+    shared = {kind: shared_clips(results, kind) for kind in _SHARED}
+    theirs = "; of a detector that was trained on that part, " if results.config.kind == SCORES else "; "
+    yield from leak_sentences(shared, len(results.head.of(TEST).ids), theirs)
 
 
-def leak_sentences(shared: Mapping[str, int], clips: int) -> Iterator[str]:
+def leak_sentences(shared: Mapping[str, int], clips: int, then: str = "; ") -> Iterator[str]:
     """Yields a sentence for each kind of which some of `clips` test clips are `shared` with train."""
     for kind, (what, hence) in _SHARED.items():
         if shared.get(kind):
-            yield f"{shared[kind]:,} of {clips:,} test clips {what}; the numbers are about {hence}."
+            yield f"{shared[kind]:,} of {clips:,} test clips {what}{then}the numbers are about {hence}."
 
 
 def shared_clips(results: Results, kind: str) -> int:

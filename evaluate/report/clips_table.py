@@ -76,7 +76,7 @@ def _cell(failures: Failures, row: int, column: str, error: float, pictures: dic
         case "error":
             return f"{error:.3f}"
         case "coverage":
-            return f"{clips.coverage[row]:.2f}"
+            return NOTHING if np.isnan(clips.coverage[row]) else f"{clips.coverage[row]:.2f}"
     if name not in footage.rows:
         return NOTHING
     value = footage.face(name) if column == "face, pixels" else footage.seconds(name)

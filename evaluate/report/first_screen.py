@@ -9,6 +9,7 @@ from evaluate.results.kinds import kinds_sentence
 from evaluate.results.measures import HEAD, Evaluation
 from evaluate.results.versus_baseline import difference_sentence
 from evaluate.stats.bootstrap import ends
+from train.runs.folder import SCORES
 
 
 def summary(evaluation: Evaluation) -> Iterator[str]:
@@ -17,7 +18,8 @@ def summary(evaluation: Evaluation) -> Iterator[str]:
     yield calls_sentence(evaluation.calls)
     if evaluation.kinds:
         yield kinds_sentence(evaluation.kinds)
-    yield difference_sentence(evaluation.difference)
+    if evaluation.difference:
+        yield difference_sentence(evaluation.difference)
     yield from _pairs(evaluation)
 
 
@@ -27,6 +29,8 @@ def _tested_on(evaluation: Evaluation) -> str:
     if evaluation.unnamed == counts.real + counts.fake:
         return f"{clips}; the data set does not say who is in them, so they may show people who were trained on."
     people = "1 person" if evaluation.people == 1 else f"{evaluation.people:,} people"
+    if evaluation.results.config.kind == SCORES:
+        return f"{clips} of {people}; whether the detector was trained on them is not known."
     shared = shared_clips(evaluation.results, "identity")
     if shared:
         return f"{clips} of {people}; {shared:,} of the clips show people who were trained on."

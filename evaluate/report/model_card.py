@@ -14,6 +14,7 @@ from evaluate.report.first_screen import summary
 from evaluate.results.measures import HALF, HEAD, Evaluation
 from evaluate.results.read import validation_counts, why_uncalibrated
 from evaluate.stats.weighted import title_of
+from train.runs.folder import SCORES
 
 Card = dict[str, list[str]]
 """Sentences by heading."""
@@ -54,7 +55,9 @@ def _model(evaluation: Evaluation) -> Iterator[str]:
     config = evaluation.results.config
     name = config.config.get("head", "unknown")
     head = f"The head {name}, a small network over time, on the features of a frozen backbone"
-    yield f"{config.about or head}. It gives the probability that the face in a clip is fake, from {FRAMES} frames."
+    given = "They are" if config.kind == SCORES else "It gives"
+    seen = "" if config.kind == SCORES else f", from {FRAMES} frames"
+    yield f"{config.about or head}. {given} the probability that the face in a clip is fake{seen}."
     yield from features_sentences(config.profile)
     if config.config.get("start") == "baseline":
         yield (

@@ -32,13 +32,13 @@ def report_tables(evaluation: Evaluation, failures: Failures) -> dict[str, Table
 
 def uncertainty_tables(evaluation: Evaluation) -> dict[str, Table]:
     """Returns the head minus its baseline, the paired share, the kinds of fakes, and an ensemble's members."""
-    tables = {
-        "head-minus-baseline": Table(
+    tables = {}
+    if evaluation.difference:
+        tables["head-minus-baseline"] = Table(
             f"The head minus its baseline on {_clips(evaluation)}: paired 95 % intervals over people.",
             ["measure", "difference"],
             [[title, evaluation.difference.over_people[name]] for name, title in COMPARED.items()],
         )
-    }
     if evaluation.paired[HEAD].fakes:
         tables["paired-share"] = Table(
             "Paired share: how often a fake scores above the real clip that it was made from, or where that is not in "

@@ -25,7 +25,6 @@ from evaluate.report.first_screen import summary
 from evaluate.report.model_card import short_card
 from evaluate.report.report_tables import failure_tables, uncertainty_tables
 from evaluate.results.measures import (
-    BASELINE,
     CHOSEN,
     HALF,
     HEAD,
@@ -108,18 +107,20 @@ def _meanings() -> Iterator[str]:
 def _cards(evaluation: Evaluation) -> Iterator[Html]:
     models = evaluation.evaluated[TEST]
     for measure in _HEADLINES:
-        head, baseline = (
+        head, *others = (
             model.scores[measure] if measure in SCORE_METRICS else model.decisions[HALF].measures[measure]
-            for model in (models[HEAD], models[BASELINE])
+            for model in models.values()
         )
         name = title_of(measure) if measure in SCORE_METRICS else f"{title_of(measure)} at {HALF}"
-        lines = map(_small, (_interval(head), f"baseline {value_text(baseline)}"))
-        yield element("div", name, element("b", value_text(head)), *lines, class_="card")
-    head, baseline = (evaluation.paired[name].share for name in (HEAD, BASELINE))
+        yield _number(name, head, others)
+    head, *others = (paired.share for paired in evaluation.paired.values())
     if head.value is not None:
-        words = ("fakes above their real clip", _interval(head), f"baseline {value_text(baseline)}")
-        lines = map(_small, words)
-        yield element("div", "paired share", element("b", value_text(head)), *lines, class_="card")
+        yield _number("paired share", head, others, "fakes above their real clip")
+
+
+def _number(name: str, head: Measure, baselines: Sequence[Measure], *words: str) -> Html:
+    lines = map(_small, (*words, _interval(head), *(f"baseline {value_text(one)}" for one in baselines)))
+    return element("div", name, element("b", value_text(head)), *lines, class_="card")
 
 
 def _failures(failures: Failures, figures: Figures) -> Iterator[Html]:

@@ -1,6 +1,6 @@
 """The stage: a run folder -> `report/`: metrics.json, figures, tables, model card and a self-contained report.html."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,7 @@ from evaluate.results.measures import (
     as_json,
     evaluate_results,
 )
+from evaluate.results.outside_scores import write_scores_run
 from evaluate.results.read import METRICS, REPORT, Results, read_results
 from evaluate.results.slices import Failures, find_failures
 from evaluate.stats.bootstrap import ends
@@ -53,6 +54,7 @@ from train.runs.folder import latest
 from train.runs.predictions import Predictions
 
 DRAWN = ("roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "f1_fake", "f1_real", "kappa")
+SCORES = Path("scores")
 MOST_ROWS = 6
 """Slices of a kind that are drawn."""
 
@@ -64,6 +66,11 @@ class ReportConfig:
     run: Path | None = option(None, "run folder (default: the newest finished one below runs/)")
     resamples: int = option(RESAMPLES, "resamples behind each 95 % interval")
     seed: int = option(0, "seed of the bootstrap")
+    scores: Path | None = option(
+        None, "report on another detector: CSV file with the columns id (or path) and probability, of fake"
+    )
+    data: Path | None = option(None, "with scores: the data set that they are of, or a features folder of it")
+    out: Path | None = option(None, "with scores: the run folder to write them into (default: scores/ and their name)")
 
 
 def write_report(config: ReportConfig) -> Path:
@@ -72,7 +79,7 @@ def write_report(config: ReportConfig) -> Path:
     Raises a UserError that says what the run folder lacks, or which line of a file is wrong.
     """
     require_resamples(config.resamples, config.seed)
-    run = config.run or latest(Path("runs"))
+    run = _scores_run(config) if config.scores else config.run or latest(Path("runs"))
     results, folder = read_results(run), run / REPORT
     require_writable(folder, "make it writable, or report on a copy of the run")
     evaluation = evaluate_results(results, config.resamples, config.seed)
@@ -87,6 +94,18 @@ def write_report(config: ReportConfig) -> Path:
         card = as_markdown(evaluation.results.name, model_card(evaluation))
         write_text(folder / "model-card.md", readable(card))
         return write_text(folder / "report.html", readable(report_page(evaluation, failures, figures)))
+
+
+def _scores_run(config: ReportConfig) -> Path:
+    """Returns the run that it makes of the scores of another detector."""
+    assert config.scores
+    if config.data is None or config.run is not None:
+        raise UserError(
+            f"{flag('scores', config.scores)} needs the data set that they are of, {flag('data', '...')}, and no run."
+        )
+    folder = config.out or SCORES / config.scores.stem
+    require_writable(folder.parent, f"choose another {flag('out')}")
+    return write_scores_run(config.scores, config.data, folder)
 
 
 def require_resamples(resamples: int, seed: int) -> None:
@@ -119,19 +138,22 @@ def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str, Figure]]:
     """Yields name, caption (plain text without markup) and figure."""
     results, head, counts = evaluation.results, evaluation.evaluated[TEST][HEAD], evaluation.counts[TEST]
     models = [
-        _scores(name, own.of(TEST), results) for name, own in ((HEAD, results.head), (BASELINE, results.baseline))
+        _scores(name, own.of(TEST), results)
+        for name, own in ((results.judge, results.head), (BASELINE, results.baseline))
+        if own is not None
     ]
+    names = " and ".join([results.judge] + ["baseline"] * len(models[1:]))
     if counts.real and counts.fake:
-        caption = "ROC curves of head and baseline on the test part, the head's with its 95 % band over people."
+        caption = f"ROC curves of {names} on the test part, the {results.judge}'s with its 95 % band over people."
         yield "roc", caption, roc_figure(models)
-        yield "pr", "Precision and recall of head and baseline on the test part.", pr_figure(models)
+        yield "pr", f"Precision and recall of {names} on the test part.", pr_figure(models)
     for kind, name in ((HALF, "confusion"), (CHOSEN, "confusion-chosen")):
         if calls := head.decisions.get(kind):
             title = f"Threshold {calls.threshold:.2f}" + (", chosen on validation" if kind == CHOSEN else "")
-            caption = f"Confusion matrix of the head on the test part. {title}."
+            caption = f"Confusion matrix of the {results.judge} on the test part. {title}."
             yield name, caption, confusion_figure(calls.confusion, title)
     thresholds = sorted({calls.threshold for calls in head.decisions.values()})
-    caption = "Probabilities that the head gives to real and to fake test clips."
+    caption = f"Probabilities that the {results.judge} gives to real and to fake test clips."
     yield "histogram", caption, histogram_figure(models[0], thresholds)
     bins = {name: reliability.bins for name, reliability in evaluation.reliability.items()}
     caption = "Share of fakes by probability, with 95 % intervals. On the dotted line the probabilities are calibrated."
@@ -145,11 +167,12 @@ def _intervals(evaluation: Evaluation, failures: Failures) -> Iterator[tuple[str
     """Yields the forest plots: of the measures between 0 and 1, and of the accuracy by slice."""
     models = [one.scores | one.decisions[HALF].measures for one in evaluation.evaluated[TEST].values()]
     rows = [
-        Interval(title_of(name), head.value, ends(head), models[1][name].value)
+        Interval(title_of(name), head.value, ends(head), models[1][name].value if models[1:] else None)
         for name in DRAWN
         if (head := models[0][name]).value is not None
     ]
-    caption = f"The head's main measures with 95 % intervals over people, calls at {HALF}, and its baseline's."
+    judge = evaluation.results.judge
+    caption = f"The {judge}'s main measures with 95 % intervals over people, calls at {HALF}{_and_baseline(models)}."
     yield "measures", caption, intervals_figure("Measures on the test part", rows, None, "value")
     rows = [
         Interval(f"{slicing.key}: {printable(one.name)} ({one.real + one.fake:,})"[:48], accuracy.value, ends(accuracy))
@@ -163,6 +186,10 @@ def _intervals(evaluation: Evaluation, failures: Failures) -> Iterator[tuple[str
         caption,
         intervals_figure("Accuracy on parts of the test clips", rows, None, "accuracy", inches=0.24),
     )
+
+
+def _and_baseline(models: Sequence[object]) -> str:
+    return ", and its baseline's" if len(models) > 1 else ""
 
 
 def _scores(name: str, clips: Predictions, results: Results) -> Scores:

@@ -13,7 +13,7 @@ from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, TEST, VAL
 from evaluate.results.calls import Calls, called_fake, calls_of
 from evaluate.results.kinds import Kind, kinds_of_run
 from evaluate.results.read import Results, find_temperature, read_member, validation_counts
-from evaluate.results.versus_baseline import Difference, aligned, difference_of
+from evaluate.results.versus_baseline import Difference, baseline_of, difference_of
 from evaluate.stats.band import band_around
 from evaluate.stats.bootstrap import CONFIDENCE, INTERVAL, Measure
 from evaluate.stats.calibration import Bin, Temperature, calibration_error, reliability
@@ -23,6 +23,7 @@ from evaluate.stats.metrics import (
     choose_threshold,
     confusion,
     evaluate,
+    evaluate_at,
     evaluate_pair,
     log_losses,
 )
@@ -96,7 +97,7 @@ class Evaluation:
     evaluated: dict[str, dict[str, Evaluated]]
     people: int
     unnamed: int
-    difference: Difference
+    difference: Difference | None
     paired: dict[str, PairedShare]
     temperature: Temperature | None
     reliability: dict[str, Reliability]
@@ -111,7 +112,7 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
         raise UserError(f"{results.folder} has no clip in its test part; train with a split that has one.")
     pairs = {part: _evaluate(results, part, resamples, seed) for part in (TEST, VAL) if results.head.of(part).ids}
     test, people = results.head.of(TEST), results.people(results.head.of(TEST))
-    baseline = aligned(results.baseline.of(TEST), test)
+    baseline = baseline_of(results, test)
     temperature = find_temperature(results.head)
     band = band_around(THRESHOLD, temperature)
     return Evaluation(
@@ -122,8 +123,8 @@ def evaluate_results(results: Results, resamples: int, seed: int) -> Evaluation:
         {part: models for part, (models, _) in pairs.items()},
         len(np.unique(people)),
         results.unnamed(test),
-        difference_of(test, baseline, pairs[TEST][1]),
-        {name: results.paired_share(clips, resamples, seed) for name, clips in ((HEAD, test), (BASELINE, baseline))},
+        baseline and difference_of(test, baseline, pairs[TEST][1]),
+        {name: results.paired_share(clips, resamples, seed) for name, clips in _models(test, baseline).items()},
         temperature,
         dict(_reliability(test, people, temperature, resamples, seed)),
         dict(_members(results)),
@@ -148,7 +149,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "kinds": [dataclasses.asdict(kind) for kind in evaluation.kinds],
         "people": evaluation.people,
         "unnamed": evaluation.unnamed,
-        "head_minus_baseline": dataclasses.asdict(evaluation.difference),
+        "head_minus_baseline": evaluation.difference and dataclasses.asdict(evaluation.difference),
         "paired_share": _asdicts(evaluation.paired),
         "calibration": {
             "temperature": evaluation.temperature and evaluation.temperature.value,
@@ -182,21 +183,29 @@ def _asdicts(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _evaluate(
     results: Results, part: str, resamples: int, seed: int
 ) -> tuple[dict[str, Evaluated], dict[str, Measure]]:
-    """Returns head and baseline on `part`, and the head minus the baseline."""
+    """Returns head and baseline, if there is one, on `part`, and the head minus the baseline."""
     head = results.head.of(part)
-    clips = {HEAD: head, BASELINE: aligned(results.baseline.of(part), head)}
-    chosen = {HEAD: choose_on_validation(results.head), BASELINE: choose_on_validation(results.baseline)}
+    clips = _models(head, baseline_of(results, head))
+    chosen = {name: choose_on_validation(one) for name, one in _models(results.head, results.baseline).items()}
     thresholds = {
         name: {HALF: THRESHOLD} | ({} if threshold is None else {CHOSEN: threshold})
         for name, threshold in chosen.items()
     }
-    first, second = ((own.probabilities, list(thresholds[name].values())) for name, own in clips.items())
-    pair = evaluate_pair(head.labels, first, second, resamples, seed, results.people(head))
+    first, *others = ((own.probabilities, list(thresholds[name].values())) for name, own in clips.items())
+    people = results.people(head)
+    if not others:
+        measured = evaluate_at(first[1], head.labels, first[0], resamples, seed, people)
+        return {HEAD: _evaluated(head, thresholds[HEAD], *measured)}, {}
+    pair = evaluate_pair(head.labels, first, others[0], resamples, seed, people)
     models = {
         name: _evaluated(clips[name], thresholds[name], scores, calls)
         for name, (scores, calls) in ((HEAD, pair.first), (BASELINE, pair.second))
     }
     return models, pair.difference
+
+
+def _models(head: Predictions, baseline: Predictions | None) -> dict[str, Predictions]:
+    return {HEAD: head} | ({} if baseline is None else {BASELINE: baseline})
 
 
 def _evaluated(
@@ -241,7 +250,8 @@ def _counts(results: Results) -> dict[str, PartCounts]:
     counts = {}
     for part in (*PARTS, DROPPED):
         coverage = results.head.of(part).coverage
-        mean = float(coverage.mean()) if coverage.size else None
+        known = coverage[~np.isnan(coverage)]
+        mean = float(known.mean()) if known.size else None
         few = int((coverage < LEAST_COVERAGE).sum())
         counts[part] = PartCounts(clips[part, REAL], clips[part, FAKE], mean, few)
     return counts

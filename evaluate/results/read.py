@@ -12,7 +12,7 @@ from evaluate.stats.calibration import LEAST_OF_CLASS, Temperature, fit_temperat
 from evaluate.stats.pairs import PairedShare, paired_share, source_rows
 from train.data.audit import scope
 from train.runs.contents import RunContents, read_contents
-from train.runs.folder import ENSEMBLE, PREDICTIONS, require_finished
+from train.runs.folder import ENSEMBLE, PREDICTIONS, SCORES, require_finished
 from train.runs.predictions import Predictions, read_predictions
 
 REPORT, METRICS = "report", "metrics.json"
@@ -38,6 +38,11 @@ class Results(RunContents):
         return self.folder.resolve().name
 
     @property
+    def judge(self) -> str:
+        """What judges: the run's head, or another detector."""
+        return "detector" if self.config.kind == SCORES else "head"
+
+    @property
     def verb(self) -> str:
         """The command that makes a run like this one."""
         kind = self.config.kind
@@ -52,6 +57,8 @@ class Results(RunContents):
     @property
     def scope(self) -> str:
         """What the leak audit looked for, and what could not be."""
+        if self.config.kind == SCORES:
+            return "people and sources of the data set's own parts were looked for, and no files compared"
         rows = [row for row in self.split.values() if row.part in PARTS]
         return scope([row.target for row in rows], [row.source for row in rows if row.label == FAKE])
 

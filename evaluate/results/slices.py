@@ -70,7 +70,8 @@ def find_failures(results: Results, footage: Footage, seed: int) -> Failures:
 
 def _divisions(clips: Predictions, footage: Footage) -> Iterator[tuple[str, str, list[str]]]:
     """Yields key and title of each way to divide the clips, and the name of each clip's slice."""
-    yield "coverage", "Coverage, share of frames with a face", _named(clips.coverage, _COVERAGE)
+    if not np.isnan(clips.coverage).all():
+        yield "coverage", "Coverage, share of frames with a face", _named(clips.coverage, _COVERAGE)
     known = [name in footage.rows for name in clips.ids]
     if any(known):
         faces = [footage.face(name) if there else np.nan for name, there in zip(clips.ids, known, strict=True)]
@@ -84,6 +85,7 @@ _COVERAGE: list[_Band] = [
     (f"under {LEAST_COVERAGE:g}", lambda share: share < LEAST_COVERAGE),
     (f"{LEAST_COVERAGE:g} to 0.9", lambda share: (share >= LEAST_COVERAGE) & (share < 0.9)),
     ("0.9 and above", lambda share: share >= 0.9),
+    ("unknown", np.isnan),
 ]
 _FACES: list[_Band] = [
     ("no face", np.isnan),

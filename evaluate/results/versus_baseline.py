@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluate.results.read import Results
 from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.metrics import RESAMPLES, THRESHOLD, difference_measures
 from train.runs.predictions import Predictions
@@ -51,6 +52,14 @@ def aligned(predictions: Predictions, order: Predictions) -> Predictions:
         return predictions
     rows = {name: row for row, name in enumerate(predictions.ids)}
     return predictions.rows(np.array([rows[name] for name in order.ids]))
+
+
+def baseline_of(results: Results, clips: Predictions) -> Predictions | None:
+    """Returns what the baseline of a run says of its `clips`, in their order; None where it has none."""
+    if results.baseline is None:
+        return None
+    known = set(clips.ids)
+    return aligned(results.baseline.rows(np.flatnonzero([one in known for one in results.baseline.ids])), clips)
 
 
 def difference_sentence(difference: Difference, *, tested: bool = True) -> str:

@@ -15,14 +15,8 @@ from typing import Any
 import numpy as np
 
 from evaluate.stats.bootstrap import Measure, ends, with_intervals
-from evaluate.stats.weighted import (
-    CALL_METRICS,
-    clip_log_losses,
-    cumulated,
-    level_ends,
-    weighted_calls,
-    weighted_scores,
-)
+from evaluate.stats.sums import cumulated, level_ends
+from evaluate.stats.weighted import CALL_METRICS, clip_log_losses, weighted_calls, weighted_scores
 
 THRESHOLD = 0.5
 """The default threshold: a clip whose probability of fake reaches it is called fake."""
@@ -56,7 +50,8 @@ def evaluate(
 ) -> dict[str, Measure]:
     """Returns every measure of `probabilities` float (N,) in [0, 1] against `labels` (N,) of 0 and 1.
 
-    Scores, which need no threshold: roc_auc, pr_auc, eer, log_loss, brier. Calls at `threshold`: accuracy,
+    Scores, which need no threshold: roc_auc, pr_auc, eer, recall_at_1 and recall_at_5 (of fake, with 1 and 5 % false
+    alarms), risk (the area under risk and coverage), log_loss, brier. Calls at `threshold`: accuracy,
     balanced_accuracy, kappa (Cohen's), youden_j, and precision, recall and f1 of fake and real. Raises ValueError if
     there are no clips, if a label is not 0 or 1, or if a probability is not a number in [0, 1].
 

@@ -6,55 +6,24 @@ what is there. `evaluate.stats.metrics` computes them for labels and probabiliti
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
-
-class Scored(NamedTuple):
-    """What a measure of the probabilities is made from, for each of B weightings of N clips with K probabilities.
-
-    `weights` float64 (B, N) go with `labels` and `probabilities` (N,). By falling probability, `real` and `fake` (B, K)
-    are what the clips of that class weigh at each one, and `false` and `true` at or above it; `reals` and `fakes`
-    int64 (B,) are what all of them weigh.
-    """
-
-    labels: np.ndarray
-    probabilities: np.ndarray
-    weights: np.ndarray
-    real: np.ndarray
-    fake: np.ndarray
-    false: np.ndarray
-    true: np.ndarray
-    reals: np.ndarray
-    fakes: np.ndarray
-
-    def mean(self, values: np.ndarray) -> np.ndarray:
-        """Returns the weighted mean of a value (N,) of each clip, (B,)."""
-        return self.weights @ values / self.weights.sum(axis=1)
-
-
-class Called(NamedTuple):
-    """What a measure of the calls is made from: what clips weigh, float64 (B,) each, by their label and their call."""
-
-    true_real: np.ndarray
-    true_fake: np.ndarray
-    reals: np.ndarray
-    fakes: np.ndarray
-    called_real: np.ndarray
-    called_fake: np.ndarray
+from evaluate.stats.sums import Called, Scored, cumulated, first_level, level_ends, surest_first
 
 
 def weighted_scores(labels: np.ndarray, probabilities: np.ndarray) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Returns a function of weights (B, N): the values of `SCORE_METRICS` by name."""
     order = np.argsort(-probabilities, kind="stable")
     fake, ends = labels[order] == 1, level_ends(probabilities[order])
+    surest = surest_first(labels, probabilities)
 
     def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
         false, true = cumulated(weights.take(order, axis=1), fake, ends)
         totals = (false[:, -1].astype(np.int64), true[:, -1].astype(np.int64))
         weights = weights.astype(np.float64)  # only floats have a fast product
-        scored = Scored(labels, probabilities, weights, _rises(false), _rises(true), false, true, *totals)
+        scored = Scored(labels, probabilities, weights, _rises(false), _rises(true), false, true, *totals, surest)
         return {name: metric.of(scored) for name, metric in SCORE_METRICS.items()}
 
     return measure
@@ -80,22 +49,11 @@ def weighted_calls(
     return measure
 
 
-def level_ends(falling: np.ndarray) -> np.ndarray:
-    """Returns the last position of each run of equal values, which a threshold passes together."""
-    return np.append(np.flatnonzero(np.diff(falling)), falling.size - 1)
-
-
 def clip_log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Returns the log-loss of each clip in nats, float64 (N,)."""
     # A mistake at probability 1 would cost infinity; scikit-learn clips at the same value.
     tiny = np.finfo(np.float64).eps
     return -np.log(np.clip(np.where(labels == 1, probabilities, 1 - probabilities), tiny, 1 - tiny))
-
-
-def cumulated(weights: np.ndarray, fake: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the weight of the real and of the fake clips at or above each distinct probability: two (B, K)."""
-    false, true = (np.cumsum(weights * inside, axis=1, dtype=np.int32).take(ends, axis=1) for inside in (~fake, fake))
-    return false, true
 
 
 def _rises(sums: np.ndarray) -> np.ndarray:
@@ -136,12 +94,7 @@ def _equal_error_rate(scored: Scored) -> np.ndarray:
         """The false alarm rate minus the miss rate, times both class sizes: a whole number."""
         return alarms(level) * fakes + np.where(level < 0, 0, true[rows, level]) * reals - reals * fakes
 
-    # The excess rises from level to level, so bisection finds the first level where it is not below 0.
-    after, last = np.zeros(len(false), np.int64), np.full(len(false), false.shape[1] - 1)
-    while (after < last).any():
-        middle = (after + last) // 2
-        reached = excess(middle) >= 0
-        after, last = np.where(reached, after, middle + 1), np.where(reached, middle, last)
+    after = first_level(scored, lambda level: excess(level) >= 0)
     before = after - 1
     step = _ratio(-excess(before), excess(after) - excess(before))
     return _ratio(alarms(before) + step * (alarms(after) - alarms(before)), reals)
@@ -153,6 +106,31 @@ def _log_loss(scored: Scored) -> np.ndarray:
 
 def _brier(scored: Scored) -> np.ndarray:
     return scored.mean((scored.probabilities - scored.labels) ** 2)
+
+
+def _recall_at(rate: float) -> Callable[[Scored], np.ndarray]:
+    """The recall of fake at the lowest threshold at which at most the share `rate` of real clips is called fake."""
+
+    def recall(scored: Scored) -> np.ndarray:
+        rows, most = np.arange(len(scored.false)), rate * scored.reals
+        after = first_level(scored, lambda level: scored.false[rows, level] > most)
+        # The last level calls all clips fake, which is within no such rate.
+        found = np.where(after > 0, scored.true[rows, after - 1], 0)
+        return np.where(scored.reals > 0, _ratio(found, scored.fakes), np.nan)
+
+    return recall
+
+
+def _area_under_risk(scored: Scored) -> np.ndarray:
+    """The mean, over all shares of clips that are called, the surest first, of the share of these that are wrong.
+
+    Calls are made at 0.5. Geifman & El-Yaniv, "Selective classification for deep neural networks", NeurIPS 2017.
+    """
+    weights, surest = scored.weights.take(scored.surest.order, axis=1), scored.surest
+    called, wrong = (np.add.reduceat(own, surest.starts, axis=1) for own in (weights, weights * surest.wrong))
+    so_far = np.cumsum(called, axis=1)
+    risk = _ratio(np.cumsum(wrong, axis=1), so_far)
+    return _products(called, np.nan_to_num(risk)) / so_far[:, -1]
 
 
 def _accuracy(called: Called) -> np.ndarray:
@@ -209,6 +187,20 @@ SCORE_METRICS: dict[str, Metric[Scored]] = {
         "equal error rate ↓",
         _equal_error_rate,
         "the share of errors at the threshold where both kinds are equally frequent",
+    ),
+    "recall_at_1": Metric(
+        "recall of fake at 1 % false alarms",
+        _recall_at(0.01),
+        "the share of fakes found by the lowest threshold that calls at most this share of the real clips fake; with "
+        "fewer than a hundred real clips, none of them",
+    ),
+    "recall_at_5": Metric("recall of fake at 5 % false alarms", _recall_at(0.05)),
+    "risk": Metric(
+        "area under risk and coverage ↓",
+        _area_under_risk,
+        "the share of wrong calls at 0.5 among the clips that are called, on average over how many are, the surest "
+        "first; 0 is perfect, and guessing gives the share of errors",
+        printed=False,
     ),
     "log_loss": Metric(
         "log-loss in nats ↓",

@@ -20,7 +20,7 @@ from cache.store import Contents
 from evaluate.report.caveats import leak_sentences, people_caveats
 from evaluate.results.kinds import Kind, kinds_of_run
 from evaluate.results.read import Results, read_results
-from evaluate.results.versus_baseline import aligned
+from evaluate.results.versus_baseline import baseline_of
 from evaluate.stats.bootstrap import Measure
 from evaluate.stats.metrics import THRESHOLD, evaluate
 from evaluate.stats.pairs import PairedShare
@@ -146,7 +146,7 @@ def _row(
 ) -> Iterator[Cell]:
     """Yields what the head of `results` says of the test clips of each data set; it was trained on those `inside`."""
     test = results.head.of(TEST)
-    baseline, owners = aligned(results.baseline.of(TEST), test), [one.partition("/")[0] for one in test.ids]
+    owners = [one.partition("/")[0] for one in test.ids]
     for store in training_set.contents.stores:
         rows = np.flatnonzero([owner == store.data_set for owner in owners])
         yield Cell(
@@ -154,14 +154,14 @@ def _row(
             tested=store.data_set,
             inside=store.data_set in inside,
             clips=len(training_set.train),
-            **_measured(test.rows(rows), baseline.rows(rows), results, training_set, resamples),
+            **_measured(test.rows(rows), results, training_set, resamples),
         )
 
 
-def _measured(
-    clips: Predictions, baseline: Predictions, results: Results, training_set: TrainingSet, resamples: int
-) -> dict[str, Any]:
+def _measured(clips: Predictions, results: Results, training_set: TrainingSet, resamples: int) -> dict[str, Any]:
     """Returns the fields of a cell that follow from its `clips`."""
+    baseline = baseline_of(results, clips)
+    assert baseline, "it was trained just now"
     people, fakes, seed = results.people(clips), int(clips.labels.sum()), 0
     known = clips.distances[~np.isnan(clips.distances)]
     shared = shared_with_train(training_set.findings, clips.ids)

@@ -21,7 +21,7 @@ from evaluate.report.stage import require_resamples
 from evaluate.results.kinds import kinds_of_run
 from evaluate.results.read import read_results
 from evaluate.results.unlike import sentence_on_all, sentence_on_each
-from evaluate.results.versus_baseline import aligned, head_minus_baseline
+from evaluate.results.versus_baseline import baseline_of, head_minus_baseline
 from evaluate.stats.metrics import RESAMPLES, THRESHOLD, evaluate
 from evaluate.studies.matrix import cross
 from evaluate.studies.matrix_page import write_matrix
@@ -127,7 +127,8 @@ def _other(folder: Path, features: Path) -> Contents:
 def _within(split: str, run: Path, config: ProtocolsConfig) -> Protocol:
     results = read_results(run)
     clips = results.head.of(TEST)
-    baseline = aligned(results.baseline.of(TEST), clips)
+    baseline = baseline_of(results, clips)
+    assert baseline, "it was trained just now"
     people, findings = results.people(clips), list(leaks(results))
     scores = (clips.labels, clips.probabilities, THRESHOLD, config.resamples, config.seed)
     fakes = int(clips.labels.sum())

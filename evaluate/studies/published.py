@@ -128,13 +128,14 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
     notes = list(recipe_notes(history["val_loss"], config.epochs))
     for note in notes:
         say(note)
+    baseline = ours_run.baseline
     run = RunContents(
         config=published_config(config, backbone, weights),
         split=split_rows(clips, parts.tolist()),
         audit=audit_of("random", 0, notes, audit(clips, parts.tolist(), [checksums[clip.id] for clip in clips])),
         history=numbered_history({name: history[name] for name in ("loss", "val_loss")}),
         predictions=replace(ours_run.predictions, parts=parts, probabilities=probabilities),
-        baseline=replace(ours_run.baseline, parts=np.where(ours_run.baseline.parts == TEST, TEST, TRAIN)),
+        baseline=baseline and replace(baseline, parts=np.where(baseline.parts == TEST, TEST, TRAIN)),
         seconds=seconds,
     )
     runs = config.out / "runs"

@@ -60,7 +60,7 @@ def _without_blends(contents: RunContents) -> RunContents:
         contents,
         split={name: row for name, row in contents.split.items() if not is_blend_id(name)},
         predictions=contents.predictions.of_videos(),
-        baseline=contents.baseline.of_videos(),
+        baseline=contents.baseline and contents.baseline.of_videos(),
     )
 
 

@@ -23,6 +23,7 @@ from train.runs.folder import (
     DONE,
     HISTORY,
     PREDICTIONS,
+    SCORES,
     SPLIT,
     free_name,
 )
@@ -45,8 +46,9 @@ class RunContents:
     """A run without its networks.
 
     `split` gives label, part and people of each clip; `history` a float64 (E,) column of E epochs by name, NaN where
-    there is no value; `baseline` is the logistic regression on the clips of `predictions`; `seconds` is how long
-    training took, None if that is not known, and `created` when the run was finished, "" until it is.
+    there is no value; `baseline` is the logistic regression on the clips of `predictions`, None beside the scores of
+    another detector; `seconds` is how long training took, None if that is not known, and `created` when the run was
+    finished, "" until it is.
     """
 
     config: RunConfig[Profile]
@@ -54,7 +56,7 @@ class RunContents:
     audit: Audit
     history: dict[str, np.ndarray]
     predictions: Predictions
-    baseline: Predictions
+    baseline: Predictions | None
     seconds: float | None
     created: str = ""
 
@@ -72,7 +74,8 @@ def write_run(folder: Path, save: Callable[[Path], RunContents]) -> Path:
         write_json(into / AUDIT, asdict(contents.audit))
         _write_history(into / HISTORY, contents.history)
         write_predictions(into / PREDICTIONS, contents.predictions)
-        write_predictions(into / BASELINE, contents.baseline)
+        if contents.baseline is not None:
+            write_predictions(into / BASELINE, contents.baseline)
         write_json(into / CONFIG, replace(contents.config, versions=versions()).entries())
         seconds = contents.seconds and round(contents.seconds, 3)
         write_json(into / DONE, asdict(Done(now(), seconds, checksums(into))))
@@ -84,7 +87,8 @@ def read_contents(folder: Path) -> RunContents:
     """Returns what the run in `folder` holds; a UserError names what is missing, damaged or does not fit the rest."""
     config = read_config(folder)
     split = read_split(folder / SPLIT)
-    predictions, baseline = (_predictions(folder / name, split) for name in (PREDICTIONS, BASELINE))
+    predictions = _predictions(folder / PREDICTIONS, split)
+    baseline = None if config.kind == SCORES else _predictions(folder / BASELINE, split)
     audit, done = read_object(folder / AUDIT, Audit), read_object(folder / DONE, Done)
     history = _read_history(folder / HISTORY)
     return RunContents(config, split, audit, history, predictions, baseline, done.seconds, done.created)

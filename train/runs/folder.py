@@ -27,8 +27,9 @@ AGAIN = "train the run again to write it"
 """What to do where one of these files is missing or damaged."""
 MODEL_KERAS, MODEL_H5 = "model.keras", "model.h5"
 """The whole network, for other programs to load."""
-CROPS, ENSEMBLE = "crops", "ensemble"
-"""The `kind` in the config of a run that judges crops, by its own network or by its members'; a head's run has none."""
+CROPS, ENSEMBLE, SCORES = "crops", "ensemble", "scores"
+"""The `kind` in the config of a run that judges crops, by its own network or by its members', or has nothing but the
+scores of another detector; a head's run has none."""
 
 
 def choose_name(runs: Path, wished: str | None, otherwise: str) -> str:

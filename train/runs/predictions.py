@@ -25,7 +25,7 @@ class _Prediction:
     label: Label
     part: Annotated[str, Meta(pattern=rf"\A({'|'.join(PARTS)})\Z")]
     probability: Share
-    coverage: Share
+    coverage: Share | Literal[""]
     distance: Annotated[float, Meta(ge=0)] | Literal[""] = ""
 
 
@@ -36,7 +36,8 @@ PREDICTION_COLUMNS = [field.name for field in fields(_Prediction)]
 class Predictions:
     """What a model says of N clips: `labels` int64 (N,), `probabilities` of fake and `coverage` float64 (N,) in [0, 1].
 
-    `parts` holds train, val or test for each clip; `coverage` the share of the clip's frames with a detected face.
+    `parts` holds train, val or test for each clip; `coverage` the share of the clip's frames with a detected face, NaN
+    if unknown.
     `distances` float64 (N,) say how far each lies from the training clips, see `train.data.neighbours`; NaN if unknown.
     """
 
@@ -87,9 +88,12 @@ def write_predictions(path: Path, predictions: Predictions) -> Path:
                 f"the network gives {name} the probability {probability}, so its weights are of no use; train it again "
                 f"with a lower {flag('learning_rate')}."
             )
-    columns = (predictions.labels, predictions.parts, predictions.probabilities, predictions.coverage)
-    distances = ["" if np.isnan(value) else value for value in predictions.distances.tolist()]
-    rows = zip(predictions.ids, *(column.tolist() for column in columns), distances, strict=True)
+    columns = (predictions.labels, predictions.parts, predictions.probabilities)
+    may_lack = (
+        ["" if np.isnan(value) else value for value in column.tolist()]
+        for column in (predictions.coverage, predictions.distances)
+    )
+    rows = zip(predictions.ids, *(column.tolist() for column in columns), *may_lack, strict=True)
     return write_csv(path, PREDICTION_COLUMNS, rows)
 
 
@@ -102,7 +106,7 @@ def read_predictions(path: Path) -> Predictions:
         np.array([row.label for row in rows], np.int64),
         np.array([row.part for row in rows], str),
         np.array([row.probability for row in rows], np.float64),
-        np.array([row.coverage for row in rows], np.float64),
+        np.array([np.nan if row.coverage == "" else row.coverage for row in rows], np.float64),
         np.array([np.nan if row.distance == "" else row.distance for row in rows], np.float64),
     )
 

@@ -159,6 +159,9 @@ SCORES = {
     "roc_auc": "ROC AUC",
     "pr_auc": "PR AUC",
     "eer": "equal error rate ↓",
+    "recall_at_1": "recall of fake at 1 % false alarms",
+    "recall_at_5": "recall of fake at 5 % false alarms",
+    "risk": "area under risk and coverage ↓",
     "log_loss": "log-loss in nats ↓",
     "brier": "Brier score ↓",
 }
@@ -514,7 +517,7 @@ def test_the_recipe_asks_for_the_run_and_the_report_again(tmp_path):
     recipe = re.findall(r"<pre>(.*?)</pre>", page(folder, resamples=7), re.DOTALL)
     fit, again = (shlex.split(line) for line in html.unescape(recipe[0]).splitlines())
     assert fit[:2] == ["reelcheck", "train"]
-    expected = dataclasses.replace(asked, features=Path("data/my set/f-1a2b"), name="x")
+    expected = dataclasses.replace(asked, features=(Path("data/my set/f-1a2b"),), name="x")
     assert parse_flags("", "", FitConfig, fit[2:]) == expected
     assert again[:2] == ["reelcheck", "eval"]
     assert parse_flags("", "", ReportConfig, again[2:]) == ReportConfig(run=folder, resamples=7, seed=0)

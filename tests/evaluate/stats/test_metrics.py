@@ -35,12 +35,27 @@ def equal_error_rate(labels, probabilities):
     return brentq(lambda x: 1 - x - interp1d(false, true)(x), 0, 1, xtol=1e-14)
 
 
+def recall_at(rate, labels, probabilities):
+    """Of the lowest threshold at which at most this share of real clips is called fake."""
+    kept = [at for at in [*np.unique(probabilities), 2.0] if (probabilities[labels == 0] >= at).mean() <= rate]
+    return (probabilities[labels == 1] >= min(kept)).mean()
+
+
+def area_under_risk(labels, probabilities):
+    """Clip by clip; those that are equally sure are called together."""
+    sureness, wrong = np.abs(probabilities - 0.5), (probabilities >= 0.5) != labels
+    return np.mean([wrong[sureness >= own].mean() for own in sureness])
+
+
 SCORES = {
     "roc_auc": reference.roc_auc_score,
     "pr_auc": reference.average_precision_score,
     "eer": equal_error_rate,
     "log_loss": lambda labels, probabilities: reference.log_loss(labels, probabilities, labels=[0, 1]),
     "brier": reference.brier_score_loss,
+    "recall_at_1": lambda labels, probabilities: recall_at(0.01, labels, probabilities),
+    "recall_at_5": lambda labels, probabilities: recall_at(0.05, labels, probabilities),
+    "risk": area_under_risk,
 }
 
 
@@ -270,3 +285,21 @@ def test_the_band_of_a_roc_curve_holds_it_and_narrows_with_more_clips():
         assert high[middle] - low[middle] > 2 * 1.96 * np.sqrt(share * (1 - share) / fakes) * 0.8
         widths.append(high[middle] - low[middle])
     assert widths[1] < widths[0] / 5
+
+
+def test_recall_at_few_false_alarms_lacks_where_a_class_does():
+    labels, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.9, 0.8, 0.2])
+    for label in (0, 1):
+        found = evaluate(labels[labels == label], scores[labels == label], resamples=0)
+        assert found["recall_at_1"].value is found["recall_at_5"].value is None
+    assert evaluate(labels, scores, resamples=0)["recall_at_5"].value == 0
+
+
+def test_many_levels_of_sureness_are_thinned_and_the_area_stays():
+    random = np.random.default_rng(5)
+    labels = random.integers(0, 2, 20_000)
+    scores = np.clip(random.normal(0.4 + 0.2 * labels, 0.2), 0, 1)
+    order = np.argsort(-np.abs(scores - 0.5))
+    wrong = ((scores >= 0.5) != labels)[order]
+    expected = np.mean(np.cumsum(wrong) / np.arange(1, 20_001))
+    assert evaluate(labels, scores, resamples=0)["risk"].value == pytest.approx(expected, abs=5e-4)
