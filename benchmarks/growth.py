@@ -21,8 +21,9 @@ import numpy as np
 from base.command_line.parse import Parser
 from base.ending import run
 from benchmarks.measure import peak_memory, write_document
+from cache.contents import load
 from cache.schema import FRAMES, OK, FrameStatus, Row, Seen, VideoRecord, central_regions
-from cache.store import create_store, load, open_store, open_writer
+from cache.store import create_store, open_store, open_writer
 from extract.backbones.networks import BACKBONES
 from extract.config import ExtractConfig
 from extract.pipeline import extract

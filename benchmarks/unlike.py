@@ -18,8 +18,9 @@ from base.ending import run
 from base.flags import option, required
 from base.progress import say
 from benchmarks.measure import write_document
+from cache.contents import Contents, load
 from cache.schema import TEST, TRAIN
-from cache.store import Contents, load, open_store
+from cache.store import open_store
 from extract.config import ExtractConfig
 from extract.drawn.dataset import DrawnConfig, draw_dataset
 from extract.pipeline import extract

@@ -13,9 +13,10 @@ from base.commands import command, flag
 from base.errors import UserError
 from base.files import make_folder, replace_with, require_room, require_writable, write_csv, writing
 from base.progress import show
+from cache.contents import Contents, load
 from cache.imported import import_features
 from cache.profile import canonical_json
-from cache.store import Contents, has_rows, load, open_store, require_rows, verify
+from cache.store import has_rows, open_store, require_rows, verify
 
 
 def run_command(words: Sequence[str]) -> int:

@@ -14,19 +14,10 @@ from base.commands import flag
 from base.errors import UserError
 from base.outside.lists import read_table
 from base.outside.values import shown
+from cache.contents import Contents, contents_of
 from cache.manifest import read_manifest
 from cache.schema import VideoRecord
-from cache.store import (
-    MANIFEST,
-    Contents,
-    Store,
-    StoredRow,
-    contents_of,
-    data_set_of,
-    find_rows,
-    open_store,
-    require_profile,
-)
+from cache.store import MANIFEST, Store, StoredRow, data_set_of, find_rows, open_store, require_profile
 
 SamePeople = Mapping[tuple[str, str], str]
 """The name that a person has in all data sets, by data set and the name there."""

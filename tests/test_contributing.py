@@ -16,9 +16,9 @@ from base.command_line.doors import door, load
 from base.command_line.parse import parse_flags
 from base.errors import UserError
 from base.verbs import VERBS, Verb
+from cache.contents import load as load_store
 from cache.profile import CropProfile, Tap, canonical_json, fingerprint, parse_profile
 from cache.schema import FrameStatus
-from cache.store import load as load_store
 from cache.store import open_store
 from detect.clips.config import DetectConfig
 from detect.detector.contract import CONTRACT

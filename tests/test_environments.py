@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
-from cache.store import load, open_store
+from cache.contents import load
+from cache.store import open_store
 from detect.export.stage import ExportConfig, export
 from evaluate.compare.stage import CompareConfig, compare
 from evaluate.report import stage as report_stage

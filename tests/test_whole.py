@@ -13,8 +13,9 @@ import pytest
 from matplotlib.image import imread
 
 from base.errors import UserError
+from cache.contents import load
 from cache.schema import FRAMES, REAL
-from cache.store import load, open_store
+from cache.store import open_store
 from detect.__main__ import main
 from detect.clips.inputs import find_clips
 from detect.detector.load import open_detector

@@ -9,8 +9,8 @@ from scipy.special import expit
 
 from base.keras_start import start_keras
 from base.progress import progress_bar
+from cache.contents import Contents
 from cache.schema import TEST
-from cache.store import Contents
 from train.data.blended_parts import place_blends
 from train.data.split import Split, require_both_classes
 from train.data.training_set import TrainingSet

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import Result, summarise, timed
+from cache.contents import load
 from cache.manifest import read_manifest, write_manifest
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import FRAMES, OK, FrameStatus, Row, Seen, VideoRecord, central_region, central_regions
-from cache.store import Store, create_store, load, open_writer, read_indexes
+from cache.store import Store, create_store, open_writer, read_indexes
 from extract.backbones.networks import BACKBONES
 from train.data.batches import FeatureBatches
 from train.data.clips import Clips, balanced_weights

@@ -17,8 +17,8 @@ from base.files import make_folder, require_writable, write_csv, writing
 from base.flags import option
 from base.keras_start import choose_backend
 from base.progress import say
+from cache.contents import Contents
 from cache.schema import TEST, VideoRecord
-from cache.store import Contents
 from evaluate.report.stage import require_resamples
 from evaluate.stats.metrics import RESAMPLES
 from evaluate.studies.crossval_numbers import Verdicts, measure

@@ -15,8 +15,8 @@ from base.commands import flag
 from base.errors import UserError
 from base.files import make_folder, write_csv, writing
 from base.progress import say
+from cache.contents import Contents
 from cache.schema import TEST
-from cache.store import Contents
 from evaluate.report.caveats import leak_sentences, people_caveats
 from evaluate.results.kinds import Kind, kinds_of_run
 from evaluate.results.read import Results, read_results

@@ -13,9 +13,10 @@ from base.errors import Unreadable, UserError
 from base.files import Unwritable, require_writable, writing
 from base.flags import option
 from base.keras_start import choose_backend, start_keras
+from cache.contents import Contents, load
 from cache.manifest import read_manifest
 from cache.schema import TEST, TRAIN
-from cache.store import Contents, load, open_store, require_profile
+from cache.store import open_store, require_profile
 from evaluate.report.caveats import leaks, people_caveats, run_warnings
 from evaluate.report.stage import require_resamples
 from evaluate.results.kinds import kinds_of_run

@@ -22,10 +22,11 @@ from base.files import require_writable
 from base.flags import option, required
 from base.keras_start import choose_backend, start_keras
 from base.progress import progress_bar, say
+from cache.contents import load
 from cache.manifest import read_manifest
 from cache.profile import CropProfile, FeatureProfile, fingerprint
 from cache.schema import CROP_SIZE, FRAMES, TEST, TRAIN, VideoRecord
-from cache.store import MANIFEST, load, open_store
+from cache.store import MANIFEST, open_store
 from evaluate.compare.stage import CompareConfig, compare
 from evaluate.results.read import PUBLISHED
 from extract.backbones.networks import BACKBONES, obtain_weights

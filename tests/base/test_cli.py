@@ -19,8 +19,9 @@ from base.ending import run
 from base.errors import UserError
 from base.flags import option, required
 from cache.__main__ import main
+from cache.contents import load
 from cache.profile import CropProfile
-from cache.store import create_store, load
+from cache.store import create_store
 from tests import ROOT
 from tests.stores import WIDTH, pairs, write_features
 

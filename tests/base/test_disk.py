@@ -19,7 +19,8 @@ import pytest
 from base.errors import UserError
 from base.files import TEMPORARY
 from cache.__main__ import main as cache_command
-from cache.store import Contents, load, open_store, verify
+from cache.contents import Contents, load
+from cache.store import open_store, verify
 from extract import pipeline, unit
 from extract.config import ExtractConfig
 from tests import ROOT

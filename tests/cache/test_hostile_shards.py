@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
+from cache.contents import load
 from cache.schema import FRAMES
 from cache.shard import TEXT, DamagedShard, read_index
-from cache.store import Store, load, open_writer, verify
+from cache.store import Store, open_writer, verify
 from tests import ROOT
 from tests.cache.test_store import forge
 from tests.stores import PROFILE, pairs, write_features

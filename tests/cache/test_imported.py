@@ -5,9 +5,10 @@ import pytest
 
 from base.errors import UserError
 from cache.__main__ import main
+from cache.contents import load
 from cache.imported import import_features
 from cache.profile import ForeignProfile, canonical_json, fingerprint, parse_profile
-from cache.store import load, open_store
+from cache.store import open_store
 from cache.union import load_union
 from tests.stores import pairs, write_features
 

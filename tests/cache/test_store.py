@@ -14,11 +14,12 @@ import pytest
 
 from base.errors import UserError
 from base.files import TEMPORARY
+from cache.contents import load
 from cache.manifest import read_manifest, write_manifest
 from cache.profile import CropProfile, FeatureProfile, Profile, Tap, canonical_json, fingerprint, parse_profile
 from cache.schema import FRAMES, OK, Row, Seen, VideoRecord, failed_row, safe_relative_path
 from cache.shard import BLOCK, DamagedShard, array_shape, check, read_arrays, read_index, seal
-from cache.store import create_store, load, open_store, open_writer, require_profile, store_folder, verify
+from cache.store import create_store, open_store, open_writer, require_profile, store_folder, verify
 
 PROFILE = FeatureProfile(CropProfile(), backbone="mobilenetv2")
 WIDTH = 8

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
+from cache.contents import load
 from cache.manifest import read_manifest
-from cache.store import load, open_store
+from cache.store import open_store
 from cache.union import load_union, read_members, stored_clips
 from tests.stores import PROFILE, fake, pairs, real, write_features
 

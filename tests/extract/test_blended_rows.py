@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
-from cache.store import Contents, load, open_store
+from cache.contents import Contents, load
+from cache.store import open_store
 from extract.config import ExtractConfig
 from extract.drawn.dataset import DrawnConfig, draw_dataset
 from extract.pipeline import extract

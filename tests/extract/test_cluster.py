@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from base.errors import UserError
-from cache.store import Contents, load, open_store
+from cache.contents import Contents, load
+from cache.store import open_store
 from extract import cluster as scale
 from extract import pipeline, unit
 from extract.backbones.weights import MOBILENETV2

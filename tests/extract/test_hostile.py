@@ -17,9 +17,10 @@ import pytest
 from base.ending import run
 from base.errors import UserError
 from base.text import printable
+from cache.contents import load
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, FrameStatus
-from cache.store import load, open_store
+from cache.store import open_store
 from extract import unit
 from extract.__main__ import main as extract_command
 from extract.clips.crops import CroppedClip, crop_clip

@@ -19,7 +19,8 @@ import psutil
 import pytest
 
 from base.files import TEMPORARY
-from cache.store import load, open_store, read_indexes, verify
+from cache.contents import load
+from cache.store import open_store, read_indexes, verify
 from tests import ROOT
 from tests.clips import counting_images, write_clip
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cache.store import load, open_store
+from cache.contents import load
+from cache.store import open_store
 from extract.drawn.dataset import DrawnConfig, draw_dataset
 from tests import ROOT
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
+from cache.contents import load
 from cache.schema import FRAMES, FrameStatus
-from cache.store import EXTRACTED, ORIGIN, Writer, load, open_store, open_writer, read_origin
+from cache.store import EXTRACTED, ORIGIN, Writer, open_store, open_writer, read_origin
 from extract import cluster, pipeline, steps, unit
 from extract.backbones.networks import BACKBONES, backbone_of
 from extract.config import ExtractConfig

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from base.errors import UserError
+from cache.contents import Contents, load
 from cache.manifest import read_manifest
 from cache.schema import FRAMES
-from cache.store import ORIGIN, Contents, load, open_store
+from cache.store import ORIGIN, open_store
 from extract import pipeline, same_data
 from extract.config import ExtractConfig
 from extract.video.decode import play

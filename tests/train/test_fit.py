@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
+from cache.contents import load
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import coverage_of
-from cache.store import EXTRACTED, ORIGIN, create_store, load
+from cache.store import EXTRACTED, ORIGIN, create_store
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.read import read_results
 from evaluate.studies.protocols import ProtocolsConfig, protocols

@@ -12,9 +12,10 @@ from base.commands import command, flag
 from base.errors import UserError
 from base.outside.values import moment
 from base.progress import say
+from cache.contents import Contents
 from cache.profile import CropProfile, FeatureProfile, ForeignProfile
 from cache.schema import FAKE, PARTS, REAL, TEST, TRAIN, VAL
-from cache.store import EXTRACTED, MANIFEST, ORIGIN, Contents, has_rows, open_store
+from cache.store import EXTRACTED, MANIFEST, ORIGIN, has_rows, open_store
 from cache.union import load_union
 from train.data.audit import Finding, audit, one_class_notes, summary
 from train.data.split import DROPPED, Split, SplitConfig, owner, split

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
-from cache.store import load
+from cache.contents import load
 from evaluate.printed import all_folds
 from evaluate.stats.bootstrap import Measure
 from evaluate.studies.cross_validation import CrossvalConfig, _all_folds, crossval

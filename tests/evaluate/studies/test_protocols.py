@@ -10,8 +10,9 @@ import pytest
 
 from base.errors import UserError
 from base.files import writing
+from cache.contents import load
 from cache.schema import REAL
-from cache.store import load, open_store
+from cache.store import open_store
 from evaluate.__main__ import main
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.footage import find_footage

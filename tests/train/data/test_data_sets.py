@@ -9,9 +9,10 @@ import pytest
 
 from base.errors import UserError
 from base.outside.values import read_json
+from cache.contents import load
 from cache.manifest import write_manifest
 from cache.schema import OK, TEST, TRAIN, Row, VideoRecord
-from cache.store import create_store, load, open_writer
+from cache.store import create_store, open_writer
 from evaluate.results.footage import find_footage
 from evaluate.results.read import read_results
 from tests.stores import pairs, write_features
@@ -61,6 +62,8 @@ def test_two_halves_give_the_heads_of_the_whole_with_the_same_split(folders, tmp
     split = joint_split(whole, tmp_path / "split.csv")
     joint = fit(FitConfig(tuple(folders[1:]), tmp_path / "runs", "joint", split="csv", split_csv=split, **SMALL))
     one, two = read_results(whole), read_results(joint)
+    assert one.baseline
+    assert two.baseline
     assert [name.partition("/")[2] for name in two.head.ids] == one.head.ids
     np.testing.assert_allclose(two.head.probabilities, one.head.probabilities, atol=1e-6)
     np.testing.assert_allclose(two.baseline.probabilities, one.baseline.probabilities, atol=1e-9)

@@ -7,8 +7,8 @@ import numpy as np
 import psutil
 import pytest
 
+from cache.contents import _aligned
 from cache.schema import FRAMES
-from cache.store import _aligned
 from tests.stores import WIDTH
 from tests.train.heads.test_architectures import baseline_of, clips_of
 from train.data.clips import Clips, balanced_weights

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
-from cache.store import load as load_store
+from cache.contents import load as load_store
 from cache.store import open_store
 from evaluate.results.read import read_results
 from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
