@@ -78,7 +78,7 @@ VERBS = {
         stage="train.fit:fit",
         config="train.fit:FitConfig",
         after=_READY,
-        takes="HEAD=lstm SPLIT=official FEATURES=folder NAME=run SEED=0 SEEDS=5",
+        takes="HEAD=lstm SPLIT=official FEATURES=folder,folder NAME=run SEED=0 SEEDS=5 KINDS=Deepfakes",
     ),
     "sweep": Verb(
         "try hundreds of heads at once -> leaderboard, runs of the best",
@@ -120,7 +120,7 @@ VERBS = {
         door="evaluate report",
         stage="evaluate.printed:report",
         config="evaluate.report.stage:ReportConfig",
-        takes="RUN=runs/x",
+        takes="RUN=runs/x SCORES=other.csv DATA=folder",
     ),
     "compare": Verb(
         "which of several runs is better, and how sure that is; features folders are trained on first",
@@ -130,10 +130,10 @@ VERBS = {
         takes="C=runs/z",
     ),
     "protocols": Verb(
-        "one head by each way to split, and on other data sets",
+        "one head by each way to split, and on other data sets; several are crossed",
         stage="evaluate.printed:all_protocols",
         config="evaluate.studies.protocols:ProtocolsConfig",
-        takes="FEATURES=folder OTHERS=folder,folder HEAD=lstm SEEDS=5",
+        takes="FEATURES=folder,folder OTHERS=folder HEAD=lstm SEEDS=5",
     ),
     "crossval": Verb(
         "one head on people it never saw, fold by fold: for fewer than some 200 clips",
