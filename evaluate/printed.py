@@ -91,11 +91,12 @@ def all_protocols(config: ProtocolsConfig) -> Path:
 
 def _crossed(cells: Sequence[Mapping[str, Any]]) -> str:
     """Returns the ROC AUC of each cell as a table, a row for each group of data sets that a head was trained on."""
-    rows: dict[str, list[str]] = {}
+    columns = list(dict.fromkeys(cell["tested"] for cell in cells))
+    rows: dict[str, dict[str, str]] = {}
     for cell in cells:
-        rows.setdefault(cell["trained"], []).append(_cell(cell["measures"]["roc_auc"]))
-    columns = dict.fromkeys(f"on {cell['tested']}" for cell in cells)
-    return aligned(["ROC AUC, trained on", *columns], [[name, *areas] for name, areas in rows.items()])
+        rows.setdefault(cell["trained"], {})[cell["tested"]] = _cell(cell["measures"]["roc_auc"])
+    texts = [[name, *(areas.get(column, NOTHING) for column in columns)] for name, areas in rows.items()]
+    return aligned(["ROC AUC, trained on", *(f"on {column}" for column in columns)], texts)
 
 
 def all_folds(config: CrossvalConfig) -> Path:

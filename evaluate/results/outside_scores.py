@@ -7,6 +7,7 @@ that have one where nobody says which are test clips.
 import hashlib
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,18 +41,12 @@ TRAIN_IS_NOT_THEIRS = (
 
 
 @dataclass(frozen=True)
-class _Clips:
-    """The videos of a data set, by `name`, and the parts that they have there; all are test clips if none has one."""
+class ScoredClips:
+    """The videos of the data set called `name`, and the part of each; those of test are to have a score."""
 
     name: str
     records: list[VideoRecord]
-
-    @property
-    def parts(self) -> list[str]:
-        """The part of each clip."""
-        if any(record.part == TEST for record in self.records):
-            return [record.part or DROPPED for record in self.records]
-        return [TEST] * len(self.records)
+    parts: list[str]
 
 
 def write_scores_run(scores: Path, data: Path, folder: Path) -> Path:
@@ -59,36 +54,49 @@ def write_scores_run(scores: Path, data: Path, folder: Path) -> Path:
 
     `data` is a features folder, or what `features` takes. A UserError names the line that cannot be used.
     """
-    clips = _read_clips(data)
-    table, unknown = _read_scores(scores, clips.records)
+    contents, missing = read_scores(scores, _read_clips(data), data)
+
+    def save(into: Path) -> RunContents:
+        write_csv(into / MISSING, ["id"], [[name] for name in missing])
+        return contents
+
+    found = write_run(folder, save)
+    if missing:
+        say(f"{len(missing)} test clips have no score, and are not counted: {found / MISSING} lists them.")
+    return found
+
+
+def read_scores(scores: Path, clips: ScoredClips, data: Path) -> tuple[RunContents, list[str]]:
+    """Returns the scores in `scores` as a run that is not written, and the ids of test clips that have none.
+
+    `data` is where the clips are from. A UserError names the line that cannot be used.
+    """
+    table, unknown = _read_table(scores, clips.records)
     tested = [one.id for one, part in zip(clips.records, clips.parts, strict=True) if part == TEST]
     if not any(name in table for name in tested):
         raise UserError(f"{scores} has no score of the {len(tested)} test clips of {data}; name clips as it does.")
     missing = [name for name in tested if name not in table]
-
-    def save(into: Path) -> RunContents:
-        write_csv(into / MISSING, ["id"], [[name] for name in missing])
-        return _contents(scores, data, clips, table, list(_notes(scores, missing, len(tested), unknown)))
-
-    found = write_run(folder, save)
-    if missing:
-        lists = f"{found / MISSING} lists them"
-        say(f"{len(missing)} of {len(tested)} test clips have no score, and are not counted: {lists}.")
-    return found
+    return _contents(scores, data, clips, table, list(_notes(scores, missing, len(tested), unknown))), missing
 
 
-def _read_clips(data: Path) -> _Clips:
+def _read_clips(data: Path) -> ScoredClips:
+    """Returns the clips of a data set; all are test clips where none has that part."""
     if is_store(data):
-        return _Clips(data_set_of(data), [one for one in read_manifest(data / MANIFEST) if not one.is_blend])
-    from extract.readers.layouts import read_dataset
+        name, records = data_set_of(data), [one for one in read_manifest(data / MANIFEST) if not one.is_blend]
+    else:
+        from extract.readers.layouts import read_dataset
 
-    found = read_dataset(data)
-    return _Clips(found.name, found.records)
+        found = read_dataset(data)
+        name, records = found.name, found.records
+    official = any(record.part == TEST for record in records)
+    return ScoredClips(name, records, [(record.part or DROPPED) if official else TEST for record in records])
 
 
-def _read_scores(path: Path, records: Sequence[VideoRecord]) -> tuple[dict[str, float], list[str]]:
+def _read_table(path: Path, records: Sequence[VideoRecord]) -> tuple[dict[str, float], list[str]]:
     """Returns the probability of fake by id, and the names that are of no clip; clips without a number are left out."""
-    known = {name: record.id for record in records for name in (record.path, record.id)}
+    paths = Counter(record.path for record in records)
+    known = {record.path: record.id for record in records if paths[record.path] == 1}
+    known |= {record.id: record.id for record in records}
     table = read_table(path, ("probability",))
     column = next((name for name in NAMES if name in table.columns), None)
     if column is None:
@@ -130,7 +138,9 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _contents(scores: Path, data: Path, clips: _Clips, table: Mapping[str, float], notes: list[str]) -> RunContents:
+def _contents(
+    scores: Path, data: Path, clips: ScoredClips, table: Mapping[str, float], notes: list[str]
+) -> RunContents:
     used = [part if one.id in table else DROPPED for one, part in zip(clips.records, clips.parts, strict=True)]
     rows = [row for row, part in enumerate(used) if part in PARTS]
     records = [clips.records[row] for row in rows]
@@ -153,7 +163,7 @@ def _contents(scores: Path, data: Path, clips: _Clips, table: Mapping[str, float
     )
 
 
-def _audit(clips: _Clips, used: Sequence[str], notes: list[str]) -> Audit:
+def _audit(clips: ScoredClips, used: Sequence[str], notes: list[str]) -> Audit:
     """Returns what the data set's own parts share, also those of clips without a score."""
     # Nobody looked into the files, so that none equals another.
     findings = audit(clips.records, clips.parts, [record.id for record in clips.records])
@@ -163,7 +173,7 @@ def _audit(clips: _Clips, used: Sequence[str], notes: list[str]) -> Audit:
     return replace(found, shared=shared_with_train(findings, tested))
 
 
-def _config(scores: Path, data: Path, clips: _Clips) -> RunConfig[ForeignProfile]:
+def _config(scores: Path, data: Path, clips: ScoredClips) -> RunConfig[ForeignProfile]:
     with explained(scores, "CSV", "give a file with the columns id and probability"), open_regular(scores) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # pyright: ignore[reportArgumentType]
     made_by = re.sub(r"[^A-Za-z0-9._-]+", "-", scores.stem).strip("-._")[:40] or "scores"

@@ -59,6 +59,9 @@ def find_failures(results: Results, footage: Footage, seed: int) -> Failures:
         Slicing(key, title, list(_slices(clips, names, people, seed)))
         for key, title, names in _divisions(clips, footage)
     ]
+    if results.config.data_sets:
+        sets = [name.partition("/")[0] for name in clips.ids]
+        slicings.append(_worst(clips, "data-set", "Data set", sets, 1, people, seed))
     folders = [name.rpartition("/")[0] or "top folder" for name in clips.ids]
     slicings.append(_worst(clips, "folder", "Folder of the data set", folders, 1, people, seed))
     owners = [results.split[name].owner for name in clips.ids]

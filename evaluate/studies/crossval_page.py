@@ -23,6 +23,7 @@ from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.metrics import CHANCE, THRESHOLD
 from evaluate.studies.crossval_numbers import Model, Numbers, Point, curve_sentence
 from train.data.folds import GROUPINGS
+from train.data.training_set import people_note
 
 PAGE, NUMBERS = "crossval.html", "crossval.json"
 KINDS = (
@@ -121,6 +122,8 @@ def warnings(numbers: Numbers, settings: Mapping[str, Any]) -> Iterator[str]:
     many = GROUPINGS[settings["by"]].many
     if numbers.groups < FEW:
         yield f"{numbers.groups} {many} are few: the intervals are rough, and other {many} may be judged otherwise."
+    if len(settings["features"]) > 1:
+        yield people_note(settings["same_people"])
     if settings["by"] == "person" and numbers.unnamed:
         yield (
             f"Nobody says who is shown in {numbers.unnamed} of {numbers.clips} clips. Each counts as a person of its "

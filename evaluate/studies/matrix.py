@@ -4,7 +4,8 @@ A data set is split by itself, officially where it has a test part, else by pers
 clips. The heads are ordinary runs; their splits are files that `train` takes again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from cache.contents import Contents
 from cache.schema import TEST
 from evaluate.report.caveats import leak_sentences, people_caveats
 from evaluate.results.kinds import Kind, kinds_of_run
+from evaluate.results.outside_scores import ScoredClips, read_scores
 from evaluate.results.read import Results, read_results
 from evaluate.results.versus_baseline import baseline_of
 from evaluate.stats.bootstrap import Measure
 from evaluate.stats.metrics import THRESHOLD, evaluate
 from evaluate.stats.pairs import PairedShare
-from train.data.audit import shared_with_train
+from train.data.audit import Finding, shared_with_train
 from train.data.blended_parts import DROPPED
 from train.data.split import Split, split
 from train.data.training_set import DataConfig, TrainingSet, audited, load_features, people_note
@@ -39,6 +41,8 @@ ALL = "all"
 class Cell:
     """What a head `trained` on some data sets, on so many `clips`, says of the test part of one; `inside` if of those.
 
+    Of another detector nobody knows the clips that it was trained on.
+
     `real`, `fake` and `people` count the test clips, `measures` have calls at 0.5, `baseline` is the ROC AUC of its
     logistic regression, `unlike` the share of test clips that are too unlike the training clips to be judged, None if
     not known. `warnings` say what the test clips share with train, and what else has to be known, `kinds` how well each
@@ -48,7 +52,7 @@ class Cell:
     trained: str
     tested: str
     inside: bool
-    clips: int
+    clips: int | None
     real: int
     fake: int
     people: int
@@ -79,11 +83,12 @@ class Matrix:
         return list(dict.fromkeys(cell.tested for cell in self.cells))
 
 
-def cross(config: FitConfig, others: Sequence[Path], resamples: int) -> Matrix:
+def cross(config: FitConfig, others: Sequence[Path], scores: Sequence[Path], resamples: int) -> Matrix:
     """Trains by `config` on each group of its data sets and tests on all of them, and on `others`.
 
-    The runs go below `config.runs`, and the files with their splits beside it. Raises a UserError that names a data set
-    which cannot be split, or features that do not go together.
+    The `scores` of other detectors, CSV files, are rows as well. The runs go below `config.runs`, and the files with
+    their splits beside it. Raises a UserError that names a data set which cannot be split, features that do not go
+    together, or a line of scores that cannot be used.
     """
     check(config)
     folders = config.features if isinstance(config.features, tuple) else ()
@@ -93,7 +98,8 @@ def cross(config: FitConfig, others: Sequence[Path], resamples: int) -> Matrix:
     for number, one in enumerate(divided):
         parts[contents.data_sets == number] = one.parts
     names = [store.data_set for store in contents.stores]
-    cells: list[Cell] = []
+    clips, cells = ScoredClips("", contents.records, parts.tolist()), []
+    outside = {file: read_scores(file, clips, file) for file in scores}
     for name, group in _groups(names[: len(folders)]).items():
         say(f"Training on {name}:")
         own = np.isin(contents.data_sets, group) | (parts == TEST)
@@ -101,7 +107,11 @@ def cross(config: FitConfig, others: Sequence[Path], resamples: int) -> Matrix:
             contents, Split("csv", np.where(own, parts, DROPPED).tolist(), []), config.data_set_weights
         )
         run = fit_on(training_set, _fit_config(config, name, training_set))
-        cells += _row(name, [names[one] for one in group], read_results(run), training_set, resamples)
+        row = _Row(name, [names[one] for one in group], read_results(run), len(training_set.train))
+        cells += _cells(row, names, training_set.findings, resamples)
+    for file, (found, missing) in outside.items():
+        row = _Row(f"scores of {file.stem}", [], Results(**vars(found), folder=file), None, missing)
+        cells += _cells(row, names, [], resamples)
     notes = [*dict.fromkeys(note for one in divided for note in one.notes), people_note(config.same_people)]
     return Matrix(cells, {name: one.kind for name, one in zip(names, divided, strict=True)}, notes)
 
@@ -141,41 +151,55 @@ def _fit_config(config: FitConfig, name: str, training_set: TrainingSet) -> FitC
     return replace(config, name=own, split="csv", split_csv=path, val=0.0)
 
 
-def _row(
-    name: str, inside: Sequence[str], results: Results, training_set: TrainingSet, resamples: int
-) -> Iterator[Cell]:
-    """Yields what the head of `results` says of the test clips of each data set; it was trained on those `inside`."""
-    test = results.head.of(TEST)
-    owners = [one.partition("/")[0] for one in test.ids]
-    for store in training_set.contents.stores:
-        rows = np.flatnonzero([owner == store.data_set for owner in owners])
-        yield Cell(
-            trained=name,
-            tested=store.data_set,
-            inside=store.data_set in inside,
-            clips=len(training_set.train),
-            **_measured(test.rows(rows), results, training_set, resamples),
-        )
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """A detector: its results, the data sets `inside` that it was trained on, and on how many of their clips.
+
+    The test clips that are `missing` have no score.
+    """
+
+    name: str
+    inside: Sequence[str]
+    results: Results
+    trained: int | None
+    missing: Sequence[str] = ()
 
 
-def _measured(clips: Predictions, results: Results, training_set: TrainingSet, resamples: int) -> dict[str, Any]:
-    """Returns the fields of a cell that follow from its `clips`."""
-    baseline = baseline_of(results, clips)
-    assert baseline, "it was trained just now"
-    people, fakes, seed = results.people(clips), int(clips.labels.sum()), 0
+def _cells(row: _Row, names: Sequence[str], findings: Sequence[Finding], resamples: int) -> Iterator[Cell]:
+    """Yields what a detector says of the test clips of each of the data sets `names`, as far as it judged any."""
+    test = row.results.head.of(TEST)
+    owners = [_owner(one) for one in test.ids]
+    missing = Counter(map(_owner, row.missing))
+    for name in names:
+        clips = test.rows(np.flatnonzero([owner == name for owner in owners]))
+        if not clips.ids:
+            continue
+        measured = _measured(clips, row.results, shared_with_train(findings, clips.ids), resamples)
+        if missing[name]:
+            measured["warnings"].insert(0, f"{missing[name]:,} test clips have no score, and are not counted.")
+        yield Cell(row.name, name, name in row.inside, row.trained, **measured)
+
+
+def _owner(name: str) -> str:
+    """Returns the data set of the clip called `name`."""
+    return name.partition("/")[0]
+
+
+def _measured(clips: Predictions, results: Results, shared: Mapping[str, int], resamples: int) -> dict[str, Any]:
+    """Returns the fields of a cell that follow from its `clips`, of which so many are `shared` with train."""
+    baseline, people, fakes = baseline_of(results, clips), results.people(clips), int(clips.labels.sum())
     known = clips.distances[~np.isnan(clips.distances)]
-    shared = shared_with_train(training_set.findings, clips.ids)
     return {
         "real": len(clips.ids) - fakes,
         "fake": fakes,
         "people": len(np.unique(people)),
-        "measures": evaluate(clips.labels, clips.probabilities, THRESHOLD, resamples, seed, people),
-        "baseline": evaluate(baseline.labels, baseline.probabilities, resamples=0)["roc_auc"].value,
-        "paired": results.paired_share(clips, resamples, seed),
+        "measures": evaluate(clips.labels, clips.probabilities, THRESHOLD, resamples, groups=people),
+        "baseline": baseline and evaluate(clips.labels, baseline.probabilities, resamples=0)["roc_auc"].value,
+        "paired": results.paired_share(clips, resamples, seed=0),
         "unlike": float((known > 1).mean()) if len(known) else None,
         "warnings": [
             *leak_sentences(shared, len(clips.ids)),
             *people_caveats(len(np.unique(people)), results.unnamed(clips), len(clips.ids)),
         ],
-        "kinds": kinds_of_run(results, clips, clips.probabilities >= THRESHOLD, resamples, seed),
+        "kinds": kinds_of_run(results, clips, clips.probabilities >= THRESHOLD, resamples, seed=0),
     }

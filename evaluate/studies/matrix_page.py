@@ -69,7 +69,7 @@ def sentences(found: Matrix) -> Iterator[str]:
     """Yields in words how far heads carry from one data set to another."""
     places = {True: "On the test parts of data sets that it was trained on", False: "On other data sets"}
     for inside, words in places.items():
-        cells = [cell for cell in found.cells if cell.inside == inside]
+        cells = [cell for cell in found.cells if cell.inside == inside and cell.clips is not None]
         areas = [cell.measures["roc_auc"].value for cell in cells]
         known = [area for area in areas if area is not None]
         pairs = [cell.paired.share.value for cell in cells if cell.paired.share.value is not None]
@@ -132,12 +132,16 @@ def _short(name: str) -> str:
 
 
 def matrix_table(found: Matrix) -> Table:
-    """Returns the ROC AUC by row and column, as in papers; a star where the data set is one of those trained on."""
+    """Returns the ROC AUC by row and column, as in papers."""
     by_place = {(cell.trained, cell.tested): cell for cell in found.cells}
     rows: list[list[Cell]] = [
-        [row, *(by_place[row, column].measures["roc_auc"] for column in found.columns)] for row in found.rows
+        [row, *(_area(by_place.get((row, column))) for column in found.columns)] for row in found.rows
     ]
     return Table("ROC AUC, rows by training, columns by test.", ["trained on", *found.columns], rows)
+
+
+def _area(cell: Crossed | None) -> Cell:
+    return NOTHING if cell is None else cell.measures["roc_auc"]
 
 
 def cells_table(found: Matrix) -> Table:
@@ -153,7 +157,8 @@ def cells_table(found: Matrix) -> Table:
 
 def _cells(one: Crossed) -> Iterator[Cell]:
     yield from (one.trained, one.tested, "yes" if one.inside else "no")
-    yield from (f"{count:,}" for count in (one.clips, one.real, one.fake, one.people))
+    yield NOTHING if one.clips is None else f"{one.clips:,}"
+    yield from (f"{count:,}" for count in (one.real, one.fake, one.people))
     yield from (one.measures[name] for name in COLUMNS)
     yield one.paired.share
     yield NOTHING if one.unlike is None else f"{one.unlike:.0%}"

@@ -58,6 +58,7 @@ class ProtocolsConfig:
     split_seed: int = option(SplitConfig.seed, "seed of the splits")
     resamples: int = option(RESAMPLES, "resamples behind each 95 % interval")
     split: str = option(SplitConfig.kind, "of several data sets: how each is split", choices=split_choices)
+    scores: tuple[Path, ...] = option((), "of several data sets: scores of other detectors, CSV files as for eval")
     same_people: Path | None = as_in_fit("same_people")
     data_set_weights: bool = as_in_fit("data_set_weights")
 
@@ -73,6 +74,9 @@ def protocols(config: ProtocolsConfig) -> Path:
     features, *more = features_folders(config.features)
     if more:
         return _crossed(config, (features, *more))
+    if config.scores or config.same_people:
+        both = f"{flag('scores')} and {flag('same_people')}"
+        raise UserError(f"{both} are for several data sets, and there is one; leave them out.")
     for split in SPLITS:
         check(_fit_config(config, features, split))
     others = [_other(folder, features) for folder in config.others]
@@ -107,7 +111,7 @@ def _crossed(config: ProtocolsConfig, features: tuple[Path, ...]) -> Path:
         same_people=config.same_people,
         data_set_weights=config.data_set_weights,
     )
-    found = cross(fit_config, config.others, config.resamples)
+    found = cross(fit_config, config.others, config.scores, config.resamples)
     with writing(config.out, f"give another {flag('out')}"):
         return write_matrix(config.out, found, NUMBERS, _settings(config, features), PAGE)
 
@@ -221,6 +225,6 @@ def _predict(run: Path, contents: Contents) -> np.ndarray:
 
 def _settings(config: ProtocolsConfig, features: Features) -> dict[str, Any]:
     """Returns the flags that repeat the protocols; the folder to write is left to the user."""
-    left_out = {"out"} if isinstance(features, tuple) else {"out", "split", "same_people", "data_set_weights"}
+    left_out = {"out"} if isinstance(features, tuple) else {"out", "split", "scores", "same_people", "data_set_weights"}
     values = {field.name: getattr(config, field.name) for field in fields(config) if field.name not in left_out}
-    return values | {"features": features, "others": config.others or None}
+    return values | {"features": features, "others": config.others}

@@ -117,6 +117,8 @@ def test_patterns_of_one_path_are_expanded_and_others_left_alone(tmp_path):
     (tmp_path / "features-1").mkdir()
     one = f"{tmp_path}/features-*"
     assert words("compare", {"A": one, "B": "runs/b"}) == ["compare", f"--runs={tmp_path}/features-1,runs/b"]
+    both = words("train", {"FEATURES": f"{one},{tmp_path}/other-*"})
+    assert both == ["train", f"--features={tmp_path}/features-1,{tmp_path}/other-*"]
     (tmp_path / "features-2").mkdir()
     (tmp_path / "features-2" / "profile.json").touch()  # begun, and without a row
     assert words("train", {"FEATURES": one}) == ["train", f"--features={tmp_path}/features-1"]

@@ -20,7 +20,7 @@ from tests.stores import fake, pairs, real, write_features
 from train.data.folds import GROUPINGS
 
 PERSON = GROUPINGS["person"].own
-SETTINGS = {"by": "person", "head": "lstm", "folds": 5}
+SETTINGS = {"features": ["features"], "by": "person", "head": "lstm", "folds": 5}
 
 
 def numbers_of(records, scores, folds, *less, resamples=200):

@@ -115,6 +115,30 @@ def test_people_of_two_data_sets_who_are_the_same_are_leaks(tmp_path, capsys):
     assert "On other data sets, a head reaches ROC AUC" in printed
 
 
+def test_scores_of_another_detector_are_a_row(tmp_path):
+    folders = [write_features(tmp_path, pairs(), name=name, seed=seed).folder for seed, name in enumerate("ab")]
+    tested = [f"a/{record.id}" for record in pairs() if record.part == TEST]
+    scores = tmp_path / "other.csv"
+    lines = (f"{name},{0.9 if 'synthesis' in name else 0.2}\n" for name in tested[1:])
+    scores.write_text("id,probability\n" + "".join(lines))
+    config = ProtocolsConfig(tuple(folders), out=tmp_path / "out", scores=(scores,), head="mean", resamples=20)
+    page = protocols(config)
+    cells = {(one["trained"], one["tested"]): one for one in found(tmp_path / "out")["cells"]}
+    own = cells["scores of other", "a"]
+    assert ("scores of other", "b") not in cells  # it has no score of these
+    assert own["measures"]["roc_auc"]["value"] == 1
+    assert (own["clips"], own["baseline"], own["inside"]) == (None, None, False)
+    assert own["real"] + own["fake"] == len(tested) - 1
+    assert own["warnings"][0] == "1 test clips have no score, and are not counted."
+    assert "scores of other" in " ".join(Reader(page.read_text()).words)
+    with pytest.raises(UserError, match="are for several data sets"):
+        protocols(ProtocolsConfig(folders[0], out=tmp_path / "one", scores=(scores,)))
+    scores.write_text("id,probability\nnobody,0.5\n")
+    with pytest.raises(UserError, match="has no score of the 48 test clips"):
+        protocols(dataclasses.replace(config, out=tmp_path / "none"))
+    assert not (tmp_path / "none" / "runs").exists()
+
+
 def test_a_data_set_that_cannot_be_split_is_named_before_anything_is_trained(tmp_path):
     one = write_features(tmp_path, pairs(), name="one").folder
     reals = [record for record in pairs() if not record.label]

@@ -15,6 +15,8 @@ from cache.schema import OK, TEST, TRAIN, Row, VideoRecord
 from cache.store import create_store, open_writer
 from evaluate.results.footage import find_footage
 from evaluate.results.read import read_results
+from evaluate.results.slices import find_failures
+from evaluate.studies.cross_validation import CrossvalConfig, crossval
 from tests.stores import pairs, write_features
 from train.data.clips import Clips
 from train.data.split import SplitConfig
@@ -83,6 +85,9 @@ def test_a_run_names_all_its_data_sets_and_finds_their_clips(run, folders):
     assert config.data_set == "even, odd"
     results = read_results(run)
     assert set(find_footage(results).rows) == set(results.split)
+    (by_set,) = [one for one in find_failures(results, find_footage(results), 0).slicings if one.key == "data-set"]
+    assert {one.name for one in by_set.slices} == {"even", "odd"}
+    assert sum(one.real + one.fake for one in by_set.slices) == len(results.head.of(TEST).ids)
     assert any("count as different people" in note for note in results.audit.notes)
 
 
@@ -168,3 +173,13 @@ def test_the_weights_of_data_sets_change_baseline_and_head(folders, tmp_path):
         before, after = (getattr(each, model).probabilities[rows] for each in (one, two))
         right = [np.where(truth == 1, values, 1 - values).mean() for values in (before, after)]
         assert right[1] > right[0] + 0.01, model
+
+
+def test_a_cross_validation_over_data_sets_says_who_counts_as_whom(folders, tmp_path):
+    config = CrossvalConfig(tuple(folders[1:]), tmp_path / "cv", folds=3, repeats=1, head="mean", epochs=2, curve=False)
+    page = crossval(config)
+    numbers = read_json(page.with_name("crossval.json"))
+    assert numbers["groups"] == 12
+    assert any("count as different people" in text for text in numbers["warnings"])
+    alone = crossval(dataclasses.replace(config, features=folders[0], out=tmp_path / "alone"))
+    assert not any("count as different" in text for text in read_json(alone.with_name("crossval.json"))["warnings"])
