@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from base.commands import UNDER_MAKE
-from cache import kept
+from base.outside import kept
 from train.sweep.storage import VARIABLE
 
 # Messages are quoted as they are outside make, also under `make test`.

@@ -14,8 +14,8 @@ from base.commands import flag
 from base.errors import UserError
 from base.files import scratch_folder
 from base.keras_start import backend, quiet_stderr
+from base.outside.kept import is_kept, kept
 from base.progress import show
-from cache.kept import is_kept, kept
 from cache.weights import require_room_for
 from detect.detector.formats import FORMATS
 from detect.detector.portable import load_network

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
-from cache import kept
+from base.outside import kept
 from detect.detector import converted as converting
 from detect.detector.converted import NotConverted, converted, is_converted
 from detect.detector.formats import FORMATS, engines

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from base.files import Unwritable
-from cache import kept
+from base.outside import kept
 
 
 @pytest.fixture(autouse=True)
