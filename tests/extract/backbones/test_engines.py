@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
-from extract.backbones.engines import CPU_BATCH, make_engine, openvino_threads
+from extract.backbones.engines import CPU_BATCH, ENGINES, make_engine, openvino_threads
 
 has_openvino = pytest.mark.skipif(not importlib.util.find_spec("openvino"), reason="OpenVINO is not installed")
 
@@ -89,8 +89,8 @@ def test_bfloat16_on_a_processor_without_it_is_refused(monkeypatch):
 
 
 def test_auto_takes_openvino_on_a_cpu_where_it_is_installed(monkeypatch):
-    monkeypatch.setattr("extract.backbones.engines._openvino_run", lambda *arguments: None)
-    monkeypatch.setattr("extract.backbones.engines._keras_run", lambda *arguments: None)
+    for name in ENGINES:
+        monkeypatch.setitem(ENGINES, name, lambda *arguments: None)
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if name == "openvino" else found(name))
     assert make_engine("mobilenetv2", "random").name == "openvino"
@@ -103,8 +103,8 @@ def test_auto_takes_openvino_on_a_cpu_where_it_is_installed(monkeypatch):
 
 
 def test_auto_takes_keras_on_a_gpu_and_on_another_backend_than_tensorflow(monkeypatch):
-    monkeypatch.setattr("extract.backbones.engines._openvino_run", lambda *arguments: None)
-    monkeypatch.setattr("extract.backbones.engines._keras_run", lambda *arguments: None)
+    for name in ENGINES:
+        monkeypatch.setitem(ENGINES, name, lambda *arguments: None)
     with monkeypatch.context() as on_jax:
         on_jax.setattr("keras.config.backend", lambda: "jax")
         assert make_engine("mobilenetv2", "random").name == "keras"
@@ -116,7 +116,7 @@ def test_auto_takes_keras_on_a_gpu_and_on_another_backend_than_tensorflow(monkey
 
 @pytest.mark.parametrize(("asked", "used"), [(1, 12), (24, 24), (30, 24)])
 def test_a_batch_is_a_whole_number_of_clips(monkeypatch, asked, used):
-    monkeypatch.setattr("extract.backbones.engines._keras_run", lambda *arguments: None)
+    monkeypatch.setitem(ENGINES, "keras", lambda *arguments: None)
     assert make_engine("mobilenetv2", "random", asked, name="keras").batch == used
 
 
