@@ -37,6 +37,6 @@ def packages() -> list[str]:
 setup(
     packages=packages(),
     package_dir={f"{HOME}.{stage}": stage for stage in STAGES},
-    package_data={"": ["*.css", "*.js", "weights/*"]},
+    package_data={"": ["*.css", "*.js", "static/*", "templates/*", "weights/*"]},
     cmdclass={"build_py": BuildBelowReelcheck},
 )

@@ -74,7 +74,7 @@ def _clips(word: str, allow_url: bool, url_seconds: float, downloads: Path, fps:
             raise UserError(_endless(shown(word)))
         if not allow_url:
             raise UserError(f"{shown(word)} would be downloaded; add --allow-url if you trust it, or give a file.")
-        return [_download(read_address(word), url_seconds, downloads)]
+        return [download(read_address(word), url_seconds, downloads, LARGEST_DOWNLOAD)]
     return [Clip(str(path), path) for path in find_clips(existing(Path(word)), fps)]
 
 
@@ -111,33 +111,38 @@ def _endless(address: str) -> str:
     return f"{address} may never end; judge it with {command('stream', source=address)}."
 
 
-def _download(address: Address, seconds: float, folder: Path) -> Clip:
-    """Downloads what is at `address`; a failure becomes the clip's reason, and the other clips are still judged."""
+def download(address: Address, seconds: float, folder: Path, most: int, only_public: bool = False) -> Clip:
+    """Downloads what is at `address`, of at most `most` bytes; a failure becomes the clip's reason.
+
+    With `only_public`, for addresses that strangers give, this machine and its own network are refused.
+    """
     path = folder / str(len(list(folder.iterdir())))
     try:
-        return Clip(address.plain, path, _fetch(address, seconds, path))
+        return Clip(address.plain, path, _fetch(address, seconds, path, most, only_public))
     except AddressError as error:
         return Clip(address.plain, path, f"it cannot be downloaded ({error})")
 
 
-def _fetch(address: Address, seconds: float, path: Path) -> str:
+def _fetch(address: Address, seconds: float, path: Path, most: int, only_public: bool) -> str:
     """Writes the file at `address`, or the film that a playlist there names, to `path`; returns why it cannot."""
     site = Site(address)
+    if only_public and site.is_inside:
+        return "it is in the network of the machine that judges"
     with open_address(address.plain, seconds, site=site) as answer:
         start, url = answer.read(len(START)), answer.url
         if start != START:
-            reason = _save(start, answer.read, path)
+            reason = _save(start, answer.read, path, most)
             missing = getattr(answer, "length", None)
             return reason or (f"its download broke off {missing} bytes before the end" if missing else "")
     playlist = Playlist(url, site, seconds=seconds)
     watch = command("stream", source=address.plain)
-    return _save(b"", playlist.read, path) if playlist.ends else f"it is a live source; judge it with {watch}"
+    return _save(b"", playlist.read, path, most) if playlist.ends else f"it is a live source; judge it with {watch}"
 
 
-def _save(start: bytes, read: Callable[[int], bytes], path: Path) -> str:
+def _save(start: bytes, read: Callable[[int], bytes], path: Path, most: int) -> str:
     """Writes `start`, and what `read` then gives, to `path`; returns why that is too much, whatever its header says."""
     with path.open("wb") as file:
-        remaining = LARGEST_DOWNLOAD - file.write(start)
+        remaining = most - file.write(start)
         while remaining > 0 and (chunk := read(_CHUNK)):
             remaining -= file.write(chunk)
-    return "" if remaining > 0 else f"it is larger than {LARGEST_DOWNLOAD // 10**9} GB"
+    return "" if remaining > 0 else f"it is larger than {most / 10**9:g} GB"

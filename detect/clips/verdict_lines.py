@@ -52,7 +52,7 @@ def lines(verdicts: Sequence[Verdict], style: Style, by: JudgedBy, columns: Sequ
     if style == "table":
         return "".join(line + "\n" for verdict in verdicts for line in (_table_line(verdict), *_window_lines(verdict)))
     if style == "jsonl":
-        return "".join(json.dumps(_json_values(verdict, len(verdicts), by)) + "\n" for verdict in verdicts)
+        return "".join(json.dumps(json_values(verdict, len(verdicts), by)) + "\n" for verdict in verdicts)
     text = io.StringIO()
     rows = (_csv_row(verdict, len(verdicts), by)[: len(columns)] for verdict in verdicts)
     csv.writer(text, lineterminator="\n").writerows(rows)
@@ -110,7 +110,8 @@ def _window_lines(verdict: Verdict) -> Iterator[str]:
         yield f"  {called:<8} {_number(window.probability) or '-':>7} {'':>10} {window.coverage:>8.2f}{seconds}"
 
 
-def _json_values(verdict: Verdict, faces: int, by: JudgedBy) -> dict[str, Any]:
+def json_values(verdict: Verdict, faces: int, by: JudgedBy) -> dict[str, Any]:
+    """Returns what a line of JSON says of one of the `faces` judged in a clip."""
     clip = {"clip": printable(verdict.clip), "note": verdict.note}
     return verdict.as_dict() | clip | {"faces": faces} | by.values()
 

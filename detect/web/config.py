@@ -9,12 +9,17 @@ from pathlib import Path
 from base.commands import flag
 from base.errors import UserError
 from base.flags import option
+from base.outside.content import NO_FILE, read_text
 from detect.detector.config import DetectorConfig
 from detect.detector.judge import DEFAULT_WINDOW, require_threshold
 
 NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*")
-SERVED = "served"
-"""The part of the private folder that Gradio writes uploads to and serves files from."""
+ORIGIN = re.compile(r"https?://[\w.-]+(:\d{1,5})?")
+ROOT_PATH = re.compile(r"(/[\w.~-]+)*")
+PACKAGES = {"starlette": "starlette", "uvicorn": "uvicorn", "jinja2": "jinja2", "python_multipart": "python-multipart"}
+"""What the page needs, as modules and as pip knows them."""
+LEAST_TOKEN, MOST_TOKEN = 16, 4096
+"""Characters of a token, and bytes of its file."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,18 @@ class WebConfig(DetectorConfig):
     proxy: str | None = option(
         None, "address or network of the proxy before the page, the only one whose x-forwarded headers are believed"
     )
+    root_path: str = option("", "path under which the proxy serves the page, such as /check")
+    token_file: Path | None = option(None, "file with a token that whoever asks has to send, as a bearer or a password")
+    allow_origin: tuple[str, ...] = option((), "other sites whose pages may use the API, such as https://a.example")
+    allow_url: bool = option(False, "judge clips that are named by a public http(s) address; they are downloaded")
 
 
 def check(config: WebConfig) -> None:
     """Raises a UserError for settings that cannot be served."""
-    if importlib.util.find_spec("gradio") is None:
-        raise UserError("the page needs gradio, which is not installed; pip install gradio brings it.")
+    missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        packages = " ".join(missing)
+        raise UserError(f"the page needs packages that are not installed; pip install {packages} brings them.")
     require_threshold(config.threshold)
     if not 0 < config.port < 65536:
         raise UserError(f"{flag('port', config.port)} is no port; give a number from 1 to 65535.")
@@ -48,12 +59,35 @@ def check(config: WebConfig) -> None:
             raise UserError(f"{flag(name)} must be above 0 (got {getattr(config, name):g}).")
     for name in config.names:
         require_name(name)
+    for origin in config.allow_origin:
+        _require_form("allow_origin", origin, ORIGIN, "the address of a site", "https://a.example, without a path")
+    _require_form("root_path", config.root_path, ROOT_PATH, "a path of a page", "/check")
+    read_token(config.token_file)
     if config.proxy is not None:
         require_network(config.proxy)
     if config.live is not None:
         from detect.stream.frame_sources import open_source
 
         open_source(config.live, DEFAULT_WINDOW)
+
+
+def _require_form(name: str, value: str, form: re.Pattern[str], what: str, example: str) -> None:
+    if not form.fullmatch(value):
+        raise UserError(f"{flag(name, value)} is not {what}; give one such as {example}.")
+
+
+def read_token(path: Path | None) -> str:
+    """Returns the token in the file `path`, "" without one; a UserError says what is wrong with the file."""
+    if path is None:
+        return ""
+    remedy = f"give {flag('token_file')} a file with a random word of {LEAST_TOKEN} letters or more"
+    try:
+        token = read_text(path, MOST_TOKEN).strip()
+    except (*NO_FILE, ValueError) as error:
+        raise UserError(f"{path} has no token ({error}); {remedy}.") from None
+    if len(token) < LEAST_TOKEN or not token.isascii() or len(token.split()) > 1:
+        raise UserError(f"{path} has no token of {LEAST_TOKEN} letters or more in one word; {remedy}.")
+    return token
 
 
 def require_name(name: str) -> None:

@@ -1,12 +1,11 @@
 """The live part of the page: one thread watches the source, and every visitor sees its latest picture and verdict."""
 
-import base64
+import logging
 import math
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,17 +17,17 @@ from detect.detector.verdict import Verdict
 from detect.stream.frames import TIMEOUT, Frame, FrameSource, Lost
 from detect.stream.overlay import annotated
 from detect.stream.stage import LONGEST_WAIT, StreamConfig, watch
-from detect.web import page as web_page
-from evaluate.page.markup import Html
+from detect.web.judging import jpeg
 from extract.backbones.engines import Engine
 from extract.video.containers import ClipError
 
 PICTURES = 4
 """Pictures a second, at most: enough to see whose face it is."""
-WIDEST, QUALITY = 960, 80
-"""Width in pixels and JPEG quality of a picture, at most: about 60 kB."""
+WIDEST = 960
+"""Width of a picture in pixels, at most."""
 LAST_WORD = 10.0
 """Seconds to wait for the thread to end; it may be in the middle of a verdict."""
+_LOG = logging.getLogger("reelcheck.web")
 
 
 class Live:
@@ -56,7 +55,7 @@ class Live:
                 for event in watch(self._source, self._detector, self._config, self.latest, self._stopped):
                     self.latest.tell(event)
             except Exception:  # noqa: BLE001 - the page goes on, and visitors see neither paths nor tracebacks
-                traceback.print_exc(file=sys.stderr)
+                _LOG.exception("the live source")
                 self.latest.tell({"event": "lost", "reason": "see above", "seconds_to_next_try": LONGEST_WAIT})
                 self._stopped.wait(LONGEST_WAIT)
 
@@ -69,7 +68,7 @@ class Latest:
 
     def __init__(self) -> None:
         self.verdict: Verdict | None = None
-        self.picture = web_page.no_picture_html()
+        self.picture, self.number = b"", 0
         self._latest_words: tuple[Verdict, float, int] | None = None
         self._lost, self._came, self._next = False, math.inf, 0.0
 
@@ -79,7 +78,8 @@ class Latest:
         self._came, self._lost = now, False
         if now >= self._next:
             self._next = now + 1 / PICTURES
-            self.picture = web_page.picture_html(*jpeg(annotated(frame.picture(), self.verdict)))
+            self.picture = jpeg(narrow(annotated(frame.picture(), self.verdict)))
+            self.number += 1
 
     def tell(self, event: dict) -> None:
         """Takes an event of `detect.stream.stage.watch`; prints to the terminal, once, why a source is lost."""
@@ -93,22 +93,22 @@ class Latest:
     def close(self) -> None:
         """Does nothing: there is no file to end."""
 
-    def words(self) -> Html:
-        """Returns the words beside the picture."""
+    def words(self) -> dict[str, Any]:
+        """Returns what the words beside the picture say: their `state`, and of a verdict what it cost too."""
         if self._lost or time.monotonic() - self._came > TIMEOUT:
-            return web_page.lost_html()
-        words = self._latest_words
-        return web_page.live_html(*words) if words else web_page.no_verdict_html()
+            return {"state": "lost", "verdict": None, "lag": 0.0, "dropped": 0}
+        if not self._latest_words:
+            return {"state": "none", "verdict": None, "lag": 0.0, "dropped": 0}
+        verdict, lag, dropped = self._latest_words
+        return {"state": "verdict", "verdict": verdict, "lag": lag, "dropped": dropped}
 
 
-def jpeg(picture: np.ndarray) -> tuple[str, int, int]:
-    """Returns the uint8 RGB `picture` as a data address of a JPEG of at most `WIDEST` pixels, its width and height."""
+def narrow(picture: np.ndarray) -> np.ndarray:
+    """Returns the uint8 RGB `picture`, shrunk to at most `WIDEST` pixels."""
     height, width = picture.shape[:2]
-    if width > WIDEST:
-        height, width = max(1, round(height * WIDEST / width)), WIDEST
-        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    written = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
-    return f"data:image/jpeg;base64,{base64.b64encode(written.tobytes()).decode()}", width, height
+    if width <= WIDEST:
+        return picture
+    return cv2.resize(picture, (WIDEST, max(1, round(height * WIDEST / width))), interpolation=cv2.INTER_AREA)
 
 
 def looped(source: FrameSource) -> FrameSource:

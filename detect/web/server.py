@@ -10,8 +10,12 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from base.machine.open_files import allow_open_files
-from detect.web.guards.connections import ACCEPTED_AT_ONCE, GuardedConnection
+from detect.web.guards.connections import Connections, Listener
 
+ACCEPTED_AT_ONCE = 100
+"""Connections that are taken up before the next of them is looked at."""
+LARGEST_HEAD = 32 << 10
+"""Bytes of a request's first line and headers."""
 IDLE_SECONDS, LAST_SECONDS = 15, 3
 """How long a connection may be idle between two requests, and how long answers may take once the page is closed."""
 MOST_FILES = 1024
@@ -19,13 +23,16 @@ MOST_FILES = 1024
 
 
 @contextlib.contextmanager
-def serve(app: ASGIApp, host: str, port: int, proxy: str | None = None) -> Iterator[None]:
+def serve(app: ASGIApp, host: str, port: int, connections: Connections, root_path: str = "") -> Iterator[None]:
     """Serves `app` in a thread of its own until the block ends. An OSError says why the port cannot be listened to."""
     allow_open_files(MOST_FILES)
-    listener = _listen(host, port)
+    listener = Listener(connections, _listen(host, port))
     config = uvicorn.Config(
         app,
-        http=type("Connection", (GuardedConnection,), {"proxy": proxy}),
+        root_path=root_path,
+        loop="asyncio",  # others would not ask the listener for connections
+        http="h11",
+        h11_max_incomplete_event_size=LARGEST_HEAD,
         ws="none",
         lifespan="on",
         log_config=None,  # uvicorn's own would close the handlers of other libraries, and with absl's standard error

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -89,19 +90,17 @@ def loaded(run: Path, data: Path, format: str, folder: Path) -> dict[str, float]
 
 
 def on_the_page(run: Path, data: Path) -> dict[str, float]:
-    from detect.web.app import PageDetector
-
-    judge = PageDetector(open_detector(run))
-    found = {name: judge_for_page(judge, data / name) for name in stored(run)}
-    return {name: probability for name, probability in found.items() if probability is not None}
-
-
-def judge_for_page(judge, clip: Path) -> float | None:
     from detect.detector.judge import DEFAULT_WINDOW, JudgeOptions
-    from detect.web.uploads import clip_limits
+    from detect.web.cases import Case
+    from detect.web.config import WebConfig
+    from detect.web.judging import judge_case
 
-    (seen, *_) = next(judge.detector.judge([clip], JudgeOptions(0.5, window=DEFAULT_WINDOW), clip_limits(120.0, 300.0)))
-    return seen[0].probability
+    judge, found = open_detector(run), dict[str, float | None]()
+    for name in stored(run):
+        case = Case("key", "somebody", name, data / name, JudgeOptions(0.5, window=DEFAULT_WINDOW), 1)
+        judged = judge_case(judge, WebConfig(most_work_seconds=300.0), threading.Lock(), case)
+        found[name] = judged.people[0].probability
+    return {name: probability for name, probability in found.items() if probability is not None}
 
 
 def assert_near(found: dict[str, float], expected: dict[str, float], least: int) -> None:

@@ -1,113 +1,139 @@
-"""How many connections there are, and how long one may take to say what it wants.
+"""How many connections there are, and how long one may take to say what it wants, or to read the answer.
 
-A connection that has sent only a part of its request costs its sender nothing. Those make room for others: whoever has
-been silent longest goes first, so that a thousand of them push out each other and nobody else.
+A connection that has sent only a part of its request costs its sender nothing, and uvicorn waits for it for ever. So
+the listening socket knows the connections that it has accepted. Those that owe a request make room for others: the
+oldest goes first, so that a thousand of them push out each other and nobody else.
 """
 
 import asyncio
+import contextlib
+import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import Protocol, TypeVar
+from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detect.web.guards.visitors import is_among, visitor_at
 
 MOST, MOST_EACH = 400, 64
 """Connections in all, well below the 1,024 files that a process may open, and those of one visitor: ten browsers."""
-ACCEPTED_AT_ONCE = 100
-"""Connections that are taken up before the next of them is looked at."""
-REQUEST_SECONDS = 15.0
-"""Time for a request's first line and headers."""
+REQUEST_SECONDS, READ_SECONDS = 15.0, 30.0
+"""Time for a request's first line and headers, and for a visitor to read a piece of the answer."""
 
 
-class GuardedConnection(H11Protocol):
-    """A connection that is cut when its request does not come, or when others need its room.
+@dataclass(eq=False)
+class Connection:
+    """A connection: its socket, whose it is, whether a request is being answered, and since when that is so."""
 
-    All visitors who come through `proxy` share its connections, so the limit for one visitor does not hold for it.
+    socket: socket.socket
+    visitor: str
+    since: float
+    is_answered: bool = False
+
+    def turn(self, is_answered: bool) -> None:
+        """Notes that an answer begins or has ended."""
+        self.is_answered, self.since = is_answered, time.monotonic()
+
+    def cut(self) -> None:
+        """Ends the connection; the server then sees its end."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+
+class Connections:
+    """The open connections, by address and port of the visitor.
+
+    All who come through `proxy` share its connections, so the limit for one visitor does not hold for it.
     """
 
-    proxy: str | None = None
-    visitor = ""
-    heard = 0.0
-    _deadline: asyncio.TimerHandle | None = None
+    def __init__(self, proxy: str | None = None) -> None:
+        self._proxy = proxy
+        self._open: dict[tuple[str, int], Connection] = {}
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Lets the connection in, and another go where there are too many."""
-        super().connection_made(transport)
-        host = self.client[0] if self.client else ""
-        self.visitor, self.heard = visitor_at(host), time.monotonic()
-        self._watch()
-        each = MOST if is_among(host, self.proxy) else MOST_EACH
-        known = (one for one in self.connections if isinstance(one, GuardedConnection))
-        if one := surplus(self, (one for one in known if not one.transport.is_closing()), MOST, each):
-            one.transport.abort()
+    def add(self, accepted: socket.socket, host: str, port: int) -> None:
+        """Takes a new connection, and ends another where there are too many."""
+        newest = self._open[host, port] = Connection(accepted, visitor_at(host), time.monotonic())
+        each = MOST if is_among(host, self._proxy) else MOST_EACH
+        self._open = {key: one for key, one in self._open.items() if one.socket.fileno() >= 0}
+        if one := surplus(newest, list(self._open.values()), MOST, each):
+            one.cut()
 
-    def data_received(self, data: bytes) -> None:
-        """Takes the next part of a request."""
-        self.heard = time.monotonic()
-        super().data_received(data)
-        self._watch()
+    def of(self, client: tuple[str, int] | None) -> Connection | None:
+        """Returns the connection from the address `client`, None for one that did not come through a `Listener`."""
+        return self._open.get(client) if client else None
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forgets the connection."""
-        super().connection_lost(exc)
-        self._set_deadline(None)
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether a request is being answered."""
-        return self.cycle is not None and not self.cycle.response_complete
-
-    @property
-    def is_waited_for(self) -> bool:
-        """Whether it is the visitor's turn to send something."""
-        return not self.is_answered or self.cycle.more_body
-
-    def _watch(self) -> None:
-        if self.is_answered:
-            self._set_deadline(None)
-        elif self._deadline is None:
-            self._set_deadline(self.loop.call_later(REQUEST_SECONDS, self.transport.abort))
-
-    def _set_deadline(self, deadline: asyncio.TimerHandle | None) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = deadline
+    def end_late(self) -> None:
+        """Ends those whose request has not come in time."""
+        for one in self._open.values():
+            if not one.is_answered and time.monotonic() - one.since > REQUEST_SECONDS:
+                one.cut()
 
 
-class Connected(Protocol):
-    """What is known of a connection: whose it is, when it last sent something, and whether it should."""
+class Listener(socket.socket):
+    """A listening socket that tells `connections` of those that it accepts."""
 
-    visitor: str
-    heard: float
+    def __init__(self, connections: Connections, listening: socket.socket) -> None:
+        super().__init__(fileno=listening.detach())
+        self._connections = connections
 
-    @property
-    def is_waited_for(self) -> bool:
-        """Whether it is the visitor's turn to send something."""
-        ...
+    def accept(self) -> tuple[socket.socket, Any]:
+        """See `socket.socket`."""
+        accepted, address = super().accept()
+        self._connections.add(accepted, *address[:2])
+        return accepted, address
 
 
-C = TypeVar("C", bound=Connected)
+class Patience:
+    """Notes which connections are being answered, and ends those of visitors who do not read their answer."""
+
+    def __init__(self, app: ASGIApp, connections: Connections) -> None:
+        self._app, self._connections = app, connections
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on."""
+        connection = self._connections.of(scope.get("client"))
+        if connection is None:
+            await self._app(scope, receive, send)
+            return
+
+        async def send_in_time(message: Message) -> None:
+            try:
+                async with asyncio.timeout(READ_SECONDS):
+                    await send(message)
+            except TimeoutError:
+                connection.cut()
+
+        with _answering(connection):
+            await self._app(scope, receive, send_in_time)
 
 
-def surplus(newest: C, connections: Iterable[C], most: int, most_each: int) -> C | None:
+@contextlib.contextmanager
+def _answering(connection: Connection) -> Iterator[None]:
+    connection.turn(True)
+    try:
+        yield
+    finally:
+        connection.turn(False)
+
+
+def surplus(newest: Connection, connections: list[Connection], most: int, most_each: int) -> Connection | None:
     """Returns the connection that has to go so that `newest`, one of `connections`, can stay, if any has to.
 
-    That is one of the same visitor's where they have more than `most_each`, and otherwise one of whoever has the most.
-    It is the one that has been silent longest among those that owe a part of their request. Where the visitor's own
-    all wait for an answer, it is `newest`.
+    That is one of the same visitor's where they have more than `most_each`, and otherwise one of whoever has the most:
+    the one that has owed a request longest. Where the visitor's own all wait for an answer, it is `newest`.
     """
-    whose = attrgetter("visitor")
+    whose, since = attrgetter("visitor"), attrgetter("since")
     crowds = [list(crowd) for _, crowd in groupby(sorted(connections, key=whose), whose)]
     own = next(crowd for crowd in crowds if newest in crowd)
     if len(own) > most_each:
         crowd, last_resort = own, newest
-    elif sum(map(len, crowds)) > most:
+    elif len(connections) > most:
         crowd = max(crowds, key=len)
-        last_resort = min(crowd, key=attrgetter("heard"))
+        last_resort = min(crowd, key=since)
     else:
         return None
-    return min(filter(attrgetter("is_waited_for"), crowd), key=attrgetter("heard"), default=last_resort)
+    return min((one for one in crowd if not one.is_answered), key=since, default=last_resort)

@@ -1,86 +1,76 @@
 """What the terminal says of requests that fail: one line each, and few of them.
 
-The libraries below the page print a traceback of a hundred lines for each of many requests that anybody can send.
+The libraries below the page log a traceback of a hundred lines for each of many requests that anybody can send.
 """
 
-import io
-import re
-import sys
-import threading
+import contextlib
+import logging
 import time
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, suppress
-from typing import TextIO
 
 from base.machine.streams import OutputLost
+from base.progress import show
 
 MOST_LINES, SECONDS = 20, 60.0
 """Lines that are printed in so many seconds; the rest is counted."""
 LONGEST = 300
 """Characters of a line."""
-FRAME = re.compile(r'\s+File "(?P<file>.*)", line (?P<line>\d+)')
-WITHIN = re.compile(r"\s|Traceback \(most recent|During handling of|The above exception|Exception Group")
+LOGGERS = ("uvicorn.error", "asyncio", "reelcheck.web")
 
 
-class ShortLog(io.TextIOBase):
-    """Prints what is written to it on `terminal`: of a traceback its last line, and never more than a few lines.
+class ShortLog(logging.Handler):
+    """Prints a line for each record: of an exception, what it was and where, and never more than a few lines.
 
     What the terminal does not take, because its reader is gone or its disk full, is dropped: no line ends a thread.
     """
 
-    def __init__(self, terminal: TextIO) -> None:
-        self._terminal = terminal
-        self._threads = threading.local()  # pieces of two threads' lines would mix
-        self._lock = threading.Lock()
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
         self._since, self._lines = -SECONDS, 0
 
-    def write(self, text: str, /) -> int:
-        """Takes `text`, which may be a part of a line; returns its length."""
-        begun = getattr(self._threads, "begun", "")
-        *lines, self._threads.begun = (begun + text).split("\n")
-        for line in lines:
-            self._take(line)
-        return len(text)
-
-    def flush(self) -> None:
-        """Flushes the terminal."""
-        with suppress(OutputLost):
-            self._terminal.flush()
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`, which keeps threads apart."""
+        if time.monotonic() - self._since > SECONDS:
+            self.tell_rest()
+            self._since = time.monotonic()
+        self._lines += 1
+        if self._lines <= MOST_LINES:
+            _print(_line_of(record))
 
     def tell_rest(self) -> None:
         """Prints how many lines were left out since it last did."""
         if self._lines > MOST_LINES:
-            self._send(f"... and {self._lines - MOST_LINES} more lines like these\n")
+            _print(f"... and {self._lines - MOST_LINES} more lines like these")
         self._lines = 0
 
-    def _take(self, line: str) -> None:
-        if frame := FRAME.match(line):
-            self._threads.place = f" ({frame['file']}, line {frame['line']})"
-        elif line and not WITHIN.match(line):
-            place = getattr(self._threads, "place", "")
-            self._threads.place = ""
-            self._print(line[:LONGEST] + place)
 
-    def _print(self, line: str) -> None:
-        with self._lock:
-            now = time.monotonic()
-            if now - self._since > SECONDS:
-                self.tell_rest()
-                self._since = now
-            self._lines += 1
-            if self._lines <= MOST_LINES:
-                self._send(line + "\n")
-
-    def _send(self, text: str) -> None:
-        with suppress(OutputLost):
-            self._terminal.write(text)
-            self._terminal.flush()
+def _line_of(record: logging.LogRecord) -> str:
+    line, error = record.getMessage().strip(), record.exc_info and record.exc_info[1]
+    if not error:
+        return line[:LONGEST]
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    where = "".join(f" ({frame.filename}, line {frame.lineno})" for frame in last)
+    return f"{line}: {type(error).__name__}: {error}"[:LONGEST] + where
 
 
-@contextmanager
+def _print(line: str) -> None:
+    with contextlib.suppress(OutputLost):
+        show(line, beside=True)
+
+
+@contextlib.contextmanager
 def short_log() -> Iterator[None]:
-    """Has all errors within the block printed through a `ShortLog`."""
-    log = ShortLog(sys.stderr)
-    with redirect_stderr(log):
+    """Has what is logged within the block printed by a `ShortLog` alone: absl's handler would fail where it fails."""
+    log, loggers = ShortLog(), [logging.getLogger(name) for name in LOGGERS]
+    before = [logger.propagate for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(log)
+        logger.propagate = False
+    try:
         yield
-    log.tell_rest()
+    finally:
+        for logger, propagate in zip(loggers, before, strict=True):
+            logger.removeHandler(log)
+            logger.propagate = propagate
+        log.tell_rest()

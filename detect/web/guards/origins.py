@@ -1,5 +1,8 @@
-"""Where a request comes from: whose word is taken for it, and from which pages it may be sent."""
+"""Where a request comes from: whose word is taken for it, from which pages it may be sent, and with which token."""
 
+import base64
+import binascii
+import hmac
 import ipaddress
 import socket
 from collections.abc import Sequence
@@ -7,10 +10,11 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from detect.web.guards.visitors import Refused, is_among, without
+from detect.web.guards.refusals import Refused
+from detect.web.guards.visitors import is_among
 
 FORWARDED = (
     b"forwarded",
@@ -19,12 +23,18 @@ FORWARDED = (
     b"x-forwarded-port",
     b"x-forwarded-prefix",
     b"x-forwarded-proto",
-    b"x-gradio-server",
     b"x-real-ip",
 )
 """The headers in which proxies say what a visitor asked them; anyone can send them."""
-
-
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "media-src 'self' blob:; connect-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
 PROXIED = "reelcheck.proxied"
 """What marks a request that came through the proxy."""
 
@@ -41,10 +51,10 @@ class Forwarded:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif not is_among((scope["client"] or ("",))[0], self._proxy):
-            await self._app({**scope, "headers": without(scope, FORWARDED)}, receive, send)
+            await self._app({**scope, "headers": _without(scope, *FORWARDED)}, receive, send)
         else:
             name = Headers(scope=scope).get("x-forwarded-host", "").split(",")[0].strip()
-            headers = [*without(scope, [b"host"]), (b"host", name.encode())] if name else scope["headers"]
+            headers = [*_without(scope, b"host"), (b"host", name.encode())] if name else scope["headers"]
             await self._behind_proxy({**scope, "headers": headers, PROXIED: True}, receive, send)  # pyright: ignore[reportArgumentType]
 
 
@@ -83,14 +93,15 @@ def is_numeric(host: str) -> bool:
 
 
 class SameOrigin:
-    """Refuses what another site's page has its visitor's browser send here."""
+    """Refuses what another site's page has its visitor's browser send here, but for the origins `allowed`."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, allowed: Sequence[str] = ()) -> None:
+        self._app, self._allowed = app, allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on if it is from this page, from a link to it, or from no browser."""
-        if scope["type"] == "http" and is_foreign(Headers(scope=scope)):
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        if is_foreign(headers) and headers.get("origin") not in self._allowed:
             await Refused(403, "This page answers to itself only, not to other sites.")(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -112,3 +123,55 @@ def _place(address: str) -> str:
     """Returns the host and port of an `address`; a proxy may have taken off TLS, so the usual ports say nothing."""
     _, _, place = address.lower().partition("//")
     return place.removesuffix(":80").removesuffix(":443")
+
+
+def _without(scope: Scope, *names: bytes) -> list[tuple[bytes, bytes]]:
+    """Returns the headers of a request that are not among `names`."""
+    return [(name, value) for name, value in scope["headers"] if name not in names]
+
+
+class Token:
+    """Answers only who sends the `token`: as a bearer, as programs do, or as a password, which browsers ask for.
+
+    The path `free` needs none.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, free: str) -> None:
+        self._app, self._token, self._free = app, token.encode(), free
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or refuses it."""
+        header = Headers(scope=scope).get("authorization", "") if scope["type"] == "http" else ""
+        if scope["type"] == "http" and scope["path"] != self._free and not self._is_known(header):
+            ways = 'Basic realm="Reelcheck", charset="UTF-8", Bearer'
+            why = "This page needs its token: as a bearer token, or as the password of any user."
+            await Refused(401, why, www_authenticate=ways)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_known(self, header: str) -> bool:
+        kind, _, value = header.partition(" ")
+        given = value.encode()
+        if kind.lower() == "basic":
+            try:
+                given = base64.b64decode(value, validate=True).partition(b":")[2]
+            except (binascii.Error, ValueError):
+                return False
+        return kind.lower() in ("basic", "bearer") and hmac.compare_digest(given, self._token)
+
+
+class Policy:
+    """Sends the policy that keeps browsers from contacting others."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, and adds to the headers of its answer."""
+
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, send_with_policy)

@@ -1,27 +1,8 @@
-"""Who a visitor is, and how one is refused."""
+"""Who a visitor is."""
 
 import ipaddress
-from collections.abc import Collection
 
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse, Response
-from starlette.types import Message, Receive, Scope, Send
-
-
-class Refused(Exception):
-    """A request that is not answered: the HTTP `status`, and why in a sentence."""
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
-
-    def response(self) -> Response:
-        """Returns the answer. It ends the connection, so that nobody has to read what else the request holds."""
-        return PlainTextResponse(str(self), self.status, {"connection": "close"})
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers as an ASGI application."""
-        await self.response()(scope, receive, send)
 
 
 def visitor_of(connection: HTTPConnection) -> str:
@@ -52,8 +33,3 @@ def is_among(host: str, network: str | None) -> bool:
         return network is not None and ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
     except ValueError:
         return False
-
-
-def without(message_or_scope: Message | Scope, names: Collection[bytes]) -> list[tuple[bytes, bytes]]:
-    """Returns the headers of a request or of an answer that are not among `names`."""
-    return [(name, value) for name, value in message_or_scope["headers"] if name not in names]

@@ -1,14 +1,21 @@
-"""What the tests of the page share: the module that needs Gradio, a drawn face, and a browser where there is one."""
+"""What the tests of the page share: what the page needs, drawn faces, and a browser where there is one."""
 
 import gc
 import shutil
 import warnings
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from detect.web.stage import private_folder
-from extract.drawn.clip import Scene, draw_clip
+pytest.importorskip("starlette", reason="the page needs the extra web")
+
+from detect.web import app
+from detect.web.service import draw_examples
+from extract.drawn.clip import Scene, draw_clip, draw_empty_clip
 from extract.drawn.look import make_look
+from extract.video.decode import sample_frames
+from tests.detect.web.serving import served
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -22,20 +29,37 @@ def no_loops_left():
         gc.collect()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session", autouse=True)
+def drawn_once(tmp_path_factory):
+    """Draws the examples of all pages once."""
+    drawn = draw_examples(tmp_path_factory.mktemp("examples"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "draw_examples", lambda to: [(name, Path(shutil.copy(clip, to))) for name, clip in drawn])
+        yield
+
+
+@pytest.fixture(scope="session")
 def face(tmp_path_factory):
     return draw_clip(tmp_path_factory.mktemp("face") / "face.mp4", Scene(make_look(7, 1), (7,)))
 
 
-@pytest.fixture(scope="module")
-def app():
-    """The module that needs Gradio."""
-    with private_folder():
-        pytest.importorskip("gradio", reason="the page needs the extra web")
-        from detect.web import app as web_app
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory):
+    return draw_empty_clip(tmp_path_factory.mktemp("empty") / "empty.mp4")
 
-        yield web_app
-    gc.collect()  # while the module's warnings are still looked past
+
+@pytest.fixture(scope="session")
+def picture(face, tmp_path_factory):
+    path = tmp_path_factory.mktemp("picture") / "face.jpg"
+    Image.fromarray(sample_frames(face).images[0]).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The address of a page, and the folder with its files."""
+    with served() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

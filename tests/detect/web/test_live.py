@@ -1,10 +1,8 @@
 """The live source of the page: one watcher, of which visitors see the latest and nothing more."""
 
-import base64
-import re
 import threading
 import time
-from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,36 +14,37 @@ from detect.detector.verdict import SeenFrame, Verdict
 from detect.stream import stage as stream
 from detect.stream.frame_sources import Frame, FrameSource, Lost, open_source
 from detect.web import live as web_live
-from detect.web import page as web_page
+from detect.web.cases import Cases, Room
 from detect.web.config import WebConfig, check
 from detect.web.live import Latest, Live, looped, shared
+from detect.web.pages import Pages
+from detect.web.service import Service
 from evaluate.results.about_run import AboutRun
 from tests.clips import counting_images, read_number, write_clip
 from tests.detect.stream.test_stream import detector, feature_detector
+from tests.detect.web.serving import detector as page_detector
+from tests.detect.web.serving import text
+from tests.detect.web.serving import wait_for as until
 from tests.stores import clip_row
 
 SEEN = tuple(SeenFrame(k / 2, "face", (4, 4, 24, 24)) for k in range(FRAMES))
 FAKE = Verdict("/secret/camera", "Fake", 0.93, 0.87, 1.0, "", SEEN)
 
 
-def text(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html)).strip()
-
-
-def until(true: Callable[[], object], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it has not come to that"
-        time.sleep(0.01)
-
-
 def shown(latest: Latest) -> np.ndarray:
-    address = re.search(r'src="data:image/jpeg;base64,([^"]+)" width="(\d+)" height="(\d+)"', latest.picture)
-    assert address is not None
-    picture = cv2.imdecode(np.frombuffer(base64.b64decode(address[1]), np.uint8), cv2.IMREAD_COLOR_RGB)
+    picture = cv2.imdecode(np.frombuffer(latest.picture, np.uint8), cv2.IMREAD_COLOR_RGB)
     assert picture is not None
-    assert picture.shape[:2] == (int(address[3]), int(address[2]))
     return picture
+
+
+def words(latest: Latest) -> str:
+    """What a visitor reads beside the picture."""
+    return text(html_of(latest))
+
+
+def html_of(latest: Latest) -> str:
+    pages = Pages(Service(page_detector(), WebConfig(), Cases(Path(), Room(1, 1, 1, 1)), [], latest))
+    return pages._html("live.html", **latest.words())
 
 
 def frame(level: int = 0, size: tuple[int, int] = (64, 96), seconds: float = 0.0) -> Frame:
@@ -80,8 +79,8 @@ def live(source: FrameSource, judge=None) -> Live:
 
 def test_before_anything_has_come_it_says_so():
     latest = Latest()
-    assert text(latest.picture) == "The first picture is on its way."
-    assert text(latest.words()) == "The verdict will be here once a frame has been judged."
+    assert (latest.picture, latest.number) == (b"", 0)
+    assert words(latest) == "The verdict will be here once a frame has been judged."
 
 
 def test_a_verdict_in_words_and_what_it_cost():
@@ -89,18 +88,18 @@ def test_a_verdict_in_words_and_what_it_cost():
     latest.add(frame())
     latest.verdict = FAKE
     latest.tell({"event": "verdict", "lag": 0.21, "dropped": 3})
-    words = text(latest.words())
-    assert words.startswith("The face looks fake Probability of fake, calibrated 87 %")
-    assert words.endswith("Coverage 100 % Lag 0.2 s Dropped frames 3")
-    assert "secret" not in words
+    read = words(latest)
+    assert read.startswith("The face looks fake Probability of fake, calibrated 87 %")
+    assert read.endswith("Coverage 100 % Lag 0.2 s Dropped frames 3")
+    assert "secret" not in read
     latest.verdict = Verdict("x", "Real", 0.2, None, 0.75, "", SEEN)
     latest.tell({"event": "verdict", "lag": 0.0, "dropped": 0})
-    words = text(latest.words())
-    assert words.startswith("The face looks real Score of fake, from 0 to 1 0.200")
-    assert "0.200 is not the chance that this one is fake. It is not calibrated" in words
+    read = words(latest)
+    assert read.startswith("The face looks real Score of fake, from 0 to 1 0.200")
+    assert "0.200 is not the chance that this one is fake. It is not calibrated" in read
     latest.verdict = Verdict("x", "Undecided", None, None, 0.0, "a face was found in 0 of 12 frames", SEEN)
     latest.tell({"event": "verdict", "lag": 0.0, "dropped": 0})
-    assert text(latest.words()).startswith("Undecided A face was found in 0 of 12 frames. That hints neither")
+    assert words(latest).startswith("Undecided A face was found in 0 of 12 frames. That hints neither")
 
 
 def test_the_picture_has_the_box_and_is_no_wider_than_960():
@@ -126,9 +125,9 @@ def test_a_source_that_stands_still_is_not_taken_for_live(monkeypatch):
     monkeypatch.setattr(web_live, "TIMEOUT", 0.05)
     latest = Latest()
     latest.add(frame())
-    assert "No picture" not in latest.words()
+    assert latest.words()["state"] != "lost"
     time.sleep(0.06)
-    assert "No picture" in latest.words()
+    assert "No picture" in words(latest)
 
 
 # Watching
@@ -142,10 +141,10 @@ def test_a_file_is_played_at_its_own_pace_and_over_again(tmp_path):
     assert np.diff([seconds for _, seconds in taken]) == pytest.approx(0.04)
     start, judge = time.monotonic(), detector()
     with live(open_source(str(path), 6.0), judge) as watched:
-        until(lambda: "<img" in watched.latest.picture)
+        until(lambda: watched.latest.picture)
         first = watched.latest.picture
         until(lambda: watched.latest.picture != first)
-        until(lambda: "The face looks" in watched.latest.words())
+        until(lambda: "The face looks" in words(watched.latest))
         assert time.monotonic() - start > 0.5
 
 
@@ -153,11 +152,11 @@ def test_a_file_that_goes_is_lost_and_one_without_frames_is_no_busy_loop(tmp_pat
     monkeypatch.setattr(stream, "FIRST_WAIT", 0.05)
     path = write_clip(tmp_path / "clip.mp4", counting_images(10))
     with live(open_source(str(path), 6.0)) as watched:
-        until(lambda: "<img" in watched.latest.picture)
+        until(lambda: watched.latest.picture)
         path.rename(tmp_path / "away.mp4")
-        until(lambda: "No picture" in watched.latest.words())
+        until(lambda: watched.latest.words()["state"] == "lost")
         (tmp_path / "away.mp4").rename(path)
-        until(lambda: "No picture" not in watched.latest.words())
+        until(lambda: watched.latest.words()["state"] != "lost")
     assert "The live source is lost (" in capfd.readouterr().err
     with pytest.raises(Lost, match="no frame"):
         next(looped(FrameSource("empty", False, lambda: iter(()))).frames())
@@ -174,10 +173,10 @@ def test_a_lost_source_is_told_in_a_line_and_opened_again(monkeypatch, capsys):
         yield from steady().frames()
 
     with live(FrameSource("/secret/camera", True, frames)) as watched:
-        until(lambda: "No picture" in watched.latest.words())
-        assert "secret" not in watched.latest.words() + watched.latest.picture
-        assert "on its way" in watched.latest.picture
-        until(lambda: "The face looks fake" in watched.latest.words())
+        until(lambda: watched.latest.words()["state"] == "lost")
+        assert "secret" not in words(watched.latest)
+        assert not watched.latest.picture
+        until(lambda: "The face looks fake" in words(watched.latest))
     assert capsys.readouterr().err == (
         "The live source is lost (/secret/camera answers nothing); it is being opened again.\n"
     )
@@ -189,10 +188,10 @@ def test_what_was_said_before_a_loss_is_said_no_more():
     latest.tell({"event": "verdict", "lag": 0.2, "dropped": 0})
     latest.tell({"event": "lost", "reason": "gone", "seconds_to_next_try": 1.0})
     latest.add(frame())
-    assert "The face looks" not in latest.words()
+    assert latest.words()["verdict"] is None
 
 
-def test_a_bug_is_told_to_the_terminal_and_the_watcher_tries_again(monkeypatch, capsys):
+def test_a_bug_is_told_to_the_terminal_and_the_watcher_tries_again(monkeypatch, caplog):
     monkeypatch.setattr(web_live, "LONGEST_WAIT", 0.05)
     calls = []
 
@@ -203,10 +202,10 @@ def test_a_bug_is_told_to_the_terminal_and_the_watcher_tries_again(monkeypatch, 
         return np.full((len(inputs["crops"]), 1), 0.9)
 
     with live(steady(), detector(network=fails_at_first)) as watched:
-        until(lambda: "No picture" in watched.latest.words())
-        assert "secret" not in watched.latest.words()
-        until(lambda: "The face looks fake" in watched.latest.words())
-    assert "RuntimeError: in /secret/place" in capsys.readouterr().err
+        until(lambda: watched.latest.words()["state"] == "lost")
+        assert "secret" not in words(watched.latest)
+        until(lambda: "The face looks fake" in words(watched.latest))
+    assert "RuntimeError: in /secret/place" in caplog.text
 
 
 @pytest.mark.slow
@@ -264,14 +263,16 @@ def test_networks_that_are_shared_run_one_at_a_time():
 
 
 def test_the_words_are_escaped():
-    named = Verdict("x", "Fake", 0.9, None, 1.0, "", SEEN, run=AboutRun(("<img src=x>",)))
-    html = web_page.live_html(named, 0.1, 0)
+    latest = Latest()
+    latest.add(frame())
+    latest.verdict = Verdict("x", "Fake", 0.9, None, 1.0, "", SEEN, run=AboutRun(("<img src=x>",)))
+    latest.tell({"event": "verdict", "lag": 0.2, "dropped": 3})
+    html = html_of(latest)
     assert "&lt;img src=x&gt;" in html
     assert "<img src=x>" not in html
 
 
 def test_the_source_is_refused_before_anything_is_loaded(tmp_path):
-    pytest.importorskip("gradio", reason="the page needs the extra web")
     check(WebConfig(live="0"))
     with pytest.raises(UserError, match="is not a file, a camera's number or an address"):
         check(WebConfig(live=str(tmp_path / "absent.mp4")))
