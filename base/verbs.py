@@ -192,13 +192,13 @@ VERBS = {
         error_status=USAGE,
     ),
     "web": Verb(
-        "the page on which people drop a clip or a picture, or film one, and read its verdict",
+        "the page on which people drop a clip or a picture, or film one, and read its verdict; and an HTTP API",
         stage="detect.web.stage:serve_page",
         config="detect.web.config:WebConfig",
         more="Only this machine can open it, unless --host says otherwise. Clips are judged one after another. Each "
         "plays beside its verdict until its visitor gives another one or leaves, and is deleted then, or ten minutes "
         "after the verdict.",
-        takes="RUN=runs/x PORT=7860 LIVE=0",
+        takes="RUN=runs/x PORT=7860 LIVE=0 TOKEN_FILE=token",
         error_status=USAGE,
     ),
     "cache": Verb(

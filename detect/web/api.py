@@ -23,59 +23,50 @@ class Api:
         """Returns the paths and what answers there."""
         one = f"{VERDICTS}/{{id}}"
         return [
-            Route(VERDICTS, self.create, methods=["POST"]),
-            Route(one, self.read),
-            Route(one, self.delete, methods=["DELETE"]),
-            Route(f"{one}/clip", self.clip),
-            Route(f"{one}/frames/{{number:int}}", self.frame),
-            Route(f"{one}/crops/{{number:int}}", self.crop),
-            Route("/api/run", self.run),
-            Route(HEALTH, self.health),
-            Route("/openapi.json", self.description),
+            Route(VERDICTS, self._create, methods=["POST"]),
+            Route(one, self._read),
+            Route(one, self._delete, methods=["DELETE"]),
+            Route(f"{one}/clip", self._clip),
+            Route(f"{one}/frames/{{number:int}}", self._frame),
+            Route(f"{one}/crops/{{number:int}}", self._crop),
+            Route("/api/run", self._run),
+            Route(HEALTH, self._health),
+            Route("/openapi.json", self._description),
         ]
 
-    async def create(self, request: Request) -> Response:
-        """Takes a clip."""
+    async def _create(self, request: Request) -> Response:
         case, _ = await self._service.take(request)
         await self._service.wait_for(case, asked_in(request.query_params).wait)
         place = {"location": f"{self._root}{VERDICTS}/{case.id}"}
         return JSONResponse(self._service.values(case), 200 if case.judged else 202, place)
 
-    async def read(self, request: Request) -> Response:
-        """Says how far a clip is, and what its verdict is."""
+    async def _read(self, request: Request) -> Response:
         await self._service.wait_for(self._service.case(request), asked_in(request.query_params).wait)
         return JSONResponse(self._service.values(self._service.case(request)))
 
-    async def delete(self, request: Request) -> Response:
-        """Deletes a clip and its verdict."""
+    async def _delete(self, request: Request) -> Response:
         self._cases.release(self._service.case(request))
         return Response(status_code=204)
 
-    async def clip(self, request: Request) -> Response:
-        """Gives the clip back, as a player asks for it."""
+    async def _clip(self, request: Request) -> Response:
         return FileResponse(self._service.case(request).clip, headers={"cache-control": "no-store"})
 
-    async def frame(self, request: Request) -> Response:
-        """Gives one of the frames that were looked at."""
+    async def _frame(self, request: Request) -> Response:
         judged = self._service.case(request).judged
         return _picture(judged.frames if judged else (), request)
 
-    async def crop(self, request: Request) -> Response:
-        """Gives one of the crops that a person was judged by."""
+    async def _crop(self, request: Request) -> Response:
         judged, face = self._service.case(request).judged, request.query_params.get("face", "1")
         crops = dict(enumerate(judged.crops if judged else (), start=1))
         return _picture(crops.get(int(face) if face.isdecimal() else 0, ()), request)
 
-    async def run(self, _: Request) -> Response:
-        """Says what judges."""
+    async def _run(self, _: Request) -> Response:
         return JSONResponse(self._service.about())
 
-    async def health(self, _: Request) -> Response:
-        """Says that the server answers."""
+    async def _health(self, _: Request) -> Response:
         return JSONResponse({"status": "ok", "waiting": self._cases.waiting})
 
-    async def description(self, _: Request) -> Response:
-        """Gives the description of this API."""
+    async def _description(self, _: Request) -> Response:
         return JSONResponse(describe(self._service.config))
 
 

@@ -24,7 +24,7 @@ from base.errors import UserError
 from detect.detector.judge import DEFAULT_WINDOW, Detector
 from detect.stream.frame_sources import open_source
 from detect.web.api import HEALTH, Api
-from detect.web.cases import MEGABYTE, Cases, Room
+from detect.web.cases import LEAST, MEGABYTE, Cases, Room
 from detect.web.config import WebConfig, read_token
 from detect.web.guards.connections import Connections, Patience
 from detect.web.guards.origins import Forwarded, OwnNames, Policy, SameOrigin, Token
@@ -98,7 +98,7 @@ def make_app(service: Service, connections: Connections, native: threading.Lock)
 
 def room_of(config: WebConfig) -> Room:
     """Returns how much room there is for clips."""
-    most_bytes = config.most_megabytes * MEGABYTE
+    most_bytes = config.most_megabytes * MEGABYTE + LEAST
     waiting, each = config.most_waiting, config.most_each
     return Room(waiting * most_bytes, each * most_bytes, waiting, each)
 

@@ -33,6 +33,7 @@ LEAST = 5 * MEGABYTE
 """What a case counts at least, for its verdict and the pictures beside it: so tiny clips cannot be many either."""
 REMEMBERED = 10_000
 """Ids of cases that are gone, and said to be."""
+JUDGING = "being judged"
 MOST_NAME = 100
 """Characters of a clip's name."""
 Result = TypeVar("Result")
@@ -74,7 +75,7 @@ class Case:
     @property
     def state(self) -> str:
         """What has become of it."""
-        return "judged" if self.judged else "being judged" if self.is_begun else "waiting"
+        return "judged" if self.judged else JUDGING if self.is_begun else "waiting"
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,9 @@ class Cases:
     def ahead(self, case: Case) -> int:
         """Returns how many clips are judged before `case`, as far as is known now."""
         waiting = self._in_turn()
-        return 0 if case not in waiting else waiting.index(case) + any(map(_is_under_way, self._open.values()))
+        return (
+            0 if case not in waiting else waiting.index(case) + any(one.state == JUDGING for one in self._open.values())
+        )
 
     def release(self, case: Case) -> None:
         """Deletes a case."""
@@ -209,25 +212,18 @@ class Cases:
             raise Refused(503, "Too many clips are waiting; come back in a few minutes.", retry_after="60")
 
     def _make_room(self, visitor: str, size: int) -> None:
-        """Deletes cases until `size` more bytes fit in, the oldest first.
-
-        Where the page is full, one that was judged goes first, whosever it is. Another is deleted of whoever has the
-        most, but none of those who have as little as this visitor.
-        """
+        """Deletes cases until `size` more bytes fit in: a visitor's own oldest, or of all those that were judged."""
         while True:
             uses = Counter(self._arriving)
             for case in self._open.values():
                 uses[case.visitor] += case.size
-            whose = visitor
-            if uses[visitor] + size <= self._room.bytes_each:
-                if uses.total() + size <= self._room.bytes:
-                    return
-                if judged := next((case for case in self._open.values() if case.judged), None):
-                    self.release(judged)
-                    continue
-                whose, _ = uses.most_common(1)[0]
-            oldest = next((case for case in self._open.values() if case.visitor == whose), None)
-            if oldest is None or (whose != visitor and uses[whose] <= uses[visitor] + size):
+            if uses[visitor] + size > self._room.bytes_each:
+                old = (case for case in self._open.values() if case.visitor == visitor)
+            elif uses.total() + size > self._room.bytes:
+                old = (case for case in self._open.values() if case.judged)
+            else:
+                return
+            if (oldest := next(old, None)) is None:
                 raise Refused(503, "There is no room for another clip; come back in a few minutes.", retry_after="60")
             self.release(oldest)
 
@@ -236,10 +232,6 @@ def _write(clip: Path, content: IO[bytes]) -> None:
     clip.parent.mkdir()
     with clip.open("wb") as file:
         shutil.copyfileobj(content, file)
-
-
-def _is_under_way(case: Case) -> bool:
-    return case.is_begun and not case.judged
 
 
 def _in_thread(work: Callable[[], Result]) -> "asyncio.Future[Result]":

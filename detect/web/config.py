@@ -58,7 +58,7 @@ def check(config: WebConfig) -> None:
         if not getattr(config, name) > 0:
             raise UserError(f"{flag(name)} must be above 0 (got {getattr(config, name):g}).")
     for name in config.names:
-        require_name(name)
+        _require_form("names", name, NAME, "a host name", "check.example.org, or *.example.org for all below it")
     for origin in config.allow_origin:
         _require_form("allow_origin", origin, ORIGIN, "the address of a site", "https://a.example, without a path")
     _require_form("root_path", config.root_path, ROOT_PATH, "a path of a page", "/check")
@@ -88,15 +88,6 @@ def read_token(path: Path | None) -> str:
     if len(token) < LEAST_TOKEN or not token.isascii() or len(token.split()) > 1:
         raise UserError(f"{path} has no token of {LEAST_TOKEN} letters or more in one word; {remedy}.")
     return token
-
-
-def require_name(name: str) -> None:
-    """Raises a UserError unless `name` is that of a machine, or all below one, such as *.example.org."""
-    if not NAME.fullmatch(name):
-        raise UserError(
-            f"{flag('names', name)} is not a host name; give one as it stands in addresses, without http:// and port, "
-            "such as check.example.org, or *.example.org for all below it."
-        )
 
 
 def require_network(proxy: str) -> None:

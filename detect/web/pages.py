@@ -51,23 +51,21 @@ class Pages:
     def routes(self) -> list[BaseRoute]:
         """Returns the paths and what answers there."""
         routes: list[BaseRoute] = [
-            Route("/", self.start),
-            Route("/", self.give, methods=["POST"]),
-            Route("/verdicts/{id}", self.verdict),
-            Route("/verdicts/{id}/report", self.report),
-            Route("/examples/{number}", self.example),
-            Route("/docs", self.docs),
+            Route("/", self._start),
+            Route("/", self._give, methods=["POST"]),
+            Route("/verdicts/{id}", self._verdict),
+            Route("/verdicts/{id}/report", self._report),
+            Route("/examples/{number}", self._example),
+            Route("/docs", self._docs),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ]
-        live = [Route("/live", self.live), Route("/live/picture", self.live_picture)]
+        live = [Route("/live", self._live), Route("/live/picture", self._live_picture)]
         return routes + (live if self._service.live else [])
 
-    async def start(self, request: Request) -> Response:
-        """Shows the page, with a verdict that another is to stand beside, if the request names one."""
+    async def _start(self, request: Request) -> Response:
         return self._page(self._beside(request), "beside")
 
-    async def give(self, request: Request) -> Response:
-        """Takes a clip from a browser without scripts, and leads it to the verdict."""
+    async def _give(self, request: Request) -> Response:
         case, form = await self._service.take(request)
         place = URL(f"{self._root}/verdicts/{case.id}")
         if beside := form.get("beside"):
@@ -76,12 +74,10 @@ class Pages:
             self._service.cases.release(self._service.case(request, instead))
         return RedirectResponse(str(place), 303)
 
-    async def verdict(self, request: Request) -> Response:
-        """Shows a verdict, and beside it another one."""
+    async def _verdict(self, request: Request) -> Response:
         return self._page([*self._beside(request), self._service.case(request)], "instead")
 
-    async def report(self, request: Request) -> Response:
-        """Gives a verdict as one file, to be kept."""
+    async def _report(self, request: Request) -> Response:
         case = self._service.case(request)
         if case.judged is None:
             raise Refused(404, "There is no verdict on this clip yet.")
@@ -89,24 +85,20 @@ class Pages:
         html = self._html("report.html", case=case, style=style, picture=_inline(case))
         return HTMLResponse(html, headers={"content-disposition": 'attachment; filename="verdict.html"'})
 
-    async def example(self, request: Request) -> Response:
-        """Gives an example."""
+    async def _example(self, request: Request) -> Response:
         return FileResponse(self._service.example(request.path_params["number"]))
 
-    async def docs(self, _: Request) -> Response:
-        """Shows the description of the API."""
+    async def _docs(self, _: Request) -> Response:
         return HTMLResponse(self._html("docs.html", api=describe(self._service.config)))
 
-    async def live(self, _: Request) -> Response:
-        """Says of the live source what can be seen now."""
+    async def _live(self, _: Request) -> Response:
         assert self._service.live
         words = self._html("live.html", **self._service.live.words())
         return JSONResponse(
             {"picture": self._service.live.number, "words": words}, headers={"cache-control": "no-store"}
         )
 
-    async def live_picture(self, _: Request) -> Response:
-        """Gives the latest picture of the live source."""
+    async def _live_picture(self, _: Request) -> Response:
         assert self._service.live
         if not self._service.live.picture:
             raise Refused(404, "The first picture is on its way.")

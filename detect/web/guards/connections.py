@@ -9,9 +9,8 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
-from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
@@ -107,17 +106,11 @@ class Patience:
             except TimeoutError:
                 connection.cut()
 
-        with _answering(connection):
+        connection.turn(True)
+        try:
             await self._app(scope, receive, send_in_time)
-
-
-@contextlib.contextmanager
-def _answering(connection: Connection) -> Iterator[None]:
-    connection.turn(True)
-    try:
-        yield
-    finally:
-        connection.turn(False)
+        finally:
+            connection.turn(False)
 
 
 def surplus(newest: Connection, connections: list[Connection], most: int, most_each: int) -> Connection | None:
@@ -126,14 +119,11 @@ def surplus(newest: Connection, connections: list[Connection], most: int, most_e
     That is one of the same visitor's where they have more than `most_each`, and otherwise one of whoever has the most:
     the one that has owed a request longest. Where the visitor's own all wait for an answer, it is `newest`.
     """
-    whose, since = attrgetter("visitor"), attrgetter("since")
-    crowds = [list(crowd) for _, crowd in groupby(sorted(connections, key=whose), whose)]
-    own = next(crowd for crowd in crowds if newest in crowd)
-    if len(own) > most_each:
-        crowd, last_resort = own, newest
-    elif len(connections) > most:
-        crowd = max(crowds, key=len)
-        last_resort = min(crowd, key=since)
-    else:
+    counts, since = Counter(one.visitor for one in connections), attrgetter("since")
+    is_own = counts[newest.visitor] > most_each
+    if not is_own and len(connections) <= most:
         return None
+    whose = newest.visitor if is_own else counts.most_common(1)[0][0]
+    crowd = [one for one in connections if one.visitor == whose]
+    last_resort = newest if is_own else min(crowd, key=since)
     return min((one for one in crowd if not one.is_answered), key=since, default=last_resort)

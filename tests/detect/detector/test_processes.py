@@ -3,6 +3,7 @@
 import multiprocessing
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +70,9 @@ def test_a_daemonic_worker_says_what_to_use_instead(tmp_path):
         assert "daemonic" in (sentence := pool.apply(judge, (clip,)))
         assert "use concurrent.futures.ProcessPoolExecutor" in sentence
         assert pool.apply(judge_frames, (3,)) in ("Real", "Unsure")  # which starts no process
+
+
+def test_an_executor_judges_clips(tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", counting_images(3))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(judge, clip).result() in ("Real", "Unsure")

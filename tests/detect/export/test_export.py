@@ -362,6 +362,18 @@ sys.exit(status)
     assert found.stdout.splitlines()[-1].startswith("Undecided")
 
 
+def test_the_api_judges_by_an_export_where_tensorflow_cannot_be_loaded(exported):
+    program = """
+import sys
+import numpy as np
+sys.modules |= {"tensorflow": None, "keras": None}
+import reelcheck
+detector = reelcheck.load_detector(sys.argv[1], engine="onnx")
+assert reelcheck.judge(np.zeros((12, 64, 64, 3), np.uint8), detector).verdict == "Undecided"
+"""
+    subprocess.run([sys.executable, "-c", program, str(exported.parents[1])], cwd=ROOT, check=True)
+
+
 def test_an_export_of_before_opens_and_says_what_it_knows(exported, run, tmp_path):
     folder = shutil.copytree(exported, tmp_path / "older")
     contract = json.loads((folder / CONTRACT).read_text())

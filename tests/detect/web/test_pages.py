@@ -147,7 +147,7 @@ def test_examples_are_drawn_or_copied_under_names_of_ours(tmp_path, face):
         ({"port": 0}, "is no port"),
         ({"most_megabytes": 0}, r"--most-megabytes must be above 0 \(got 0\)"),
         ({"most_each": 0}, r"--most-each must be above 0 \(got 0\)"),
-        ({"names": ("https://page.example",)}, "--names https://page.example is not a host name; give one as"),
+        ({"names": ("https://page.example",)}, "--names https://page.example is not a host name; give one such"),
         ({"names": ("page.example", "a*")}, "--names 'a\\*' is not a host name"),
         ({"proxy": "nginx"}, "--proxy nginx is not an address; give the one from which the proxy connects"),
         ({"most_seconds": float("nan")}, r"must be above 0 \(got nan\)"),
