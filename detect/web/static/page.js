@@ -11,6 +11,7 @@ const remove = (id) => fetch(`api/verdicts/${id}`, { method: 'DELETE', keepalive
 const forget = () => { while (kept.length && kept.at(-1) !== beside) remove(kept.pop()); };
 const tell = (text) => { note.textContent = text; note.hidden = !text; };
 
+const bringUp = () => { if (verdict.getBoundingClientRect().top > innerHeight / 2) verdict.scrollIntoView(); };
 const show = (html) => {
   const found = new DOMParser().parseFromString(html, 'text/html').querySelector('#verdict');
   verdict.replaceChildren(...(found?.childNodes ?? []));
@@ -78,7 +79,7 @@ const send = (file, progress) => new Promise((resolve, reject) => {
 const give = async () => {
   const mine = turn, waits = say('Being judged', 'The clip is on its way.');
   judge.disabled = true;
-  verdict.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+  bringUp();
   try {
     let state = await send(chosen, one('progress', waits));
     if (mine !== turn) return remove(state.id);
@@ -101,7 +102,7 @@ const give = async () => {
     say('Not judged', error.message);
     judge.disabled = false;
   }
-  verdict.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+  bringUp();
 };
 
 input.addEventListener('change', () => choose(input.files[0] ?? null));

@@ -120,6 +120,7 @@ def test_whatever_comes_next_has_its_own_verdict_and_takes_the_old_one_away_at_o
         before = key
 
 
+@pytest.mark.slow
 def test_what_comes_while_another_is_judged_takes_its_place(visit, site, face, empty, monkeypatch):
     one = visit()
     with stopped(monkeypatch):
@@ -157,6 +158,7 @@ def test_two_clips_stand_side_by_side_and_the_next_takes_the_place_of_the_second
         assert boxes[0]["y"] == boxes[1]["y"]
 
 
+@pytest.mark.slow
 def test_a_verdict_is_taken_away_as_a_page_and_as_json(visit, face, tmp_path):
     one = visit()
     one.judge(face)
@@ -186,6 +188,7 @@ def test_a_file_of_200_mb_is_refused_before_it_is_sent(visit, tmp_path):
     assert not any("/api/" in url for url in one.asked)
 
 
+@pytest.mark.slow
 def test_a_refusal_of_the_api_is_said_and_can_be_tried_again(browser, face, monkeypatch):
     with served(most_each=1) as (address, _), stopped(monkeypatch):
         one, other = Visitor(browser, address), Visitor(browser, address)
@@ -198,6 +201,7 @@ def test_a_refusal_of_the_api_is_said_and_can_be_tried_again(browser, face, monk
         other.leave()
 
 
+@pytest.mark.slow
 def test_how_far_an_upload_is(visit):
     one = visit()
     slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
@@ -242,6 +246,7 @@ def test_by_keyboard_alone(visit, long_face):
     assert one.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
+@pytest.mark.slow
 def test_a_bar_sends_the_player_to_where_its_part_begins(visit, long_face):
     one = visit()
     one.judge(long_face)
@@ -258,6 +263,7 @@ def test_a_bar_sends_the_player_to_where_its_part_begins(visit, long_face):
     assert not one.page.evaluate(f"{PLAYER}.paused")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec", "pixels"),
     [("mpeg-2.mpg", "mpeg2video", "yuv420p"), ("xvid.avi", "mpeg4", "yuv420p")],
@@ -272,6 +278,7 @@ def test_a_clip_that_the_browser_cannot_play_says_so_and_keeps_its_timeline(visi
     assert one.page.locator(".bars [aria-current]").count() == 0
 
 
+@pytest.mark.slow
 def test_a_clip_that_is_no_longer_kept_says_so(visit, site, face):
     one = visit()
     one.judge(face)
