@@ -48,7 +48,8 @@ def judge_case(detector: Detector, config: WebConfig, native: threading.Lock, ca
         end = time.monotonic() + config.most_work_seconds
         if reason := refusal_of(case.clip, config):
             return Judged((replace(fail(REFUSED, reason), run=detector.about),))
-        limits = clip_limits(config.most_seconds, max(0.0, end - time.monotonic()))
+        left = max(0.0, end - time.monotonic())
+        limits = Limits(frames=math.ceil(config.most_seconds * FASTEST), seconds=left, all_seconds=left)
         judged = _judge(detector, case, limits, native)
         if judged.people[0].outcome == "timeout":
             return replace(judged, people=(replace(judged.people[0], reason=_late(config.most_work_seconds)),))
@@ -72,11 +73,6 @@ def refusal_of(clip: Path, config: WebConfig) -> str:
             f"It plays for {seconds:.0f} s; this page takes clips of up to {config.most_seconds:g} s, so cut it first."
         )
     return ""  # the detector says what is no clip
-
-
-def clip_limits(most_seconds: float, seconds: float) -> Limits:
-    """Returns the limits for judging one clip of at most `most_seconds` in `seconds` of work."""
-    return Limits(frames=math.ceil(most_seconds * FASTEST), seconds=seconds, all_seconds=seconds)
 
 
 def _judge(detector: Detector, case: Case, limits: Limits, native: threading.Lock) -> Judged:

@@ -63,14 +63,13 @@ def _print(line: str) -> None:
 def short_log() -> Iterator[None]:
     """Has what is logged within the block printed by a `ShortLog` alone: absl's handler would fail where it fails."""
     log, loggers = ShortLog(), [logging.getLogger(name) for name in LOGGERS]
-    before = [logger.propagate for logger in loggers]
     for logger in loggers:
         logger.addHandler(log)
         logger.propagate = False
     try:
         yield
     finally:
-        for logger, propagate in zip(loggers, before, strict=True):
+        for logger in loggers:
             logger.removeHandler(log)
-            logger.propagate = propagate
+            logger.propagate = True
         log.tell_rest()

@@ -16,16 +16,6 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from detect.web.guards.refusals import Refused
 from detect.web.guards.visitors import is_among
 
-FORWARDED = (
-    b"forwarded",
-    b"x-forwarded-for",
-    b"x-forwarded-host",
-    b"x-forwarded-port",
-    b"x-forwarded-prefix",
-    b"x-forwarded-proto",
-    b"x-real-ip",
-)
-"""The headers in which proxies say what a visitor asked them; anyone can send them."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; connect-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
@@ -48,14 +38,13 @@ class Forwarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on as the visitor sent it."""
-        if scope["type"] != "http":
+        if not is_among((scope.get("client") or ("",))[0], self._proxy):
             await self._app(scope, receive, send)
-        elif not is_among((scope["client"] or ("",))[0], self._proxy):
-            await self._app({**scope, "headers": _without(scope, *FORWARDED)}, receive, send)
-        else:
-            name = Headers(scope=scope).get("x-forwarded-host", "").split(",")[0].strip()
-            headers = [*_without(scope, b"host"), (b"host", name.encode())] if name else scope["headers"]
-            await self._behind_proxy({**scope, "headers": headers, PROXIED: True}, receive, send)  # pyright: ignore[reportArgumentType]
+            return
+        headers, name = scope["headers"], Headers(scope=scope).get("x-forwarded-host", "").split(",")[0].strip()
+        if name:
+            headers = [*(pair for pair in headers if pair[0] != b"host"), (b"host", name.encode())]
+        await self._behind_proxy({**scope, "headers": headers, PROXIED: True}, receive, send)  # pyright: ignore[reportArgumentType]
 
 
 class OwnNames(TrustedHostMiddleware):
@@ -123,11 +112,6 @@ def _place(address: str) -> str:
     """Returns the host and port of an `address`; a proxy may have taken off TLS, so the usual ports say nothing."""
     _, _, place = address.lower().partition("//")
     return place.removesuffix(":80").removesuffix(":443")
-
-
-def _without(scope: Scope, *names: bytes) -> list[tuple[bytes, bytes]]:
-    """Returns the headers of a request that are not among `names`."""
-    return [(name, value) for name, value in scope["headers"] if name not in names]
 
 
 class Token:
