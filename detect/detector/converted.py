@@ -35,11 +35,20 @@ class NotConverted(UserError):
 
 
 def write_network(network: "keras.Model", into: Path, name: str, format: str, precision: str = "float32") -> Path:
-    """Writes `network`, called `name`, into a folder; returns the file, or the folder of a SavedModel."""
+    """Writes `network`, called `name`, into a folder; returns the file, or the folder of a SavedModel.
+
+    A UserError says which package is missing.
+    """
     path = into / f"{name}{FORMATS[format].suffix}"
     require_room_for(network, into)
-    with silenced(), _frequent_garbage_collection(), _scratch_of_converters():
-        FORMATS[format].write(network, path, precision)
+    try:
+        with silenced(), _frequent_garbage_collection(), _scratch_of_converters():
+            FORMATS[format].write(network, path, precision)
+    except ImportError as error:
+        raise UserError(
+            f"networks are not written as {format} without a package that is missing ({error}); install Reelcheck with "
+            "its extra export, or run make export."
+        ) from None
     return path
 
 

@@ -336,6 +336,12 @@ def test_an_ensemble_is_mixed_as_its_runs_are(kind):
     np.testing.assert_allclose(found[:, 0], mixed(mixture, single), atol=1e-6)
 
 
+def test_without_the_converters_it_says_what_to_install(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(UserError, match=r"not written as onnx without a package that is missing .*extra export"):
+        export(ExportConfig(run=run, format="onnx", out=tmp_path / "out"))
+
+
 def test_without_kept_crops_noise_is_checked(run):
     network = join(build_backbone("mobilenetv2", "random"), build_head(HeadConfig(units=8, dense=8), 960))
     checks = parity.own_outputs({"detector": as_network(network)}, parity.noise(read_results(run)))
