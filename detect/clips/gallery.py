@@ -87,12 +87,14 @@ class Gallery:
 
 def _words(verdict: Verdict) -> Sequence[str]:
     """What is said of a clip below its name."""
+    claims = [f"; the file claims: {claim}" for claim in verdict.claims]
     if verdict.probability is None:
-        return (verdict.explanation,)
+        return (verdict.explanation, *claims)
     calibrated = "" if verdict.calibrated is None else f", calibrated {verdict.calibrated:.3f}"
     face = f", face {verdict.face}" if verdict.face > 1 else ""
     reason = [f"{verdict.reason}; "] if verdict.reason else []
     return (
         *reason,
         f"score of fake {verdict.probability:.3f}{calibrated}, coverage {verdict.coverage:.0%}{face}",
+        *claims,
     )

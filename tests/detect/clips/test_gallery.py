@@ -68,3 +68,9 @@ def test_a_name_is_only_text(tmp_path, name):
 def test_nothing_judged_is_no_page(tmp_path):
     Gallery(tmp_path / "all.html").close()
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_file_claims_is_on_its_card(tmp_path):
+    claimed = [replace(verdict(kind), claims=('tag comment says "<b>Sora"',)) for kind in ("Real", "Undecided")]
+    text = page_of(tmp_path, *(Judged(one, None) for one in claimed))
+    assert text.count("; the file claims: tag comment says &quot;&lt;b&gt;Sora&quot;") == 2
