@@ -82,7 +82,7 @@ def sample_folder(folder: Path, sampling: Sampling, limits: Limits, fps: float) 
         reasons |= failed
         pictures = {number: path for number, path in pictures.items() if number not in failed}
     if not reasons:
-        raise ClipError("no_frames", f"{name} is a folder without numbered pictures, such as 000.png")
+        raise ClipError("missing", f"{name} is a folder without numbered pictures, such as 000.png")
     first = reasons[min(reasons)]
     raise ClipError("no_frames", f"none of the {len(reasons)} pictures in {name} can be read: {first}")
 

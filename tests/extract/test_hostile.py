@@ -24,7 +24,7 @@ from cache.store import open_store
 from extract import unit
 from extract.__main__ import main as extract_command
 from extract.clips.crops import CroppedClip, crop_clip
-from extract.readers.layouts import read_celeb_df
+from extract.readers.layouts import read_dataset
 from extract.video.containers import ClipError, Limits
 from extract.video.decode import sample_frames
 from extract.worker_pool import map_clips
@@ -266,4 +266,4 @@ def test_a_name_that_is_no_line_of_text_is_refused_at_the_start(tmp_path):
     (tmp_path / "Celeb-real").mkdir()
     (tmp_path / "Celeb-real/two\nlines.mp4").touch()
     with pytest.raises(UserError, match=r"two\\nlines.mp4 has a control character"):
-        read_celeb_df(tmp_path)
+        read_dataset(tmp_path, "celeb-df")

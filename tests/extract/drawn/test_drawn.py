@@ -26,7 +26,8 @@ from extract.drawn.__main__ import main
 from extract.drawn.clip import Capture, Scene, Swap, draw_clip, draw_empty_clip, draw_frames
 from extract.drawn.dataset import DrawnConfig, draw_dataset, plan_dataset
 from extract.drawn.look import make_look
-from extract.readers.celeb_df import TEST_LIST, read_celeb_df
+from extract.readers.celeb_df import TEST_LIST
+from extract.readers.layouts import read_dataset
 
 SCENE = Scene(make_look(0, 1), (3,))
 SHORT = Capture(frames=8, noise=0.0, flicker=0.0)
@@ -47,7 +48,7 @@ def root(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def clips(root) -> list[tuple]:
     """Of each record in order: the record, what the file gives away, its frames in grey."""
-    return [(record, *look_at(root / record.path)) for record in read_celeb_df(root).records]
+    return [(record, *look_at(root / record.path)) for record in read_dataset(root, "celeb-df").records]
 
 
 def look_at(path: Path) -> tuple[list[Any], list[Any]]:
@@ -83,7 +84,7 @@ def pair_of(record) -> str:
 
 @pytest.mark.slow
 def test_the_reader_takes_it_for_celeb_df(root):
-    records = {record.id: record for record in read_celeb_df(root).records}
+    records = {record.id: record for record in read_dataset(root, "celeb-df").records}
     real = [record for record in records.values() if record.label == REAL]
     fakes = [record for record in records.values() if record.label == FAKE]
     assert (len(real), len(fakes)) == (40, 40)
@@ -98,14 +99,14 @@ def test_the_reader_takes_it_for_celeb_df(root):
 def test_the_list_ends_without_a_newline_and_holds_both_classes(root):
     text = (root / TEST_LIST).read_text()
     assert not text.endswith("\n")
-    tested = [record.label for record in read_celeb_df(root).records if record.part == "test"]
+    tested = [record.label for record in read_dataset(root, "celeb-df").records if record.part == "test"]
     assert (tested.count(REAL), tested.count(FAKE)) == (10, 10)
     assert len(text.splitlines()) == 20
 
 
 @pytest.mark.slow
 def test_pairs_of_people_keep_almost_every_fake_apart_from_the_others(root):
-    fakes = [record for record in read_celeb_df(root).records if record.label == FAKE]
+    fakes = [record for record in read_dataset(root, "celeb-df").records if record.label == FAKE]
     inside = [pair_of(fake) for fake in fakes if int(fake.target[2:]) // 2 == int(fake.donor[2:]) // 2]
     assert len(inside) >= 0.9 * len(fakes)
     assert {inside.count(pair) for pair in set(inside)} == {6}

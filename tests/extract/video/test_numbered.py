@@ -100,8 +100,8 @@ def test_a_picture_that_cannot_be_read_is_a_gap(tmp_path):
 @pytest.mark.parametrize(
     ("names", "outcome", "reason"),
     [
-        ([], "no_frames", "clip is a folder without numbered pictures"),
-        (["cover.png"], "no_frames", "without numbered pictures"),
+        ([], "missing", "clip is a folder without numbered pictures"),
+        (["cover.png"], "missing", "without numbered pictures"),
         (["1.png", "001.jpg"], "ambiguous", "clip has number 1 twice, 001.jpg and 1.png"),
         (["1.png", "2.png"], "no_frames", "none of the 2 pictures in clip can be read: 1.png has no bytes"),
         (["1.png", "2000000.png"], "too_long", "over more than 1000000 frames"),
