@@ -39,7 +39,8 @@ def make_dataset(found: Found, records: Iterable[VideoRecord], name: str = "", n
     """
     rows, twice = _without_pictures_of_videos(sorted(records, key=lambda record: record.id))
     if not rows:
-        raise UserError(f"{found.root} holds no videos where its layout expects them; unpack the data set there.")
+        sentence = f"{found.root} holds no videos where its layout expects them; unpack the data set there."
+        raise UserError(" ".join([sentence, *found.describe_unread(())]))
     for one, other in itertools.pairwise(rows):
         if one.id == other.id:
             raise UserError(f"{one.id} exists twice, as {one.path} and {other.path}; remove one.")

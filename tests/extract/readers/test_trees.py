@@ -175,6 +175,13 @@ def test_what_fits_none_is_answered_by_the_nearest(tmp_path):
         read_dataset(tmp_path / "three")
 
 
+def test_pictures_that_make_no_clip_are_counted_where_there_is_none(tmp_path):
+    for name in ("real/a.jpg", "real/1.jpg", "real/2.jpg", "fake/a.jpg"):
+        plant(tmp_path, name)
+    with pytest.raises(UserError, match=r"has 4 videos and pictures that are not read: 3 in real/, 1 in fake/\."):
+        read_dataset(tmp_path)
+
+
 def test_a_wrapped_data_set_bears_its_own_name(tmp_path):
     found = read_dataset(TREES["FaceForensics++ C23 as it is passed round"].draw(tmp_path / "archive"))
     assert (found.name, found.root) == ("FaceForensics++_C23", tmp_path / "archive")
