@@ -18,6 +18,11 @@ from cache.imported import import_features
 from cache.profile import canonical_json
 from cache.store import has_rows, open_store, require_rows, verify
 
+IMPORTED = (
+    "FILE.npz is what numpy.savez wrote: features, id and label (0 real, 1 fake), and where known target, donor, "
+    "source, part, kind, all (N,), and mask (N, 12), false for frames that are padding."
+)
+
 
 def run_command(words: Sequence[str]) -> int:
     """Runs the command that `words` begin with; returns the exit status, 2 if `verify` finds damage."""
@@ -37,7 +42,7 @@ def run_command(words: Sequence[str]) -> int:
     text = (
         "take features that another program made, (N, 12, D) or (N, D), out of an .npz file into a store of their own"
     )
-    subparser = commands.add_parser("import", help=text, description=import_features.__doc__)
+    subparser = commands.add_parser("import", help=text, description=f"{text}. {IMPORTED}")
     subparser.add_argument(
         "file", type=Path, metavar="FILE.npz", help="what numpy.savez wrote: features, id, label, ..."
     )

@@ -13,7 +13,7 @@ from base.outside.arrays import read_arrays
 from base.outside.content import open_regular
 from base.outside.values import WrongValue, explained, now, parse, shown
 from cache.manifest import write_manifest
-from cache.profile import ForeignProfile
+from cache.profile import MOST_FEATURES, ForeignProfile
 from cache.schema import FRAMES, OK, FrameStatus, Row, Seen, VideoRecord, require_inside
 from cache.store import EXTRACTED, ORIGIN, create_store, has_rows, open_writer
 
@@ -39,13 +39,7 @@ def import_features(file: Path, made_by: str, data_set: str | None, out: Path) -
         raise UserError(f"{file} has no array {missing[0]!r}, and needs {', '.join(NEEDED)}; it has {_listed(arrays)}.")
     features, mask = _features(file, arrays)
     records = list(_records(file, arrays, len(features)))
-    profile = {"made_by": made_by, "size": features.shape[2], "file": digest}
-    try:
-        store = create_store(out / (data_set or file.stem), parse(ForeignProfile, profile))
-    except WrongValue as error:
-        raise UserError(
-            f"the profile of {file} {error}; give a name of letters and digits, such as clip.vit."
-        ) from None
+    store = create_store(out / (data_set or file.stem), _profile(made_by, features.shape[2], digest))
     if not has_rows(store.folder):
         write_manifest(store.manifest, records)
         rows = list(_rows(file, records, features, mask))
@@ -54,6 +48,16 @@ def import_features(file: Path, made_by: str, data_set: str | None, out: Path) -
                 writer.append(rows[start : start + SHARD])
         write_json(store.folder / ORIGIN, {"data": str(file.resolve()), EXTRACTED: now()})
     return store.folder
+
+
+def _profile(made_by: str, size: int, digest: str) -> ForeignProfile:
+    try:
+        return parse(ForeignProfile, {"made_by": made_by, "size": size, "file": digest})
+    except WrongValue:
+        raise UserError(
+            f"{shown(made_by)} with {size:,} numbers a frame is no profile; give a name of letters, digits, dots and "
+            f"dashes, such as clip.vit, and at most {MOST_FEATURES:,} numbers."
+        ) from None
 
 
 def _listed(arrays: Mapping[str, np.ndarray]) -> str:

@@ -19,6 +19,8 @@ from base.outside.values import parse, parse_json, refuse_unknown
 from cache.schema import CROP_SIZE, FRAMES
 
 Sampling = Literal["uniform", "first"]
+MOST_FEATURES = 16_384
+"""Numbers in the features of one frame; the widest backbone has 2048."""
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -75,7 +77,7 @@ class ForeignProfile:
     """What another program made: features of `size` numbers, or a score of 1, out of a file with this SHA-256."""
 
     made_by: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")]
-    size: Annotated[int, Meta(ge=1, le=2**20)]
+    size: Annotated[int, Meta(ge=1, le=MOST_FEATURES)]
     file: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
     @property

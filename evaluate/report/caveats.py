@@ -31,7 +31,7 @@ _SHARED = {
 def notes(evaluation: Evaluation) -> Iterator[str]:
     """Yields the sentences that apply to `evaluation`, the gravest first."""
     results = evaluation.results
-    yield from _doubts(results.config)
+    yield from config_warnings(results.config)
     yield from _mixture(evaluation)
     yield from leaks(results)
     yield from _too_few(evaluation)
@@ -43,14 +43,15 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
 def run_warnings(results: Results) -> Iterator[str]:
     """Yields what has to be said of a run on each page that makes a claim by its test clips, the gravest first."""
     clips = results.head.of(TEST)
-    yield from _doubts(results.config)
+    yield from config_warnings(results.config)
     yield from leaks(results)
     yield from people_caveats(len(np.unique(results.people(clips))), results.unnamed(clips), len(clips.ids))
     yield f"Leak audit: {results.scope}."
     yield from map(str, results.audit.notes)
 
 
-def _doubts(config: RunConfig[Profile]) -> Iterator[str]:
+def config_warnings(config: RunConfig[Profile]) -> Iterator[str]:
+    """Yields why to believe none of the numbers of a run with this `config`, if there is a reason."""
     if has_random_backbone(config):
         yield (
             "The backbone has random weights, so these numbers show that the pipeline runs, not how well fakes can be "

@@ -18,7 +18,7 @@ from base.files import make_folder, write_csv, writing
 from base.progress import say
 from cache.contents import Contents
 from cache.schema import TEST
-from evaluate.report.caveats import leak_sentences, people_caveats
+from evaluate.report.caveats import config_warnings, leak_sentences, people_caveats
 from evaluate.results.kinds import Kind, kinds_of_run
 from evaluate.results.outside_scores import ScoredClips, read_scores
 from evaluate.results.read import Results, read_results
@@ -99,6 +99,7 @@ def cross(config: FitConfig, others: Sequence[Path], scores: Sequence[Path], res
         parts[contents.data_sets == number] = one.parts
     names = [store.data_set for store in contents.stores]
     clips, cells = ScoredClips("", contents.records, parts.tolist()), []
+    doubts: dict[str, None] = {}
     outside = {file: read_scores(file, clips, file) for file in scores}
     for name, group in _groups(names[: len(folders)]).items():
         say(f"Training on {name}:")
@@ -107,12 +108,14 @@ def cross(config: FitConfig, others: Sequence[Path], scores: Sequence[Path], res
             contents, Split("csv", np.where(own, parts, DROPPED).tolist(), []), config.data_set_weights
         )
         run = fit_on(training_set, _fit_config(config, name, training_set))
-        row = _Row(name, [names[one] for one in group], read_results(run), len(training_set.train))
+        results = read_results(run)
+        doubts.update(dict.fromkeys(config_warnings(results.config)))
+        row = _Row(name, [names[one] for one in group], results, len(training_set.train))
         cells += _cells(row, names, training_set.findings, resamples)
     for file, (found, missing) in outside.items():
         row = _Row(f"scores of {file.stem}", [], Results(**vars(found), folder=file), None, missing)
         cells += _cells(row, names, [], resamples)
-    notes = [*dict.fromkeys(note for one in divided for note in one.notes), people_note(config.same_people)]
+    notes = [*doubts, *(note for one in divided for note in one.notes), people_note(config.same_people)]
     return Matrix(cells, {name: one.kind for name, one in zip(names, divided, strict=True)}, notes)
 
 

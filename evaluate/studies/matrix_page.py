@@ -56,6 +56,7 @@ def write_matrix(out: Path, found: Matrix, numbers: str, settings: Mapping[str, 
             class_="lead",
         ),
         element("div", items(said), class_="findings"),
+        element("div", items(found.notes), class_="notes", role="note"),
         figure,
         section("All numbers", page_table(tables["cells"], wide=True)),
         section("Kinds of fake", page_table(tables["kinds"], wide=True)) if by_kind else "",
@@ -166,7 +167,6 @@ def _cells(one: Crossed) -> Iterator[Cell]:
 
 
 def _warnings(found: Matrix) -> Iterator[object]:
-    yield from found.notes
     for name, kind in found.splits.items():
         yield element("span", element("b", name), f": {kind}")
     for cell in found.cells:

@@ -116,7 +116,7 @@ def test_what_cannot_be_used_is_named(tmp_path, changes, what):
 
 
 def test_a_name_that_is_none_and_a_file_that_is_none_are_refused(tmp_path):
-    with pytest.raises(UserError, match="give a name of letters"):
+    with pytest.raises(UserError, match="is no profile; give a name of letters"):
         import_features(write(tmp_path / "a.npz"), "../net", None, tmp_path)
     with pytest.raises(UserError, match=r"b.npz is missing; write it with numpy.savez"):
         import_features(tmp_path / "b.npz", "net", None, tmp_path)

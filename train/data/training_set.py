@@ -160,8 +160,8 @@ def _on_several(training_set: TrainingSet, same_people: Path | None) -> Iterator
 
 def people_note(same_people: Path | None) -> str:
     """Returns the sentence that says who of several data sets is taken for whom."""
-    who = f"but those in {same_people.name}" if same_people else f"for {flag('same_people')} names none who are in two"
-    return f"People of different data sets count as different people, {who}."
+    who = f", except those in {same_people.name}" if same_people else f"; {flag('same_people')} can name who is in two"
+    return f"People of different data sets count as different people{who}."
 
 
 def newest_features(data: Path) -> Path:

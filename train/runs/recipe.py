@@ -18,14 +18,12 @@ from base.commands import command
 from base.errors import Unreadable, UserError
 from base.outside.content import checksum
 from base.outside.values import explained, parse, read_json, refuse_unknown
-from cache.profile import CropProfile, FeatureProfile, ForeignProfile, Profile, fingerprint, profile_type
+from cache.profile import MOST_FEATURES, CropProfile, FeatureProfile, ForeignProfile, Profile, fingerprint, profile_type
 from cache.store import Origin
 from train.heads.architectures import HeadConfig
 from train.runs.folder import AGAIN, CONFIG, CROPS, DONE, ENSEMBLE, NEIGHBOURS, is_finished, require_finished
 from train.runs.replay import Replay
 
-MOST_FEATURES = 16_384
-"""Numbers in the features of one frame; the widest backbone has 2048."""
 MOST_WIDTH = 256
 MOST_MEMBERS = 1000
 MOST_NESTED = 3
