@@ -202,7 +202,9 @@ def _measure_rows(names: Iterable[str], models: list[dict[str, Measure]]) -> Ite
 def _training(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
     yield drawn(figures, "training")
     if evaluation.results.config.config.get("class_weights"):
-        yield element("p", "The loss weighs both classes the same; the log-loss of this report counts each clip once.")
+        too = " in each data set" if evaluation.results.config.config.get("data_set_weights") else ""
+        weighed = f"The loss weighs both classes the same{too}"
+        yield element("p", f"{weighed}; the log-loss of this report counts each clip once.")
     if VAL in evaluation.evaluated:
         chosen = ", and the threshold was chosen," if CHOSEN in evaluation.evaluated[TEST][HEAD].decisions else ""
         text = f"Training stopped{chosen} on the validation clips, so the head looks better on them than it is."

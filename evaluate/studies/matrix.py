@@ -138,9 +138,9 @@ def _groups(names: Sequence[str]) -> dict[str, list[int]]:
     >>> _groups(["a", "b", "c"])["all but b"]
     [0, 2]
     """
-    every = range(len(names))
+    every, together = range(len(names)), ALL if ALL not in names else f"{ALL} of these"
     without = {f"all but {name}": [one for one in every if one != out] for out, name in enumerate(names)}
-    return {name: [one] for one, name in enumerate(names)} | (without if len(names) > 2 else {}) | {ALL: [*every]}
+    return {name: [one] for one, name in enumerate(names)} | (without if len(names) > 2 else {}) | {together: [*every]}
 
 
 def _fit_config(config: FitConfig, name: str, training_set: TrainingSet) -> FitConfig:

@@ -15,6 +15,7 @@ from base.progress import progress_bar, say
 from extract.video.decode import play
 from tests import ROOT
 from tests.stores import pairs, write_features
+from train.runs.recipe import read_recipe
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,13 @@ def test_frames_may_be_a_list_or_a_folder(clips, run, tmp_path):
         reelcheck.judge(["a.png", "b.png"], detector)  # pyright: ignore[reportArgumentType]
     with pytest.raises(reelcheck.UserError, match="int is no clip; give a path, or frames"):
         reelcheck.judge(7, detector)  # pyright: ignore[reportArgumentType]
+
+
+def test_several_features_folders_may_be_a_list_of_texts(tmp_path):
+    folders = [str(write_features(tmp_path, pairs(), name=name).folder) for name in ("one", "two")]
+    settings = {"features": folders, "runs": str(tmp_path / "runs"), "head": "mean", "epochs": 2}
+    run = reelcheck.train(**settings)
+    assert [one.name for one in read_recipe(run).data_sets] == ["one", "two"]
 
 
 def test_a_missing_clip_has_failed(run):
