@@ -1,6 +1,7 @@
 """The page as HTML, for people: it works without a script, and better with `static/page.js`."""
 
 import base64
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ class Pages:
         if beside := form.get("beside"):
             place = place.include_query_params(beside=beside)
         if instead := form.get("instead"):
-            self._service.cases.release(self._service.case(request, instead))
+            with contextlib.suppress(Refused):  # it is gone already
+                self._service.cases.release(self._service.case(request, instead))
         return RedirectResponse(str(place), 303)
 
     async def _verdict(self, request: Request) -> Response:
@@ -94,9 +96,7 @@ class Pages:
     async def _live(self, _: Request) -> Response:
         assert self._service.live
         words = self._html("live.html", **self._service.live.words())
-        return JSONResponse(
-            {"picture": self._service.live.number, "words": words}, headers={"cache-control": "no-store"}
-        )
+        return JSONResponse({"picture": self._service.live.number, "words": words}, headers=FRESH)
 
     async def _live_picture(self, _: Request) -> Response:
         assert self._service.live

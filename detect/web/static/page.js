@@ -20,7 +20,7 @@ const say = (title, text) => {
   const section = document.createElement('section');
   section.className = 'verdict none';
   section.innerHTML = '<h2></h2><p class="soft"></p><progress max="1" hidden></progress>';
-  one('h2', section).textContent = title;
+  Object.assign(one('h2', section), { textContent: title, hidden: !title });
   one('p', section).textContent = text;
   const stays = beside && one(`[data-case="${beside}"]`, verdict);
   const place = document.createElement('div');

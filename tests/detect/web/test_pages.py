@@ -52,6 +52,9 @@ def test_without_scripts_a_clip_leads_to_its_verdict_and_the_next_takes_its_plac
     html = read(visitor, second)
     assert "nothing is known of its motion" in html
     assert key not in html
+    third = give(visitor, picture, instead=key)  # which is gone already
+    assert third.status_code == 303
+    visitor.delete(f"/api{third.headers['location']}")
     visitor.delete(f"/api{second}")
     wait_for(lambda: files(site[1]) == EXAMPLES)
 
