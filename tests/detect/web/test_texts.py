@@ -143,7 +143,7 @@ def test_each_person_has_a_verdict_and_crops():
     people = verdict(), verdict(face=2, verdict="Real", probability=0.1)
     html = html_of(*people)
     assert re.findall(r"<h2>(.*)</h2>", html) == ["Person 1: The face looks fake", "Person 2: The face looks real"]
-    assert html.count("?face=2") == FRAMES
+    assert html.count("?face=2") == FRAMES + 1  # and the portrait
     assert "What the network saw of person 2" in html
 
 
