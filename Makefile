@@ -32,7 +32,7 @@ $(ALL): requirements-dev.lock $(READY)
 
 # The program reads the variables itself, as they were typed: none of them passes through a shell. Nor are the names of
 # files exported, for which make would look for its own functions in them.
-unexport VIDEO SOURCE SHOW HTML EXPLAIN OVERLAY OUT DATA RUN RUNS NAME FEATURES OTHERS SCORES SAME_PEOPLE MEMBERS A B C D EXAMPLES LIVE SPLIT_CSV CONFIG
+unexport VIDEO SOURCE SHOW HTML EXPLAIN OVERLAY OUT DATA RUN RUNS NAME FEATURES OTHERS SCORES SAME_PEOPLE MEMBERS A B C D EXAMPLES LIVE TOKEN_FILE SPLIT_CSV CONFIG
 # The verbs are the entries of the one table that the program has of them.
 VERBS := $(shell sed -n 's/^    "\([a-z0-9]*\)": Verb.*/\1/p' base/verbs.py)
 .PHONY: $(VERBS)
