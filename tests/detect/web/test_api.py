@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import socket
 import threading
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from detect.web.guards.refusals import PROBLEM
 from detect.web.openapi import PROBLEMS, describe
 from detect.web.service import Service
 from reelcheck.cli import dispatch
+from tests import ROOT
 from tests.clips import counting_images, write_clip
 from tests.detect.web import serving
 from tests.detect.web.serving import Brightness, client, detector, files, judge, served, wait_for
@@ -63,6 +65,17 @@ def test_a_verdict_is_that_of_detect_number_for_number(visitor, face, as_drawn, 
     (verdict,) = judge(visitor, face, **flags)["verdicts"]
     assert verdict == printed | {"clip": face.name}
     assert bool(verdict["timeline"]) == ("timeline" in flags)
+
+
+def test_the_client_in_the_docs_reads_that_verdict(site, visitor, face, tmp_path, monkeypatch, capsys):
+    (client_of_ten_lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/serving.md").read_text(), re.DOTALL)
+    shutil.copy(face, tmp_path / "clip.mp4")
+    monkeypatch.chdir(tmp_path)
+    before = files(site[1])
+    exec(client_of_ten_lines.replace("http://127.0.0.1:7860", site[0]), {})
+    assert files(site[1]) == before
+    (verdict,) = judge(visitor, face)["verdicts"]
+    assert capsys.readouterr().out == f"{verdict['verdict']} {verdict['probability']}\n"
 
 
 def test_a_clip_waits_is_judged_and_gone(visitor, face):
