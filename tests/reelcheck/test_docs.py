@@ -131,6 +131,8 @@ def home(tmp_path, monkeypatch):
     for clip, number in itertools.product(("real/a", "fake/b"), range(3)):
         Path("frames", clip).mkdir(parents=True, exist_ok=True)
         grey.save(f"frames/{clip}/{number:03}.png")
+    others = draw_dataset(DrawnConfig(out=Path("others"), people=20, clips=1, fakes=1, seed=1))
+    Path(others, "Celeb-real").rename("clips-known-to-be-real")
     write_outsiders(Path(SET))
     write_settings()
     return tmp_path
