@@ -108,7 +108,9 @@ def test_the_difference_is_paired_whatever_the_order_of_the_baseline(run_folder)
     expected = difference_measures(labels, (probabilities, 0.5), (others, 0.5), 100, 0, people)
     lines = (run_folder / "baseline.csv").read_text().splitlines()
     (run_folder / "baseline.csv").write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
-    found = head_minus_baseline(head, read_results(run_folder).baseline.of("test"), people, 100, 0)
+    baseline = read_results(run_folder).baseline
+    assert baseline
+    found = head_minus_baseline(head, baseline.of("test"), people, 100, 0)
     assert found.over_people == {name: expected[name] for name in ("roc_auc", "accuracy")}
 
 
@@ -161,4 +163,5 @@ def test_epoch_0_takes_no_time(run_folder, tmp_path):
     found = compare_results([read_results(run_folder), read_results(other)], False, 20, 0)
     assert found.models[0].epoch_seconds == 1.5
     assert found.models[0].paired.fakes == 40
+    assert found.models[0].difference
     assert difference_sentence(found.models[0].difference).startswith("The head ranks")

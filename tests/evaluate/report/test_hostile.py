@@ -10,8 +10,8 @@ from evaluate.report.stage import ReportConfig, write_report
 from tests.evaluate.report.test_report import clips, write_run
 
 
-def page(folder, **config) -> str:
-    return write_report(ReportConfig(run=folder, **{"resamples": 20} | config)).read_text(encoding="utf-8")
+def page(folder, resamples: int = 20, seed: int = 0) -> str:
+    return write_report(ReportConfig(run=folder, resamples=resamples, seed=seed)).read_text(encoding="utf-8")
 
 
 def edit(path, change) -> None:
