@@ -114,7 +114,7 @@ def _guards(config: WebConfig, connections: Connections) -> list[Middleware]:
         Middleware(OwnNames, config.host, config.names),
         *([Middleware(CORSMiddleware, **others, allow_headers=("authorization",))] if config.allow_origin else []),
         Middleware(SameOrigin, config.allow_origin),
-        *([Middleware(Token, token, f"{config.root_path}{HEALTH}")] if token else []),
+        *([Middleware(Token, token, [f"{config.root_path * times}{HEALTH}" for times in (1, 2)])] if token else []),
     ]
 
 

@@ -5,7 +5,7 @@ import binascii
 import hmac
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -117,16 +117,16 @@ def _place(address: str) -> str:
 class Token:
     """Answers only who sends the `token`: as a bearer, as programs do, or as a password, which browsers ask for.
 
-    The path `free` needs none.
+    The paths `free` need none.
     """
 
-    def __init__(self, app: ASGIApp, token: str, free: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, free: Collection[str]) -> None:
         self._app, self._token, self._free = app, token.encode(), free
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or refuses it."""
         header = Headers(scope=scope).get("authorization", "") if scope["type"] == "http" else ""
-        if scope["type"] == "http" and scope["path"] != self._free and not self._is_known(header):
+        if scope["type"] == "http" and scope["path"] not in self._free and not self._is_known(header):
             ways = 'Basic realm="Reelcheck", charset="UTF-8", Bearer'
             why = "This page needs its token: as a bearer token, or as the password of any user."
             await Refused(401, why, www_authenticate=ways)(scope, receive, send)

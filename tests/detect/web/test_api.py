@@ -232,9 +232,12 @@ def test_other_sites_may_ask_where_they_are_allowed_to(visitor):
 
 
 @pytest.mark.parametrize("stripped", [True, False])
-def test_behind_a_proxy_the_page_has_a_path_of_its_own(face, stripped):
-    with served(root_path="/check") as (address, _), client(address) as visitor:
+def test_behind_a_proxy_the_page_has_a_path_of_its_own(face, stripped, tmp_path):
+    (tmp_path / "token").write_text(TOKEN)
+    with served(root_path="/check", token_file=tmp_path / "token") as (address, _), client(address) as visitor:
         at = "" if stripped else "/check"
+        assert visitor.get(f"{at}/health").status_code == 200
+        visitor.auth = ("anybody", TOKEN)
         assert '<base href="/check/">' in visitor.get(f"{at}/").text
         answer = visitor.post(f"{at}/api/verdicts?wait=60", **form(face.read_bytes(), face.name))
         place = answer.headers["location"]

@@ -326,7 +326,7 @@ def basic(words: bytes) -> str:
 
 @pytest.mark.parametrize("header", ["Bearer secret", "bearer secret", basic(b"anybody:secret"), basic(b":secret")])
 def test_who_has_the_token_comes_through(header):
-    assert Talk(headers={"authorization": header}).to(Token(page, "secret", "/health")).status == 200
+    assert Talk(headers={"authorization": header}).to(Token(page, "secret", ["/health"])).status == 200
 
 
 WRONG = ("", "Bearer secret2", "Bearer", "Token secret", basic(b"secret:x"), basic(b"secret"), "Basic !", "Bearer \xe9")
@@ -334,8 +334,8 @@ WRONG = ("", "Bearer secret2", "Bearer", "Token secret", basic(b"secret:x"), bas
 
 @pytest.mark.parametrize("header", WRONG)
 def test_who_has_not_the_token_does_not(header):
-    assert Talk(headers={"authorization": header}).to(Token(nobody, "secret", "/health")).status == 401
-    assert Talk("/health", headers={"authorization": header}).to(Token(page, "secret", "/health")).status == 200
+    assert Talk(headers={"authorization": header}).to(Token(nobody, "secret", ["/health"])).status == 401
+    assert Talk("/health", headers={"authorization": header}).to(Token(page, "secret", ["/health"])).status == 200
 
 
 def test_what_browsers_are_told():
