@@ -77,7 +77,10 @@ class Pages:
         return RedirectResponse(str(place), 303)
 
     async def _verdict(self, request: Request) -> Response:
-        return self._page([*self._beside(request), self._service.case(request)], "instead")
+        cases = [self._service.case(request)]
+        with contextlib.suppress(Refused):  # the other is gone already
+            cases = [*self._beside(request), *cases]
+        return self._page(cases, "instead")
 
     async def _report(self, request: Request) -> Response:
         case = self._service.case(request)

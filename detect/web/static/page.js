@@ -31,18 +31,15 @@ const say = (title, text) => {
 };
 
 // A new clip takes the old one's verdict away at once.
-const choose = (file) => {
-  tell('');
-  if (file && file.size > Number(form.dataset.mostBytes)) {
-    input.value = '';
-    tell(`This file is larger than ${form.dataset.mostBytes >> 20} MB. Cut it or save it smaller, and drop it again.`);
-    return;
-  }
+const choose = (given) => {
+  const isTooLarge = given && given.size > Number(form.dataset.mostBytes), file = isTooLarge ? null : given;
   turn += 1;
   sending?.abort();
   forget();
   say('', file ? 'Press Judge, and the verdict will be here.' : 'The verdict will be here.');
   hold(file);
+  const most = `${form.dataset.mostBytes >> 20} MB`;
+  tell(isTooLarge ? `This file is larger than ${most}. Cut it or save it smaller, and drop it again.` : '');
 };
 
 // Holds a file until it is judged, and shows it.

@@ -178,14 +178,17 @@ def test_what_cannot_be_judged_is_said(visit, empty):
     assert other.page.locator("#verdict b").count() == 0
 
 
-def test_a_file_of_200_mb_is_refused_before_it_is_sent(visit, tmp_path):
+def test_a_file_of_200_mb_is_refused_before_it_is_sent(visit, face, tmp_path):
     one, large = visit(), tmp_path / "large.mp4"
+    one.judge(face)
+    before = sum("/api/verdicts?" in url for url in one.asked)
     with large.open("wb") as file:
         file.truncate(200 << 20)
     one.page.set_input_files("#file", large)
     one.page.get_by_text("This file is larger than 100 MB.").wait_for()
     assert one.page.locator("#judge").is_disabled()
-    assert not any("/api/" in url for url in one.asked)
+    assert one.page.locator(SHOWN).count() == 0  # and the old verdict does not stand beside it
+    assert sum("/api/verdicts?" in url for url in one.asked) == before == 1
 
 
 @pytest.mark.slow

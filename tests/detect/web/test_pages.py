@@ -68,6 +68,8 @@ def test_an_example_is_a_button_and_two_clips_stand_side_by_side(visitor, site, 
     html = read(visitor, answer.headers["location"])
     assert re.findall(r'class="which">(.*)</p>', html) == ["1.mp4", "face.jpg"]
     assert len(re.findall(rf"<h2>{CALLED}", html)) == 2
+    alone = read(visitor, f"{answer.headers['location'].partition('?')[0]}?beside=absent")
+    assert len(re.findall(rf"<h2>{CALLED}", alone)) == 1
     for key in re.findall(r'data-case="(.*?)"', html):
         assert visitor.delete(f"/api/verdicts/{key}").status_code == 204
     assert give(visitor, example="9").status_code == 404
