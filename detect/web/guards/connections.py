@@ -26,7 +26,7 @@ REQUEST_SECONDS, READ_SECONDS = 15.0, 30.0
 
 @dataclass(eq=False)
 class Connection:
-    """A connection: its socket, whose it is, whether a request is being answered, and since when that is so."""
+    """A connection: its socket, whose it is, whether a whole request is being answered, and since when that is so."""
 
     socket: socket.socket
     visitor: str
@@ -34,7 +34,7 @@ class Connection:
     is_answered: bool = False
 
     def turn(self, is_answered: bool) -> None:
-        """Notes that an answer begins or has ended."""
+        """Notes whose turn it is: the server's if it `is_answered`, else the visitor's."""
         self.is_answered, self.since = is_answered, time.monotonic()
 
     def cut(self) -> None:
@@ -106,9 +106,15 @@ class Patience:
             except TimeoutError:
                 connection.cut()
 
-        connection.turn(True)
+        async def receive_noted() -> Message:
+            message = await receive()
+            connection.turn(not message.get("more_body", False))
+            return message
+
+        has_body = any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+        connection.turn(not has_body)  # an upload owes the rest of itself
         try:
-            await self._app(scope, receive, send_in_time)
+            await self._app(scope, receive_noted, send_in_time)
         finally:
             connection.turn(False)
 
