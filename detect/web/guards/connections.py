@@ -32,13 +32,15 @@ class Connection:
     visitor: str
     since: float
     is_answered: bool = False
+    is_cut: bool = False
 
     def turn(self, is_answered: bool) -> None:
         """Notes whose turn it is: the server's if it `is_answered`, else the visitor's."""
         self.is_answered, self.since = is_answered, time.monotonic()
 
     def cut(self) -> None:
-        """Ends the connection; the server then sees its end."""
+        """Ends the connection; the server sees its end in a moment."""
+        self.is_cut = True
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
@@ -57,7 +59,7 @@ class Connections:
         """Takes a new connection, and ends another where there are too many."""
         newest = self._open[host, port] = Connection(accepted, visitor_at(host), time.monotonic())
         each = MOST if is_among(host, self._proxy) else MOST_EACH
-        self._open = {key: one for key, one in self._open.items() if one.socket.fileno() >= 0}
+        self._open = {key: one for key, one in self._open.items() if one.socket.fileno() >= 0 and not one.is_cut}
         if one := surplus(newest, list(self._open.values()), MOST, each):
             one.cut()
 
