@@ -134,6 +134,8 @@ def home(tmp_path, monkeypatch):
     others = draw_dataset(DrawnConfig(out=Path("others"), people=20, clips=1, fakes=1, seed=1))
     Path(others, "Celeb-real").rename("clips-known-to-be-real")
     write_outsiders(Path(SET))
+    rows = [f"{path},{int('synthesis' in path.parent.name)}" for path in sorted(Path(SET).glob("*/*.mp4"))]
+    Path("mine.csv").write_text("\n".join(["path,label", *rows]))
     write_settings()
     return tmp_path
 
