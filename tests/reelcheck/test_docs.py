@@ -16,6 +16,7 @@ from base.command_line.doors import load
 from base.command_line.parse import parse_flags
 from base.verbs import VERBS
 from extract.drawn.dataset import DrawnConfig, draw_dataset
+from extract.video.decode import play
 from reelcheck import under_make
 from reelcheck.cli import dispatch, require_verb
 from tests import ROOT
@@ -126,8 +127,9 @@ def home(tmp_path, monkeypatch):
     for name in ("clip.mp4", "more/one.mp4", "old/two.avi"):
         Path(name).parent.mkdir(exist_ok=True)
         shutil.copy(clip, name)
+    picture = next(frame() for _, frame in play(clip))
+    Image.fromarray(picture).save("face.jpg")
     grey = Image.fromarray(np.full((90, 90, 3), 99, np.uint8))
-    grey.save("face.jpg")
     for clip, number in itertools.product(("real/a", "fake/b"), range(3)):
         Path("frames", clip).mkdir(parents=True, exist_ok=True)
         grey.save(f"frames/{clip}/{number:03}.png")

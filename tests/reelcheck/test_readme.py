@@ -25,10 +25,11 @@ Clips = Mapping[str, tuple[Path, str, str]]
 """A drawn clip's file, the person it shows and, of a fake, whose face it has, by the name of the clip."""
 
 
-def commands() -> list[str]:
-    """The block of four commands below "On your videos", without their comments."""
-    block = README.partition("## On your videos")[2].partition("\n\n    ")[2].partition("\n\n")[0]
-    return [line.partition("#")[0].strip() for line in block.splitlines()]
+def commands() -> dict[str, str]:
+    """The commands below "On your videos" by their verbs, without their comments."""
+    section = README.partition("## On your videos")[2].partition("\n**")[0]
+    typed = [line.partition("#")[0].strip() for line in section.splitlines() if line.startswith("    make ")]
+    return {command.split()[1]: command for command in typed}
 
 
 def layouts() -> list[str]:
@@ -172,8 +173,8 @@ def typed(command: str, folder: Path, **more: str) -> str:
     return ended.stdout + ended.stderr
 
 
-def test_the_readme_names_four_commands_and_every_layout():
-    assert [command.split()[1] for command in commands()] == ["features", "train", "eval", "detect"]
+def test_the_readme_names_the_commands_and_every_layout():
+    assert list(commands()) == ["quickstart", "detect", "features", "train", "eval"]
     assert layouts() == list(READERS) == list(LAYOUTS)
 
 
@@ -181,7 +182,7 @@ def test_the_readme_names_four_commands_and_every_layout():
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_commands_lead_from_clips_to_a_verdict(layout, clips, checkout, tmp_path):
     data = LAYOUTS[layout].lay_out(clips, tmp_path)
-    features, train, evaluate, detect = commands()
+    features, train, evaluate, detect = (commands()[verb] for verb in ("features", "train", "eval", "detect"))
     # The one thing not as written: the weights of ImageNet would have to be downloaded.
     said = typed(features.replace(EXAMPLE, str(data)), checkout, WEIGHTS="random")
     assert f"{2 * PEOPLE} videos" in said
