@@ -44,7 +44,6 @@ def clips(tmp_path_factory) -> Path:
 @pytest.fixture
 def config(clips, tmp_path, monkeypatch) -> ExtractConfig:
     monkeypatch.setattr(unit, "make_engine", FakeEngine)
-    monkeypatch.setattr(unit, "start_keras", lambda: None)
     monkeypatch.setattr(unit, "SHARD_ROWS", 2)
     return ExtractConfig(clips, tmp_path / "data", "mobilenetv2", "random", detector="none")
 
@@ -66,7 +65,7 @@ if __name__ == "__main__":
     limit = int(sys.argv.pop(1))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-    unit.SHARD_ROWS, unit.make_engine, unit.start_keras = 2, FakeEngine, lambda: None
+    unit.SHARD_ROWS, unit.make_engine = 2, FakeEngine
     command.run(command.main)
 """
 

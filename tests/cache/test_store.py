@@ -64,8 +64,8 @@ def test_arrays_come_back_in_manifest_order_with_failures_apart(store):
 
 def test_a_manifest_of_an_earlier_version_knows_no_kinds_and_opens(store):
     lines = store.manifest.read_text().splitlines()
-    assert lines[0].endswith(",kind")
-    store.manifest.write_text("".join(line.rpartition(",")[0] + "\n" for line in lines))
+    assert lines[0].endswith(",kind,fps")
+    store.manifest.write_text("".join(line.rsplit(",", 2)[0] + "\n" for line in lines))
     contents = load(open_store(store.folder))
     assert contents.arrays[:, 0, 0].tolist() == [0, 1, 2, 4]
     assert {video.kind for video in contents.records} == {""}

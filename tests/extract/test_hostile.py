@@ -252,7 +252,6 @@ def test_a_hostile_data_set_is_extracted_as_far_as_it_goes(corpus, found, tmp_pa
 
 def test_a_data_set_with_nothing_in_it_to_use_ends_in_a_sentence(corpus, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(unit, "make_engine", FakeEngine)
-    monkeypatch.setattr(unit, "start_keras", lambda: None)
     data = make_set(tmp_path / "set", [corpus[0].with_name(name) for name in ("empty.mp4", "text.mp4", "pipe.mp4")])
     with pytest.raises(SystemExit) as ended:
         run(lambda: extract_command(["--data", str(data), "--out", str(tmp_path / "data"), "--weights", "random"]))

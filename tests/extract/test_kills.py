@@ -30,7 +30,7 @@ PROGRAM = """
 import extract.unit as unit, extract.__main__ as command
 from tests.fakes import FakeEngine
 if __name__ == "__main__":
-    unit.SHARD_ROWS, unit.make_engine, unit.start_keras = 2, FakeEngine, lambda: None
+    unit.SHARD_ROWS, unit.make_engine = 2, FakeEngine
     command.run(command.main)
 """
 

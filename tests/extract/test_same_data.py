@@ -34,7 +34,6 @@ def made(tmp_path_factory) -> Path:
         write_clip(folder / f"{number}.mp4", counting_images(12 + number))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("extract.unit.make_engine", FakeEngine)
-        patch.setattr("extract.unit.start_keras", lambda: None)
         pipeline.extract(config_of(home / "a" / "set"))
     return home
 
@@ -43,7 +42,6 @@ def made(tmp_path_factory) -> Path:
 def data(made, tmp_path, monkeypatch) -> Path:
     """A copy of both of one's own, with all times as they were, that says where it lies."""
     monkeypatch.setattr("extract.unit.make_engine", FakeEngine)
-    monkeypatch.setattr("extract.unit.start_keras", lambda: None)
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     data = tmp_path / "a" / "set"
     pipeline.extract(config_of(data))
