@@ -207,7 +207,7 @@ def test_clips_as_frames_have_the_crops_of_their_videos_and_a_rate_in_the_manife
     assert [one.id for one in found.records] == [one.id.removesuffix(".mp4") for one in videos.records]
     assert found.arrays.tobytes() == videos.arrays.tobytes()
     assert "4 folders of numbered pictures are clips, 25 numbers a second (--fps ..." in capsys.readouterr().out
-    assert read_manifest(found.store.manifest) == found.records
+    assert read_manifest(found.stores[0].manifest) == found.records
 
 
 def test_frames_are_extracted_again_if_one_of_them_or_their_rate_changes_and_not_if_they_are_copied(frames, capsys):
