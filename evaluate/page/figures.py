@@ -202,13 +202,15 @@ def intervals_figure(
         axes.plot(row.value, height, "o", color=COLOURS["ink"], markersize=5)
         if row.baseline is not None:
             axes.plot(row.baseline, height + 0.3, "D", color=COLOURS["three"], markersize=4)
-    axes.plot([], [], color=COLOURS["one"], linewidth=2, label="95 % interval")
+    if any(row.ends for row in rows):
+        axes.plot([], [], color=COLOURS["one"], linewidth=2, label="95 % interval")
     if any(row.baseline is not None for row in rows):
         axes.plot([], [], "D", color=COLOURS["three"], markersize=4, label="baseline")
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel=label)
     axes.grid(visible=False, axis="y")
-    figure.legend(loc="outside lower center", ncols=2)
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
