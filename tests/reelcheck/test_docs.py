@@ -111,7 +111,6 @@ QUICK: dict[str, list[str]] = {
     "cnn3d": ["--epochs", "1", "--warmup-epochs", "0", "--width", "2"],
     "protocols": ["--head", "mean", "--resamples", "50"],
     "crossval": ["--epochs", "2"],
-    "compare": ["--epochs", "2"],
 }
 """What makes a command short enough for a test, and lets it do without weights from the network."""
 NOT_HERE = ("web", "BACKEND=ray", "SOURCE=0", "rtsp:", "demo", "draw")
