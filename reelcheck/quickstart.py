@@ -60,14 +60,14 @@ def quickstart(config: QuickstartConfig) -> Path:
     with step("eval"):
         page = report(ReportConfig(run))
     step.show_times()
-    show(good_enough(about_run(run, read_config(run), None)))
+    show(good_enough(about_run(run, read_config(run), None), run))
     if config.open:
         webbrowser.open(page.resolve().as_uri())
     return page
 
 
-def good_enough(about: "AboutRun") -> str:
-    """Returns the sentence on whether the run is good enough to use, as far as its own test clips tell."""
+def good_enough(about: "AboutRun", run: Path) -> str:
+    """Returns the sentence on whether `run` is good enough to use, as far as its own test clips tell."""
     if about.doubts:
         return f"Not good enough to use: {'; '.join(about.doubts)}."
     area = about.roc_auc
@@ -81,7 +81,7 @@ def good_enough(about: "AboutRun") -> str:
         return (
             f"Not good enough to use: {measured}, where chance is 50%; more people to train and test on are what helps."
         )
-    verdicts = command("detect", video="clip.mp4", run="runs/" + about.name)
+    verdicts = command("detect", video="clip.mp4", run=run)
     return (
         f"Better than chance on people and footage like its test clips: {measured}. Read how it called them before "
         f"you rely on {verdicts}; on other footage it may be worse, and says so where it can tell."

@@ -73,8 +73,10 @@ def _is_intact(folder: Path) -> bool:
     """Returns whether `folder` is the user's own and has the files that were written."""
     try:
         known = parse(_Index, read_json(folder / INDEX)).checksums
-        return folder.stat().st_uid == os.geteuid() and all(
-            Path(name).name == name and checksum(folder / name) == written for name, written in known.items()
+        return (
+            bool(known)
+            and folder.stat().st_uid == os.geteuid()
+            and all(Path(name).name == name and checksum(folder / name) == written for name, written in known.items())
         )
     except (OSError, WrongContent, ValueError, UserError):
         return False

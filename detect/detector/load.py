@@ -236,5 +236,7 @@ def _saved_network(
     require_intact(weights, 0)
     network = converted(engine, {**key, "weights": checksum(weights)}, build)
     if config.replay and (damage := config.replay.damage(network, config.replay.clip(regions=False))):
-        raise NotConverted(f"{weights}, converted for {engine}, is another network ({damage}); use {KERAS}.")
+        raise NotConverted(
+            f"{weights}, converted for {engine}, is another network ({damage}); use {flag('engine', KERAS)}."
+        )
     return network

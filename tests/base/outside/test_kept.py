@@ -75,6 +75,14 @@ def test_an_index_names_files_beside_it_alone(folder, listed):
     assert make.calls == 2
 
 
+def test_an_index_that_names_nothing_is_no_index(folder):
+    make = Maker()
+    content(make)
+    next(folder.glob(f"*/{kept.INDEX}")).write_text('{"checksums": {}}')
+    assert not kept.is_kept({"network": "a"})
+    assert content(make) == b"numbers"
+
+
 def test_what_somebody_else_owns_is_not_used(monkeypatch):
     make = Maker()
     content(make)
