@@ -5,12 +5,17 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from base.commands import UNDER_MAKE
 from base.outside import kept
 from train.sweep.storage import VARIABLE
+
+if TYPE_CHECKING:
+    from cache.profile import FeatureProfile
 
 # Messages are quoted as they are outside make, also under `make test`.
 os.environ.pop(UNDER_MAKE, None)
@@ -45,6 +50,18 @@ def pytest_unconfigure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the longest files first; within a file the order stays."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
+@pytest.fixture(scope="module")
+def short_profile() -> Iterator["FeatureProfile"]:
+    """Has the backbone of few layers known to the tests of a file; gives the profile of its features."""
+    from extract.backbones.networks import BACKBONES
+    from tests.crops import PROFILE
+    from tests.short import NAME, SHORT, TAPS
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, NAME, SHORT)
+        yield replace(PROFILE, backbone=NAME, taps=TAPS)
 
 
 @pytest.fixture

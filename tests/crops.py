@@ -1,12 +1,16 @@
 """Crops stores for tests, and a run on features that the seeded random backbone made of them."""
 
 import csv
+import dataclasses
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from base.files import scratch_folder
+from base.outside.kept import kept
 from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, Seen, VideoRecord, central_regions, mask_of
@@ -17,6 +21,7 @@ from extract.clips.face_detectors import face_detector_hash
 from extract.steps import Clock, rows_from_store, rows_with_features
 from tests.stores import pairs
 from train.fit import FitConfig, fit
+from train.runs.folder import CONFIG
 
 PROFILE = FeatureProfile(
     CropProfile(detector_file=face_detector_hash("yunet")),
@@ -57,7 +62,26 @@ def write_crops(root: Path, records: Sequence[VideoRecord] = RECORDS, profile: C
 
 
 def write_source(root: Path, val: float = 0.25, profile: FeatureProfile = PROFILE) -> Path:
-    """Writes crops, the features of them, and a run on these that has hardly learnt; returns the run folder."""
+    """Writes crops, the features of them, and a run on these that has hardly learnt; returns the run folder.
+
+    They are made once for all tests, and copied for each.
+    """
+
+    def pack(into: Path) -> None:
+        with scratch_folder() as scratch:
+            _make_source(scratch, val, profile)
+            (into / "made-in.txt").write_text(str(scratch))
+            shutil.make_archive(str(into / "source"), "tar", scratch)
+
+    with kept({"source of tests": dataclasses.asdict(profile), "val": val}, pack) as packed:
+        shutil.unpack_archive(packed / "source.tar", root, filter="data")
+        made_in = (packed / "made-in.txt").read_text()
+    config = root / "runs" / "source" / CONFIG
+    config.write_text(config.read_text().replace(made_in, str(root)))
+    return config.parent
+
+
+def _make_source(root: Path, val: float, profile: FeatureProfile) -> None:
     crops = write_crops(root, profile=profile.crops)
     features = create_store(root / "set", profile)
     write_manifest(features.manifest, RECORDS)
@@ -66,8 +90,7 @@ def write_source(root: Path, val: float = 0.25, profile: FeatureProfile = PROFIL
     places = find_rows(crops)
     with open_writer(features) as writer:
         writer.append(list(rows_with_features(rows_from_store(list(places.values())), engine, Clock())))
-    config = FitConfig(features=features.folder, runs=root / "runs", name="source", val=val, epochs=1, units=8, dense=8)
-    return fit(config)
+    fit(FitConfig(features=features.folder, runs=root / "runs", name="source", val=val, epochs=1, units=8, dense=8))
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

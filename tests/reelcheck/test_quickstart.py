@@ -1,11 +1,14 @@
 """From a folder of videos to a report by one command, and the sentence that says whether the result is of use."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from evaluate.results.about_run import DRAWN, RANDOM, AboutRun, MeasuredArea
+from evaluate.studies import cross_validation
+from evaluate.studies.cross_validation import CrossvalConfig
 from extract.drawn.dataset import DrawnConfig, draw_dataset
 from reelcheck.cli import dispatch
 from reelcheck.quickstart import good_enough
@@ -15,8 +18,9 @@ def test_a_folder_becomes_a_report(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     opened = []
     monkeypatch.setattr("webbrowser.open", opened.append)
-    monkeypatch.setattr("evaluate.studies.cross_validation.CrossvalConfig.epochs", 2, raising=False)
-    data = draw_dataset(DrawnConfig(Path("clips"), people=8, clips=1, fakes=8))
+    quick = partial(CrossvalConfig, epochs=2, repeats=1, folds=2, curve=False, head="mean")
+    monkeypatch.setattr(cross_validation, "CrossvalConfig", quick)
+    data = draw_dataset(DrawnConfig(Path("clips"), people=8, clips=1, youtube=0, fakes=8, workers=1))
     words = ["--backbone", "mobilenetv2", "--weights", "random", "--open"]
     assert dispatch(["quickstart", str(data), *words]) == 0
     out = capsys.readouterr().out

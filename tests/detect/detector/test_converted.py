@@ -30,8 +30,8 @@ REGIONS = np.full((1, 12, 4), [40, 40, 120, 120], np.uint8)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    return write_source(tmp_path_factory.mktemp("source"))
+def run(short_profile, tmp_path_factory) -> Path:
+    return write_source(tmp_path_factory.mktemp("source"), profile=short_profile)
 
 
 @pytest.fixture
@@ -111,6 +111,8 @@ def test_tensorflow_is_not_loaded_for_a_run_whose_networks_are_kept(run, tmp_pat
     program = """
 import sys
 from detect.__main__ import main
+from tests.short import register
+register()
 status = main(sys.argv[1:])
 loaded = {"tensorflow", "keras", "scipy.stats", "sklearn", "matplotlib"} & sys.modules.keys()
 assert not loaded, loaded

@@ -29,6 +29,7 @@ from extract.backbones.networks import BACKBONES, build_backbone
 from extract.steps import features_of
 from tests import ROOT
 from tests.crops import mask_with, write_source
+from tests.short import SHORT
 from tests.stores import clip_row
 from train.end_to_end.cnn3d import Cnn3dConfig, train_cnn3d
 from train.end_to_end.finetune import join
@@ -41,8 +42,8 @@ MOST_MEMORY = 6e9
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    return write_source(tmp_path_factory.mktemp("source"))
+def run(short_profile, tmp_path_factory) -> Path:
+    return write_source(tmp_path_factory.mktemp("source"), profile=short_profile)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +148,7 @@ def test_the_contract_says_what_is_there_and_how_near_it_comes(exported, run):
     assert open_detector(exported).about == open_detector(run).about
     assert "random weights" in open_detector(exported).about.warning
     assert [tap["region"] for tap in said["features"]["taps"]] == ["face", "face", "face-surround"]
-    assert "mean over the face minus mean over its surround of block_13_expand_relu" in " ".join(
+    assert "mean over the face minus mean over its surround of block_3_expand_relu" in " ".join(
         said["features"]["in_words"]
     )
     assert said["networks"]["detector"]["inputs"]["regions"].startswith("uint8 (B, 12, 4)")
@@ -177,8 +178,8 @@ def test_plain_keras_loads_the_file_where_we_are_not(run, tmp_path, format):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float16", "int8"])
-def test_fewer_bits_are_smaller_and_their_cost_is_measured(run, tmp_path, precision):
-    folder = export(ExportConfig(run=run, format="litert", precision=precision, out=tmp_path / "out"))
+def test_fewer_bits_are_smaller_and_their_cost_is_measured(tmp_path, precision):
+    folder = export(ExportConfig(run=write_source(tmp_path), format="litert", precision=precision, out=tmp_path / "out"))
     said = json.loads((folder / CONTRACT).read_text())
     assert said["cost"]["clips"] > 0
     assert 0 <= said["cost"]["reduced"]["accuracy"] <= 1
@@ -342,12 +343,14 @@ def test_without_the_converters_it_says_what_to_install(run, tmp_path, monkeypat
         raise ImportError("This requires the tf2onnx module.")
 
     monkeypatch.setitem(FORMATS, "onnx", dataclasses.replace(FORMATS["onnx"], write=lacks))
+    monkeypatch.setattr(stage, "build_networks", lambda *_: {"head": build_head(HeadConfig("mean", 4, 0.0, 4), SIZE)})
+    monkeypatch.setattr(stage, "own_outputs", lambda *_: {})
     with pytest.raises(UserError, match=r"not written as onnx without a package that is missing .*extra export"):
         export(ExportConfig(run=run, format="onnx", out=tmp_path / "out"))
 
 
 def test_without_kept_crops_noise_is_checked(run):
-    network = join(build_backbone("mobilenetv2", "random"), build_head(HeadConfig(units=8, dense=8), 960))
+    network = join(build_backbone("short", "random"), build_head(HeadConfig("mean", 8, 0.0, 8), SHORT.features))
     checks = parity.own_outputs({"detector": as_network(network)}, parity.noise(read_results(run)))
     assert [int(inputs["mask"].sum()) for inputs, _ in checks["detector"]] == [12, 12, 5]
 

@@ -37,8 +37,9 @@ def added():
 
 
 @pytest.fixture(scope="module")
-def features(tmp_path_factory):
-    return read_run(write_source(tmp_path_factory.mktemp("data"))).config.features_folders[0]
+def features(short_profile, tmp_path_factory):
+    source = write_source(tmp_path_factory.mktemp("data"), profile=short_profile)
+    return read_run(source).config.features_folders[0]
 
 
 def quick(features, runs, **changes) -> FitConfig:
@@ -97,7 +98,7 @@ def test_it_is_exported(runs, tmp_path, format):
 def test_a_file_of_too_few_weights_is_refused_before_they_are_loaded(runs, tmp_path):
     run = read_run(shutil.copytree(runs[1], tmp_path / "run"))
     with (run.folder / WEIGHTS).open("r+b") as file:
-        file.truncate(4 * 960 * 1024)
+        file.truncate(4 * run.size * 1024)
     with pytest.raises(UserError, match=r"bytes, and the network of its config\.json needs [\d,]+ or more"):
         load_head(run, run.profile)
 
