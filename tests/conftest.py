@@ -35,6 +35,10 @@ LONGEST = (
     "test_sweep.py",
     "test_api.py",
     "test_fit.py",
+    "test_converted.py",
+    "test_new_head.py",
+    "test_stack.py",
+    "test_quickstart.py",
     "test_networks.py",
     "test_architecture.py",
 )

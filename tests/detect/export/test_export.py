@@ -179,7 +179,8 @@ def test_plain_keras_loads_the_file_where_we_are_not(run, tmp_path, format):
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float16", "int8"])
 def test_fewer_bits_are_smaller_and_their_cost_is_measured(tmp_path, precision):
-    folder = export(ExportConfig(run=write_source(tmp_path), format="litert", precision=precision, out=tmp_path / "out"))
+    run = write_source(tmp_path)
+    folder = export(ExportConfig(run=run, format="litert", precision=precision, out=tmp_path / "out"))
     said = json.loads((folder / CONTRACT).read_text())
     assert said["cost"]["clips"] > 0
     assert 0 <= said["cost"]["reduced"]["accuracy"] <= 1

@@ -105,7 +105,7 @@ def test_runs_compared_are_set_side_by_side_for_each_kind(run, home, tmp_path, c
     assert len(rows) == 7
 
 
-def test_a_cross_validation_and_protocols_divide_by_kind(home, tmp_path):
+def test_a_cross_validation_and_protocols_divide_by_kind(few_epochs, home, tmp_path):
     page = crossval(CrossvalConfig(home, tmp_path / "cv", repeats=2, folds=3, head="mean", epochs=2, curve=False))
     numbers = json.loads(page.with_name("crossval.json").read_text())
     kinds = {kind["name"]: kind["fakes"] for kind in numbers["head"]["kinds"]}

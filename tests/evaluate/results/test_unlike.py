@@ -15,7 +15,7 @@ def test_what_lies_beyond_the_limit_is_counted():
     assert sentence_on_each(np.array([0.5, np.nan])) == ""
 
 
-def test_protocols_says_of_another_data_set_how_unlike_it_is(tmp_path):
+def test_protocols_says_of_another_data_set_how_unlike_it_is(few_epochs, tmp_path):
     home = write_features(tmp_path / "home", pairs(people=12, clips=2)).folder
     away = write_features(tmp_path / "away", pairs(people=12, clips=2), seed=1, shift=3.0).folder
     page = protocols(ProtocolsConfig(home, (away,), out=tmp_path / "out", head="mean", resamples=20))

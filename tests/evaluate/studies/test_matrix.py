@@ -22,7 +22,7 @@ NAMES = ("one", "two", "three")
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def ran(few_epochs, tmp_path_factory):
     """The folder of three data sets crossed, and a fourth that is only tested on; the third has no official parts."""
     root = tmp_path_factory.mktemp("matrix")
     bare = [dataclasses.replace(record, part="") for record in pairs()]
@@ -98,7 +98,7 @@ def test_the_page_has_one_picture_and_every_number(ran):
     assert len(rows) == 8
 
 
-def test_people_of_two_data_sets_who_are_the_same_are_leaks(tmp_path, capsys):
+def test_people_of_two_data_sets_who_are_the_same_are_leaks(few_epochs, tmp_path, capsys):
     one, two = (write_features(tmp_path, pairs(), name=name, seed=seed).folder for seed, name in enumerate("ab"))
     people = tmp_path / "people.csv"
     # id8 to id11 are tested in each; here those of b are people of train in a.
@@ -115,7 +115,7 @@ def test_people_of_two_data_sets_who_are_the_same_are_leaks(tmp_path, capsys):
     assert "On other data sets, a head reaches ROC AUC" in printed
 
 
-def test_scores_of_another_detector_are_a_row(tmp_path):
+def test_scores_of_another_detector_are_a_row(few_epochs, tmp_path):
     folders = [write_features(tmp_path, pairs(), name=name, seed=seed).folder for seed, name in enumerate("ab")]
     tested = [f"a/{record.id}" for record in pairs() if record.part == TEST]
     scores = tmp_path / "other.csv"

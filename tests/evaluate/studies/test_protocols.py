@@ -24,7 +24,7 @@ from tests.stores import PROFILE, pairs, write_features
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def ran(few_epochs, tmp_path_factory):
     """The folder of all protocols on one data set, with two others to cross to, one of them the very same clips."""
     root = tmp_path_factory.mktemp("protocols")
     home = write_features(root / "home", pairs()).folder

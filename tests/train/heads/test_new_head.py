@@ -68,7 +68,7 @@ def test_it_is_trained_evaluated_and_detects(runs, number):
 
 
 def test_it_joins_others(runs, features, tmp_path):
-    other = fit(quick(features, tmp_path, name="gru", head="gru", units=4, dense=4))
+    other = fit(quick(features, tmp_path, name="mean", head="mean", units=4, dense=4))
     assert 0 < judge(ensemble(EnsembleConfig((runs[1], other), runs=tmp_path))) < 1
 
 

@@ -188,7 +188,7 @@ def test_components_are_those_of_train_and_carry_most_of_what_varies():
 def test_a_loss_that_is_no_number_ends_one_head_and_not_the_others():
     clips = clips_of()
     inputs = prepare(clips, TRAIN, 0)
-    jobs = [HeadJob(small("lstm"), replace(QUICK, learning_rate=rate, seed=1)) for rate in (1e-2, 1e38)]
+    jobs = [HeadJob(small("mean"), replace(QUICK, learning_rate=rate, seed=1)) for rate in (1e-2, 1e38)]
     found = dict(learn_many(jobs, inputs, TRAIN, VAL, 2))
     assert "was nan" in found[jobs[1]].broken
     assert found[jobs[1]].epochs < 6
@@ -241,7 +241,7 @@ def test_a_head_learns_in_a_stack_of_folds_what_it_learns_in_its_fold_alone(comp
     folds = [
         Fold(prepare(clips, train, components, baseline_of(clips, train)), train, val, test) for train, val in parts
     ]
-    shape, learn = small("lstm", start="baseline"), replace(QUICK, epochs=3)
+    shape, learn = small("attention", start="baseline"), replace(QUICK, epochs=3)
     jobs = [HeadJob(shape, replace(learn, seed=fold), fold=fold) for fold in range(3)]
     together = dict(learn_folds(jobs, folds, 2))
     for job, fold in zip(jobs, folds, strict=True):

@@ -246,7 +246,7 @@ def test_a_trial_gone_astray_fails_and_the_others_go_on(store, tmp_path, monkeyp
         "put",
         lambda self, slot, rate, decay, seed, fold: put(self, slot, 1e38 if seed == 2 else rate, decay, seed, fold),
     )
-    rows = board(sweep(quick(store, tmp_path, heads=("lstm",), trials=4, best=1)))
+    rows = board(sweep(quick(store, tmp_path, heads=("mean",), trials=4, best=1)))
     failed = [row for row in rows if row["state"] == "fail"]
     assert [row["trial"] for row in failed] == ["2"]
     assert "was nan" in failed[0]["reason"]
