@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Messages are quoted as they are outside make, also under `make test`.
 os.environ.pop(UNDER_MAKE, None)
 os.environ.pop(VARIABLE, None)  # no test sweeps into somebody's database
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each program that a test starts would compile this code anew
 
 if "PYTEST_XDIST_WORKER" not in os.environ:  # one folder for all workers, which inherit the variable
     os.environ[kept.VARIABLE] = tempfile.mkdtemp(prefix="reelcheck-tests-")

@@ -10,7 +10,9 @@ from detect.detector.load import build_networks, open_detector
 from evaluate.report.stage import ReportConfig, write_report
 from extract.steps import rows_from_store
 from tests.crops import PROFILE, rows_of, write_source
+from tests.stores import pairs, write_features
 from train.end_to_end.finetune import FinetuneConfig, finetune
+from train.fit import FitConfig, fit
 from train.runs.folder import PREDICTIONS
 from train.runs.load import load_head, read_run
 
@@ -43,7 +45,8 @@ def test_they_are_fine_tuned_and_exported_without_regions(run, tmp_path):
     assert open_detector(tuned).engine is not None
 
 
-def test_their_features_never_mix_with_new_ones(run):
-    new = create_store(run.parents[1] / "set", PROFILE)
+def test_their_features_never_mix_with_new_ones(tmp_path):
+    old, new = write_features(tmp_path, pairs(), profile=OLD), create_store(tmp_path / "set", PROFILE)
+    run = fit(FitConfig(old.folder, tmp_path / "runs", head="mean", epochs=1))
     with pytest.raises(UserError, match=r"taps=none instead of taps=block_6_expand_relu face mean"):
         load_head(read_run(run), new.profile)  # pyright: ignore[reportArgumentType]

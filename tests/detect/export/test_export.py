@@ -329,10 +329,10 @@ def test_an_ensemble_is_exported_as_one_detector(run, tmp_path):
 
 @pytest.mark.parametrize("kind", get_args(EnsembleKind))
 def test_an_ensemble_is_mixed_as_its_runs_are(kind):
-    heads = [build_head(HeadConfig(units=8, dense=8), 960) for _ in range(3)]
+    heads = [build_head(HeadConfig("mean", 8, 0.0, 8, start="nothing"), SIZE) for _ in range(3)]
     mixture = Joined(kind, [0.5, 0.2, 0.3], 0.1 if kind == "stacked" else 0.0)
     random = np.random.default_rng(0)
-    inputs = {"features": random.random((4, FRAMES, 960), np.float32), "mask": np.ones((4, FRAMES), bool)}
+    inputs = {"features": random.random((4, FRAMES, SIZE), np.float32), "mask": np.ones((4, FRAMES), bool)}
     single = np.array([as_network(head)(inputs)[:, 0] for head in heads])
     found = as_network(mix(heads, mixture))(inputs)
     assert found.shape == (4, 1)
