@@ -11,6 +11,7 @@ import pytest
 
 from base.files import TEMPORARY
 from reelcheck.cli import error_status
+from tests.disks import mount, read_only_disk, small_disk
 from tests.stages import STAGES, copy, prepare, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -20,15 +21,6 @@ PAGE = 4096
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     return prepare(tmp_path_factory.mktemp("stages"))
-
-
-def mount(*words: object) -> None:
-    """Mounts, or skips the test where that is not allowed."""
-    if (
-        not shutil.which("mount")
-        or subprocess.run(["mount", *map(str, words)], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("mounting is not allowed here")
 
 
 def size_of(folder: Path) -> int:
@@ -42,12 +34,9 @@ def disk(folder: Path, size: int) -> Iterator[None]:
     out, held = folder / "out", folder / "held"
     shutil.move(out, held)
     out.mkdir()
-    mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", out)
-    try:
+    with small_disk(out, size):
         shutil.copytree(held, out, symlinks=True, dirs_exist_ok=True)
         yield
-    finally:
-        subprocess.run(["umount", "--lazy", out], check=True)
 
 
 def is_a_sentence(done: subprocess.CompletedProcess[str], words: str, reason: str) -> None:
@@ -94,10 +83,5 @@ def whole(prepared, tmp_path_factory):
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_disk_that_must_not_be_written(prepared, tmp_path, stage):
     words, folder = STAGES[stage], copy(prepared, tmp_path / "read-only")
-    out = folder / "out"
-    mount("--bind", out, out)
-    try:
-        mount("-o", "remount,ro,bind", out)
+    with read_only_disk(folder / "out"):
         is_a_sentence(run(words, folder), words, "Read-only file system")
-    finally:
-        subprocess.run(["umount", "--lazy", out], check=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from base.errors import UserError
 from base.files import Unwritable, require_writable, scratch_folder, write_folder, write_json
@@ -25,6 +26,7 @@ REMEDY = "it is made again whenever it is needed"
 
 @dataclass(frozen=True)
 class _Index:
+    key: dict[str, Any]
     checksums: dict[str, str]
 
 
@@ -47,7 +49,7 @@ def kept(key: Mapping[str, object], fill: Callable[[Path], object]) -> Iterator[
     disk that is full or read-only, it is there for the block alone.
     """
     folder = _folder_of(key)
-    if not _is_intact(folder):
+    if not is_kept(key):
         try:
             _make(folder, key, fill)
         except Unwritable:
@@ -61,25 +63,26 @@ def kept(key: Mapping[str, object], fill: Callable[[Path], object]) -> Iterator[
 
 
 def is_kept(key: Mapping[str, object]) -> bool:
-    """Returns whether what `key` stands for is at hand."""
-    return _is_intact(_folder_of(key))
-
-
-def _folder_of(key: Mapping[str, object]) -> Path:
-    return cache_folder() / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _is_intact(folder: Path) -> bool:
-    """Returns whether `folder` is the user's own and has the files that were written."""
+    """Returns whether what `key` stands for is at hand: in a folder of the user's own, with the files as written."""
+    folder = _folder_of(key)
     try:
-        known = parse(_Index, read_json(folder / INDEX)).checksums
+        index = parse(_Index, read_json(folder / INDEX))
         return (
-            bool(known)
+            bool(index.checksums)
+            and _name(index.key) == folder.name
             and folder.stat().st_uid == os.geteuid()
-            and all(Path(name).name == name and checksum(folder / name) == written for name, written in known.items())
+            and all(Path(name).name == name and checksum(folder / name) == one for name, one in index.checksums.items())
         )
     except (OSError, WrongContent, ValueError, UserError):
         return False
+
+
+def _folder_of(key: Mapping[str, object]) -> Path:
+    return cache_folder() / _name(key)
+
+
+def _name(key: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _make(folder: Path, key: Mapping[str, object], fill: Callable[[Path], object]) -> None:

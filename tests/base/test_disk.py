@@ -1,6 +1,5 @@
 """Disks that are full or read-only: one sentence, a store that verifies, and a next run that completes it."""
 
-import contextlib
 import errno
 import os
 import re
@@ -8,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections import namedtuple
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from extract import pipeline, unit
 from extract.config import ExtractConfig
 from tests import ROOT
 from tests.clips import write_clip
+from tests.disks import mount, read_only, small_disk
 from tests.fakes import FakeEngine
 from tests.stores import pairs, write_features
 
@@ -132,39 +131,14 @@ def test_a_file_that_may_not_grow_ends_the_command_in_a_sentence(config, whole, 
     is_the_same(load(open_store(pipeline.extract(config))), whole)
 
 
-def mount(*words: object) -> None:
-    """Mounts, or skips the test where that is not allowed."""
-    tried = shutil.which("mount") and subprocess.run(["mount", *map(str, words)], capture_output=True, check=False)
-    if not tried or tried.returncode != 0:
-        pytest.skip("mounting is not allowed here")
-
-
 @pytest.mark.parametrize("kilobytes", [900, 4000])
 def test_a_file_system_that_is_full_ends_the_command_in_a_sentence(config, whole, kilobytes):
     config.out.mkdir()
-    mount("-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", config.out)
-    try:
+    with small_disk(config.out, kilobytes << 10):
         says_so_in_a_sentence(run_extract(config.data, config.out), "No space left on device")
         is_intact(config.out)
-        subprocess.run(["mount", "-o", "remount,size=100m", config.out], check=True)
+        mount("-o", "remount,size=100m", config.out)
         is_the_same(load(open_store(pipeline.extract(config))), whole)
-    finally:
-        subprocess.run(["umount", "--lazy", config.out], check=True)
-
-
-@contextlib.contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """Keeps everyone, root as well, from writing into `folder` or below."""
-    below = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
-    with contextlib.ExitStack() as stack:
-        for path in below:
-            path.chmod(0o555)
-            stack.callback(path.chmod, 0o755)
-        if os.access(folder, os.W_OK):  # root does not mind
-            mount("--bind", folder, folder)
-            stack.callback(subprocess.run, ["umount", "--lazy", folder], check=True)
-            mount("-o", "remount,ro,bind", folder)
-        yield
 
 
 def test_a_read_only_store_is_read_and_not_written(tmp_path, config, capsys):

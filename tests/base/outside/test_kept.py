@@ -78,9 +78,22 @@ def test_an_index_names_files_beside_it_alone(folder, listed):
 def test_an_index_that_names_nothing_is_no_index(folder):
     make = Maker()
     content(make)
-    next(folder.glob(f"*/{kept.INDEX}")).write_text('{"checksums": {}}')
+    next(folder.glob(f"*/{kept.INDEX}")).write_text('{"key": {"network": "a"}, "checksums": {}}')
     assert not kept.is_kept({"network": "a"})
     assert content(make) == b"numbers"
+
+
+def test_what_stands_for_another_key_is_made_again(folder):
+    make = Maker()
+    content(make)
+    content(make, "b")
+    one, other = folder.iterdir()
+    one.rename(folder / "moved")
+    other.rename(one)
+    (folder / "moved").rename(other)
+    assert not any(kept.is_kept({"network": name}) for name in "ab")
+    content(make)
+    assert make.calls == 3
 
 
 def test_what_somebody_else_owns_is_not_used(monkeypatch):
