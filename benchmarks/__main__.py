@@ -16,8 +16,9 @@ HERE = Path(__file__).parent
 
 def _benches() -> dict[str, Callable[[Path, int], Iterator[Result]]]:
     start_keras()  # first, so that TensorFlow keeps its remarks to itself
-    from benchmarks.ratios.detection import detect_default, stream_720p
+    from benchmarks.ratios.detection import detect_default, page_start, stream_720p
     from benchmarks.ratios.frames import frames
+    from benchmarks.ratios.installing import install
     from benchmarks.ratios.stage1 import second_backbone, stage1
     from benchmarks.ratios.stage2 import head_epoch, load_bench, sweep_bench
 
@@ -30,7 +31,9 @@ def _benches() -> dict[str, Callable[[Path, int], Iterator[Result]]]:
         "sweep": lambda _, repeats: sweep_bench(repeats),
         "head_epoch": lambda _, repeats: head_epoch(repeats),
         "detect_default": detect_default,
+        "page_start": page_start,
         "stream_720p": stream_720p,
+        "install": install,
     }
 
 

@@ -1,19 +1,22 @@
-"""Verdicts by whole processes, by the default engine against Keras, and a stream against the pace of its source."""
+"""Verdicts and the page by whole processes, with the default engine and with Keras; a stream against its source."""
 
 import contextlib
 import io
 import resource
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
+from base.errors import UserError
 from benchmarks.measure import Result, summarise
 from benchmarks.ratios.clips import FRAMES, RATE, make_clips
 from benchmarks.ratios.stage2 import make_features
@@ -27,7 +30,7 @@ from extract.clips.face_detectors import face_detector_hash
 from train.fit import FitConfig, fit
 
 ROOT = Path(__file__).parents[2]
-DEFAULT_AIM, FOLDER_AIM, STREAM_AIM = 5.0, 1.5, 1.0
+DEFAULT_AIM, FOLDER_AIM, PAGE_AIM, STREAM_AIM = 5.0, 1.5, 4.0, 1.0
 WINDOW, EACH = 6.0, 0.5
 """Seconds that a verdict looks back, and seconds between verdicts."""
 TIMES = 6
@@ -50,6 +53,34 @@ def detect_default(clips: Path, repeats: int) -> Iterator[Result]:
         twenty = [Path(shutil.copy(path, run / f"{number}.mp4")) for number, path in enumerate(made)]
         yield _against_keras("detect_default", DEFAULT_AIM, twenty[:1], run, repeats)
         yield _against_keras("detect_folder", FOLDER_AIM, twenty, run, repeats)
+
+
+def page_start(_: Path, repeats: int) -> Iterator[Result]:
+    """Yields `page_start`: seconds from the command `web` to its address, against those with Keras' engine."""
+    seconds: dict[str, list[float]] = {"keras": [], "auto": []}
+    with _run() as run:
+        for _ in range(repeats):
+            for engine, taken in seconds.items():
+                taken.append(_seconds_to_page(["--run", str(run), "--engine", engine, "--port", str(_free_port())]))
+    ratios = [slow / fast for slow, fast in zip(seconds["keras"], seconds["auto"], strict=True)]
+    yield summarise("page_start", PAGE_AIM, ratios, {f"{engine}_seconds": taken for engine, taken in seconds.items()})
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def _seconds_to_page(words: Sequence[str]) -> float:
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "detect", "web", *words]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as page:
+        assert page.stdout
+        if not any(line.startswith("The page is at ") for line in page.stdout):
+            raise UserError(f"the page did not open; run python -m detect web {' '.join(words)} to see why.")
+        seconds = time.perf_counter() - start
+        page.terminate()
+    return seconds
 
 
 def _against_keras(name: str, aim: float, clips: Sequence[Path], run: Path, repeats: int) -> Result:
