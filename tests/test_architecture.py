@@ -35,8 +35,6 @@ MAY_READ = {
     "evaluate/page/markup.py: Path(__file__).with_name('sort.js').read_text": "the package's own",
     "detect/web/pages.py: (HERE / 'static' / 'page.css').read_text": "the package's own",
     "detect/playlists.py: av.open": "what was just written",
-    "detect/web/service.py: clip.open": "an example of the page",
-    "detect/web/service.py: clip.path.open": "what was just downloaded",
     "detect/addresses.py: opener.open": "an address",
     "detect/detector/formats.py: tf.saved_model.load": "what was just written",
     "detect/clips/results_file.py: path.open": "looked at first, and read a line at a time",

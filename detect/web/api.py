@@ -49,7 +49,10 @@ class Api:
         return Response(status_code=204)
 
     async def _clip(self, request: Request) -> Response:
-        return FileResponse(self._service.case(request).clip, headers={"cache-control": "no-store"})
+        clip = self._service.case(request).clip
+        if clip.is_dir():
+            raise Refused(404, "A clip of numbered pictures has no file to play.")
+        return FileResponse(clip, headers={"cache-control": "no-store"})
 
     async def _frame(self, request: Request) -> Response:
         judged = self._service.case(request).judged

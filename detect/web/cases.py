@@ -14,18 +14,15 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TypeVar
-
-from starlette.concurrency import run_in_threadpool
+from typing import TypeVar
 
 from base.text import printable
 from detect.detector.judge import JudgeOptions
 from detect.detector.verdict import Verdict
+from detect.web.guards.bodies import Count
 from detect.web.guards.refusals import Refused
-from extract.readers.found import VIDEO_SUFFIXES
-from extract.video.pictures import PICTURE_SUFFIXES
+from detect.web.guards.uploads import size_of
 
-KNOWN_SUFFIXES = VIDEO_SUFFIXES | PICTURE_SUFFIXES
 KEPT = 600
 """Seconds for which a clip plays beside its verdict."""
 MEGABYTE = 1 << 20
@@ -88,6 +85,15 @@ class Room:
     waiting_each: int
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """The upload of a `visitor` while it comes: `folder` is for its files, and `count` is told how many bytes came."""
+
+    visitor: str
+    folder: Path
+    count: Count
+
+
 class Cases:
     """All cases. Their clips lie in `folder`, each in one of its own.
 
@@ -103,10 +109,11 @@ class Cases:
         self._news = asyncio.Event()
 
     @contextlib.contextmanager
-    def arriving(self, visitor: str) -> Iterator[Callable[[int], None]]:
-        """Gives what counts the bytes of an upload while it arrives; that refuses it when there is no room left.
+    def arriving(self, visitor: str) -> Iterator[Arrival]:
+        """Gives an upload a folder, which goes unless the upload becomes a case, and counts the bytes that arrive.
 
-        A visitor whose other clips wait, and one who comes while the queue is full, are refused at once.
+        A visitor whose other clips wait, and one who comes while the queue is full, are refused at once; any other when
+        there is no room left.
         """
         self._require_place(visitor)
         total = 0
@@ -117,28 +124,24 @@ class Cases:
             self._arriving[visitor] += size
             total += size
 
+        # Whoever sees many names of `tempfile` can tell the next ones.
+        folder = self._folder / secrets.token_urlsafe(16)
         try:
             count(LEAST)
-            yield count
+            folder.mkdir()
+            yield Arrival(visitor, folder, count)
         finally:
             self._arriving -= Counter({visitor: total})
+            if folder.name not in self._open:
+                shutil.rmtree(folder, ignore_errors=True)
 
-    async def add(self, visitor: str, name: str, content: IO[bytes], options: JudgeOptions) -> Case:
-        """Writes a clip that has arrived, under a name of ours, and puts it into the queue."""
+    def add(self, arrival: Arrival, name: str, clip: Path, options: JudgeOptions) -> Case:
+        """Puts a clip that has arrived into the queue; `clip` is its file, or its folder, in that of `arrival`."""
         self.sweep()
-        self._require_place(visitor)  # others may have come meanwhile
-        suffix = Path(name).suffix.lower()  # FFmpeg tells some formats by it
-        # Whoever sees many names of `tempfile` can tell the next ones.
-        key = secrets.token_urlsafe(16)
-        clip = self._folder / key / ("clip" + (suffix if suffix in KNOWN_SUFFIXES else ""))
-        try:
-            await run_in_threadpool(_write, clip, content)
-        except BaseException:
-            shutil.rmtree(clip.parent, ignore_errors=True)
-            raise
-        shown = printable(Path(name).name)[:MOST_NAME] or "clip"
-        case = Case(key, visitor, shown, clip, options, LEAST + clip.stat().st_size)
-        self._open[key] = case
+        self._require_place(arrival.visitor)  # others may have come meanwhile
+        shown = printable(name)[:MOST_NAME] or "clip"
+        case = Case(arrival.folder.name, arrival.visitor, shown, clip, options, LEAST + size_of(clip))
+        self._open[case.id] = case
         self._news.set()
         return case
 
@@ -226,12 +229,6 @@ class Cases:
             if (oldest := next(old, None)) is None:
                 raise Refused(503, "There is no room for another clip; come back in a few minutes.", retry_after="60")
             self.release(oldest)
-
-
-def _write(clip: Path, content: IO[bytes]) -> None:
-    clip.parent.mkdir()
-    with clip.open("wb") as file:
-        shutil.copyfileobj(content, file)
 
 
 def _in_thread(work: Callable[[], Result]) -> "asyncio.Future[Result]":

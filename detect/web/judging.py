@@ -16,6 +16,7 @@ from detect.detector.judge import Detector
 from detect.detector.verdict import Verdict, failed
 from detect.web.cases import MEGABYTE, Case, Judged
 from detect.web.config import WebConfig
+from detect.web.guards.uploads import size_of
 from extract.clips.thumbnails import Thumbnails
 from extract.video.containers import ClipError, Limits
 from extract.video.decode import play_seconds
@@ -46,7 +47,7 @@ def judge_case(detector: Detector, config: WebConfig, native: threading.Lock, ca
     fail = partial(failed, case.name)
     try:
         end = time.monotonic() + config.most_work_seconds
-        if reason := refusal_of(case.clip, config):
+        if reason := refusal_of(case.clip, config, case.options.fps):
             return Judged((replace(fail(REFUSED, reason), run=detector.about),))
         left = max(0.0, end - time.monotonic())
         limits = Limits(frames=math.ceil(config.most_seconds * FASTEST), seconds=left, all_seconds=left)
@@ -59,15 +60,15 @@ def judge_case(detector: Detector, config: WebConfig, native: threading.Lock, ca
         return Judged((replace(fail(BUG, BUSY), run=detector.about),))
 
 
-def refusal_of(clip: Path, config: WebConfig) -> str:
-    """Returns the sentence that refuses a `clip` as too large or too long, "" for others."""
+def refusal_of(clip: Path, config: WebConfig, fps: float) -> str:
+    """Returns the sentence that refuses a `clip` as too large or too long, "" for others; `fps` is that of frames."""
     try:
-        size = clip.stat().st_size
+        size = size_of(clip)
     except FileNotFoundError:
         return "It is no longer here; give it again."
     if size > config.most_megabytes * MEGABYTE:
         return f"It has {size / MEGABYTE:.0f} MB; this page takes files of up to {config.most_megabytes} MB."
-    ((_, seconds),) = map_clips(play_seconds, [(0, (clip,))], 1, min(MEASURE_SECONDS, config.most_work_seconds))
+    ((_, seconds),) = map_clips(play_seconds, [(0, (clip, fps))], 1, min(MEASURE_SECONDS, config.most_work_seconds))
     if not isinstance(seconds, ClipError) and seconds > config.most_seconds:
         return (
             f"It plays for {seconds:.0f} s; this page takes clips of up to {config.most_seconds:g} s, so cut it first."
@@ -97,7 +98,7 @@ def _crops(verdict: Verdict, row: Row | None) -> tuple[bytes, ...]:
 
 def _named(verdict: Verdict, case: Case) -> Verdict:
     """Returns a verdict by the name that the visitor knows; the file's is ours."""
-    kind = "picture" if has_picture_name(case.clip) else "clip"
+    kind = "folder" if case.clip.is_dir() else "picture" if has_picture_name(case.clip) else "clip"
     return replace(verdict, clip=case.name, reason=verdict.reason.replace(case.clip.name, f"the {kind}"))
 
 

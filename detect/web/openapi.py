@@ -10,14 +10,15 @@ import msgspec
 from detect.clips.judged_by import WrittenVerdict
 from detect.detector.verdict import Verdict
 from detect.web.config import WebConfig
+from detect.web.guards.forms import MOST_FILES
 from detect.web.guards.refusals import PROBLEM
-from detect.web.service import Asked, Named
+from detect.web.service import Asked, Named, Shown
 
 VERSION = "1"
 ABOUT = (
-    "A clip or a picture in, a verdict on each face out, as `reelcheck detect --json` prints it. A clip is kept for "
-    "ten minutes after its verdict, or until it is deleted, and only the address that sent it has it. Whatever is "
-    "refused is answered by a problem of RFC 9457, whose `detail` is a sentence."
+    "A clip, a picture or a clip's frames in, a verdict on each face out, as `reelcheck detect --json` prints it. A "
+    "clip is kept for ten minutes after its verdict, or until it is deleted, and only the address that sent it has it. "
+    "Whatever is refused is answered by a problem of RFC 9457, whose `detail` is a sentence."
 )
 PROBLEMS = {
     400: "The request is not understood.",
@@ -26,7 +27,7 @@ PROBLEMS = {
     404: "There is no such thing, or it is somebody else's.",
     408: "The request came too slowly.",
     410: "It was here, and is no longer kept.",
-    413: "The file is too large.",
+    413: "The file is too large, or there are too many.",
     415: "The request is neither a form nor JSON.",
     422: "What is at the address cannot be had.",
     429: "The visitor's other clips still wait.",
@@ -45,13 +46,12 @@ def describe(config: WebConfig) -> dict[str, Any]:
     wait, judged = _asked("wait"), _json("The verdict, or how far the clip is", "Case")
     key, number = _parameter("id", "path", {"type": "string"}), _parameter("number", "path", {"type": "integer"})
     face = _parameter("face", "query", {"type": "integer", "default": 1}, "of which person, the largest is 1")
-    form = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}, "required": ["file"]}
-    bodies = {"multipart/form-data": {"schema": form}, "application/json": {"schema": _ref("Named")}}
+    bodies = {"multipart/form-data": {"schema": _form()}, "application/json": {"schema": _ref("Named")}}
     jpeg = {"description": "A JPEG", "content": {"image/jpeg": {}}}
     paths = {
         "/api/verdicts": {
             "post": _operation(
-                "Give a clip or a picture",
+                "Give a clip, a picture or the frames of a clip",
                 {200: judged, 202: _json("It waits; ask at `Location`", "Case")},
                 (400, 403, 408, 413, 415, 422, 429, 503),
                 *map(_asked, FIELDS),
@@ -83,6 +83,16 @@ def describe(config: WebConfig) -> dict[str, Any]:
         "components": {"schemas": _schemas(), "responses": _problems()} | token,
         **({"security": [{"token": []}]} if token else {}),
     }
+
+
+def _form() -> dict[str, Any]:
+    """Returns the schema of the form in which a clip comes."""
+    file = {"type": "string", "format": "binary"}
+    frames = {"type": "array", "items": file, "minItems": 2, "maxItems": MOST_FILES}
+    about = "a video or a picture; or the pictures of one clip, numbered by their names, such as 000.png, one a part"
+    fps = _schemas()["Shown"]["properties"]["fps"] | {"description": "how many of the numbers are shown a second"}
+    properties = {"file": {"anyOf": [file, frames], "description": about}, "fps": fps}
+    return {"type": "object", "properties": properties, "required": ["file"]}
 
 
 def _operation(
@@ -128,5 +138,5 @@ def _schemas() -> dict[str, Any]:
         {"id": str, "clip": str, "state": typing.Literal["waiting", "being judged", "judged"], "ahead": int,
          "seconds_kept": int | None, "verdicts": list[line]}.items(),
     )  # fmt: skip
-    _, schemas = msgspec.json.schema_components([case, Asked, Named], ref_template="#/components/schemas/{name}")
+    _, schemas = msgspec.json.schema_components([case, Asked, Named, Shown], ref_template="#/components/schemas/{name}")
     return schemas

@@ -17,10 +17,12 @@ from starlette.staticfiles import StaticFiles
 from detect.clips.sheet import CAPTIONS, COLOURS
 from detect.web import texts
 from detect.web.cases import KEPT, MEGABYTE, Case
+from detect.web.guards.forms import MOST_FILES
 from detect.web.guards.refusals import Refused, problem
 from detect.web.live import PICTURES
 from detect.web.openapi import describe
 from detect.web.service import Service
+from extract.video.numbered import FASTEST, FPS
 from extract.video.pictures import has_picture_name
 
 HERE = Path(__file__).parent
@@ -46,7 +48,8 @@ class Pages:
             "reference": detector.reference, "examples": [name for name, _ in service.examples], "query": QUERY,
             "most_megabytes": config.most_megabytes, "most_seconds": config.most_seconds, "kept_minutes": KEPT // 60,
             "most_bytes": config.most_megabytes * MEGABYTE, "live": service.live, "pictures": PICTURES,
-            "plays": lambda case: not has_picture_name(case.clip), "address": _address,
+            "plays": lambda case: not (case.clip.is_dir() or has_picture_name(case.clip)), "address": _address,
+            "fps": FPS, "fastest": FASTEST, "most_files": MOST_FILES,
         }  # fmt: skip
 
     def routes(self) -> list[BaseRoute]:

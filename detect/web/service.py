@@ -6,19 +6,17 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from msgspec import Meta
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from base.commands import flag
 from base.errors import UserError
-from base.files import scratch_folder
 from base.outside.content import WrongContent
 from base.outside.values import WrongValue, parse, parse_json, refuse_unknown
 from base.text import printable
@@ -27,18 +25,19 @@ from detect.clips.judged_by import JudgedBy
 from detect.clips.verdict_lines import json_values
 from detect.detector.judge import Detector, JudgeOptions
 from detect.sign_in import Address
-from detect.web.cases import MEGABYTE, Case, Cases
+from detect.web.cases import MEGABYTE, Arrival, Case, Cases
 from detect.web.config import WebConfig
-from detect.web.guards.bodies import Count, limited
+from detect.web.guards.bodies import limited
+from detect.web.guards.forms import AROUND, read_form
 from detect.web.guards.refusals import Refused
+from detect.web.guards.uploads import clip_of
 from detect.web.guards.visitors import visitor_of
 from detect.web.live import Latest
 from extract.drawn.clip import Capture, Scene, draw_clip, draw_empty_clip
 from extract.drawn.look import make_look
 from extract.readers.found import is_video
+from extract.video.numbered import FASTEST, FPS
 
-AROUND = 16 << 10
-"""Bytes that a request has around its file, or around an address."""
 MOST_WAIT = 60
 """Seconds for which an answer may be waited for."""
 LOOK_SECONDS = 0.5
@@ -56,6 +55,13 @@ class Asked:
     timeline: Annotated[float, Meta(ge=0.1, le=3600)] | None = None
     threshold: Annotated[float, Meta(ge=0, le=1)] | None = None
     wait: Annotated[float, Meta(ge=0, le=MOST_WAIT)] = 0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How fast the frames of a clip that is sent as numbered pictures are shown, in numbers a second."""
+
+    fps: Annotated[float, Meta(gt=0, le=FASTEST)] = FPS
 
 
 @dataclass(frozen=True)
@@ -98,38 +104,37 @@ class Service:
         """Returns the case with the id `key`, or the one that the path of `request` names, if it is its visitor's."""
         return self.cases.find(key or request.path_params["id"], visitor_of(request))
 
-    async def take(self, request: Request) -> tuple[Case, Mapping[str, Any]]:
-        """Takes a clip: a file in a form, an example that the form names, or an address in JSON.
+    async def take(self, request: Request) -> tuple[Case, Mapping[str, str]]:
+        """Takes a clip: a file or numbered pictures in a form, an example that the form names, or an address in JSON.
 
-        Returns its case, and the form.
+        Returns its case, and the fields of the form.
         """
         asked, visitor = asked_in(request.query_params), visitor_of(request)
         threshold = self.config.threshold if asked.threshold is None else asked.threshold
         options = JudgeOptions(threshold, asked.faces, asked.timeline)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        with self.cases.arriving(visitor) as count:
+        with self.cases.arriving(visitor) as arrival:
             if kind == "multipart/form-data":
-                return await self._take_form(request, count, visitor, options)
+                return await self._take_form(request, arrival, options)
             if kind == "application/json":
-                return await self._take_address(request, count, visitor, options), {}
-            raise Refused(415, "Send a form with one file, or JSON with the address of one.")
+                return await self._take_address(request, arrival, options), {}
+            raise Refused(415, "Send a form with one clip, or JSON with the address of one.")
 
     async def _take_form(
-        self, request: Request, count: Count, visitor: str, options: JudgeOptions
-    ) -> tuple[Case, Mapping[str, Any]]:
+        self, request: Request, arrival: Arrival, options: JudgeOptions
+    ) -> tuple[Case, Mapping[str, str]]:
         most = self.config.most_megabytes * MEGABYTE + AROUND
-        body = Request(request.scope, limited(request.scope, request.receive, most, count))
-        async with body.form(max_files=1, max_fields=2, max_part_size=AROUND) as form:
-            example, file = form.get("example"), form.get("file")
-            if isinstance(example, str):
-                clip = self.example(example)
-                with clip.open("rb") as content:
-                    return await self.cases.add(visitor, clip.name, content, options), form
-            if not isinstance(file, UploadFile) or not file.filename:
-                raise Refused(400, "Choose a clip or a picture first: a form has one file, called file.")
-            return await self.cases.add(visitor, file.filename, file.file, options), form
+        body = Request(request.scope, limited(request.scope, request.receive, most, arrival.count))
+        form = await read_form(body, arrival.folder)
+        shown = read(Shown, {"fps": form.fields.get("fps") or FPS}, strict=False)
+        files, folder = form.files, arrival.folder
+        if number := form.fields.get("example"):
+            example = self.example(number)
+            files = [(example.name, Path(await run_in_threadpool(shutil.copyfile, example, folder / "example")))]
+        name, clip = await run_in_threadpool(clip_of, files, folder)
+        return self.cases.add(arrival, name, clip, replace(options, fps=shown.fps)), form.fields
 
-    async def _take_address(self, request: Request, count: Count, visitor: str, options: JudgeOptions) -> Case:
+    async def _take_address(self, request: Request, arrival: Arrival, options: JudgeOptions) -> Case:
         if not self.config.allow_url:
             raise Refused(403, "Addresses are not downloaded here; send the file itself.")
         try:
@@ -137,15 +142,13 @@ class Service:
             url = read(Named, parse_json((await body.body()).decode())).url
         except (WrongContent, UnicodeDecodeError) as error:
             raise Refused(400, f"The request is not JSON ({error}).") from None
-        most = self.config.most_megabytes * MEGABYTE
-        count(most)
-        with scratch_folder() as folder:
-            seconds = self.config.most_work_seconds
-            clip = await run_in_threadpool(download, Address(url), seconds, folder, most, only_public=True)
-            if clip.reason:
-                raise Refused(422, f"{url}: {clip.reason}.")
-            with clip.path.open("rb") as content:
-                return await self.cases.add(visitor, PurePosixPath(urlsplit(url).path).name, content, options)
+        most, seconds = self.config.most_megabytes * MEGABYTE, self.config.most_work_seconds
+        arrival.count(most)
+        found = await run_in_threadpool(download, Address(url), seconds, arrival.folder, most, only_public=True)
+        if found.reason:
+            raise Refused(422, f"{url}: {found.reason}.")
+        name, clip = clip_of([(PurePosixPath(urlsplit(url).path).name, found.path)], arrival.folder)
+        return self.cases.add(arrival, name, clip, options)
 
     def example(self, number: str) -> Path:
         """Returns the example that is offered as `number`, from 1."""

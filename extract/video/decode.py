@@ -75,12 +75,15 @@ def read_times(path: Path, seconds: float = math.inf, limits: Limits = Limits())
     return sorted(timeline.times), timeline.end, timeline.scale
 
 
-def play_seconds(path: Path) -> float:
+def play_seconds(path: Path, fps: float = FPS) -> float:
     """Returns the seconds from the first to the last frame of the video at `path`, by its packets, without decoding.
 
-    Raises ClipError like `sample_frames`.
+    Those of a folder are by the numbers of its pictures. Raises ClipError like `sample_frames`.
     """
     with naming_failures(path):
+        if path.is_dir():
+            timeline = film_of_folder(path, Limits(frames=10**9), fps).timeline
+            return max(timeline.times, default=0) * timeline.scale
         if film := _film_by_packets(path, Limits(frames=10**9)):
             return max(film.timeline.times) * film.timeline.scale
         with open_video(path) as stream:

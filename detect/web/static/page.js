@@ -1,11 +1,11 @@
 'use strict';
 // Gives a clip to the API, waits for its verdict and shows it; then the player, the camera and the live picture.
 const one = (selector, within = document) => within.querySelector(selector);
-const form = one('#give'), input = one('#file'), judge = one('#judge'), note = one('#note'), preview = one('#preview');
+const form = one('#give'), input = one('#file'), folder = one('#frames'), judge = one('#judge'), note = one('#note'), preview = one('#preview');
 const verdict = one('#verdict');
 const kept = [...document.querySelectorAll('[data-case]')].map((node) => node.dataset.case);
 const beside = form.elements.beside?.value;
-let chosen = null, sending = null, turn = 0, goesOn = false;
+let chosen = [], sending = null, turn = 0, goesOn = false;
 
 const remove = (id) => fetch(`api/verdicts/${id}`, { method: 'DELETE', keepalive: true }).catch(() => {});
 const forget = () => { while (kept.length && kept.at(-1) !== beside) remove(kept.pop()); };
@@ -30,38 +30,50 @@ const say = (title, text) => {
   return section;
 };
 
-// A new clip takes the old one's verdict away at once.
+// Says why files are not taken.
+const refuse = (files) => {
+  const { mostBytes, mostFiles } = form.dataset, bytes = files.reduce((sum, file) => sum + file.size, 0);
+  if (files.length > Number(mostFiles)) return `These are more than ${mostFiles} files. Give fewer frames: each second one, say.`;
+  if (bytes <= Number(mostBytes)) return '';
+  const most = `larger than ${mostBytes >> 20} MB`;
+  return files.length > 1 ? `Together these files are ${most}. Give fewer, or save them smaller.` : `This file is ${most}. Cut it or save it smaller, and drop it again.`;
+};
+
+// A new clip, a file or several that are its frames, takes the old one's verdict away at once.
 const choose = (given) => {
-  const isTooLarge = given && given.size > Number(form.dataset.mostBytes), file = isTooLarge ? null : given;
+  const refusal = refuse(given), files = refusal ? [] : given;
   turn += 1;
   sending?.abort();
   forget();
-  say('', file ? 'Press Judge, and the verdict will be here.' : 'The verdict will be here.');
-  hold(file);
-  const most = `${form.dataset.mostBytes >> 20} MB`;
-  tell(isTooLarge ? `This file is larger than ${most}. Cut it or save it smaller, and drop it again.` : '');
+  say('', files.length ? 'Press Judge, and the verdict will be here.' : 'The verdict will be here.');
+  hold(files);
+  tell(refusal);
 };
 
-// Holds a file until it is judged, and shows it.
-const hold = (file) => {
-  chosen = file;
-  judge.disabled = !file;
+// Holds files until they are judged, and shows the first that can be seen.
+const hold = (files) => {
+  chosen = files;
+  judge.disabled = !files.length;
   URL.revokeObjectURL(preview.firstElementChild?.src ?? '');
-  preview.hidden = !file;
+  preview.hidden = !files.length;
   preview.replaceChildren();
-  if (!file) {
-    input.value = '';
+  if (!files.length) {
+    input.value = folder.value = '';
     return;
   }
+  const file = files.find(({ type }) => /^(image|video)./.test(type)) ?? files[0];
   const shown = document.createElement(file.type.startsWith('image/') ? 'img' : 'video');
   Object.assign(shown, { src: URL.createObjectURL(file), controls: true, muted: true, alt: '' });
   const name = document.createElement('p'), away = document.createElement('button');
-  Object.assign(away, { type: 'button', textContent: 'Remove', onclick: () => { choose(null); input.focus(); } });
-  name.append(file.name, ' ', away);
+  Object.assign(away, { type: 'button', textContent: 'Remove', onclick: () => { choose([]); input.focus(); } });
+  name.append(files.length > 1 ? `${nameOf(file)} and ${files.length - 1} more files` : file.name, ' ', away);
   preview.append(shown, name);
 };
 
-const send = (file, progress) => new Promise((resolve, reject) => {
+// A browser names the folders above a file only where a folder was chosen; of one that is dropped, see `within`.
+const nameOf = (file) => file.place || file.webkitRelativePath || file.name;
+
+const send = (files, progress) => new Promise((resolve, reject) => {
   sending = new XMLHttpRequest();
   sending.open('POST', `api/verdicts${form.getAttribute('action')}`);
   sending.responseType = 'json';
@@ -69,7 +81,8 @@ const send = (file, progress) => new Promise((resolve, reject) => {
   sending.onload = () => (sending.status < 300 ? resolve(sending.response) : reject(new Error(sending.response?.detail)));
   sending.onerror = () => reject(new Error('The page does not answer. Try again in a minute.'));
   const body = new FormData();
-  body.append('file', file, file.name);
+  for (const file of files) body.append('file', file, nameOf(file));
+  body.append('fps', form.elements.fps.value);
   sending.send(body);
 });
 
@@ -93,7 +106,7 @@ const give = async () => {
     const html = await page.text();
     if (mine !== turn) return;
     show(html);
-    hold(null);
+    hold([]);
   } catch (error) {
     if (mine !== turn) return;
     say('Not judged', error.message);
@@ -102,17 +115,32 @@ const give = async () => {
   bringUp();
 };
 
-input.addEventListener('change', () => choose(input.files[0] ?? null));
+for (const chooser of [input, folder]) chooser.addEventListener('change', () => choose([...chooser.files]));
 for (const name of ['dragover', 'drop']) document.addEventListener(name, (event) => event.preventDefault());
-document.addEventListener('drop', (event) => { if (event.dataTransfer.files.length) choose(event.dataTransfer.files[0]); });
+
+// A folder that is dropped gives its files bit by bit.
+const within = async (entry) => {
+  const ask = (method, of) => new Promise((resolve, reject) => of[method](resolve, reject));
+  if (entry.isFile) return [Object.assign(await ask('file', entry), { place: entry.fullPath.slice(1) })];
+  const reader = entry.createReader(), files = [];
+  for (let some = await ask('readEntries', reader); some.length; some = await ask('readEntries', reader)) {
+    files.push(...(await Promise.all(some.map(within))).flat());
+  }
+  return files;
+};
+document.addEventListener('drop', async (event) => {
+  const { items, files } = event.dataTransfer, entries = [...items].map((item) => item.webkitGetAsEntry?.());
+  const dropped = entries.some((entry) => entry?.isDirectory) ? (await Promise.all(entries.map(within))).flat() : [...files];
+  if (dropped.length) choose(dropped);
+});
 form.addEventListener('submit', async (event) => {
   event.preventDefault();
   const example = event.submitter?.name === 'example' && event.submitter.value;
   if (example) {
     const clip = await (await fetch(`examples/${example}`)).blob();
-    choose(new File([clip], `${event.submitter.textContent}.${clip.type.split('/')[1]}`, { type: clip.type }));
+    choose([new File([clip], `${event.submitter.textContent}.${clip.type.split('/')[1]}`, { type: clip.type })]);
   }
-  if (chosen) give();
+  if (chosen.length) give();
 });
 judge.disabled = true;
 form.noValidate = true; // a clip may come from the camera
@@ -130,7 +158,7 @@ film.addEventListener('click', async () => {
   try {
     const stream = await navigator.mediaDevices.getUserMedia({ video: true });
     const pieces = [], recorder = new MediaRecorder(stream), seen = document.createElement('video');
-    choose(null);
+    choose([]);
     Object.assign(seen, { srcObject: stream, muted: true, autoplay: true, playsInline: true });
     preview.replaceChildren(seen);
     preview.hidden = false;
@@ -140,7 +168,7 @@ film.addEventListener('click', async () => {
       film.recorder = null;
       film.textContent = 'Film with the camera';
       const type = recorder.mimeType.split(';')[0];
-      choose(new File(pieces, `camera.${type.split('/')[1]}`, { type }));
+      choose([new File(pieces, `camera.${type.split('/')[1]}`, { type })]);
     };
     recorder.start();
     film.recorder = recorder;

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from detect.web.service import LOOK_SECONDS
 from extract.drawn.clip import Capture, Scene, draw_clip
@@ -142,6 +143,34 @@ def test_a_clip_that_is_taken_back_cannot_be_judged(visit, face):
     assert one.page.locator("#judge").is_disabled()
     assert one.page.locator("#preview").is_hidden()
     assert one.page.evaluate("document.activeElement.id") == "file"
+
+
+@pytest.fixture
+def frames(face, tmp_path):
+    """A folder of numbered pictures, as people have them."""
+    (tmp_path / "shots").mkdir()
+    for number, image in enumerate(sample_frames(face).images):
+        Image.fromarray(image).save(tmp_path / "shots" / f"{number:03}.png")
+    return tmp_path / "shots"
+
+
+def test_a_folder_of_frames_is_a_clip_whether_it_is_chosen_or_its_pictures_are_dropped(visit, frames):
+    one = visit()
+    one.page.set_input_files("#frames", frames)
+    one.page.get_by_text("shots/000.png and 11 more files").wait_for()
+    assert re.match(CALLED, one.judge())
+    assert one.page.locator(".frames:not(.crops) figure").count() == 12
+    assert one.page.locator("#verdict video").count() == 0
+    one.page.evaluate(
+        """(names) => {
+          const given = new DataTransfer();
+          for (const name of names) given.items.add(new File(['x'], name, { type: 'image/png' }));
+          document.dispatchEvent(new DragEvent('drop', { dataTransfer: given, cancelable: true }));
+        }""",
+        [path.name for path in sorted(frames.iterdir())],
+    )
+    one.page.get_by_text("000.png and 11 more files").wait_for()
+    assert one.judge().startswith("This file cannot be judged None of the 12 pictures in the folder can be read")
 
 
 def test_two_clips_stand_side_by_side_and_the_next_takes_the_place_of_the_second(visit, face, picture, empty):

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import io
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,8 +11,9 @@ import pytest
 from detect.detector.judge import JudgeOptions
 from detect.detector.verdict import failed
 from detect.web import cases as web_cases
-from detect.web.cases import Case, Cases, Judged, Room
+from detect.web.cases import Arrival, Case, Cases, Judged, Room
 from detect.web.guards.refusals import Refused
+from detect.web.guards.uploads import clip_of
 from tests.detect.web.serving import files
 
 JUDGED = Judged((failed("x", "unreadable", "x"),))
@@ -28,10 +28,15 @@ def cases(folder: Path, most: int = 100, each: int = 100, waiting: int = 20, wai
     return Cases(folder, Room(most, each, waiting, waiting_each))
 
 
+def add(where: Cases, arrival: Arrival, size: int = 0, name: str = "clip.mp4") -> Case:
+    (arrival.folder / "1").write_bytes(bytes(size))
+    return where.add(arrival, *clip_of([(name, arrival.folder / "1")], arrival.folder), JudgeOptions())
+
+
 async def give(where: Cases, visitor: str = "a", size: int = 1, name: str = "clip.mp4") -> Case:
-    with where.arriving(visitor) as count:
-        count(size)
-        return await where.add(visitor, name, io.BytesIO(bytes(size)), JudgeOptions())
+    with where.arriving(visitor) as arrival:
+        arrival.count(size)
+        return add(where, arrival, size, name)
 
 
 async def judge(where: Cases, *given: Case, work: Callable[[Case], Judged] = lambda _: JUDGED) -> None:
@@ -145,10 +150,10 @@ async def test_a_visitor_has_so_many_places_and_all_have_so_many(tmp_path):
     given = [await give(where, visitor) for visitor in "aab"]
     with pytest.raises(Refused, match="429: Your other clips"):
         await give(where, "a")
-    with where.arriving("c"), where.arriving("d"):  # both may send, and the first to end has the last place
-        await where.add("c", "x.mp4", io.BytesIO(), JudgeOptions())
+    with where.arriving("c") as first, where.arriving("d") as second:  # both may send
+        add(where, first)  # and the first to end has the last place
         with pytest.raises(Refused, match="503: Too many clips"):
-            await where.add("d", "x.mp4", io.BytesIO(), JudgeOptions())
+            add(where, second)
     await judge(where, *given)
     await give(where, "a")
 
@@ -168,10 +173,10 @@ async def test_a_visitor_who_sends_too_much_loses_their_own_oldest_clip_and_nobo
     other = await give(where, "b", 3)
     own = [await give(where, "a", 3) for _ in range(3)]
     assert [one.clip.exists() for one in (other, *own)] == [True, False, True, True]
-    with where.arriving("a") as count:
-        count(6)  # both others are deleted for these
+    with where.arriving("a") as arrival:
+        arrival.count(6)  # both others are deleted for these
         with pytest.raises(Refused, match="503: There is no room"):
-            count(2)
+            arrival.count(2)
     assert files(tmp_path) == ["clip.mp4"]
     assert other.clip.exists()
     assert (await give(where, "a", 7)).clip.exists()  # what did not arrive takes no room
@@ -197,11 +202,11 @@ async def test_tiny_clips_count_as_what_their_verdicts_take(tmp_path, monkeypatc
 
 
 @in_loop
-async def test_a_clip_that_cannot_be_written_leaves_nothing(tmp_path):
-    class Broken(io.BytesIO):
-        def read(self, size: int | None = -1):
-            raise OSError("no space")
+async def test_an_upload_that_fails_leaves_nothing(tmp_path):
+    def fail(arrival: Arrival) -> None:
+        (arrival.folder / "1").touch()
+        raise OSError("no space")
 
-    with pytest.raises(OSError, match="no space"):
-        await cases(tmp_path).add("a", "x.mp4", Broken(), JudgeOptions())
+    with pytest.raises(OSError, match="no space"), cases(tmp_path).arriving("a") as arrival:
+        fail(arrival)
     assert list(tmp_path.iterdir()) == []

@@ -115,7 +115,7 @@ def test_the_page_keeps_browsers_from_asking_elsewhere(visitor):
 
 def test_the_api_is_described_for_people(visitor):
     words = text(visitor.get("/docs").text)
-    assert "POST /api/verdicts Give a clip or a picture." in words
+    assert "POST /api/verdicts Give a clip, a picture or the frames of a clip." in words
     assert "429 The visitor" in words.replace("&#39;", "'")
 
 
