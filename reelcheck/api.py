@@ -32,6 +32,7 @@ from evaluate.stats.bootstrap import Measure
 from evaluate.stats.conformal import DEFAULT_RATE
 from extract.config import ExtractConfig
 from extract.drawn.dataset import DrawnConfig
+from extract.video.numbered import FPS
 from train.fit import FitConfig
 
 Settings = ParamSpec("Settings")
@@ -152,20 +153,24 @@ def load_detector(
 
 
 def judge(
-    clip: str | Path | np.ndarray | Sequence[np.ndarray], detector: Detector, seconds: np.ndarray | None = None
+    clip: str | Path | np.ndarray | Sequence[np.ndarray],
+    detector: Detector,
+    seconds: np.ndarray | None = None,
+    *,
+    fps: float = FPS,
 ) -> Verdict:
     """Returns the verdict on `clip`: a file, a folder of numbered pictures, or its frames, each uint8 (H, W, 3) RGB.
 
-    `seconds` float (T,) says when each frame is shown; without it they are taken to be evenly spaced. A file that
-    cannot be used gives the verdict "Failed" with its reason.
+    `seconds` float (T,) says when each frame is shown; without it `fps` of them are shown a second, as many as numbers
+    of a folder. A file that cannot be used gives the verdict "Failed" with its reason.
 
     >>> reelcheck.judge("clip.mp4", detector).probability  # doctest: +SKIP
     0.93
     """
     if isinstance(clip, str | Path):
-        return detector.judge_clip(existing(Path(plain_path(str(clip)))))
+        return detector.judge_clip(existing(Path(plain_path(str(clip)))), fps=fps)
     if not isinstance(clip, np.ndarray | list | tuple):
         raise UserError(
             f"{type(clip).__name__} is no clip; give a path, or frames, each uint8 (height, width, 3) in RGB."
         )
-    return detector.judge_frames(clip, seconds)
+    return detector.judge_frames(clip, seconds, fps=fps)

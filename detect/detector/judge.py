@@ -27,7 +27,7 @@ from extract.clips.thumbnails import Thumbnails
 from extract.steps import Clock, crop_row, rows_with_features
 from extract.video.containers import ClipError, Limits
 from extract.video.decoded import sample_images
-from extract.video.numbered import FPS
+from extract.video.numbered import FPS, require_rate
 from extract.worker_pool import map_clips
 from train.data.neighbours import SAME, Distances
 
@@ -142,9 +142,15 @@ class Detector:
                 spans = () if row.array is None else tuple(timeline)
                 yield [(replace(people[0][0], timeline=spans), people[0][1]), *people[1:]]
 
-    def judge_clip(self, clip: Path, threshold: float = THRESHOLD, limits: Limits = Limits()) -> Verdict:
-        """Returns the verdict on the largest face of `clip`, a video, a picture or a folder of numbered pictures."""
-        (((verdict, _),),) = self.judge([clip], JudgeOptions(threshold), limits, workers=1)
+    def judge_clip(
+        self, clip: Path, threshold: float = THRESHOLD, limits: Limits = Limits(), *, fps: float = FPS
+    ) -> Verdict:
+        """Returns the verdict on the largest face of `clip`, a video, a picture or a folder of numbered pictures.
+
+        Of such a folder `fps` numbers are shown a second.
+        """
+        require_rate(fps)
+        (((verdict, _),),) = self.judge([clip], JudgeOptions(threshold, fps=fps), limits, workers=1)
         return verdict
 
     def judge_frames(
@@ -153,16 +159,18 @@ class Detector:
         seconds: Sequence[float] | np.ndarray | None = None,
         threshold: float = THRESHOLD,
         name: str = "frames",
+        *,
+        fps: float = FPS,
     ) -> Verdict:
         """Returns the verdict on the largest face in decoded `frames`, uint8 (T, H, W, 3) RGB, upright.
 
         Twelve of them are sampled as they are from a file. `seconds` says when each is shown, in ascending order;
-        without it they count as evenly spaced, one second apart. A UserError names frames of another shape.
+        without it `fps` of them are shown a second. A UserError names frames of another shape.
 
         >>> detector.judge_frames(np.zeros((30, 480, 640, 3), np.uint8)).verdict
         'Undecided'
         """
-        sampled = sample_images(frames, seconds, self.profile.sampling)  # pyright: ignore[reportArgumentType]
+        sampled = sample_images(frames, seconds, self.profile.sampling, fps)  # pyright: ignore[reportArgumentType]
         faces = make_face_detector(self.profile.detector, self.detector_file)
         clip = crop_frames(sampled, faces, self.profile.margin, make_descriptor(self.recogniser_file))
         verdict = self.verdict(name, next(iter(self.with_features([row_of(name, clip)]))), threshold)

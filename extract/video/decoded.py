@@ -7,21 +7,27 @@ import numpy as np
 from base.errors import UserError
 from cache.profile import Sampling
 from extract.video.film import Frames, choose
+from extract.video.numbered import FPS, require_rate
 
 TICKS = 1_000_000
 """Ticks a second in which times are compared: whole numbers, so that no rounding decides."""
 
 
 def sample_images(
-    images: np.ndarray | Sequence[np.ndarray], seconds: Sequence[float] | np.ndarray | None, sampling: Sampling
+    images: np.ndarray | Sequence[np.ndarray],
+    seconds: Sequence[float] | np.ndarray | None,
+    sampling: Sampling,
+    fps: float = FPS,
 ) -> Frames:
     """Returns at most twelve of `images`, uint8 RGB (H, W, 3) each, sampled like the frames of a file.
 
-    `seconds` says when each is shown, ascending; None means one second apart. A UserError names what is no such thing.
+    `seconds` says when each is shown, ascending; without it, `fps` of them are shown a second. A UserError names what
+    is no such thing.
     """
-    times = list(range(len(images))) if seconds is None else [float(second) for second in seconds]
+    require_rate(fps)
+    times = [k / fps for k in range(len(images))] if seconds is None else [float(second) for second in seconds]
     _check(images, times)
-    ticks = [round(time * TICKS) for time in times]
+    ticks = list(range(len(images))) if seconds is None else [round(time * TICKS) for time in times]
     # The last frame is shown as long as the others are in the middle.
     end = ticks[-1] + (int(np.median(np.diff(ticks))) if len(ticks) > 1 else 1)
     wanted = choose(ticks, end, sampling)

@@ -5,7 +5,7 @@ So many small files neither fill the memory nor use up what the process may have
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
@@ -62,7 +62,7 @@ class _Reader:
         self._is_text = False
 
     @property
-    def callbacks(self) -> dict[str, object]:
+    def callbacks(self) -> dict[str, Any]:
         """What the parser calls."""
         header = {f"on_header_{what}": getattr(self, f"_on_header_{what}") for what in ("field", "value", "end")}
         part = {f"on_part_{what}": getattr(self, f"_on_part_{what}") for what in ("begin", "data", "end")}

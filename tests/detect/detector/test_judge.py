@@ -48,10 +48,26 @@ def test_frames_in_memory_get_the_verdict_of_their_file(detector, tmp_path, caps
     assert capsys.readouterr() == ("", "")
 
 
-def test_frames_without_times_are_evenly_spaced(detector):
-    verdict = detector.judge_frames([np.full((20, 30, 3), 200, np.uint8)] * 25)
-    assert [frame.seconds for frame in verdict.frames] == [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23]
+@pytest.mark.parametrize(("fps", "rate"), [({}, 25), ({"fps": 30}, 30), ({"fps": 0.5}, 0.5)])
+def test_frames_without_times_have_those_of_a_folder_of_them(detector, tmp_path, fps, rate):
+    folder, frames = tmp_path / "frames", [np.full((20, 30, 3), 200, np.uint8)] * 25
+    folder.mkdir()
+    for number, image in enumerate(frames):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    verdict = detector.judge_frames(frames, name=str(folder), **fps)
+    assert [frame.seconds for frame in verdict.frames] == [round(number / rate, 3) for number in range(1, 24, 2)]
     assert verdict.verdict == "Fake"
+    assert verdict.as_dict() == detector.judge_clip(folder, **fps).as_dict()
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), 1001])
+def test_a_rate_that_no_clip_has_is_one_sentence(detector, tmp_path, fps):
+    for judge_at in (
+        lambda: detector.judge_frames(np.zeros((3, 8, 8, 3), np.uint8), fps=fps),
+        lambda: detector.judge_clip(tmp_path, fps=fps),
+    ):
+        with pytest.raises(UserError, match="is no rate of frames; give a number a second"):
+            judge_at()
 
 
 def test_what_the_file_claims_stands_beside_the_verdict_and_changes_no_number(detector, tmp_path):
