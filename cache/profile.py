@@ -146,10 +146,15 @@ def profile_type(values: Any) -> type[Profile]:
     return FeatureProfile if isinstance(values, dict) and "crops" in values else CropProfile
 
 
+def network_of(profile: Profile) -> Profile:
+    """Returns what has to be equal for features to go together: the `profile`, of another program's without the file."""
+    return dataclasses.replace(profile, file="") if isinstance(profile, ForeignProfile) else profile
+
+
 def differences(actual: Profile, wanted: Profile) -> str:
-    """Returns the settings that differ, as `margin=0.3 instead of margin=0.0, ...`."""
+    """Returns the settings that differ, as `margin=0.3 instead of margin=0.0, ...`, without those of no weight here."""
     left, right = _flat(dataclasses.asdict(actual)), _flat(dataclasses.asdict(wanted))
-    names = sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
+    names = sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name) and name != "file")
     return ", ".join(f"{name}={left.get(name)} instead of {name}={right.get(name)}" for name in names)
 
 

@@ -21,7 +21,7 @@ from base.errors import UserError
 from base.files import lock, make_folder, remove_abandoned, sync, write_text, writing
 from base.outside.content import NO_FILE, WrongContent, read_text, reading
 from base.outside.values import parse, read_json
-from cache.profile import CropProfile, Profile, canonical_json, differences, fingerprint, parse_profile
+from cache.profile import CropProfile, Profile, canonical_json, differences, fingerprint, network_of, parse_profile
 from cache.schema import OK, Row
 from cache.shard import DamagedShard, ShardIndex, array_shape, check, read_arrays, read_index, write_shard
 
@@ -157,8 +157,8 @@ def require_rows(store: Store) -> None:
 
 
 def require_profile(store: Store, wanted: Profile) -> None:
-    """Raises a UserError with both values if `store` was not made with the profile `wanted`."""
-    if store.profile != wanted:
+    """Raises a UserError with both values if `store` does not go together with features of the profile `wanted`."""
+    if network_of(store.profile) != network_of(wanted):
         raise UserError(
             f"{store.folder.name} was made with {differences(store.profile, wanted)}; "
             "features of two profiles never mix: extract again, or use a run trained on these."

@@ -33,7 +33,7 @@ from train.data.training_set import Features, features_folders
 from train.fit import FitConfig, as_in_fit, check, fit
 from train.heads.architectures import HeadConfig
 from train.runs.folder import ENSEMBLE
-from train.runs.load import load_head, run_of
+from train.runs.load import load_head_in
 from train.runs.neighbours_file import read_neighbours
 from train.runs.predictions import predictions_of, write_predictions
 from train.runs.recipe import read_config, read_joined
@@ -218,7 +218,7 @@ def _predict(run: Path, contents: Contents) -> np.ndarray:
     if config.kind == ENSEMBLE:
         joined = read_joined(run, config)
         return mixed(joined, np.array([_predict(member, contents) for member in joined.members]))
-    head = load_head(run_of(run, config), contents.profile)  # pyright: ignore[reportArgumentType]
+    head = load_head_in(run, config, contents.profile)
     clips = Clips(contents.arrays, contents.mask, contents.labels)
     return predict(head, clips, np.arange(len(contents.records))).astype(np.float64)
 

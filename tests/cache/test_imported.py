@@ -82,6 +82,23 @@ def test_they_never_mix_with_ours(tmp_path):
         load_union([ours, foreign])
 
 
+def test_data_sets_of_one_network_go_together_and_of_two_they_do_not(tmp_path):
+    wide, reals, fakes = arrays()["features"], np.zeros(COUNT, int), np.ones(COUNT, int)
+
+    def of(name: str, labels: np.ndarray, features: np.ndarray, network: str = "net"):
+        file = write(tmp_path / f"{name}.npz", label=labels, kind=None, features=features)
+        return import_features(file, network, None, tmp_path / "data")
+
+    one = of("a", reals, wide)
+    contents = load_union([one, of("b", fakes, wide)])
+    assert contents.labels.tolist() == [0, 1] * COUNT
+    assert {record.id.partition("/")[0] for record in contents.records} == {"a", "b"}
+    with pytest.raises(UserError, match=r"was made with size=3 instead of size=6; features of two profiles never mix"):
+        load_union([one, of("c", fakes, wide[..., :3])])
+    with pytest.raises(UserError, match=r"was made with made_by=net.v2 instead of made_by=net; features of two"):
+        load_union([one, of("d", fakes, wide, "net.v2")])
+
+
 def test_a_profile_is_read_back(tmp_path):
     profile = ForeignProfile("net", 7, "a" * 64)
     assert parse_profile(canonical_json(profile), "here") == profile

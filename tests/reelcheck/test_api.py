@@ -58,7 +58,9 @@ def test_frames_may_be_a_list_or_a_folder(clips, run, tmp_path):
     for form in (frames, tmp_path, tmp_path.as_uri()):
         verdict = reelcheck.judge(form, detector, fps=10)
         assert verdict.probability == expected.probability
-        assert [frame.seconds for frame in verdict.frames][1] == pytest.approx(2.5 * expected.frames[1].seconds, abs=1e-3)
+        assert [frame.seconds for frame in verdict.frames][1] == pytest.approx(
+            2.5 * expected.frames[1].seconds, abs=1e-3
+        )
     with pytest.raises(reelcheck.UserError, match=r"a frame is str; give frames uint8"):
         reelcheck.judge(["a.png", "b.png"], detector)  # pyright: ignore[reportArgumentType]
     with pytest.raises(reelcheck.UserError, match="int is no clip; give a path, or frames"):

@@ -13,7 +13,7 @@ from base.commands import flag
 from base.errors import UserError
 from base.flags import option, required
 from base.progress import say
-from cache.profile import CropProfile, ForeignProfile, Profile, crops_of, differences, fingerprint
+from cache.profile import CropProfile, ForeignProfile, Profile, crops_of, differences, fingerprint, network_of
 from cache.schema import VAL
 from train.heads.ranking import roc_auc
 from train.runs.contents import read_contents, write_run
@@ -159,7 +159,7 @@ def shared_profile(members: Sequence[Path], configs: Sequence[RunConfig[Profile]
     """
     profiles = [one if isinstance(one := config.profile, ForeignProfile) else crops_of(one) for config in configs]
     for folder, profile in zip(members[1:], profiles[1:], strict=True):
-        if profile != profiles[0]:
+        if network_of(profile) != network_of(profiles[0]):
             raise UserError(
                 f"{members[0]} and {folder} judge what was made with {differences(profiles[0], profile)}; "
                 "join runs of one set of crops."

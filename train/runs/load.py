@@ -13,7 +13,7 @@ import numpy as np
 from base.errors import UserError
 from base.keras_start import start_keras
 from base.outside.content import WrongContent, checksum
-from cache.profile import FeatureProfile, Profile, crops_of, differences
+from cache.profile import FeatureProfile, Profile, crops_of, differences, network_of
 from cache.weights import WrongWeights, load_weights, require_weights_file
 from train.heads.architectures import HeadConfig, build_head, require_buildable, weight_shapes
 from train.runs.folder import BACKBONE_WEIGHTS, CONFIG, DONE, WEIGHTS
@@ -54,26 +54,36 @@ def read_run(folder: Path) -> Run:
 
 def run_of(folder: Path, config: RunConfig[Profile]) -> Run:
     """Returns the run of a head in `folder`, whose `config` was read; a UserError says why it is none."""
-    path, profile, head, size = folder / CONFIG, config.profile, config.head, config.size
-    crops_of(profile)  # refuses features that nothing here can make
-    if not isinstance(profile, FeatureProfile):
+    crops_of(config.profile)  # refuses features that nothing here can make
+    if not isinstance(config.profile, FeatureProfile):
         raise UserError(f"{folder} judges crops and has no head; name a run of train or finetune.")
+    return Run(folder, config, config.profile, *_head_of(folder, config))
+
+
+def _head_of(folder: Path, config: RunConfig[Profile]) -> tuple[HeadConfig, int]:
+    path, head, size = folder / CONFIG, config.head, config.size
     if head is None or size is None:
         raise UserError(f"{path} has no {'feature size' if head else 'head'}; train the run again.")
     try:
         require_buildable(head)
     except UserError as error:
         raise UserError(f"{path} describes no head that this version knows ({error}); train the run again.") from None
-    return Run(folder, config, profile, head, size)
+    return head, size
 
 
 def load_head(run: Run, profile: FeatureProfile) -> "keras.Model":
     """Returns the run's head, for features made with `profile`; a UserError where it was trained on others."""
-    if run.profile != profile:
+    return load_head_in(run.folder, run.config, profile)
+
+
+def load_head_in(folder: Path, config: RunConfig[Profile], profile: Profile) -> "keras.Model":
+    """Returns the same of the run in `folder`, also for features that another program made."""
+    if network_of(config.profile) != network_of(profile):
         raise UserError(
-            f"{run.folder} was trained on features made with {differences(run.profile, profile)}; "
+            f"{folder} was trained on features made with {differences(config.profile, profile)}; "
             "use a run of these features, or extract the ones that it was trained on."
         )
+    run = Run(folder, config, config.profile, *_head_of(folder, config))  # pyright: ignore[reportArgumentType]
     require_head(run)
     return build_and_load(run)
 

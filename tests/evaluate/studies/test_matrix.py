@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
+from cache.contents import load
+from cache.imported import import_features
 from cache.schema import FAKE, TEST, TRAIN
 from evaluate.__main__ import main
 from evaluate.results.read import read_results
@@ -146,3 +148,22 @@ def test_a_data_set_that_cannot_be_split_is_named_before_anything_is_trained(tmp
     with pytest.raises(UserError, match=r"two cannot be trained and tested on: .*18 real|36 real"):
         protocols(ProtocolsConfig((one, two), out=tmp_path / "out"))
     assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_features_of_another_network_are_crossed_like_ours(tmp_path):
+    """Taken in from a file for each data set; alone, as several and as one that is only tested on."""
+    folders = []
+    for seed, name in enumerate("ab"):
+        contents = load(write_features(tmp_path / "ours", pairs(), name=name, seed=seed, strength=2.0))
+        records = contents.records
+        texts = {key: np.array([getattr(one, key) for one in records]) for key in ("id", "target", "donor", "part")}
+        np.savez(tmp_path / name, features=contents.arrays, label=contents.labels, mask=contents.mask, **texts)
+        folders.append(import_features(tmp_path / f"{name}.npz", "clip.vit", None, tmp_path / "data"))
+    settings = {"head": "mean", "resamples": 20}
+    protocols(ProtocolsConfig(tuple(folders), out=tmp_path / "several", **settings))
+    cells = {(one["trained"], one["tested"]): one for one in found(tmp_path / "several")["cells"]}
+    assert cells["a", "b"]["measures"]["roc_auc"]["value"] > 0.8
+    protocols(ProtocolsConfig(folders[0], (folders[1],), out=tmp_path / "one", **settings))
+    numbers = json.loads((tmp_path / "one" / "protocols.json").read_text())["protocols"]
+    across = next(one for one in numbers if one["name"] == "trained by official, tested on b")
+    assert across["over_people"]["roc_auc"]["value"] > 0.8
