@@ -147,7 +147,7 @@ def profile_type(values: Any) -> type[Profile]:
 
 
 def network_of(profile: Profile) -> Profile:
-    """Returns what has to be equal for features to go together: the `profile`, of another program's without the file."""
+    """Returns what has to be equal for features to go together: `profile`, of another program's without the file."""
     return dataclasses.replace(profile, file="") if isinstance(profile, ForeignProfile) else profile
 
 

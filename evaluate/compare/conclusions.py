@@ -40,6 +40,7 @@ def kind_sentences(comparison: Comparison) -> Iterator[str]:
 
 def warnings(comparison: Comparison) -> Iterator[str]:
     """Yields what a reader has to know before quoting a difference."""
+    yield from left_out(comparison)
     said = [list(run_warnings(model.results)) for model in comparison.models]
     for text in dict.fromkeys(text for own in said for text in own):
         names = [model.name for model, own in zip(comparison.models, said, strict=True) if text in own]
@@ -57,6 +58,20 @@ def warnings(comparison: Comparison) -> Iterator[str]:
                     f"{interval[1] - interval[0]:.3f} wide, more than the difference itself ({abs(difference):.3f}); "
                     f"{_needed(pair.needed[name])}."
                 )
+
+
+def left_out(comparison: Comparison) -> Iterator[str]:
+    """Yields which clips only some of the runs have a score of, if there are any."""
+    counts = [
+        f"{model.left_out:,} of the {model.left_out + comparison.clips:,} of {model.name}"
+        for model in comparison.models
+        if model.left_out
+    ]
+    if counts:
+        yield (
+            f"Compared on the {comparison.clips:,} test clips of which all have a score; left out, and counted "
+            f"nowhere, are {', '.join(counts)}."
+        )
 
 
 def p_text(p: float | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from base.errors import UserError
-from cache.schema import TEST
+from cache.schema import FAKE, REAL, TEST
 from evaluate.page.repeat import compare_command
 from evaluate.results.kinds import Kind, kinds_of_run
 from evaluate.results.measures import CHOSEN, HALF, choose_on_validation
@@ -29,6 +29,7 @@ from evaluate.stats.paired_tests import (
     wilcoxon,
 )
 from evaluate.stats.pairs import PairedShare
+from train.runs.folder import SCORES
 from train.runs.predictions import Predictions
 
 LEVEL = 0.05
@@ -50,12 +51,13 @@ class Model:
     """A run's predictions on the test clips, sorted by id, and its measures with intervals over people.
 
     `difference` is the run minus its own baseline, if it has one, `against_baseline` DeLong's test of it, `paired` its
-    paired share.
+    paired share. `left_out` counts the run's other test clips, which another detector has no score of.
     """
 
     name: str
     results: Results
     clips: Predictions
+    left_out: int
     threshold: float
     over_people: dict[str, Measure]
     difference: Difference | None
@@ -118,16 +120,15 @@ class Comparison:
 def compare_results(runs: Sequence[Results], chosen: bool, resamples: int, seed: int) -> Comparison:
     """Returns the comparison of `runs` on their test part, which must hold the same clips in all of them.
 
-    Calls are made at the default threshold, or if `chosen` at each run's own threshold from validation. Raises a
-    UserError that says how the test parts differ.
+    Where another detector has no score of some, these clips are left out of all. Calls are made at the default
+    threshold, or if `chosen` at each run's own threshold from validation. Raises a UserError that says how the test
+    parts differ.
     """
     if len(runs) < 2:
         example = compare_command(["runs/x", "runs/y"], {})
         raise UserError(f"a comparison needs two runs or more; name them as in {example}.")
     names = _names(runs)
-    parts = [_ordered(run.head.of(TEST)) for run in runs]
-    for run, part in zip(runs[1:], parts[1:], strict=True):
-        _require_same_clips(runs[0], parts[0], run, part)
+    parts = _common(runs, [_ordered(run.head.of(TEST)) for run in runs])
     people = runs[0].people(parts[0])
     models = [
         _model(name, run, part, _threshold(run, chosen), people, resamples, seed)
@@ -153,6 +154,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "run": str(model.results.folder),
                 "fingerprint": model.results.config.fingerprint,
                 "split": model.results.audit.split,
+                "left_out": model.left_out,
                 "threshold": model.threshold,
                 "epoch_seconds": model.epoch_seconds,
                 "over_people": {name: dataclasses.asdict(measure) for name, measure in model.over_people.items()},
@@ -179,15 +181,38 @@ def _ordered(clips: Predictions) -> Predictions:
     return clips.rows(np.argsort(np.array(clips.ids, object), kind="stable"))
 
 
+def _common(runs: Sequence[Results], parts: Sequence[Predictions]) -> list[Predictions]:
+    """Returns the test clips that all `runs` have; only the scores of other detectors may lack some."""
+    for run, part in zip(runs, parts, strict=True):
+        if not part.ids:
+            raise UserError(f"{run.folder} has no clip in its test part; train with a split that has one.")
+    ours = [pair for pair in zip(runs, parts, strict=True) if pair[0].config.kind != SCORES]
+    for run, part in ours[1:]:
+        _require_same_clips(*ours[0], run, part)
+    known = set.intersection(*(set(part.ids) for part in parts))
+    common = [part.rows(np.flatnonzero([name in known for name in part.ids])) for part in parts]
+    for run, part in zip(runs[1:], common[1:], strict=True):
+        _require_same_labels(runs[0], common[0], run, part)
+    real, fake = ((common[0].labels == label).sum() for label in (REAL, FAKE))
+    if any(len(part.ids) > len(known) for part in parts) and not (real and fake):
+        folders = " and ".join(str(run.folder) for run in runs)
+        raise UserError(
+            f"{folders} have {real} real and {fake} fake test clips in common, and some of each are needed; give "
+            "scores of more clips, or compare runs of one data set."
+        )
+    return common
+
+
 def _require_same_clips(one: Results, first: Predictions, other: Results, second: Predictions) -> None:
-    if not first.ids:
-        raise UserError(f"{one.folder} has no clip in its test part; train with a split that has one.")
     for run, extra in ((one, set(first.ids) - set(second.ids)), (other, set(second.ids) - set(first.ids))):
         if extra:
             raise UserError(
                 f"{one.folder} and {other.folder} do not test on the same clips: {len(extra)} are in {run.folder} "
                 f"alone, {min(extra)!r} first; compare runs of one data set and one split."
             )
+
+
+def _require_same_labels(one: Results, first: Predictions, other: Results, second: Predictions) -> None:
     if (wrong := np.flatnonzero(first.labels != second.labels)).size:
         raise UserError(
             f"{one.folder} and {other.folder} give {first.ids[wrong[0]]!r} different labels; one of them was changed: "
@@ -212,6 +237,7 @@ def _model(
         name,
         run,
         clips,
+        len(run.head.of(TEST).ids) - len(clips.ids),
         threshold,
         evaluate(clips.labels, clips.probabilities, threshold, resamples, seed, people),
         baseline and head_minus_baseline(clips, baseline, people, resamples, seed),

@@ -9,9 +9,10 @@ from typing import Any
 from base.commands import flag
 from base.files import make_folder, require_writable, write_json, write_text, writing
 from base.flags import option, required
+from base.progress import say
 from cache.store import is_store, open_store, require_rows
 from evaluate.compare.comparison_page import comparison_page, comparison_tables
-from evaluate.compare.conclusions import baseline_sentences, kind_sentences, sentences, warnings
+from evaluate.compare.conclusions import baseline_sentences, kind_sentences, left_out, sentences, warnings
 from evaluate.compare.numbers import Comparison, Model, as_json, compare_results
 from evaluate.page.figures import Interval, Scores, inline_svg, intervals_figure, roc_figure, save
 from evaluate.page.markup import Html
@@ -63,6 +64,8 @@ def compare(config: CompareConfig) -> Path:
         _require_usable(folder)
     folders = [_trained(folder, config) for folder in config.runs]
     comparison = compare_results(list(map(read_results, folders)), config.chosen, config.resamples, config.seed)
+    for sentence in left_out(comparison):
+        say(sentence)
     folder = config.out or COMPARISONS / _name([model.name for model in comparison.models])
     with writing(folder, f"free it, or give another {flag('out')}"):
         make_folder(folder / "figures")

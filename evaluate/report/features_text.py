@@ -26,8 +26,8 @@ SURROUND = (
 def features_sentences(profile: Profile) -> Iterator[str]:
     """Yields what the features of `profile` are and why; nothing for a run on crops."""
     if isinstance(profile, ForeignProfile):
-        made = f"made by {profile.made_by} and brought in (SHA-256 {profile.file[:12]}…)"
-        yield f"{profile.size:,} numbers a frame, {made}."
+        files = f" (SHA-256 {profile.file[:12]}…)" if profile.file else ", a file for each data set"
+        yield f"{profile.size:,} numbers a frame, made by {profile.made_by} and brought in{files}."
     if not isinstance(profile, FeatureProfile):
         return
     yield f"Backbone {_with_paper(profile.backbone)}, frozen, with {_weights_text(profile.weights)}."

@@ -5,7 +5,7 @@ Mitchell et al., "Model cards for model reporting", FAT* 2019.
 
 from collections.abc import Iterator
 
-from cache.profile import ForeignProfile, crops_of
+from cache.profile import ForeignProfile, crops_of, network_of
 from cache.schema import FRAMES, TEST, TRAIN, VAL
 from evaluate.page.tables import markdown_text, measure_text
 from evaluate.report.caveats import notes
@@ -58,7 +58,7 @@ def _model(evaluation: Evaluation) -> Iterator[str]:
     given = "They are" if config.kind == SCORES else "It gives"
     seen = "" if config.kind == SCORES else f", from {FRAMES} frames"
     yield f"{config.about or head}. {given} the probability that the face in a clip is fake{seen}."
-    yield from features_sentences(config.profile)
+    yield from features_sentences(network_of(config.profile) if config.data_sets else config.profile)
     if config.config.get("start") == "baseline":
         yield (
             "The head starts from its baseline, a logistic regression on the mean of the frames, and learns to add to "

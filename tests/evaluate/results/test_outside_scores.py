@@ -119,6 +119,35 @@ def test_they_are_compared_with_a_run_of_ours(tmp_path, data):
     assert {line.partition(":")[0] for line in numbers["kinds"]} == {"ours", "run"}
 
 
+def test_clips_without_a_score_are_left_out_of_a_comparison_and_said_to_be(tmp_path, data, capsys):
+    ours = fit(FitConfig(data, tmp_path / "runs", "ours", split="official", head="mean", epochs=2))
+    theirs = run_of(tmp_path, write_scores(tmp_path / "other.csv", TESTED[4:]), data)
+    capsys.readouterr()
+    page = compare(CompareConfig((ours, theirs), out=tmp_path / "out", resamples=20))
+    numbers = json.loads(page.with_name("comparison.json").read_text(), parse_constant=pytest.fail)
+    sentence = (
+        "Compared on the 20 test clips of which all have a score; left out, and counted nowhere, are 4 of the 24 of "
+        "ours."
+    )
+    assert sentence in capsys.readouterr().out
+    assert numbers["warnings"][0] == sentence
+    assert sentence in " ".join(Reader(page.read_text()).words)
+    assert {name: one["left_out"] for name, one in numbers["models"].items()} == {"ours": 4, "run": 0}
+    assert (numbers["clips"], numbers["fake"]) == (20, sum(one.label for one in TESTED[4:]))
+    both = read_results(ours).head.of(TEST)
+    kept = both.rows(np.flatnonzero([name in {one.id for one in TESTED[4:]} for name in both.ids]))
+    area = numbers["models"]["ours"]["over_people"]["roc_auc"]["value"]
+    assert area == pytest.approx(evaluate(kept.labels, kept.probabilities)["roc_auc"].value)
+
+
+def test_a_comparison_needs_both_classes_among_the_clips_that_both_have(tmp_path, data):
+    ours = fit(FitConfig(data, tmp_path / "runs", "ours", split="official", head="mean", epochs=2))
+    reals = [one for one in TESTED if not one.label][:5]
+    theirs = run_of(tmp_path, write_scores(tmp_path / "other.csv", reals), data)
+    with pytest.raises(UserError, match="have 5 real and 0 fake test clips in common, and some of each are needed"):
+        compare(CompareConfig((ours, theirs), out=tmp_path / "out", resamples=20))
+
+
 def test_they_judge_no_clip(tmp_path, data):
     run = run_of(tmp_path, write_scores(tmp_path / "other.csv"), data)
     with pytest.raises(UserError, match="other made was brought in from outside"):

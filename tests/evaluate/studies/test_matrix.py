@@ -12,6 +12,7 @@ from cache.contents import load
 from cache.imported import import_features
 from cache.schema import FAKE, TEST, TRAIN
 from evaluate.__main__ import main
+from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.read import read_results
 from evaluate.stats.metrics import evaluate
 from evaluate.studies.protocols import ProtocolsConfig, protocols
@@ -157,12 +158,15 @@ def test_features_of_another_network_are_crossed_like_ours(tmp_path):
         contents = load(write_features(tmp_path / "ours", pairs(), name=name, seed=seed, strength=2.0))
         records = contents.records
         texts = {key: np.array([getattr(one, key) for one in records]) for key in ("id", "target", "donor", "part")}
-        np.savez(tmp_path / name, features=contents.arrays, label=contents.labels, mask=contents.mask, **texts)
+        given = {"features": contents.arrays, "label": contents.labels, "mask": contents.mask} | texts
+        np.savez(tmp_path / name, **given)  # pyright: ignore[reportArgumentType]
         folders.append(import_features(tmp_path / f"{name}.npz", "clip.vit", None, tmp_path / "data"))
     settings = {"head": "mean", "resamples": 20}
     protocols(ProtocolsConfig(tuple(folders), out=tmp_path / "several", **settings))
     cells = {(one["trained"], one["tested"]): one for one in found(tmp_path / "several")["cells"]}
     assert cells["a", "b"]["measures"]["roc_auc"]["value"] > 0.8
+    card = write_report(ReportConfig(tmp_path / "several" / "runs" / "on-all", resamples=20)).with_name("model-card.md")
+    assert "numbers a frame, made by clip.vit and brought in, a file for each data set." in card.read_text()
     protocols(ProtocolsConfig(folders[0], (folders[1],), out=tmp_path / "one", **settings))
     numbers = json.loads((tmp_path / "one" / "protocols.json").read_text())["protocols"]
     across = next(one for one in numbers if one["name"] == "trained by official, tested on b")
