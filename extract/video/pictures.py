@@ -1,5 +1,6 @@
 """Pictures: a PNG, JPEG, WebP, AVIF or HEIC file is read as a clip of one frame, the last with the extra `heic`."""
 
+import contextlib
 import functools
 import warnings
 from collections.abc import Iterator
@@ -71,7 +72,8 @@ def read_picture(path: Path, limits: Limits = Limits()) -> Frames:
         if getattr(picture, "is_animated", False) and picture.format in ("PNG", "WEBP", "AVIF"):
             raise ClipError("animated", f"{name} is an animation; save it as a video to have its motion judged too")
         picture.load()
-        return Frames([_as_rgb(_upright(picture))], [0.0])
+        _turn_upright(picture)
+        return Frames([_as_rgb(picture)], [0.0])
 
 
 def _check_start(path: Path, name: str) -> str:
@@ -132,11 +134,10 @@ def _failures_named(name: str) -> Iterator[None]:
         raise ClipError("unreadable", f"{name} cannot be decoded ({error})") from None
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(picture)
-    except Exception:  # noqa: BLE001 - EXIF data that cannot be read turns nothing
-        return picture
+def _turn_upright(picture: Image.Image) -> None:
+    # In place, as most pictures are upright already and a copy of each would take time for nothing.
+    with contextlib.suppress(Exception):  # EXIF data that cannot be read turns nothing
+        ImageOps.exif_transpose(picture, in_place=True)
 
 
 def _as_rgb(picture: Image.Image) -> np.ndarray:
@@ -147,4 +148,4 @@ def _as_rgb(picture: Image.Image) -> np.ndarray:
         colours = picture.convert("RGBA")
         black = Image.new("RGBA", colours.size, (0, 0, 0, 255))
         picture = Image.alpha_composite(black, colours)
-    return np.array(picture.convert("RGB"))
+    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
