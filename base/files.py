@@ -146,7 +146,7 @@ def write_bytes(path: Path, content: bytes | memoryview) -> Path:
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
     """Writes a CSV file, its header `columns` and then `rows`, completely or not at all; returns `path`.
 
-    No text in it is a formula to a spreadsheet; `base.cells` gives the texts back.
+    No text in it is a formula to a spreadsheet; `base.outside.values` gives the texts back.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -2,13 +2,12 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
 
 _BREAKS = ("Cc", "Cs", "Zl", "Zp")
 """Categories of Unicode: controls, halves of pairs, and the ends of lines and paragraphs."""
 _JOINERS = "\u200c\u200d"
 """They shape letters and emoji, and are harmless."""
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBERS = re.compile(r"[-+][-+\d.,e \[\]]*")
 """Numbers and intervals with a sign, as tables have them: nothing in them can be a formula that does any harm."""
 
@@ -51,16 +50,6 @@ def harmless(cell: object) -> object:
     >>> harmless("=1+1.mp4"), harmless("-0.1 [-0.2, +0.1]"), harmless(-1)
     ("'=1+1.mp4", '-0.1 [-0.2, +0.1]', -1)
     """
-    if not isinstance(cell, str) or not _FORMULA.match(cell) or _NUMBERS.fullmatch(cell):
+    if not isinstance(cell, str) or not FORMULA.match(cell) or _NUMBERS.fullmatch(cell):
         return cell
     return f"'{cell}"
-
-
-def original(cell: str) -> str:
-    """Returns the text from which `harmless` made `cell`."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
-
-
-def originals(row: Sequence[str]) -> list[str]:
-    """Returns the texts of a row of a CSV file."""
-    return list(map(original, row))

@@ -211,7 +211,7 @@ def test_a_folder_without_videos_is_refused(tmp_path):
 
 
 def test_a_cascade_that_is_not_the_one_of_training_is_refused(run_folder, monkeypatch):
-    monkeypatch.setattr("detect.detector.judge.face_detector_hash", lambda name, file: "0" * 16)
+    monkeypatch.setattr("detect.detector.face_files.face_detector_hash", lambda name, file: "0" * 16)
     with pytest.raises(UserError, match="is the file 0000000000000000, the run was trained with"):
         open_detector(run_folder)
 

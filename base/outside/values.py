@@ -23,7 +23,7 @@ import msgspec
 
 from base.errors import Unreadable, UserError
 from base.outside.content import NO_FILE, WrongContent, read_text
-from base.text import originals
+from base.text import FORMULA
 
 MOST_JSON, MOST_TOML = 2**24, 2**20
 """Bytes that are read of a JSON file, and of one with settings; the JSON of ten thousand clips has a tenth of it."""
@@ -263,6 +263,11 @@ def strict_rows(reader: Any) -> Iterator[tuple[int, list[str]]]:
             if max(map(len, values), default=0) > MOST_CELL:
                 raise WrongContent(f"line {reader.line_num} has a value of more than {MOST_CELL:,} characters")
             if values:
-                yield reader.line_num, originals(values)
+                yield reader.line_num, list(map(original, values))
     except csv.Error as error:
         raise WrongContent(f"line {reader.line_num} is no row: {error}") from None
+
+
+def original(cell: str) -> str:
+    """Returns the text of which `base.text.harmless` made the `cell` of a CSV file."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell

@@ -13,8 +13,8 @@ from base.flags import bare, option
 from detect.clips.inputs import DOWNLOAD_SECONDS
 from detect.clips.results_file import require_suffix
 from detect.clips.verdict_lines import Style
-from detect.detector.config import DetectorConfig
-from detect.detector.judge import DEFAULT_WINDOW, JudgeOptions, require_threshold, require_window
+from detect.detector.config import DEFAULT_WINDOW, DetectorConfig, require_threshold, require_window
+from detect.detector.judge import JudgeOptions
 from extract.video.numbered import FPS, require_rate
 
 

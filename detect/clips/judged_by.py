@@ -9,8 +9,7 @@ from msgspec import Meta
 
 from base.commands import flag
 from base.outside.content import WrongContent
-from base.outside.values import MOST_NAME, parse, parse_json
-from base.text import originals
+from base.outside.values import MOST_NAME, original, parse, parse_json
 
 RUNS_JOIN = "/"
 """Between names of runs in a cell of a CSV: no folder has it in its name."""
@@ -81,7 +80,7 @@ def read_line(line: str, columns: Sequence[str] | None) -> WrittenVerdict:
 
 def _csv_values(line: str, columns: Sequence[str]) -> dict[str, Any]:
     """Returns a line of a CSV as JSON has its values; raises ValueError or csv.Error if it is none."""
-    values = dict(zip(columns, originals(next(csv.reader([line], strict=True))), strict=True))
+    values = dict(zip(columns, map(original, next(csv.reader([line], strict=True))), strict=True))
     numbers = {"faces": int(values["faces"]), "most_faces": int(values["most_faces"])}
     numbers |= {
         "threshold": float(values["threshold"]),

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from base.commands import flag
-from base.errors import Unreadable, UserError
-from base.outside.content import NO_FILE, WrongContent, require_regular
+from base.errors import UserError
 from base.outside.values import WrongValue, parse, read_json, shown
 from base.text import printable
 from cache.profile import CropProfile, Profile, crops_of, fingerprint, profile_of
@@ -17,8 +16,6 @@ from cache.schema import central_region
 from detect.detector.formats import FORMATS
 from evaluate.results.about_run import RANDOM, AboutRun
 from evaluate.stats.calibration import COLDEST, HOTTEST, LEAST_OF_CLASS, Temperature
-from extract.clips.face_detectors import MOST_DETECTOR, face_detector_hash
-from extract.clips.recogniser import MOST_RECOGNISER
 from train.runs.replay import Replay
 
 CONTRACT = "contract.json"
@@ -167,26 +164,3 @@ def describe(profile: CropProfile) -> dict[str, Any]:
         "mask": "true for each frame to look at; false for a black crop in place of a frame whose face is lost, with "
         "no box before or after it to borrow, and for the black crops that fill a clip of fewer than twelve frames",
     }
-
-
-def needed_file(crops: CropProfile, hint: object) -> Path | None:
-    """Returns the file that the run's folder names, `hint`, only if the crops were made with it: None is the one here.
-
-    A folder from elsewhere may name any file. Only an ONNX file of a sensible size is looked at, and it is used only if
-    it has the hash in the profile.
-    """
-    if not hint or face_detector_hash(crops.detector) == crops.detector_file:
-        return None
-    return _sensible(Path(str(hint)), MOST_DETECTOR)
-
-
-def needed_recogniser(crops: CropProfile, hint: object) -> Path | None:
-    """Returns the same for the file that told people apart: None where the crops were made without one."""
-    return _sensible(Path(str(hint)), MOST_RECOGNISER) if hint and crops.recogniser_file else None
-
-
-def _sensible(path: Path, most: int) -> Path | None:
-    try:
-        return path if path.suffix == ".onnx" and require_regular(path) <= most else None
-    except (*NO_FILE, WrongContent, Unreadable):
-        return None

@@ -17,8 +17,7 @@ from base.keras_start import backend, quiet_stderr
 from base.outside.kept import is_kept, kept
 from base.progress import show
 from cache.weights import require_room_for
-from detect.detector.formats import FORMATS
-from detect.detector.portable import load_network
+from detect.detector.formats import FORMATS, load_network
 from extract.backbones.engines import NETWORK, OPENVINO_BACKENDS
 from train.runs.replay import Network
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from base.errors import UserError
 from base.keras_start import quiet_stderr
 from base.machine.processors import processor_limit, usable_processors
 from detect.detector.networks import as_network
@@ -152,6 +153,28 @@ FORMATS = {
     "litert": Format(".tflite", _export_litert, _litert, "ai-edge-litert", ("float32", "float16", "int8")),
     "openvino": Format(".xml", _save_openvino, _openvino, "openvino"),
 }
+
+
+def load_network(path: Path, format: str) -> Network:
+    """Returns the network in the file `path`; a UserError if it holds none."""
+    try:
+        network = FORMATS[format].read(path)
+    except ImportError as error:
+        raise UserError(
+            f"the engine {format} is not installed ({error}); pip install {FORMATS[format].package}."
+        ) from None
+    except Exception as error:  # noqa: BLE001 - each runtime has errors of its own
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"{path} cannot be loaded as {format} ({reason}); export it again.") from None
+
+    def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        try:
+            return network(inputs)
+        except Exception as error:  # noqa: BLE001 - as above
+            reason = str(error).strip().split("\n")[0]
+            raise UserError(f"{path} cannot judge {' and '.join(inputs)} ({reason}); export it again.") from None
+
+    return run
 
 
 def engines() -> list[str]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from base.commands import flag
 from base.errors import UserError
 from cache.profile import CropProfile
 from cache.schema import FRAMES, LEAST_COVERAGE, FrameStatus, Row, VideoRecord
+from detect.detector.face_files import require_same
 from detect.detector.networks import Scorer, Scores
 from detect.detector.reference import Beside, Reference
 from detect.detector.verdict import SeenFrame, Verdict, WindowScore, failed
@@ -21,8 +21,8 @@ from evaluate.stats.calibration import Temperature
 from evaluate.stats.metrics import THRESHOLD
 from extract.backbones.engines import Engine
 from extract.clips.crops import CroppedClip, LeftOut, crop_frames, crop_in_pieces
-from extract.clips.face_detectors import face_detector_hash, make_face_detector
-from extract.clips.recogniser import make_descriptor, recogniser_hash
+from extract.clips.face_detectors import make_face_detector
+from extract.clips.recogniser import make_descriptor
 from extract.clips.thumbnails import Thumbnails
 from extract.steps import Clock, crop_row, rows_with_features
 from extract.video.containers import ClipError, Limits
@@ -30,9 +30,6 @@ from extract.video.decoded import sample_images
 from extract.video.numbered import FPS, require_rate
 from extract.worker_pool import map_clips
 from train.data.neighbours import SAME, Distances
-
-DEFAULT_WINDOW = 6.0
-"""Seconds of a window of a long clip, and of a stream, where the user asks for no other."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +73,7 @@ class Detector:
         about: AboutRun = UNKNOWN,
         recogniser_file: Path | None = None,
     ) -> None:
-        _require_same_face_detector(profile, detector_file)
-        _require_same_recogniser(profile, recogniser_file)
+        require_same(profile, detector_file, recogniser_file)
         self.profile, self.detector_file, self.about = profile, detector_file, about
         self.recogniser_file = recogniser_file
         self.reference: Reference | None = None
@@ -293,44 +289,9 @@ class _Part:
     claims: tuple[str, ...] = ()
 
 
-def require_threshold(threshold: float) -> None:
-    """Raises a UserError unless `threshold` is a probability."""
-    if not 0 <= threshold <= 1:
-        raise UserError(f"{flag('threshold', f'{threshold:g}')} is not a probability; give a number from 0 to 1.")
-
-
-def require_window(name: str, seconds: float) -> None:
-    """Raises a UserError unless the flag `name` has a length in `seconds` that a window can have."""
-    if not 0.1 <= seconds <= 3600:
-        raise UserError(
-            f"{flag(name, f'{seconds:g}')} is not 0.1 to 3600 seconds; give a length such as {DEFAULT_WINDOW:g}."
-        )
-
-
 def row_of(name: str, crops: CroppedClip | ClipError) -> Row:
     """Returns the row of crops, or of the failure, of a clip called `name`."""
     return crop_row(VideoRecord(name, name, 0, "", "", "", "", 0, 0), crops)
-
-
-def _require_same_face_detector(crops: CropProfile, file: Path | None) -> None:
-    here = face_detector_hash(crops.detector, file)
-    if here != crops.detector_file:
-        way_out = "install the locked version of opencv-python-headless"
-        if crops.detector == "yunet":
-            way_out = f"give the same ONNX file with {flag('detector_file')}"
-        raise UserError(
-            f"the face detector {crops.detector} here is the file {here}, the run was trained with "
-            f"{crops.detector_file}; {way_out}."
-        )
-
-
-def _require_same_recogniser(crops: CropProfile, file: Path | None) -> None:
-    here = recogniser_hash(file if crops.recogniser_file else None)
-    if here != crops.recogniser_file:
-        raise UserError(
-            f"the run was trained with faces told apart by the file {crops.recogniser_file}, here is {here or 'none'}; "
-            f"give the same ONNX file with {flag('recogniser_file')}."
-        )
 
 
 def _seen_frames(row: Row) -> tuple[SeenFrame, ...]:

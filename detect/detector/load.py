@@ -13,8 +13,9 @@ from base.outside.content import checksum, is_regular
 from cache.profile import FeatureProfile, Profile, crops_of, uses_regions
 from cache.schema import FRAMES
 from detect.detector.config import DetectorConfig
-from detect.detector.contract import EXPORTS, exported_folder, is_export, needed_file, needed_recogniser
+from detect.detector.contract import EXPORTS, exported_folder, is_export
 from detect.detector.converted import AUTO, KERAS, NotConverted, converted, is_converted, quickest
+from detect.detector.face_files import face_files
 from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, EnsembleScorer, FeatureScorer, Scorer, as_network
 from detect.detector.portable import on_frames, read_exported
@@ -53,8 +54,7 @@ def open_detector(
         return read_exported(exported_folder(folder, engine), detector_file, recogniser_file)
     config, predictions = read_config(folder), _predictions(folder)
     crops, temperature = crops_of(config.profile), predictions and find_temperature(predictions)
-    file = detector_file or needed_file(crops, config.origin.detector_file)
-    recogniser = recogniser_file or needed_recogniser(crops, config.origin.recogniser_file)
+    file, recogniser = face_files(crops, config.origin, detector_file, recogniser_file)
     about = about_run(folder, config, predictions)
     return Detector(crops, _scorer(folder, config, weights, engine), temperature, file, about, recogniser)
 
@@ -96,9 +96,7 @@ def open_ensemble(
     profile = crops_of(shared_profile(folders, configs))
     scorers = [_scorer(folder, config, weights, engine) for folder, config in zip(folders, configs, strict=True)]
     about = about_several([about_run(folder, config, None) for folder, config in zip(folders, configs, strict=True)])
-    origin = configs[0].origin
-    file = detector_file or needed_file(profile, origin.detector_file)
-    recogniser = recogniser_file or needed_recogniser(profile, origin.recogniser_file)
+    file, recogniser = face_files(profile, configs[0].origin, detector_file, recogniser_file)
     return Detector(profile, EnsembleScorer(scorers, lambda all: all.mean(axis=0)), None, file, about, recogniser)
 
 

@@ -1,6 +1,5 @@
 """Runs exported networks by runtimes other than TensorFlow. Nothing that is imported here loads TensorFlow."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,9 @@ from base.errors import UserError
 from base.outside.content import NO_FILE, WrongContent, checksum, require_regular
 from cache.profile import fingerprint, uses_regions
 from cache.schema import FRAMES
-from detect.detector.contract import Contract, needed_file, needed_recogniser, read_contract
-from detect.detector.formats import FORMATS
+from detect.detector.contract import Contract, read_contract
+from detect.detector.face_files import face_files
+from detect.detector.formats import FORMATS, load_network
 from detect.detector.judge import Detector
 from detect.detector.networks import CropScorer, FeatureScorer
 from extract.backbones.engines import Engine, Run
@@ -36,8 +36,7 @@ def read_exported(folder: Path, detector_file: Path | None = None, recogniser_fi
         scorer = FeatureScorer(engine, head, fingerprint(contract.profile), neighbours)
     else:
         scorer = CropScorer(_intact(contract, "detector"), with_regions)
-    file = detector_file or needed_file(contract.crops, contract.detector_file)
-    recogniser = recogniser_file or needed_recogniser(contract.crops, contract.recogniser_file)
+    file, recogniser = face_files(contract.crops, contract, detector_file, recogniser_file)
     return Detector(contract.crops, scorer, contract.temperature, file, contract.about, recogniser)
 
 
@@ -95,27 +94,5 @@ def on_frames(backbone: Network, with_regions: bool) -> Run:
                 "export it again."
             )
         return features
-
-    return run
-
-
-def load_network(path: Path, format: str) -> Network:
-    """Returns the network in the file `path`; a UserError if it holds none."""
-    try:
-        network = FORMATS[format].read(path)
-    except ImportError as error:
-        raise UserError(
-            f"the engine {format} is not installed ({error}); pip install {FORMATS[format].package}."
-        ) from None
-    except Exception as error:  # noqa: BLE001 - each runtime has errors of its own
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(f"{path} cannot be loaded as {format} ({reason}); export it again.") from None
-
-    def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        try:
-            return network(inputs)
-        except Exception as error:  # noqa: BLE001 - as above
-            reason = str(error).strip().split("\n")[0]
-            raise UserError(f"{path} cannot judge {' and '.join(inputs)} ({reason}); export it again.") from None
 
     return run

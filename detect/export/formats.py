@@ -8,8 +8,7 @@ import numpy as np
 
 from cache.schema import CROP_SIZE, FRAMES
 from detect.detector.converted import silenced
-from detect.detector.formats import FORMATS
-from detect.detector.portable import load_network
+from detect.detector.formats import FORMATS, load_network
 from train.runs.replay import Network
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from base.commands import flag
 from base.errors import UserError
 from cache.profile import uses_regions
 from cache.schema import CROP_SIZE, FRAMES
+from detect.detector.formats import load_network
 from detect.detector.load import judged
-from detect.detector.portable import load_network
 from detect.export.formats import Clips, backbone_inputs, each_clip, read_network
 from train.runs.replay import Network
 

@@ -18,8 +18,8 @@ from base.files import require_place
 from base.flags import bare, option
 from base.progress import show
 from base.text import printable
-from detect.detector.config import DetectorConfig
-from detect.detector.judge import DEFAULT_WINDOW, Detector, require_threshold, require_window
+from detect.detector.config import DEFAULT_WINDOW, DetectorConfig, require_threshold, require_window
+from detect.detector.judge import Detector
 from detect.detector.load import open_configured
 from detect.detector.verdict import Verdict
 from detect.stream.frame_sources import open_source

@@ -21,7 +21,8 @@ from starlette.routing import Mount
 
 from base.commands import flag
 from base.errors import UserError
-from detect.detector.judge import DEFAULT_WINDOW, Detector
+from detect.detector.config import DEFAULT_WINDOW
+from detect.detector.judge import Detector
 from detect.stream.frame_sources import open_source
 from detect.web.api import HEALTH, Api
 from detect.web.cases import LEAST, MEGABYTE, Cases, Room

@@ -10,8 +10,7 @@ from base.commands import flag
 from base.errors import UserError
 from base.flags import option
 from base.outside.content import NO_FILE, read_text
-from detect.detector.config import DetectorConfig
-from detect.detector.judge import DEFAULT_WINDOW, require_threshold
+from detect.detector.config import DEFAULT_WINDOW, DetectorConfig, require_threshold
 
 NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*")
 ORIGIN = re.compile(r"https?://[\w.-]+(:\d{1,5})?")

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.ticker import MaxNLocator
 
 from detect.clips.verdict_lines import fake_spans
-from detect.detector.judge import DEFAULT_WINDOW
+from detect.detector.config import DEFAULT_WINDOW
 from detect.detector.verdict import Verdict
 from detect.web.judging import BUG, REFUSED
 from evaluate.results.about_run import AboutRun

@@ -9,7 +9,8 @@ import pytest
 from base.errors import UserError
 from base.files import write_csv
 from base.outside.lists import read_table
-from base.text import harmless, original, printable
+from base.outside.values import original
+from base.text import harmless, printable
 from cache.manifest import read_manifest, write_manifest
 from cache.schema import VideoRecord
 from detect.clips.judged_by import JudgedBy

@@ -17,9 +17,8 @@ from detect.__main__ import main
 from detect.clips.evidence import Evidence
 from detect.clips.sheet import Judged, draw_sheet
 from detect.detector.contract import CONTRACT, read_contract
-from detect.detector.formats import FORMATS
+from detect.detector.formats import FORMATS, load_network
 from detect.detector.networks import CropScorer
-from detect.detector.portable import load_network
 from detect.detector.verdict import SeenFrame, Verdict, failed
 from tests import ROOT
 

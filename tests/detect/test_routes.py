@@ -90,7 +90,8 @@ def loaded(run: Path, data: Path, format: str, folder: Path) -> dict[str, float]
 
 
 def on_the_page(run: Path, data: Path) -> dict[str, float]:
-    from detect.detector.judge import DEFAULT_WINDOW, JudgeOptions
+    from detect.detector.config import DEFAULT_WINDOW
+    from detect.detector.judge import JudgeOptions
     from detect.web.cases import Case
     from detect.web.config import WebConfig
     from detect.web.judging import judge_case

@@ -54,8 +54,8 @@ def read_run(folder: Path) -> Run:
 
 def run_of(folder: Path, config: RunConfig[Profile]) -> Run:
     """Returns the run of a head in `folder`, whose `config` was read; a UserError says why it is none."""
-    crops_of(config.profile)  # refuses features that nothing here can make
     if not isinstance(config.profile, FeatureProfile):
+        crops_of(config.profile)  # refuses features that nothing here can make
         raise UserError(f"{folder} judges crops and has no head; name a run of train or finetune.")
     return Run(folder, config, config.profile, *_head_of(folder, config))
 

@@ -18,9 +18,8 @@ from cache.profile import fingerprint, needs_regions, parse_profile
 from cache.schema import FRAMES
 from detect.detector.contract import CONTRACT
 from detect.detector.converted import write_network
-from detect.detector.formats import FORMATS, engines
+from detect.detector.formats import FORMATS, engines, load_network
 from detect.detector.load import as_network, build_networks, open_detector
-from detect.detector.portable import load_network
 from detect.export import formats, parity, stage
 from detect.export.parity import TOLERANCE
 from detect.export.stage import ExportConfig, export

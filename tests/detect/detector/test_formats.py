@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from base.errors import UserError
-from detect.detector.portable import load_network
+from detect.detector.formats import load_network
 
 
 @pytest.mark.parametrize(
