@@ -8,66 +8,14 @@ from typing import Any, Literal
 
 from base.text import harmless, printable
 from detect.clips.judged_by import RUNS_JOIN, JudgedBy
-from detect.detector.verdict import Verdict
+from detect.detector.verdict import Verdict, failed
 from evaluate.results.about_run import AboutRun
 from evaluate.stats.band import Band
 
 Style = Literal["table", "csv", "jsonl"]
 KINDS = ("Fake", "Unsure", "Real", "Undecided", "Failed")
 """The verdicts, in the order in which they are counted and offered."""
-COLUMNS = (
-    "clip",
-    "face",
-    "faces",
-    "verdict",
-    "probability",
-    "calibrated",
-    "coverage",
-    "looks_fake_seconds",
-    "outcome",
-    "reason",
-    "note",
-    "runs",
-    "threshold",
-    "most_faces",
-    "window",
-    "unsure_above",
-    "unsure_below",
-    "evaluated",
-    "roc_auc",
-    "roc_auc_low",
-    "roc_auc_high",
-    "distance",
-    "reference",
-    "p_value",
-)
-OLDER = tuple(COLUMNS[: COLUMNS.index(first)] for first in ("unsure_above", "distance"))
-"""The columns of files that were begun before verdicts said how good their run is, or how far a clip lies from its
-training clips; such a file goes on with these."""
 TITLE = f"{'verdict':<10} {'p(fake)':>7} {'calibrated':>10} {'coverage':>8}  clip"
-
-
-def lines(verdicts: Sequence[Verdict], style: Style, by: JudgedBy, columns: Sequence[str] = COLUMNS) -> str:
-    """Returns the `verdicts` on one clip as lines, each with its line end; CSV and JSON say who judged in each."""
-    if style == "table":
-        return "".join(line + "\n" for verdict in verdicts for line in (_table_line(verdict), *_window_lines(verdict)))
-    if style == "jsonl":
-        return "".join(json.dumps(json_values(verdict, len(verdicts), by)) + "\n" for verdict in verdicts)
-    text = io.StringIO()
-    rows = (_csv_row(verdict, len(verdicts), by)[: len(columns)] for verdict in verdicts)
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
-
-
-def header(style: Style) -> str:
-    """Returns the first line of `style`, "" where it has none."""
-    return {"table": TITLE + "\n", "csv": ",".join(COLUMNS) + "\n", "jsonl": ""}[style]
-
-
-def preface(run: AboutRun, band: Band) -> list[str]:
-    """Returns the sentences above verdicts for people: who judges, how good that is, and what its scores are."""
-    raw = [] if band.fitted else [f"The scores are raw, not calibrated: {run.why_uncalibrated}."]
-    return [run.sentence, *raw, band.sentence]
 
 
 def fake_spans(verdict: Verdict) -> list[tuple[float, float]]:
@@ -85,6 +33,70 @@ def fake_spans(verdict: Verdict) -> list[tuple[float, float]]:
 
 def _spans(verdict: Verdict) -> str:
     return " ".join(f"{start:.1f}-{end:.1f}" for start, end in fake_spans(verdict))
+
+
+def _cells(verdict: Verdict, faces: int, by: JudgedBy) -> dict[str, Any]:
+    """Returns the cells of a row of CSV, by column."""
+    area, beside = verdict.run.roc_auc, verdict.beside
+    return {
+        "clip": printable(verdict.clip),
+        "face": verdict.face,
+        "faces": faces,
+        "verdict": verdict.verdict,
+        "probability": _exact(verdict.probability),
+        "calibrated": _exact(verdict.calibrated),
+        "coverage": f"{verdict.coverage:.4f}",
+        "looks_fake_seconds": _spans(verdict),
+        "outcome": verdict.outcome,
+        "reason": printable(verdict.reason),
+        "note": verdict.note,
+        "runs": RUNS_JOIN.join(by.runs),
+        "threshold": _exact(by.threshold),
+        "most_faces": by.faces,
+        "window": _exact(by.window),
+        "unsure_above": _exact(verdict.band.low),
+        "unsure_below": _exact(verdict.band.high),
+        "evaluated": "yes" if area else "no",
+        "roc_auc": _exact(area and area.value),
+        "roc_auc_low": _exact(area and area.low),
+        "roc_auc_high": _exact(area and area.high),
+        "distance": _exact(verdict.distance),
+        "reference": by.reference,
+        "p_value": _exact(beside and beside.p_value),
+    }
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None else repr(value)
+
+
+COLUMNS = tuple(_cells(failed("", "", ""), 1, JudgedBy((), 0.5)))
+OLDER = tuple(COLUMNS[: COLUMNS.index(first)] for first in ("unsure_above", "distance"))
+"""The columns of files that were begun before verdicts said how good their run is, or how far a clip lies from its
+training clips; such a file goes on with these."""
+
+
+def lines(verdicts: Sequence[Verdict], style: Style, by: JudgedBy, columns: Sequence[str] = COLUMNS) -> str:
+    """Returns the `verdicts` on one clip as lines, each with its line end; CSV and JSON say who judged in each."""
+    if style == "table":
+        return "".join(line + "\n" for verdict in verdicts for line in (_table_line(verdict), *_window_lines(verdict)))
+    if style == "jsonl":
+        return "".join(json.dumps(json_values(verdict, len(verdicts), by)) + "\n" for verdict in verdicts)
+    text = io.StringIO()
+    rows = (list(_cells(verdict, len(verdicts), by).values())[: len(columns)] for verdict in verdicts)
+    csv.writer(text, lineterminator="\n").writerows(map(harmless, row) for row in rows)
+    return text.getvalue()
+
+
+def header(style: Style) -> str:
+    """Returns the first line of `style`, "" where it has none."""
+    return {"table": TITLE + "\n", "csv": ",".join(COLUMNS) + "\n", "jsonl": ""}[style]
+
+
+def preface(run: AboutRun, band: Band) -> list[str]:
+    """Returns the sentences above verdicts for people: who judges, how good that is, and what its scores are."""
+    raw = [] if band.fitted else [f"The scores are raw, not calibrated: {run.why_uncalibrated}."]
+    return [run.sentence, *raw, band.sentence]
 
 
 def _table_line(verdict: Verdict) -> str:
@@ -114,37 +126,6 @@ def json_values(verdict: Verdict, faces: int, by: JudgedBy) -> dict[str, Any]:
     """Returns what a line of JSON says of one of the `faces` judged in a clip."""
     clip = {"clip": printable(verdict.clip), "note": verdict.note}
     return verdict.as_dict() | clip | {"faces": faces} | by.values()
-
-
-def _csv_row(verdict: Verdict, faces: int, by: JudgedBy) -> list[Any]:
-    area = verdict.run.roc_auc
-    cells = [
-        printable(verdict.clip),
-        verdict.face,
-        faces,
-        verdict.verdict,
-        "" if verdict.probability is None else repr(verdict.probability),
-        "" if verdict.calibrated is None else repr(verdict.calibrated),
-        f"{verdict.coverage:.4f}",
-        _spans(verdict),
-        verdict.outcome,
-        printable(verdict.reason),
-        verdict.note,
-        RUNS_JOIN.join(by.runs),
-        repr(by.threshold),
-        by.faces,
-        "" if by.window is None else repr(by.window),
-        repr(verdict.band.low),
-        repr(verdict.band.high),
-        "no" if area is None else "yes",
-        *(
-            "" if value is None else repr(value)
-            for value in (*((area.value, area.low, area.high) if area else [None] * 3), verdict.distance)
-        ),
-        by.reference,
-        repr(verdict.beside.p_value) if verdict.beside else "",
-    ]
-    return list(map(harmless, cells))
 
 
 def _number(value: float | None) -> str:
