@@ -18,7 +18,7 @@ from base.progress import show
 from base.text import printable
 from cache.profile import Profile
 from evaluate.page.markup import element, page, table
-from evaluate.page.tables import NOTHING, Cell, aligned, measure_text, readable
+from evaluate.page.tables import NOTHING, Cell, aligned, measure_text
 from evaluate.results.about_run import read_test
 from evaluate.stats.bootstrap import Measure
 from train.runs.folder import AUDIT, DONE, ENSEMBLE, newest_first
@@ -161,17 +161,8 @@ def _write(path: Path, lines: Sequence[Line]) -> Path:
     caption = f"{count}, the newest first.{cut} {measured}"
     rows = [_row(one) for one in lines[:MOST_RUNS]]
     hint = "Training, sweeps and reports write this page anew."
-    return write_text(
-        path,
-        readable(
-            page(
-                TITLE,
-                element("h1", "Runs"),
-                table(caption, COLUMNS, rows, wide=True, sortable=True),
-                element("p", hint, class_="lead"),
-            )
-        ),
-    )
+    listed = table(caption, COLUMNS, rows, wide=True, sortable=True)
+    return write_text(path, page(TITLE, element("h1", "Runs"), listed, element("p", hint, class_="lead")))
 
 
 def _row(one: Line) -> list[object]:

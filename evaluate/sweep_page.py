@@ -18,9 +18,9 @@ from base.files import write_text
 from base.flags import option
 from base.outside.content import is_regular
 from base.outside.values import explained, parse, read_csv, read_json, shown
-from evaluate.page.figures import STYLE, inline_svg, save
-from evaluate.page.markup import Html, element, page, safe, scrolling, section, table
-from evaluate.page.tables import readable
+from evaluate.page.figures import STYLE
+from evaluate.page.markup import Html, element, figure, page, scrolling, section, table
+from evaluate.page.pictures import saved
 from train.sweep.leaderboard import BASELINE, COLUMNS, LEADERBOARD, STATES, SUMMARY, Summary, states_text
 
 if TYPE_CHECKING:
@@ -71,18 +71,13 @@ def write_leaderboard_page(config: LeaderboardConfig) -> Path:
     summary = _summary(config.sweep / SUMMARY)
     complete = [row for row in rows if row["state"] == "complete"]
     drawings: list[Html] = []
-    for name, figure, caption in _figures(complete, summary) if complete else ():
-        drawings.append(_drawing(name, figure, caption))
-        save(figure, config.sweep / name)
+    for name, drawing, caption in _figures(complete, summary) if complete else ():
+        caption, svg = saved(drawing, config.sweep / name, caption)
+        # As wide as the page; it scrolls where the page is narrow.
+        drawings.append(figure(caption, scrolling(svg, caption), class_="full"))
     if not _explains(summary):
         drawings.append(element("p", NO_IMPORTANCE))
-    return write_text(config.sweep / PAGE, readable(_page(config.sweep, rows, summary, drawings)))
-
-
-def _drawing(name: str, figure: Figure, caption: str) -> Html:
-    """Returns a figure as wide as the page, which scrolls where the page is narrow."""
-    svg = scrolling(Html(inline_svg(figure, name, safe(caption))), caption)
-    return element("figure", svg, element("figcaption", caption), class_="full")
+    return write_text(config.sweep / PAGE, _page(config.sweep, rows, summary, drawings))
 
 
 def _summary(path: Path) -> Summary:

@@ -11,8 +11,8 @@ from base.text import printable
 from detect.clips.sheet import Judged
 from detect.clips.verdict_lines import KINDS, preface
 from detect.detector.verdict import Verdict
-from evaluate.page.figures import inline_jpeg, strip
 from evaluate.page.markup import Html, element, items, page
+from evaluate.page.pictures import inline_jpeg, strip
 
 MOST_PICTURES = 24_000_000
 """Bytes of pictures in the page; of later clips it has the verdict alone."""

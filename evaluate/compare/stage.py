@@ -14,10 +14,10 @@ from cache.store import is_store, open_store, require_rows
 from evaluate.compare.comparison_page import comparison_page, comparison_tables
 from evaluate.compare.conclusions import baseline_sentences, kind_sentences, left_out, sentences, warnings
 from evaluate.compare.numbers import Comparison, Model, as_json, compare_results
-from evaluate.page.figures import Interval, Scores, inline_svg, intervals_figure, roc_figure, save
-from evaluate.page.markup import Html
+from evaluate.page.figures import Interval, Scores, intervals_figure, roc_figure
+from evaluate.page.pictures import saved
 from evaluate.page.repeat import compare_command
-from evaluate.page.tables import readable, write_tables
+from evaluate.page.tables import write_tables
 from evaluate.report.stage import require_resamples
 from evaluate.results.read import read_results
 from evaluate.stats.bootstrap import ends
@@ -77,11 +77,9 @@ def compare(config: CompareConfig) -> Path:
         }
         write_json(folder / NUMBERS, numbers)
         write_tables(folder / "tables", comparison_tables(comparison))
-        figures = {}
-        for name, caption, figure in _figures(comparison):
-            save(figure, folder / "figures" / name)
-            figures[name] = caption, Html(inline_svg(figure, name, caption))
-        return write_text(folder / PAGE, readable(comparison_page(comparison, figures, _repeat(config, folders))))
+        drawings = _figures(comparison)
+        figures = {name: saved(figure, folder / "figures" / name, caption) for name, caption, figure in drawings}
+        return write_text(folder / PAGE, comparison_page(comparison, figures, _repeat(config, folders)))
 
 
 def _require_usable(folder: Path) -> None:

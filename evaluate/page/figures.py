@@ -1,15 +1,11 @@
-"""Figures: each function returns a matplotlib Figure, `save` writes it, `inline_svg` makes it part of a page.
+"""Figures: each function returns a matplotlib Figure; `evaluate.page.pictures` writes it, and makes it part of a page.
 
 Colours are those of Okabe & Ito ("Color Universal Design", 2008), which people with any colour vision can tell apart.
 Line style or position says the same as the colour.
 """
 
-import base64
-import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -17,11 +13,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from base.files import replace_with
 from evaluate.stats.calibration import Bin
 from evaluate.stats.metrics import Confusion, pr_points, roc_band, roc_points
 
@@ -212,61 +206,6 @@ def intervals_figure(
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=2)
     return figure
-
-
-@mpl.rc_context(STYLE)
-def clips_figure(clips: Sequence[tuple[str, np.ndarray]]) -> Figure:
-    """Returns a contact sheet: one row per clip with its crops uint8 (12, H, W, 3), its caption above."""
-    figure = Figure(figsize=(10, 1.15 * len(clips)), layout="constrained")
-    for axes, (caption, crops) in zip(np.atleast_1d(figure.subplots(len(clips), 1)), clips, strict=True):
-        axes.imshow(strip(crops, columns=len(crops)))
-        axes.set_title(caption, fontsize=8, parse_math=False)
-        axes.set_axis_off()
-    return figure
-
-
-def strip(crops: np.ndarray, columns: int) -> np.ndarray:
-    """Returns crops uint8 (N, H, W, 3) as one picture at half their size, `columns` side by side."""
-    count, height, width, _ = crops.shape
-    halves = crops.reshape(count, height // 2, 2, width // 2, 2, 3).mean(axis=(2, 4)).astype(np.uint8)
-    rows = [np.concatenate(list(halves[start : start + columns]), axis=1) for start in range(0, count, columns)]
-    return np.concatenate(rows, axis=0)
-
-
-def inline_jpeg(picture: np.ndarray, quality: int = 75) -> str:
-    """Returns a picture uint8 (H, W, 3) as a data URL for an HTML page; `quality` is that of JPEG, 1 to 95."""
-    buffer = io.BytesIO()
-    imsave(buffer, picture, format="jpg", pil_kwargs={"quality": quality})
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-@mpl.rc_context(STYLE)
-def save(figure: Figure, path: Path) -> list[Path]:
-    """Writes `figure` as `path`.png (160 dots per inch) and `path`.svg; returns both paths."""
-    png = replace_with(path.with_name(path.name + ".png"), lambda file: figure.savefig(file, dpi=160))
-    figure.set_layout_engine("none")  # what was laid out stays, in a third of the time
-    svg = replace_with(path.with_name(path.name + ".svg"), lambda file: figure.savefig(file, metadata={"Date": None}))
-    return [png, svg]
-
-
-@mpl.rc_context(STYLE)
-def inline_svg(figure: Figure, name: str, text: str) -> str:
-    """Returns `figure` as an SVG element for an HTML page, without background, in the page's colours.
-
-    `name` (letters, digits, -) keeps its ids distinct from those of other figures; `text` describes it to screen
-    readers and is HTML already.
-    """
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    svg = buffer.getvalue()
-    # A style element would apply to the whole page; page.css sets the same line joins.
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    opening = r'<svg [^>]*?viewBox="([^"]*)"[^>]*>'
-    svg = re.sub(opening, lambda tag: f'<svg viewBox="{tag[1]}" role="img" aria-label="{text}">', svg, count=1)
-    svg = svg.replace('id="', f'id="{name}-').replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
-    for role, colour in COLOURS.items():
-        svg = svg.replace(colour, f"var(--{role})")
-    return svg
 
 
 def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

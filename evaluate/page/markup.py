@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from base.text import visible
-from evaluate.page.tables import Table, interval_text, measure_text, value_text
+from evaluate.page.tables import Table, interval_text, measure_text, readable, value_text
 from evaluate.stats.bootstrap import Measure
 
 
@@ -57,10 +57,14 @@ def details(summary: object, *children: object) -> Html:
     return element("details", element("summary", summary), *children)
 
 
+def figure(caption: str, svg: Html, **attributes: str) -> Html:
+    """Returns the drawing `svg` with its `caption` below."""
+    return element("figure", svg, element("figcaption", caption), **attributes)
+
+
 def drawn(figures: Figures, *names: str) -> Html:
     """Returns those figures of `names` that there are, side by side where there is room."""
-    there = (figures[name] for name in names if name in figures)
-    drawings = [element("figure", svg, element("figcaption", caption)) for caption, svg in there]
+    drawings = [figure(*figures[name]) for name in names if name in figures]
     return element("div", *drawings, class_="figures") if drawings else Html()
 
 
@@ -133,7 +137,7 @@ def page(title: str, *children: object) -> str:
         digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
         policy += f"; script-src 'sha256-{digest}'"
         script = f"<script>{code}</script>"
-    return (
+    return readable(
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from cache.schema import FAKE
-from evaluate.page.figures import inline_jpeg, strip
 from evaluate.page.markup import Html, element, table
+from evaluate.page.pictures import inline_jpeg, strip
 from evaluate.page.tables import NOTHING
 from evaluate.results.slices import Failures
 from evaluate.stats.metrics import THRESHOLD

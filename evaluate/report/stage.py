@@ -16,18 +16,15 @@ from cache.schema import TEST
 from evaluate.page.figures import (
     Interval,
     Scores,
-    clips_figure,
     confusion_figure,
     histogram_figure,
-    inline_svg,
     intervals_figure,
     pr_figure,
     reliability_figure,
     roc_figure,
-    save,
     training_figure,
 )
-from evaluate.page.markup import Html
+from evaluate.page.pictures import clips_figure, saved
 from evaluate.page.tables import readable, write_tables
 from evaluate.report.caveats import notes
 from evaluate.report.first_screen import summary
@@ -88,12 +85,13 @@ def write_report(config: ReportConfig) -> Path:
         texts = {"summary": list(summary(evaluation)), "notes": list(notes(evaluation))}
         write_json(folder / METRICS, as_json(evaluation) | texts)
         failures = find_failures(evaluation.results, find_footage(evaluation.results), config.seed)
-        figures = dict(_draw(evaluation, failures, folder / "figures"))
+        drawings = (*_figures(evaluation), *_intervals(evaluation, failures))
+        figures = {name: saved(figure, folder / "figures" / name, caption) for name, caption, figure in drawings}
         _save_sheet(failures, folder / "figures")
         write_tables(folder / "tables", report_tables(evaluation, failures))
         card = as_markdown(evaluation.results.name, model_card(evaluation))
         write_text(folder / "model-card.md", readable(card))
-        return write_text(folder / "report.html", readable(report_page(evaluation, failures, figures)))
+        return write_text(folder / "report.html", report_page(evaluation, failures, figures))
 
 
 def _scores_run(config: ReportConfig) -> Path:
@@ -125,13 +123,6 @@ def _save_sheet(failures: Failures, folder: Path) -> None:
     ]
     if kept:
         replace_with(folder / "most-wrong.png", lambda file: clips_figure(kept).savefig(file, dpi=100, format="png"))
-
-
-def _draw(evaluation: Evaluation, failures: Failures, folder: Path) -> Iterator[tuple[str, tuple[str, Html]]]:
-    """Saves each figure and yields its name with its caption and SVG element."""
-    for name, caption, figure in (*_figures(evaluation), *_intervals(evaluation, failures)):
-        save(figure, folder / name)
-        yield name, (caption, Html(inline_svg(figure, name, caption)))
 
 
 def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str, Figure]]:

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from base.files import make_folder, write_json, write_text
-from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
-from evaluate.page.markup import Html, element, items, page, page_table, safe, section
+from evaluate.page.figures import COLOURS, STYLE
+from evaluate.page.markup import element, figure, items, page, page_table, section
+from evaluate.page.pictures import saved
 from evaluate.page.repeat import repeat_command
-from evaluate.page.tables import Table, readable, write_tables
+from evaluate.page.tables import Table, write_tables
 from evaluate.results.calls import Calls, of_classes
 from evaluate.results.kinds import kinds_sentence, kinds_table
 from evaluate.results.measures import BASELINE, HEAD
@@ -50,13 +51,10 @@ def write_page(folder: Path, numbers: Numbers, settings: Mapping[str, Any]) -> P
     if numbers.head.kinds:
         tables["kinds"] = kinds_table(numbers.head.kinds, KINDS)
     write_tables(folder / "tables", tables)
-    drawing = curve_figure(numbers.curve, GROUPINGS[settings["by"]].many)
-    save(drawing, make_folder(folder / "figures") / "curve")
-    caption = "ROC AUC of all verdicts, with 95 % intervals over people."
-    curve = element(
-        "figure", Html(inline_svg(drawing, "curve", safe(caption))), element("figcaption", caption)
-    ) if len(numbers.curve) > 1 else ""  # fmt: skip
     many, head = GROUPINGS[settings["by"]].many, settings["head"]
+    caption = "ROC AUC of all verdicts, with 95 % intervals over people."
+    drawing = saved(curve_figure(numbers.curve, many), make_folder(folder / "figures") / "curve", caption)
+    curve = figure(*drawing) if len(numbers.curve) > 1 else ""
     lead = (
         f"{numbers.groups} {many} in {numbers.folds} folds, {numbers.repetitions} times. Each clip is tested once in "
         f"each repetition, by models that saw none of its {many}, and that were stopped on yet other {many}."
@@ -72,7 +70,7 @@ def write_page(folder: Path, numbers: Numbers, settings: Mapping[str, Any]) -> P
         section(f"Would more {many} help?", element("p", curve_sentence(numbers)), curve, page_table(tables["curve"])),
         section("How to repeat this", element("pre", repeat_command("crossval", settings))),
     )
-    return write_text(folder / PAGE, readable(page("Reelcheck cross-validation", *body)))
+    return write_text(folder / PAGE, page("Reelcheck cross-validation", *body))
 
 
 def sentences(numbers: Numbers, settings: Mapping[str, Any]) -> list[str]:

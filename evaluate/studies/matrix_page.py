@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from base.files import make_folder, write_json, write_text
-from evaluate.page.figures import COLOURS, STYLE, inline_svg, save
-from evaluate.page.markup import Html, element, items, page, page_table, section
+from evaluate.page.figures import COLOURS, STYLE
+from evaluate.page.markup import element, figure, items, page, page_table, section
+from evaluate.page.pictures import saved
 from evaluate.page.repeat import repeat_command
-from evaluate.page.tables import NOTHING, Cell, Table, readable, value_text, write_tables
+from evaluate.page.tables import NOTHING, Cell, Table, value_text, write_tables
 from evaluate.results.kinds import kinds_by
 from evaluate.results.measures import HALF
 from evaluate.stats.bootstrap import ends
@@ -41,11 +42,7 @@ def write_matrix(out: Path, found: Matrix, numbers: str, settings: Mapping[str, 
     by_kind = kinds_by("trained on, tested on", {f"{one.trained}, {one.tested}": one.kinds for one in found.cells})
     tables = {"matrix": matrix_table(found), "cells": cells_table(found)} | by_kind
     write_tables(out / "tables", tables)
-    drawing = matrix_figure(found)
-    save(drawing, make_folder(out / "figures") / "matrix")
-    figure = element(
-        "figure", Html(inline_svg(drawing, "matrix", CAPTION)), element("figcaption", CAPTION), class_="full"
-    )
+    drawing = saved(matrix_figure(found), make_folder(out / "figures") / "matrix", CAPTION)
     document = page(
         "Reelcheck protocols",
         element("h1", f"{len(found.columns)} data sets crossed"),
@@ -57,13 +54,13 @@ def write_matrix(out: Path, found: Matrix, numbers: str, settings: Mapping[str, 
         ),
         element("div", items(said), class_="findings"),
         element("div", items(found.notes), class_="notes", role="note"),
-        figure,
+        figure(*drawing, class_="full"),
         section("All numbers", page_table(tables["cells"], wide=True)),
         section("Kinds of fake", page_table(tables["kinds"], wide=True)) if by_kind else "",
         section("What test clips share with training, and what else to know", items(_warnings(found))),
         section("How to repeat this", element("pre", repeat_command("protocols", settings))),
     )
-    return write_text(out / name, readable(document))
+    return write_text(out / name, document)
 
 
 def sentences(found: Matrix) -> Iterator[str]:

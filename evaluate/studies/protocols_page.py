@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from base.files import make_folder, write_json, write_text
-from evaluate.page.figures import Interval, inline_svg, intervals_figure, save
-from evaluate.page.markup import Html, element, items, page, page_table, section
+from evaluate.page.figures import Interval, intervals_figure
+from evaluate.page.markup import Html, element, figure, items, page, page_table, section
+from evaluate.page.pictures import saved
 from evaluate.page.repeat import repeat_command
-from evaluate.page.tables import NOTHING, Cell, Table, readable, write_tables
+from evaluate.page.tables import NOTHING, Cell, Table, write_tables
 from evaluate.results.kinds import Kind, kinds_by
 from evaluate.results.measures import HALF
 from evaluate.results.versus_baseline import Difference
@@ -50,18 +51,17 @@ def write_protocols(out: Path, outcomes: Sequence[Protocol], settings: Mapping[s
     write_json(make_folder(out) / NUMBERS, {"features": features, "head": head, "protocols": [*map(asdict, outcomes)]})
     tables = {"protocols": protocols_table(outcomes)} | kinds_of_protocols(outcomes)
     write_tables(out / "tables", tables)
-    figure = ""
+    drawing = ""
     rows = [
         Interval(one.name, area.value, ends(area))
         for one in outcomes
         if one.over_people and (area := one.over_people["roc_auc"]).value is not None
     ]
     if rows:
-        drawing = intervals_figure("ROC AUC by protocol", rows, CHANCE, f"ROC AUC ({CHANCE}: chance)")
-        save(drawing, make_folder(out / "figures") / "protocols")
-        caption = "The same head by each protocol."
-        figure = element("figure", Html(inline_svg(drawing, "protocols", caption)), element("figcaption", caption))
-    return write_text(out / PAGE, readable(_page(settings, outcomes, figure, tables)))
+        areas = intervals_figure("ROC AUC by protocol", rows, CHANCE, f"ROC AUC ({CHANCE}: chance)")
+        place = make_folder(out / "figures") / "protocols"
+        drawing = figure(*saved(areas, place, "The same head by each protocol."))
+    return write_text(out / PAGE, _page(settings, outcomes, drawing, tables))
 
 
 def protocols_table(outcomes: Sequence[Protocol]) -> Table:
@@ -94,7 +94,7 @@ def _row(one: Protocol) -> Iterator[Cell]:
 
 
 def _page(
-    settings: Mapping[str, Any], outcomes: Sequence[Protocol], figure: object, tables: Mapping[str, Table]
+    settings: Mapping[str, Any], outcomes: Sequence[Protocol], drawing: object, tables: Mapping[str, Table]
 ) -> str:
     return page(
         "Reelcheck protocols",
@@ -105,7 +105,7 @@ def _page(
             "the number is about known people: the identity split and other data sets are closer to real use.",
             class_="lead",
         ),
-        section("Side by side", figure, *_side_by_side(protocols_table(outcomes))),
+        section("Side by side", drawing, *_side_by_side(protocols_table(outcomes))),
         section("Kinds of fake", page_table(tables["kinds"], wide=True)) if "kinds" in tables else "",
         section("How to repeat this", element("pre", repeat_command("protocols", settings))),
     )
