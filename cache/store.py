@@ -18,9 +18,10 @@ from typing import Any
 
 from base.commands import command, flag
 from base.errors import UserError
-from base.files import lock, make_folder, remove_abandoned, sync, write_text, writing
+from base.files import make_folder, sync, write_text, writing
 from base.outside.content import NO_FILE, WrongContent, read_text, reading
 from base.outside.values import parse, read_json
+from base.temporary import lock, remove_abandoned
 from cache.profile import CropProfile, Profile, canonical_json, differences, fingerprint, network_of, parse_profile
 from cache.schema import OK, Row
 from cache.shard import DamagedShard, ShardIndex, array_shape, check, read_arrays, read_index, write_shard

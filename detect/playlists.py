@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 
 import av
 
-from base.files import scratch_folder
+from base.temporary import scratch_folder
 from detect.addresses import TIMEOUT, AddressError, Site, open_address
 from detect.sign_in import shown
 

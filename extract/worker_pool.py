@@ -8,29 +8,25 @@ pebble's pool hung in one of 18 runs with a kill.
 import contextlib
 import math
 import multiprocessing
-import os
 import queue
 import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing import connection, resource_tracker, util
-from types import GeneratorType
+from multiprocessing import resource_tracker, util
 from typing import Any, TypeVar
 
 from base.commands import flag
 from base.errors import UserError
-from base.machine.memory import out_of_memory
 from extract.video.containers import ClipError
+from extract.worker import READY, serve
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AHEAD = 8
 """Most answers per worker that wait for the consumer: bounds memory if that is slow."""
-READY = "ready"
 STARTS = 3
 """How many processes in a row may end before one is ready for work."""
 DAEMONIC = (
@@ -190,7 +186,7 @@ class _Process:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, its_end = context.Pipe()
-        self.process = context.Process(target=_serve, args=(its_end,), daemon=True)
+        self.process = context.Process(target=serve, args=(its_end,), daemon=True)
         with _ignoring_interrupts(), _without_main():
             self.process.start()
         its_end.close()  # else the pipe would stay open when the process dies
@@ -262,44 +258,3 @@ def _ignoring_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _serve(pipe: connection.Connection) -> None:
-    """The main function of a worker process: answers calls until its parent is gone."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    pipe.send(READY)
-    while True:
-        try:
-            function, arguments = pipe.recv()
-        except EOFError:
-            return
-        for value in _answers(function, arguments):
-            pipe.send((False, value))
-        pipe.send((True, None))
-
-
-def _answers(function: Callable[..., Any], arguments: tuple) -> Iterator[Any]:
-    """Yields the result, or each piece of one; last a ClipError, or a RuntimeError with the traceback of a bug."""
-    try:
-        result = function(*arguments)
-        if isinstance(result, GeneratorType):
-            yield from result
-        else:
-            yield result
-    except ClipError as error:
-        yield error
-    except Exception as error:  # noqa: BLE001 - the caller raises it again
-        if out_of_memory(error):  # which OpenCV says in words of its own
-            yield ClipError("out_of_memory", "needs more memory than there is", passing=True)
-        else:
-            yield RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)

@@ -11,12 +11,13 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from base.errors import UserError
-from base.files import lock, require_writable
+from base.files import require_writable
 from base.keras_start import backend, sees_gpu, start_keras
 from base.machine.memory import free_memory
 from base.machine.processors import usable_processors
 from base.outside.kept import cache_folder
 from base.progress import show
+from base.temporary import lock
 
 WELL, ILL = 0, 2
 LEAST_MEMORY, LEAST_DISK = 4e9, 2e9

@@ -25,7 +25,7 @@ READS = ("open", "read_text", "read_bytes", "load", "loads", "loadtxt", "genfrom
 # Call: why it reads something else than a file that anybody may have written, or who guards it instead.
 MAY_READ = {
     "base/files.py: os.open": "a folder, to flush or lock it",
-    "base/files.py: (path / LOCK).open": "never read, only locked",
+    "base/temporary.py: (path / LOCK).open": "never read, only locked",
     "cache/store.py: os.open": "a folder, to lock it",
     "train/sweep/study.py: os.open": "a folder, to lock it",
     "cache/hdf5.py: h5py.File": "the door for HDF5",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from base.files import TEMPORARY
+from base.temporary import TEMPORARY
 from reelcheck.cli import error_status
 from tests.disks import mount, read_only_disk, small_disk
 from tests.stages import STAGES, copy, prepare, run

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from base.files import TEMPORARY
+from base.temporary import TEMPORARY
 from cache.schema import OK
 from cache.store import open_store, read_indexes
 from extract.config import ExtractConfig

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from base.ending import INTERRUPTION, TERMINATED
-from base.files import TEMPORARY
+from base.temporary import TEMPORARY
 from cache.store import open_store, read_indexes
 from tests.stages import STAGES, command, copy, environment, prepare, run
 from train.runs.folder import DONE

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from base.errors import UserError
-from base.files import Unwritable, require_writable, scratch_folder, write_folder, write_json
+from base.files import Unwritable, require_writable, write_folder, write_json
 from base.outside.content import WrongContent, checksum
 from base.outside.values import parse, read_json
+from base.temporary import scratch_folder
 
 INDEX = "kept.json"
 VARIABLE = "REELCHECK_CACHE"

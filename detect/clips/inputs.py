@@ -10,9 +10,9 @@ from pathlib import Path
 
 from base.commands import command
 from base.errors import UserError
-from base.files import scratch_folder
 from base.outside.paths import existing, plain_path
 from base.progress import show
+from base.temporary import scratch_folder
 from detect.addresses import AddressError, Site, open_address
 from detect.playlists import START, Playlist
 from detect.sign_in import Address, read_address, shown

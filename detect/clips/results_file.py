@@ -6,11 +6,12 @@ from pathlib import Path
 
 from base.commands import flag
 from base.errors import UserError
-from base.files import lock, make_folder, sync, writing
+from base.files import make_folder, sync, writing
 from base.machine.disk import flush
 from base.outside.content import WrongContent, reading, require_regular
 from base.outside.values import MOST_SHOWN
 from base.progress import show
+from base.temporary import lock
 from base.text import printable
 from detect.clips.judged_by import JudgedBy, WrittenVerdict, read_line
 from detect.clips.verdict_lines import COLUMNS, OLDER, Style, header, lines

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from base.commands import flag
 from base.errors import UserError
-from base.files import scratch_folder
 from base.keras_start import backend, quiet_stderr
 from base.outside.kept import is_kept, kept
 from base.progress import show
+from base.temporary import scratch_folder
 from cache.weights import require_room_for
 from detect.detector.formats import FORMATS, load_network
 from extract.backbones.engines import NETWORK, OPENVINO_BACKENDS

@@ -3,9 +3,9 @@
 import contextlib
 import threading
 
-from base.files import scratch_folder
 from base.machine.streams import OutputLost
 from base.progress import show
+from base.temporary import scratch_folder
 from detect.web.config import WebConfig, check, is_loopback
 
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from base.commands import flag
 from base.errors import UserError
-from base.files import scratch_folder
 from base.keras_start import backend, sees_gpu, start_keras
 from base.machine.processors import processor_limit
 from base.outside.kept import kept
+from base.temporary import scratch_folder
 from cache.schema import CROP_SIZE, FRAMES
 from extract.backbones.networks import BACKBONES, build_backbone
 from extract.backbones.weights import identify_weights

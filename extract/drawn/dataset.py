@@ -12,9 +12,10 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from base.errors import UserError
-from base.files import TEMPORARY, make_folder, remove_abandoned, write_text, writing
+from base.files import make_folder, write_text, writing
 from base.flags import option
 from base.progress import progress_bar
+from base.temporary import TEMPORARY, remove_abandoned
 from extract.drawn import MARK
 from extract.drawn.clip import Capture, Scene, Swap, draw_clip
 from extract.drawn.look import Look, make_look

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from base.errors import UserError
-from base.files import TEMPORARY
+from base.temporary import TEMPORARY
 from cache.__main__ import main as cache_command
 from cache.contents import Contents, load
 from cache.store import open_store, verify

@@ -16,21 +16,8 @@ from typing import Any
 import pytest
 
 from base.errors import UserError
-from base.files import (
-    ABANDONED,
-    LOCK,
-    TEMPORARY,
-    lock,
-    make_folder,
-    point_link,
-    remove_abandoned,
-    replace_with,
-    require_place,
-    require_writable,
-    scratch_folder,
-    write_folder,
-    write_text,
-)
+from base.files import make_folder, point_link, replace_with, require_place, require_writable, write_folder, write_text
+from base.temporary import ABANDONED, LOCK, TEMPORARY, lock, remove_abandoned, scratch_folder
 from tests import ROOT
 
 
@@ -138,7 +125,7 @@ def test_the_next_call_removes_what_a_killed_one_left(tmp_path: Path, kind: str)
 
 KILLED = """
 import os, signal
-from base.files import scratch_folder
+from base.temporary import scratch_folder
 with scratch_folder():
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -373,7 +360,7 @@ MACOS_WITHOUT_LOCKS = """
 import errno, fcntl
 errno.ENOTSUP, errno.EOPNOTSUPP = 45, 102
 from pathlib import Path
-from base.files import lock
+from base.temporary import lock
 def refuse(*_):
     raise OSError(45, "Operation not supported")
 fcntl.flock = refuse

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
-from base.files import TEMPORARY
+from base.temporary import TEMPORARY
 from cache.contents import load
 from cache.manifest import read_manifest, write_manifest
 from cache.profile import CropProfile, FeatureProfile, Profile, Tap, canonical_json, fingerprint, parse_profile

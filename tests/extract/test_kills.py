@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
-from base.files import TEMPORARY
+from base.temporary import TEMPORARY
 from cache.contents import load
 from cache.store import open_store, read_indexes, verify
 from tests import ROOT

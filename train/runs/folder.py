@@ -4,9 +4,10 @@ from pathlib import Path
 
 from base.commands import command, flag
 from base.errors import UserError
-from base.files import TEMPORARY, require_writable
+from base.files import require_writable
 from base.outside.content import is_regular
 from base.outside.values import moment
+from base.temporary import TEMPORARY
 
 DONE = "run.json"
 """Written last: a folder with this file holds a finished run."""

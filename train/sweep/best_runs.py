@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from base.errors import UserError
-from base.files import TEMPORARY, point_link
+from base.files import point_link
 from base.keras_start import start_keras
 from base.progress import say
+from base.temporary import TEMPORARY
 from cache.profile import Profile
 from train.data.training_set import TrainingSet
 from train.fit import FitConfig, finish, train_all

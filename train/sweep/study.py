@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from base.commands import flag
 from base.errors import UserError
-from base.files import lock
+from base.temporary import lock
 from train.sweep.storage import storage_errors
 
 SamplerName = Literal["tpe", "random", "grid"]

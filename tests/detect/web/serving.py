@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from base.files import scratch_folder
+from base.temporary import scratch_folder
 from detect.detector.judge import Detector
 from detect.detector.networks import Scores
 from detect.web.app import open_page
