@@ -28,16 +28,13 @@ def printable_lines(text: str) -> str:
 
 def visible(text: str) -> str:
     """Returns `text` with what cannot be seen, such as marks of the direction of writing, written as escapes."""
-    return "".join(_escape(sign) if _is_hidden(sign) else sign for sign in text)
+    hidden = {sign for sign in text if unicodedata.category(sign) == "Cf"} - set(_JOINERS)
+    return "".join(_escape(sign) if sign in hidden else sign for sign in text)
 
 
 def is_break(sign: str) -> bool:
     """Returns whether `sign` is a control character, ends a line, or is no Unicode: no name of a video has one."""
     return unicodedata.category(sign) in _BREAKS
-
-
-def _is_hidden(sign: str) -> bool:
-    return unicodedata.category(sign) == "Cf" and sign not in _JOINERS
 
 
 def _escape(sign: str) -> str:

@@ -6,7 +6,6 @@ validation are not those of test. A temperature is fitted on validation as the p
 log-loss on the people of test is lower with it than without.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,9 +62,7 @@ class Row:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Simulates, prints a line for each number of clips, and writes the results."""
-    config = parse_flags(
-        "python -m benchmarks.calibration", __doc__ or "", SimulationConfig, sys.argv[1:] if argv is None else argv
-    )
+    config = parse_flags("python -m benchmarks.calibration", __doc__ or "", SimulationConfig, argv)
     rows = list(simulate(config.draws, config.seed))
     for count in COUNTS:
         print(summary_line(count, [row for row in rows if row.clips == count]))

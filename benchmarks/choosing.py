@@ -6,7 +6,6 @@ clips is chosen; what it loses in ROC AUC against the best one of all is what pe
 chooses by folds of everybody where validation has fewer.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from scipy.stats import norm
 
 from base.command_line.parse import parse_flags
 from base.ending import run
-from base.files import write_text
+from base.files import write_json
 from base.flags import option
 from train.heads.ranking import roc_auc
 
@@ -51,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     for row in rows:
         print(f"{row['people']:>3} people, {row['clips']:>3} clips of each class: {row['lost']:.4f} lost")
-    write_text(config.out, json.dumps({"rounds": config.rounds, "rows": rows}, indent=1) + "\n")
+    write_json(config.out, {"rounds": config.rounds, "rows": rows})
 
 
 def lost(people: int, clips: int, rounds: int, seed: int) -> float:

@@ -6,8 +6,6 @@ A second detector shares most of the first one's scores. Each drawn test part is
 beside that by three intervals for the ROC AUC that are in use elsewhere. The truth is that of 200,000 people.
 """
 
-import json
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +19,7 @@ from scipy.stats import norm
 
 from base.command_line.parse import parse_flags
 from base.ending import run
-from base.files import write_text
+from base.files import write_json
 from base.flags import option
 from evaluate.results.measures import MAIN
 from evaluate.stats.bootstrap import Measure, ends
@@ -66,9 +64,7 @@ class Row:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Simulates, prints a line for each row, and writes the results."""
-    config = parse_flags(
-        "python -m benchmarks.coverage", __doc__ or "", CoverageConfig, sys.argv[1:] if argv is None else argv
-    )
+    config = parse_flags("python -m benchmarks.coverage", __doc__ or "", CoverageConfig, argv)
     rows = []
     for row in simulate(config.draws, config.resamples, config.seed):
         rows.append(row)
@@ -76,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("\n".join(table_lines(rows)))
     results: dict[str, object] = {"draws": config.draws, "resamples": config.resamples, "seed": config.seed}
     results |= {"shared": SHARED, "common": COMMON, "rows": list(map(asdict, rows))}
-    print(write_text(config.out, json.dumps(results, indent=1) + "\n"))
+    print(write_json(config.out, results))
 
 
 def simulate(

@@ -7,11 +7,10 @@ two.
 """
 
 import itertools
-import json
+import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from datetime import date
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +21,7 @@ import cv2
 import numpy as np
 
 from base.machine.processors import usable_processors
-from benchmarks.measure import describe_machine
+from benchmarks.measure import write_document
 from cache.schema import FRAMES, REAL
 from extract.clips.recogniser import make_descriptor
 from extract.clips.tracks import find_people
@@ -38,18 +37,10 @@ Images = list[np.ndarray]
 Pair = tuple[Path, Path, int]
 
 
-def _as_it_is(before: Images, after: Images) -> Images:
-    return before + after
-
-
 def _lit(before: Images, after: Images) -> Images:
     table = np.clip(255 * (np.arange(256)[:, None] / 255) ** 0.9 * np.array([1.12, 1.04, 0.96]), 0, 255)
     return before + [np.stack([cv2.LUT(image[..., k], table[:, k].astype(np.uint8)) for k in range(3)], 2)
                      for image in after]  # fmt: skip
-
-
-def _larger(before: Images, after: Images) -> Images:
-    return before + [_zoomed(image, 1.3) for image in after]
 
 
 def _zoomed(image: np.ndarray, factor: float) -> np.ndarray:
@@ -76,9 +67,9 @@ def _compressed(before: Images, after: Images) -> Images:
 
 
 KINDS: dict[str, Callable[[Images, Images], Images]] = {
-    "as they are": _as_it_is,
+    "as they are": operator.add,
     "second part lit otherwise": _lit,
-    "second part 1.3 times as large": _larger,
+    "second part 1.3 times as large": lambda before, after: before + [_zoomed(image, 1.3) for image in after],
     "half size, CRF 32": _compressed,
 }
 
@@ -100,10 +91,9 @@ def main(data: Path, out: Path, recogniser: Path | None = None) -> None:
             "two people made one": round(float(crossed[~same].mean()), 4),
             "one person made two": round(float(1 - crossed[same].mean()), 4),
         }
-    figures = {"date": date.today().isoformat(), "machine": describe_machine(), "clips": len(clips)}
-    figures |= {"people": len({person for _, person in clips}), "pairs of two": int((~same).sum())}
+    figures = {"clips": len(clips), "people": len({person for _, person in clips}), "pairs of two": int((~same).sum())}
     figures |= {"pairs of one": int(same.sum()), "told apart by": recogniser.name if recogniser else "texture"}
-    out.write_text(json.dumps(figures | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
+    write_document(out, figures | {"rows": rows})
 
 
 def _pairs(clips: Sequence[tuple[Path, str]]) -> Iterator[tuple[Path, Path, int, bool]]:

@@ -176,7 +176,6 @@ class _Redirects(HTTPRedirectHandler):
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
-        """See `urllib.request.HTTPRedirectHandler`."""
         fp.close()  # its text, which may have no end, would be read
         self._site.check(newurl)
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
@@ -214,7 +213,6 @@ class _Watched(HTTPConnection):
         self._watch = watch
 
     def connect(self) -> None:
-        """See `http.client.HTTPConnection`."""
         super().connect()
         self._watch(self.sock)
 
@@ -231,11 +229,9 @@ class _Connects(HTTPHandler, HTTPSHandler):
         self._lease, self._site = lease, site
 
     def http_open(self, req: Request) -> HTTPResponse:
-        """See `urllib.request.HTTPHandler`."""
         return self.do_open(functools.partial(_Watched, functools.partial(self._watch, req)), req)
 
     def https_open(self, req: Request) -> HTTPResponse:
-        """See `urllib.request.HTTPSHandler`."""
         return self.do_open(functools.partial(_WatchedHttps, functools.partial(self._watch, req)), req)
 
     def _watch(self, request: Request, connection: socket.socket) -> None:

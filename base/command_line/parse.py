@@ -83,13 +83,9 @@ def _add_flags(parser: argparse.ArgumentParser, config: type, settings: Mapping[
 
 def _help(field: "dataclasses.Field[Any]") -> str:
     text = field.metadata.get("help", "")
-    if field.default not in (dataclasses.MISSING, None, "", ()):
-        text += f" (default: {_as_typed(field.default)})"
+    if (default := field.default) not in (dataclasses.MISSING, None, "", ()):
+        text += f" (default: {','.join(map(str, default)) if isinstance(default, tuple) else default})"
     return text.replace("%", "%%")
-
-
-def _as_typed(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _kind(hint: Any, choices: Sequence[str]) -> dict[str, Any]:

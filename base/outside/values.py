@@ -123,14 +123,10 @@ def _wrong(text: str, value: Any) -> WrongValue:
         return WrongValue(f"has no {missing!r}")
     wanted = reason.removeprefix("Expected ").partition(", got ")[0]
     wanted = {"Invalid": "one that this version knows", "Number": "a number in range"}.get(reason.split()[0], wanted)
-    wanted = re.sub("`(.+?)`", lambda kinds: " or ".join(map(_in_words, kinds[1].split(" | "))), wanted)
+    wanted = re.sub("`(.+?)`", lambda kinds: " or ".join(_WORDS.get(one, one) for one in kinds[1].split(" | ")), wanted)
     found = _found(value, place)
     what = "a value" if found is _HIDDEN else shown(found)
     return WrongValue(f"has {what}{f' as {name!r}' if name else ''}, where {wanted} is expected")
-
-
-def _in_words(kind: str) -> str:
-    return _WORDS.get(kind, kind)
 
 
 def _found(value: Any, place: str) -> Any:

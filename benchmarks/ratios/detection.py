@@ -120,7 +120,7 @@ def _watched(clip: Path, detector: Detector) -> dict[str, float]:
     for event in watch(_shown_often(clip), detector, StreamConfig(window=WINDOW)):
         if event["event"] == "verdict":
             lags.append(event["lag"])
-            memory.append(_memory())
+            memory.append(psutil.Process().memory_info().rss / 1e6)
     third = len(lags) // 3
     return {
         "verdicts": len(lags),
@@ -140,8 +140,3 @@ def _shown_often(clip: Path) -> FrameSource:
                 yield Frame(number * seconds + frame.seconds, frame.picture)
 
     return FrameSource(clip.name, False, frames)
-
-
-def _memory() -> float:
-    """Returns the resident memory of this process in megabytes."""
-    return psutil.Process().memory_info().rss / 1e6

@@ -71,7 +71,7 @@ def _clips(word: str, allow_url: bool, url_seconds: float, downloads: Path, fps:
     word = plain_path(word)
     if address := _ADDRESS.match(word):
         if address[1].lower() not in ("http", "https"):
-            raise UserError(_endless(shown(word)))
+            raise UserError(f"{shown(word)} may never end; judge it with {command('stream', source=shown(word))}.")
         if not allow_url:
             raise UserError(f"{shown(word)} would be downloaded; add --allow-url if you trust it, or give a file.")
         return [download(read_address(word), url_seconds, downloads, LARGEST_DOWNLOAD)]
@@ -105,10 +105,6 @@ def _find_clips(path: Path, fps: float) -> list[Path]:
             raise UserError(f"no file matches {path}; check the pattern, or give a folder.")
         return [clip for one in matches for clip in (find_clips(one, fps) if one.is_dir() else [one])]
     return [path]
-
-
-def _endless(address: str) -> str:
-    return f"{address} may never end; judge it with {command('stream', source=address)}."
 
 
 def download(address: Address, seconds: float, folder: Path, most: int, only_public: bool = False) -> Clip:

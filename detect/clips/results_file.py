@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from base.commands import flag
@@ -35,11 +36,6 @@ def _require_regular(path: Path) -> None:
         raise UserError(f"{path} is not a file of verdicts ({error}); choose another {flag('out')}.") from None
 
 
-def _to_stderr(text: str) -> None:
-    """Prints `text` beside the verdicts, which go to stdout."""
-    show(text, beside=True)
-
-
 class ResultFile:
     """A file of verdicts that grows clip by clip; the next call continues it, so that each clip is in it once.
 
@@ -59,7 +55,7 @@ class ResultFile:
             self._file = path.open("a+b")
             sync(path.parent)
         try:
-            lock(self._file.fileno(), path, tell=_to_stderr)
+            lock(self._file.fileno(), path, tell=partial(show, beside=True))
             self.verdicts = self._read()
         except BlockingIOError:
             self.close()

@@ -66,12 +66,9 @@ class Sheets:
     def close(self) -> None:
         """Draws the last sheet."""
         if self._pending:
-            draw_sheet(_numbered(self._path, self._number), self._pending)
+            stem = self._path.stem if self._number == 1 else f"{self._path.stem}-{self._number}"
+            draw_sheet(self._path.with_stem(stem), self._pending)
             self._pending, self._number = [], self._number + 1
-
-
-def _numbered(path: Path, number: int) -> Path:
-    return path if number == 1 else path.with_stem(f"{path.stem}-{number}")
 
 
 def draw_sheet(path: Path, judged: Sequence[Judged]) -> Path:

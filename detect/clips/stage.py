@@ -6,7 +6,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from base.errors import UserError
 from base.progress import progress_bar, show
@@ -19,9 +18,6 @@ from detect.clips.verdict_lines import KINDS, header, lines, preface
 from detect.detector.judge import Detector, VerdictAndCrops
 from detect.detector.load import open_configured, open_ensemble
 from detect.detector.verdict import failed
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 NONE_FAKE, SOME_FAKE, NO_VERDICT = 0, 1, 2
 
@@ -53,7 +49,9 @@ def detect(config: DetectConfig) -> int:
             said = [detector.reference.sentence] if detector.reference else []
             show("\n".join([*preface(detector.about, detector.band(config.threshold)), *said]))
         show(header(config.style), end="")
-        bar = closing.enter_context(_bar(len(remaining)))
+        shown = len(remaining) > 1 and sys.stderr.isatty()  # to people who wait for several clips
+        bar = progress_bar(shown=shown, total=len(remaining), unit="clip", desc="detect", leave=False)
+        closing.enter_context(bar)
         points = []
         for judged in in_order(judge_clips(detector, remaining, config), [clip.name for clip in remaining], file):
             people = [verdict for verdict, _ in judged]
@@ -76,11 +74,6 @@ def summary(verdicts: Mapping[str, int]) -> str:
     """Returns the line that ends a call on several clips: how many got which verdict."""
     counts = ", ".join(f"{count:,} {kind}" for kind in KINDS if (count := verdicts.get(kind, 0)))
     return f"{sum(verdicts.values()):,} verdicts: {counts}."
-
-
-def _bar(clips: int) -> "tqdm":
-    """A progress bar for people at a terminal who wait for several clips; hidden from all others."""
-    return progress_bar(shown=clips > 1 and sys.stderr.isatty(), total=clips, unit="clip", desc="detect", leave=False)
 
 
 def _name_missing(clips: Iterable[Clip]) -> None:

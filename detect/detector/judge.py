@@ -20,10 +20,10 @@ from evaluate.stats.band import Band, Call, band_around
 from evaluate.stats.calibration import Temperature
 from evaluate.stats.metrics import THRESHOLD
 from extract.backbones.engines import Engine
+from extract.clips.boxes import Thumbnails
 from extract.clips.crops import CroppedClip, LeftOut, crop_frames, crop_in_pieces
 from extract.clips.face_detectors import make_face_detector
 from extract.clips.recogniser import make_descriptor
-from extract.clips.thumbnails import Thumbnails
 from extract.steps import Clock, crop_row, rows_with_features
 from extract.video.containers import ClipError, Limits
 from extract.video.decoded import sample_images

@@ -93,11 +93,9 @@ class _CachedFaceDetector:
         self._results: dict[int, dict[tuple[str, bytes], np.ndarray]] = {}
 
     def find(self, image: np.ndarray) -> np.ndarray:
-        """See `extract.clips.boxes.FaceDetector`."""
         return self._once(image, "find", b"", lambda: self._detector.find(image))
 
     def find_harder(self, image: np.ndarray, box: Box | None) -> np.ndarray:
-        """See `extract.clips.boxes.FaceDetector`."""
         where = b"" if box is None else box.tobytes()
         return self._once(image, "harder", where, lambda: self._detector.find_harder(image, box))
 

@@ -5,7 +5,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -168,7 +168,6 @@ class _Reader(threading.Thread):
         self._stopped.set()
 
     def run(self) -> None:
-        """See `threading.Thread`."""
         try:
             self._read()
             self._put(None)
@@ -212,7 +211,8 @@ class _Reader(threading.Thread):
 
     def _take(self, frame: Frame, last: bool) -> None:
         """Queues a frame. It replaces one that still waits, unless no frame may be dropped."""
-        arrival = _Arrival(Frame(frame.seconds, _constant(frame.picture())), last, time.monotonic())
+        image = frame.picture()
+        arrival = _Arrival(Frame(frame.seconds, lambda: image), last, time.monotonic())
         if self._config.fast and not self._source.lives:
             self._put(arrival)
             return
@@ -248,10 +248,6 @@ class _SharedPicture:
             if self._image is None:
                 self._image = self._picture()
             return self._image
-
-
-def _constant(image: Any) -> Callable[[], Any]:
-    return lambda: image
 
 
 def _event(verdict: Verdict, arrival: _Arrival, dropped: int) -> dict[str, Any]:

@@ -67,7 +67,8 @@ def open_page(detector: Detector, config: WebConfig, folder: Path) -> Iterator[s
             ) from None
         stack.callback(service.closing.set)  # before the server, whose open answers would else keep it waiting
         stack.enter_context(live or contextlib.nullcontext())
-        name = "localhost" if config.host == "0.0.0.0" else _server_name(config.host)
+        name = "localhost" if config.host == "0.0.0.0" else config.host
+        name = f"[{name}]" if ":" in name else name  # as addresses have IPv6
         yield f"http://{name}:{config.port}/"
 
 
@@ -124,8 +125,3 @@ async def _sweep(service: Service, connections: Connections) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
         service.cases.sweep()
         connections.end_late()
-
-
-def _server_name(host: str) -> str:
-    """Returns `host` as addresses have it: IPv6 in brackets."""
-    return f"[{host}]" if ":" in host else host

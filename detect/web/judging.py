@@ -17,7 +17,7 @@ from detect.detector.verdict import Verdict, failed
 from detect.web.cases import MEGABYTE, Case, Judged
 from detect.web.config import WebConfig
 from detect.web.guards.uploads import size_of
-from extract.clips.thumbnails import Thumbnails
+from extract.clips.boxes import Thumbnails
 from extract.video.containers import ClipError, Limits
 from extract.video.decode import play_seconds
 from extract.video.pictures import has_picture_name

@@ -152,7 +152,6 @@ class _OneAtATime:
         self.engine: Engine | None = _LockedEngine(scorer.engine, self._lock) if scorer.engine else None
 
     def score(self, arrays: np.ndarray, regions: np.ndarray, masks: np.ndarray) -> Scores:
-        """See `detect.detector.networks.Scorer`."""
         with self._lock:
             return self._scorer.score(arrays, regions, masks)
 
@@ -165,5 +164,4 @@ class _LockedEngine(Engine):
         self._engine, self._lock = engine, lock
 
     def of_batch(self, batch: int) -> Engine:
-        """See `extract.backbones.engines.Engine`."""
         return _LockedEngine(self._engine.of_batch(batch), self._lock)

@@ -41,7 +41,10 @@ def comparison_page(comparison: Comparison, figures: Figures, repeat: str) -> st
         f"Reelcheck comparison: {title}",
         element("h1", title),
         element("p", _about(comparison), class_="lead"),
-        *(element("div", _heading(pair), items(sentences(pair, comparison))) for pair in comparison.pairs),
+        *(
+            element("div", element("h3", f"{pair.first} and {pair.second}"), items(sentences(pair, comparison)))
+            for pair in comparison.pairs
+        ),
         element("p", MEANING, class_="lead"),
         element("div", items(kind_sentences(comparison)), class_="findings"),
         element("div", items(caveats), class_="notes", role="note") if caveats else "",
@@ -123,10 +126,6 @@ def _about(comparison: Comparison) -> str:
         f"{comparison.clips:,} test clips of the {' and '.join(splits)} split: {comparison.clips - fakes:,} real, "
         f"{fakes:,} fake, of {who}. Calls are made at the threshold {comparison.calls}."
     )
-
-
-def _heading(pair: Pair) -> Html:
-    return element("h3", f"{pair.first} and {pair.second}")
 
 
 def _cells(measures: Mapping[str, Measure]) -> Iterator[Cell]:

@@ -16,7 +16,8 @@ def repeat_command(verb: str, values: Mapping[str, Any]) -> str:
     """
     given = {name: value for name, value in values.items() if value not in (None, "", [], ())}
     texts = {name: _text(value) for name, value in given.items() if not isinstance(value, bool)}
-    switches = [_switch(name, value) for name, value in given.items() if isinstance(value, bool)]
+    flags = {name.replace("_", "-"): value for name, value in given.items() if isinstance(value, bool)}
+    switches = [f"--{'' if on else 'no-'}{name}" for name, on in flags.items()]
     if not switches:
         return command(verb, **texts)
     # Make has no variables for switches; what stands in ARGS goes through as it is.
@@ -33,10 +34,6 @@ def compare_command(runs: Sequence[object], values: Mapping[str, Any]) -> str:
 def _under_make() -> bool:
     """Whether the user types `make VERB` rather than `reelcheck VERB`."""
     return bool(os.environ.get(UNDER_MAKE))
-
-
-def _switch(name: str, on: bool) -> str:
-    return f"--{'' if on else 'no-'}{name.replace('_', '-')}"
 
 
 def _text(value: object) -> str:

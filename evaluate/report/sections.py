@@ -119,8 +119,9 @@ def _cards(evaluation: Evaluation) -> Iterator[Html]:
 
 
 def _number(name: str, head: Measure, baselines: Sequence[Measure], *words: str) -> Html:
-    lines = map(_small, (*words, _interval(head), *(f"baseline {value_text(one)}" for one in baselines)))
-    return element("div", name, element("b", value_text(head)), *lines, class_="card")
+    lines = (*words, _interval(head), *(f"baseline {value_text(one)}" for one in baselines))
+    small = (element("small", line) for line in lines)
+    return element("div", name, element("b", value_text(head)), *small, class_="card")
 
 
 def _failures(failures: Failures, figures: Figures) -> Iterator[Html]:
@@ -160,10 +161,6 @@ def _card(evaluation: Evaluation) -> Iterator[Html]:
     for heading, sentences in short_card(evaluation).items():
         yield element("h3", heading)
         yield items(sentences)
-
-
-def _small(text: str) -> Html:
-    return element("small", text)
 
 
 def _interval(measure: Measure) -> str:

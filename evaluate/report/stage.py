@@ -1,6 +1,6 @@
 """The stage: a run folder -> `report/`: metrics.json, figures, tables, model card and a self-contained report.html."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,7 +163,8 @@ def _intervals(evaluation: Evaluation, failures: Failures) -> Iterator[tuple[str
         if (head := models[0][name]).value is not None
     ]
     judge = evaluation.results.judge
-    caption = f"The {judge}'s main measures with 95 % intervals over people, calls at {HALF}{_and_baseline(models)}."
+    too = ", and its baseline's" if models[1:] else ""
+    caption = f"The {judge}'s main measures with 95 % intervals over people, calls at {HALF}{too}."
     yield "measures", caption, intervals_figure("Measures on the test part", rows, None, "value")
     rows = [
         Interval(f"{slicing.key}: {printable(one.name)} ({one.real + one.fake:,})"[:48], accuracy.value, ends(accuracy))
@@ -177,10 +178,6 @@ def _intervals(evaluation: Evaluation, failures: Failures) -> Iterator[tuple[str
         caption,
         intervals_figure("Accuracy on parts of the test clips", rows, None, "accuracy", inches=0.24),
     )
-
-
-def _and_baseline(models: Sequence[object]) -> str:
-    return ", and its baseline's" if len(models) > 1 else ""
 
 
 def _scores(name: str, clips: Predictions, results: Results) -> Scores:

@@ -104,11 +104,8 @@ def about_run(folder: Path, config: RunConfig[Profile], predictions: Predictions
     """Returns what is known of the run in `folder` with this `config`; `predictions` are None where it has none."""
     validation = None if predictions is None else validation_counts(predictions)
     name, (area, calls) = printable(folder.resolve().name), read_test(folder)
-    return AboutRun((name,), area, validation, tuple(doubts(config)), calls, _knows_unlike(folder, config))
-
-
-def _knows_unlike(folder: Path, config: RunConfig[Profile]) -> bool:
-    return all(is_regular(one / NEIGHBOURS) for one in config.members or [folder])
+    knows_unlike = all(is_regular(one / NEIGHBOURS) for one in config.members or [folder])
+    return AboutRun((name,), area, validation, tuple(doubts(config)), calls, knows_unlike)
 
 
 def about_several(runs: list[AboutRun]) -> AboutRun:

@@ -103,12 +103,9 @@ def _kind(name: str, clips: Judged, trained: int | None, resamples: int, seed: i
 
 def kinds_sentence(kinds: Sequence[Kind]) -> str:
     """Returns "Found 31 of 40 of Deepfakes, 9 of 40 of NeuralTextures (none in train)."; "" without kinds."""
-    found = (f"{one.called:,} of {one.fakes:,} of {one.name}{_unseen(one)}" for one in kinds)
+    unseen = " (none in train)"
+    found = (f"{one.called:,} of {one.fakes:,} of {one.name}{unseen * (one.trained == 0)}" for one in kinds)
     return f"Found {', '.join(found)}." if kinds else ""
-
-
-def _unseen(kind: Kind) -> str:
-    return " (none in train)" if kind.trained == 0 else ""
 
 
 KINDS = "By kind of fake, with 95 % intervals over people. ROC AUC is against all real clips."

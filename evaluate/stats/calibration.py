@@ -91,7 +91,7 @@ def reliability(
     A bin with one group has no interval. Raises as `checked`.
     """
     labels, probabilities = checked(labels, probabilities)
-    bins = _bins(probabilities)
+    bins = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)  # 1 belongs to the last
     return [
         Bin(
             number / BINS,
@@ -103,11 +103,6 @@ def reliability(
         for number in range(BINS)
         if (inside := bins == number).any()
     ]
-
-
-def _bins(probabilities: np.ndarray) -> np.ndarray:
-    """The bin of each probability; 1 belongs to the last."""
-    return np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
 
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:

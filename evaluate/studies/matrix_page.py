@@ -131,15 +131,9 @@ def _short(name: str) -> str:
 
 def matrix_table(found: Matrix) -> Table:
     """Returns the ROC AUC by row and column, as in papers."""
-    by_place = {(cell.trained, cell.tested): cell for cell in found.cells}
-    rows: list[list[Cell]] = [
-        [row, *(_area(by_place.get((row, column))) for column in found.columns)] for row in found.rows
-    ]
+    areas: dict[tuple[str, str], Cell] = {(one.trained, one.tested): one.measures["roc_auc"] for one in found.cells}
+    rows = [[row, *(areas.get((row, column), NOTHING) for column in found.columns)] for row in found.rows]
     return Table("ROC AUC, rows by training, columns by test.", ["trained on", *found.columns], rows)
-
-
-def _area(cell: Crossed | None) -> Cell:
-    return NOTHING if cell is None else cell.measures["roc_auc"]
 
 
 def cells_table(found: Matrix) -> Table:

@@ -49,7 +49,8 @@ def write_protocols(out: Path, outcomes: Sequence[Protocol], settings: Mapping[s
     """Writes page, tables, figure and numbers into `out`; returns the page's path. `settings` are its flags."""
     features, head = str(settings["features"]), settings["head"]
     write_json(make_folder(out) / NUMBERS, {"features": features, "head": head, "protocols": [*map(asdict, outcomes)]})
-    tables = {"protocols": protocols_table(outcomes)} | kinds_of_protocols(outcomes)
+    kinds = kinds_by("protocol", {one.name: one.kinds for one in outcomes})
+    tables = {"protocols": protocols_table(outcomes)} | kinds
     write_tables(out / "tables", tables)
     drawing = ""
     rows = [
@@ -73,11 +74,6 @@ def protocols_table(outcomes: Sequence[Protocol]) -> Table:
          "what the test clips share with train, and what else to know"],
         [list(_row(one)) for one in outcomes],
     )  # fmt: skip
-
-
-def kinds_of_protocols(outcomes: Sequence[Protocol]) -> dict[str, Table]:
-    """Returns the table of the kinds of fake by each protocol, none where no kind is named."""
-    return kinds_by("protocol", {one.name: one.kinds for one in outcomes})
 
 
 def _row(one: Protocol) -> Iterator[Cell]:

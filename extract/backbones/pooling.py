@@ -80,15 +80,11 @@ def _rooted(pixels: Any, share: np.ndarray, name: str) -> Any:
     return keras.layers.UnitNormalization(1, name=f"{name}_shares", dtype="float32")(roots)
 
 
-def _mean(cells: Any, roots: Any, name: str) -> Any:
+def _face_mean(cells: Any, shares: _Shares, name: str) -> Any:
     import keras
 
-    shares = keras.layers.Multiply(name=f"{name}_weights", dtype="float32")([roots, roots])
-    return keras.layers.Dot(1, name=f"{name}_mean", dtype="float32")([shares, cells])
-
-
-def _face_mean(cells: Any, shares: _Shares, name: str) -> Any:
-    return _mean(cells, shares.face, name)
+    weights = keras.layers.Multiply(name=f"{name}_weights", dtype="float32")([shares.face, shares.face])
+    return keras.layers.Dot(1, name=f"{name}_mean", dtype="float32")([weights, cells])
 
 
 def _face_std(cells: Any, shares: _Shares, name: str) -> Any:

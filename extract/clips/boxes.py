@@ -1,5 +1,7 @@
-"""What all face detectors share: boxes, and the small copies of a picture that they search."""
+"""Boxes, and small copies of pictures: those that face detectors search, and those that are shown."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
@@ -31,6 +33,24 @@ def shrunk(image: np.ndarray, long_side: int) -> tuple[np.ndarray, float]:
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return image, scale
+
+
+@dataclass(frozen=True, eq=False)
+class Thumbnails:
+    """Frames of one size, shrunk: `pictures` uint8 RGB (h, w, 3), each `scale` times as wide as its frame."""
+
+    pictures: list[np.ndarray]
+    scale: float
+
+
+def thumbnails_of(frames: Sequence[np.ndarray], long_side: int) -> Thumbnails:
+    """Returns `frames`, uint8 RGB (H, W, 3) of one size, with a long side of at most `long_side` pixels.
+
+    >>> thumbnails_of([np.zeros((100, 400, 3), np.uint8)], 200).pictures[0].shape
+    (50, 200, 3)
+    """
+    small = [shrunk(frame, long_side) for frame in frames]
+    return Thumbnails([picture for picture, _ in small], small[0][1])
 
 
 def boxes_of(found: object, scale: float) -> np.ndarray:

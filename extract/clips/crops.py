@@ -10,11 +10,10 @@ import numpy as np
 
 from cache.profile import CropProfile
 from cache.schema import CROP_SIZE, FRAMES, Seen
-from extract.clips.boxes import FaceDetector
+from extract.clips.boxes import FaceDetector, Thumbnails, thumbnails_of
 from extract.clips.face_detectors import make_face_detector
 from extract.clips.people import TEXTURE, FaceDescriptor
 from extract.clips.recogniser import make_descriptor
-from extract.clips.thumbnails import Thumbnails, shrink
 from extract.clips.tracks import Person, crop_along, find_people
 from extract.provenance.claims import read_claims
 from extract.video.containers import Limits
@@ -109,36 +108,26 @@ def crop_in_pieces(
     Without it, or if the clip is no longer than it, there are no windows. `thumbnails` is the longer side of the small
     frames that come along, in pixels. Raises ClipError if no frame can be decoded.
     """
-    pieces = _pieces(path, profile, limits, detector_file, faces, window, thumbnails, recogniser_file, fps)
-    piece = next(pieces)
-    for following in pieces:
+
+    def pieces() -> Iterator[Piece]:
+        detector, descriptor = _detector(profile.detector, detector_file), _descriptor(recogniser_file)
+        picture = is_picture(path)
+        frames = read_picture(path, limits) if picture else sample_frames(path, profile.sampling, limits, fps)
+        small = None if thumbnails is None else thumbnails_of(one_size(frames.images), thumbnails)
+        claims = read_claims(path)
+        for person in crop_people(frames, detector, profile.margin, faces, descriptor):
+            yield Piece(person, thumbnails=small, claims=claims)
+            small, claims = None, ()
+        if window is not None and not picture:
+            for span, part in sample_windows(path, window, limits, fps):
+                yield Piece(crop_frames(part, detector, profile.margin, descriptor), span)
+
+    all_pieces = pieces()
+    piece = next(all_pieces)
+    for following in all_pieces:
         yield piece
         piece = following
     yield replace(piece, is_last=True)
-
-
-def _pieces(
-    path: Path,
-    profile: CropProfile,
-    limits: Limits,
-    detector_file: Path | None,
-    faces: int,
-    window: float | None,
-    thumbnails: int | None,
-    recogniser_file: Path | None,
-    fps: float,
-) -> Iterator[Piece]:
-    detector, descriptor = _detector(profile.detector, detector_file), _descriptor(recogniser_file)
-    picture = is_picture(path)
-    frames = read_picture(path, limits) if picture else sample_frames(path, profile.sampling, limits, fps)
-    small = None if thumbnails is None else shrink(one_size(frames.images), thumbnails)
-    claims = read_claims(path)
-    for person in crop_people(frames, detector, profile.margin, faces, descriptor):
-        yield Piece(person, thumbnails=small, claims=claims)
-        small, claims = None, ()
-    if window is not None and not picture:
-        for span, part in sample_windows(path, window, limits, fps):
-            yield Piece(crop_frames(part, detector, profile.margin, descriptor), span)
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,7 @@
 
 import difflib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,10 +53,6 @@ def _lower(*names: str) -> tuple[str, ...]:
     return tuple(name.lower() for name in names)
 
 
-def _read_listed(found: Found) -> Dataset:
-    return read_csv_list(found.base / LIST, found)
-
-
 READERS: dict[str, Reader] = {
     "celeb-df": Reader("Celeb-real/, YouTube-real/ or Celeb-synthesis/", (_lower(*CELEB_DF),), read_celeb_df),
     "ff++": Reader("original_sequences/ or manipulated_sequences/", (TREES,), read_faceforensics),
@@ -72,7 +68,7 @@ READERS: dict[str, Reader] = {
     "deeperforensics": Reader("manipulated_videos/ or source_videos/", (("manipulated_videos", "source_videos"),),
                               read_deeperforensics),
     "folders": Reader("real/ and fake/", (places_of("real"), places_of("fake")), read_folders),
-    "csv": Reader("videos.csv", ((LIST,),), _read_listed),
+    "csv": Reader("videos.csv", ((LIST,),), lambda found: read_csv_list(found.base / LIST, found)),
 }  # fmt: skip
 
 
@@ -166,9 +162,5 @@ def _nearest(path: Path) -> str:
         for name in (name for group in reader.needs for name in group):
             if slip := difflib.get_close_matches(name, names, 1, SIMILAR):
                 return f"the nearest is {layout}, and {slip[0]} would have to be called {name}."
-    signs = "; ".join(_signs())
+    signs = "; ".join(f"{reader.sign} ({layout})" for layout, reader in READERS.items())
     return f"it has none of {signs}; give the folder that contains one of these."
-
-
-def _signs() -> Iterator[str]:
-    return (f"{reader.sign} ({layout})" for layout, reader in READERS.items())

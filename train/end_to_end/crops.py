@@ -75,7 +75,8 @@ def find_crops(features: Sequence[Path], profile: CropProfile, split_csv: Path, 
     clips = stored_clips(features, lambda folder: store_folder(folder.parent, profile))
     records = [record for record, _ in clips]
     parts = split(records, SplitConfig("csv", val=0.0, csv=split_csv)).parts
-    used = [(*clip, part) for clip, part in zip(clips, parts, strict=True) if _usable(clip[0], part)]
+    parted = zip(clips, parts, strict=True)
+    used = [(*clip, part) for clip, part in parted if part in PARTS and not clip[0].is_blend]  # which has no crops
     if missing := [record.id for record, stored, _ in used if stored is None]:
         places = [str(store_folder(folder.parent, profile)) for folder in features]
         lack = "lacks" if len(places) == 1 else "lack"
@@ -97,11 +98,6 @@ def _even_factors(clips: CropSet) -> np.ndarray:
     data_sets = np.unique([record.id.partition("/")[0] for record in clips.records], return_inverse=True)[1]
     none = np.zeros(0)
     return Clips(none, none, labels, data_sets).weights(train) / Clips(none, none, labels).weights(train)
-
-
-def _usable(record: VideoRecord, part: str) -> bool:
-    """Returns whether a clip has crops to train or test on; blended clips have none."""
-    return part in PARTS and not record.is_blend
 
 
 BlendFunction = Callable[[np.ndarray, np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
