@@ -186,7 +186,7 @@ VERBS = {
     ),
     "export": Verb(
         "run folder -> a detector that other programs run, checked against the run's own networks",
-        stage="detect.export.stage:export_and_say",
+        stage="detect.export.stage:export",
         config="detect.export.stage:ExportConfig",
         takes="RUN=runs/x FORMAT=onnx PRECISION=int8 OUT=folder",
         error_status=USAGE,

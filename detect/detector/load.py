@@ -69,15 +69,10 @@ def open_configured(config: DetectorConfig) -> Detector:
     return detector.beside(known) if known else detector
 
 
-def newest() -> Path:
-    """Returns the run below runs/ that was finished last; a UserError if there is none."""
-    return latest(Path("runs"))
-
-
 def newest_evaluated() -> Path:
     """Returns the run below runs/ that was finished last of those with a report; without any, that of all."""
     reported = [run for run in newest_first(Path("runs")) if is_regular(run / REPORT / METRICS)]
-    return reported[0] if reported else newest()
+    return reported[0] if reported else latest(Path("runs"))
 
 
 def open_ensemble(

@@ -15,13 +15,13 @@ from base.files import require_writable, write_folder, write_json, writing
 from base.flags import option
 from base.keras_start import start_keras
 from base.outside.content import checksum, is_regular
-from base.progress import show
+from base.progress import say
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE
 from detect.detector.contract import CONTRACT, EXPORTS, describe
 from detect.detector.converted import write_network
 from detect.detector.formats import FORMATS
-from detect.detector.load import build_networks, judged, newest
+from detect.detector.load import build_networks, judged
 from detect.detector.networks import as_network
 from detect.export.formats import detector_of_layers, read_network
 from detect.export.parity import (
@@ -40,7 +40,7 @@ from evaluate.report.features_text import features_sentences
 from evaluate.results.about_run import about_run
 from evaluate.stats.band import band_around
 from evaluate.stats.metrics import THRESHOLD
-from train.runs.folder import NEIGHBOURS
+from train.runs.folder import NEIGHBOURS, latest
 from train.runs.replay import crops_replay, head_replay
 
 if TYPE_CHECKING:
@@ -71,26 +71,15 @@ class ExportConfig:
     weights: str | None = option(None, "the backbone's weights, if they have moved since the features were made")
 
 
-def export_and_say(config: ExportConfig) -> Path:
-    """Exports like `export`, and prints how far the export's probabilities are from the run's."""
-    folder, summary = export_and_describe(config)
-    show(summary)
-    return folder
-
-
 def export(config: ExportConfig) -> Path:
-    """Writes the detector, its backbone and its head with `contract.json`; returns the folder. Prints nothing."""
-    return export_and_describe(config)[0]
+    """Writes the detector, its backbone and its head with `contract.json`; says how far they are from the run.
 
-
-def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
-    """Writes an export; returns its folder, and a sentence on how far it is from the run.
-
-    Each network gets the run's own crops, where these were kept, and has to give what the run's network gives. A
-    UserError says why a run cannot be exported, or by how much an export was off; nothing is written then.
+    Returns the folder. Each network gets the run's own crops, where these were kept, and has to give what the run's
+    network gives. A UserError says why a run cannot be exported, or by how much an export was off; nothing is written
+    then.
     """
     _check(config)
-    folder = config.run or newest()
+    folder = config.run or latest(Path("runs"))
     out = _out_folder(config, folder)
     start_keras(("tensorflow",))
     from evaluate.results.read import read_results
@@ -136,7 +125,9 @@ def export_and_describe(config: ExportConfig) -> tuple[Path, str]:
         shutil.rmtree(out)  # only now that its successor is on the disk
         return out
 
-    return write_folder(out, fill, remove_earlier), _summary(config, contract)
+    written = write_folder(out, fill, remove_earlier)
+    say(_summary(config, contract))
+    return written
 
 
 def _copy_neighbours(folder: Path, into: Path) -> dict[str, str] | None:

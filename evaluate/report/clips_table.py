@@ -36,8 +36,8 @@ def list_clips(failures: Failures) -> Html:
     columns = [name for name in COLUMNS if pictures or name != "crops"]
     if not failures.footage.rows:
         columns = columns[:-2]
-    cells = ([_cell(failures, row, name, float(errors[row]), pictures) for name in columns] for row in rows)
-    return table(caption, columns, cells, wide=True, sortable=True)
+    cells = (_cells(failures, row, float(errors[row]), pictures) for row in rows)
+    return table(caption, columns, ([own[name] for name in columns] for own in cells), wide=True, sortable=True)
 
 
 def _pictures(failures: Failures, rows: list[int]) -> Iterator[tuple[int, Html]]:
@@ -59,28 +59,22 @@ def _image(crops: np.ndarray, columns: int, quality: int) -> Html:
     return Html(f'<img src="{inline_jpeg(strip(crops, columns), quality)}" alt="{words}">')
 
 
-def _cell(failures: Failures, row: int, column: str, error: float, pictures: dict[int, Html]) -> object:
+def _cells(failures: Failures, row: int, error: float, pictures: dict[int, Html]) -> dict[str, object]:
+    """Returns the cells of a clip by column."""
     clips, footage = failures.clips, failures.footage
-    name, probability = clips.ids[row], clips.probabilities[row]
-    match column:
-        case "clip":
-            return name
-        case "crops":
-            return pictures.get(row, "")
-        case "is":
-            return _class(clips.labels[row] == FAKE)
-        case "called":
-            return _class(probability >= THRESHOLD)
-        case "probability of fake":
-            return f"{probability:.3f}"
-        case "error":
-            return f"{error:.3f}"
-        case "coverage":
-            return NOTHING if np.isnan(clips.coverage[row]) else f"{clips.coverage[row]:.2f}"
-    if name not in footage.rows:
-        return NOTHING
-    value = footage.face(name) if column == "face, pixels" else footage.seconds(name)
-    return NOTHING if np.isnan(value) else f"{value:.0f}" if column == "face, pixels" else f"{value:.1f}"
+    name, probability, coverage = clips.ids[row], clips.probabilities[row], clips.coverage[row]
+    face, seconds = (footage.face(name), footage.seconds(name)) if name in footage.rows else (np.nan, np.nan)
+    return {
+        "clip": name,
+        "crops": pictures.get(row, ""),
+        "is": _class(clips.labels[row] == FAKE),
+        "called": _class(probability >= THRESHOLD),
+        "probability of fake": f"{probability:.3f}",
+        "error": f"{error:.3f}",
+        "coverage": NOTHING if np.isnan(coverage) else f"{coverage:.2f}",
+        "face, pixels": NOTHING if np.isnan(face) else f"{face:.0f}",
+        "seconds": NOTHING if np.isnan(seconds) else f"{seconds:.1f}",
+    }
 
 
 def _class(fake: bool) -> str:
