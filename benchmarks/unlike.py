@@ -26,12 +26,7 @@ from extract.drawn.dataset import DrawnConfig, draw_dataset
 from extract.pipeline import extract
 from extract.readers.found import is_video
 from train.data.clips import LEAST_VARIANCE, Clips, pool
-from train.data.neighbours import (
-    NEAREST,
-    find_neighbours,
-    kept_by_most,
-    people_of,
-)
+from train.data.neighbours import NEAREST, find_neighbours, kept_by_most, people_of
 from train.data.training_set import DataConfig, gather
 from train.fit import FitConfig, fit
 from train.runs.load import build_and_load, read_run

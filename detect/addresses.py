@@ -99,11 +99,7 @@ class _RefusedError(OSError):
 
 @contextmanager
 def open_address(
-    address: str,
-    seconds: float,
-    timeout: float = TIMEOUT,
-    site: Site | None = None,
-    headers: Mapping[str, str] = {},
+    address: str, seconds: float, timeout: float = TIMEOUT, site: Site | None = None, headers: Mapping[str, str] = {}
 ) -> Iterator[HTTPResponse]:
     """Gives the answer to a GET of the http(s) `address`; its `url` is the address at the end of all redirects.
 

@@ -88,8 +88,7 @@ def table(
     """
     head = element("thead", element("tr", *(element("th", column, scope="col") for column in columns)))
     body = element(
-        "tbody",
-        *(element("tr", element("th", first, scope="row"), *map(_cell, rest)) for first, *rest in rows),
+        "tbody", *(element("tr", element("th", first, scope="row"), *map(_cell, rest)) for first, *rest in rows)
     )
     whole = element("table", element("caption", caption), head, body, class_="sortable" if sortable else "plain")
     return scrolling(whole, caption or "Table", wide=wide)

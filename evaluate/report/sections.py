@@ -24,15 +24,7 @@ from evaluate.report.clips_table import list_clips
 from evaluate.report.first_screen import summary
 from evaluate.report.model_card import short_card
 from evaluate.report.report_tables import failure_tables, uncertainty_tables
-from evaluate.results.measures import (
-    CHOSEN,
-    HALF,
-    HEAD,
-    Decisions,
-    Evaluated,
-    Evaluation,
-    PartCounts,
-)
+from evaluate.results.measures import CHOSEN, HALF, HEAD, Decisions, Evaluated, Evaluation, PartCounts
 from evaluate.results.read import validation_counts, why_uncalibrated
 from evaluate.results.slices import Failures
 from evaluate.stats.bootstrap import Measure

@@ -32,15 +32,7 @@ from evaluate.report.model_card import as_markdown, model_card
 from evaluate.report.report_tables import report_tables, wrong_caption
 from evaluate.report.sections import report_page
 from evaluate.results.footage import find_footage
-from evaluate.results.measures import (
-    BASELINE,
-    CHOSEN,
-    HALF,
-    HEAD,
-    Evaluation,
-    as_json,
-    evaluate_results,
-)
+from evaluate.results.measures import BASELINE, CHOSEN, HALF, HEAD, Evaluation, as_json, evaluate_results
 from evaluate.results.outside_scores import write_scores_run
 from evaluate.results.read import METRICS, REPORT, Results, read_results
 from evaluate.results.slices import Failures, find_failures

@@ -169,10 +169,7 @@ def worse_by_calibration(evaluation: Evaluation) -> list[str]:
     if evaluation.temperature is None:
         return []
     raw, calibrated = (evaluation.reliability[name] for name in (RAW, CALIBRATED))
-    errors = {
-        "log-loss": (raw.log_loss, calibrated.log_loss),
-        "calibration error": (raw.error, calibrated.error),
-    }
+    errors = {"log-loss": (raw.log_loss, calibrated.log_loss), "calibration error": (raw.error, calibrated.error)}
     return [name for name, (before, after) in errors.items() if after > before]
 
 

@@ -156,10 +156,7 @@ def measures_table(numbers: Numbers, settings: Mapping[str, Any]) -> Table:
                 minus,
                 " ".join(f"{one:.3f}" for one in model.by_repetition),
             ]
-            for name, model, minus in (
-                (HEAD, numbers.head, numbers.difference),
-                (BASELINE, numbers.baseline, ""),
-            )
+            for name, model, minus in ((HEAD, numbers.head, numbers.difference), (BASELINE, numbers.baseline, ""))
         ],
     )
 
@@ -172,10 +169,7 @@ def calls_table(numbers: Numbers) -> Table:
         return [name, kind, str(calls.clips), *map(str, (calls.fake, calls.close, calls.real)), share]
 
     def rows(name: str, model: Model) -> list[list[str | Measure]]:
-        return [
-            cells(name, "fake", model.fakes, model.found),
-            cells(name, "real", model.reals, model.alarms),
-        ]
+        return [cells(name, "fake", model.fakes, model.found), cells(name, "real", model.reals, model.alarms)]
 
     return Table(
         f"Calls in a repetition, on average; scores between {band.low:.3f} and {band.high:.3f} are too close.",

@@ -18,14 +18,7 @@ from cache.schema import CROP_SIZE
 from cache.weights import require_room_for
 from extract.backbones.folding import fold_batch_norms
 from extract.backbones.pooling import pool
-from extract.backbones.weights import (
-    MOBILENETV2,
-    RESNET50,
-    Network,
-    load_whole_network,
-    obtain,
-    require_same_weights,
-)
+from extract.backbones.weights import MOBILENETV2, RESNET50, Network, load_whole_network, obtain, require_same_weights
 
 if TYPE_CHECKING:
     import keras
@@ -172,8 +165,7 @@ def obtainable_weights(name: str) -> str:
     except UserError as error:
         show(f"No ImageNet weights: {error}", beside=True)
         show(
-            "Going on with RANDOM WEIGHTS: this shows that the pipeline works, not how accurate it can be.",
-            beside=True,
+            "Going on with RANDOM WEIGHTS: this shows that the pipeline works, not how accurate it can be.", beside=True
         )
         return "random"
     return "imagenet"

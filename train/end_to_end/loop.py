@@ -19,11 +19,7 @@ from train.end_to_end.crops import Blending, CropSequence, CropSet
 
 
 def train_on_crops(
-    network: keras.Model,
-    clips: CropSet,
-    config: EndToEndConfig,
-    checkpoint: Path,
-    blending: Blending | None = None,
+    network: keras.Model, clips: CropSet, config: EndToEndConfig, checkpoint: Path, blending: Blending | None = None
 ) -> TrainingProgress:
     """Trains `network` on the train part of `clips`; it then has the weights of the epoch best on validation.
 

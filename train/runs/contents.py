@@ -15,18 +15,7 @@ from base.files import write_csv, write_folder, write_json
 from base.outside.values import explained, now, read_csv, shown
 from cache.profile import Profile
 from train.data.audit import Audit
-from train.runs.folder import (
-    AGAIN,
-    AUDIT,
-    BASELINE,
-    CONFIG,
-    DONE,
-    HISTORY,
-    PREDICTIONS,
-    SCORES,
-    SPLIT,
-    free_name,
-)
+from train.runs.folder import AGAIN, AUDIT, BASELINE, CONFIG, DONE, HISTORY, PREDICTIONS, SCORES, SPLIT, free_name
 from train.runs.predictions import (
     Predictions,
     SplitRow,

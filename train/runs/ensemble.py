@@ -168,10 +168,7 @@ def shared_profile(members: Sequence[Path], configs: Sequence[RunConfig[Profile]
 
 
 def _config(
-    config: EnsembleConfig,
-    joined: Joined,
-    judged: CropProfile | ForeignProfile,
-    members: Sequence[RunConfig[Profile]],
+    config: EnsembleConfig, joined: Joined, judged: CropProfile | ForeignProfile, members: Sequence[RunConfig[Profile]]
 ) -> RunConfig[CropProfile | ForeignProfile]:
     """Returns the config of the ensemble of `members`, given by theirs."""
     folders = [folder.resolve() for folder in config.members]

@@ -41,13 +41,7 @@ class Trained:
     first_epoch: int = 1
 
 
-def write_trained(
-    folder: Path,
-    config: Any,
-    training_set: TrainingSet,
-    trained: Trained,
-    trial: Any = None,
-) -> Path:
+def write_trained(folder: Path, config: Any, training_set: TrainingSet, trained: Trained, trial: Any = None) -> Path:
     """Writes the run `folder` of a head trained on `training_set` as the dataclass `config` says; returns `folder`.
 
     `trial` says which one of a sweep it is.
