@@ -12,7 +12,7 @@ from evaluate.report.caveats import notes
 from evaluate.report.features_text import MORE, detector_text, features_sentences
 from evaluate.report.first_screen import summary
 from evaluate.results.measures import HALF, HEAD, Evaluation
-from evaluate.results.read import validation_counts, why_uncalibrated
+from evaluate.results.read import why_uncalibrated
 from evaluate.stats.weighted import title_of
 from train.runs.folder import SCORES
 
@@ -77,7 +77,7 @@ def _model(evaluation: Evaluation) -> Iterator[str]:
             f"{evaluation.temperature.clips} validation clips."
         )
     else:
-        yield f"Probabilities are not calibrated: {why_uncalibrated(validation_counts(evaluation.results.head))}."
+        yield f"Probabilities are not calibrated: {why_uncalibrated(evaluation.results.head.of(VAL).counts)}."
 
 
 def _data(evaluation: Evaluation) -> Iterator[str]:

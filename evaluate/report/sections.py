@@ -25,7 +25,7 @@ from evaluate.report.first_screen import summary
 from evaluate.report.model_card import short_card
 from evaluate.report.report_tables import failure_tables, uncertainty_tables
 from evaluate.results.measures import CHOSEN, HALF, HEAD, Decisions, Evaluated, Evaluation, PartCounts
-from evaluate.results.read import validation_counts, why_uncalibrated
+from evaluate.results.read import why_uncalibrated
 from evaluate.results.slices import Failures
 from evaluate.stats.bootstrap import Measure
 from evaluate.stats.calibration import BINS, HOTTEST
@@ -128,7 +128,7 @@ def _calibration(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:
     yield drawn(figures, "reliability")
     temperature = evaluation.temperature
     if temperature is None:
-        why = why_uncalibrated(validation_counts(evaluation.results.head))
+        why = why_uncalibrated(evaluation.results.head.of(VAL).counts)
         yield element("p", f"The probabilities are not calibrated: {why}. Detection shows the raw score, and says so.")
     else:
         side = "overconfident" if temperature.value > 1 else "underconfident"

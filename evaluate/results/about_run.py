@@ -13,11 +13,11 @@ from base.outside.content import is_regular
 from base.outside.values import parse, read_json
 from base.text import printable
 from cache.profile import FeatureProfile, Profile
-from cache.schema import TEST
+from cache.schema import TEST, VAL
 from evaluate.page.tables import measure_text
 from evaluate.results.calls import Calls, calls_sentence
 from evaluate.results.measures import HEAD
-from evaluate.results.read import METRICS, REPORT, validation_counts, why_uncalibrated
+from evaluate.results.read import METRICS, REPORT, why_uncalibrated
 from evaluate.stats.bootstrap import Measure
 from train.runs.folder import ENSEMBLE, NEIGHBOURS
 from train.runs.predictions import Predictions
@@ -102,7 +102,7 @@ UNKNOWN = AboutRun()
 
 def about_run(folder: Path, config: RunConfig[Profile], predictions: Predictions | None) -> AboutRun:
     """Returns what is known of the run in `folder` with this `config`; `predictions` are None where it has none."""
-    validation = None if predictions is None else validation_counts(predictions)
+    validation = None if predictions is None else predictions.of(VAL).counts
     name, (area, calls) = printable(folder.resolve().name), read_test(folder)
     knows_unlike = all(is_regular(one / NEIGHBOURS) for one in config.members or [folder])
     return AboutRun((name,), area, validation, tuple(doubts(config)), calls, knows_unlike)

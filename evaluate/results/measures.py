@@ -12,7 +12,7 @@ from base.errors import UserError
 from cache.schema import FAKE, LEAST_COVERAGE, PARTS, REAL, TEST, VAL
 from evaluate.results.calls import Calls, called_fake, calls_of
 from evaluate.results.kinds import Kind, kinds_of_run
-from evaluate.results.read import Results, find_temperature, read_member, validation_counts
+from evaluate.results.read import Results, find_temperature, read_member
 from evaluate.results.versus_baseline import Difference, baseline_of, difference_of
 from evaluate.stats.band import band_around
 from evaluate.stats.bootstrap import CONFIDENCE, INTERVAL, Measure
@@ -153,7 +153,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "paired_share": _asdicts(evaluation.paired),
         "calibration": {
             "temperature": evaluation.temperature and evaluation.temperature.value,
-            "validation_clips": dict(zip(("real", "fake"), validation_counts(results.head), strict=True)),
+            "validation_clips": dict(zip(("real", "fake"), results.head.of(VAL).counts, strict=True)),
             "made_worse": worse_by_calibration(evaluation),
             **_asdicts(evaluation.reliability),
         },

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from base.errors import passing_over_damage
-from cache.schema import FAKE, PARTS, REAL, TEST, VAL
+from cache.schema import FAKE, PARTS, TEST, VAL
 from evaluate.stats.calibration import LEAST_OF_CLASS, Temperature, fit_temperature
 from evaluate.stats.pairs import PairedShare, paired_share, source_rows
 from train.data.audit import scope
@@ -92,16 +92,10 @@ def read_member(folder: Path, clips: Predictions) -> Predictions | None:
 
 def find_temperature(predictions: Predictions) -> Temperature | None:
     """Returns the temperature of `predictions`, fitted on their validation part; None if that is too small."""
-    if min(validation_counts(predictions)) < LEAST_OF_CLASS:
-        return None
     validation = predictions.of(VAL)
+    if min(validation.counts) < LEAST_OF_CLASS:
+        return None
     return fit_temperature(validation.labels, validation.probabilities)
-
-
-def validation_counts(predictions: Predictions) -> tuple[int, int]:
-    """Returns how many real and fake clips the validation part has."""
-    labels = predictions.of(VAL).labels
-    return int((labels == REAL).sum()), int((labels == FAKE).sum())
 
 
 def why_uncalibrated(counts: tuple[int, int]) -> str:

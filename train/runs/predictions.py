@@ -12,7 +12,7 @@ from base.commands import flag
 from base.errors import UserError
 from base.files import write_csv
 from base.outside.values import explained, read_records, shown
-from cache.schema import PARTS, Label, Name, Seen, VideoRecord, is_blend_id
+from cache.schema import FAKE, PARTS, REAL, Label, Name, Seen, VideoRecord, is_blend_id
 from train.data.split import DROPPED
 from train.runs.folder import AGAIN
 
@@ -47,6 +47,11 @@ class Predictions:
     probabilities: np.ndarray
     coverage: np.ndarray
     distances: np.ndarray
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many of the clips are real, and how many are fake."""
+        return int((self.labels == REAL).sum()), int((self.labels == FAKE).sum())
 
     def of(self, part: str) -> "Predictions":
         """Returns the clips of `part`, in the same order."""
