@@ -20,7 +20,6 @@ from evaluate.page.repeat import compare_command
 from evaluate.page.tables import write_tables
 from evaluate.report.stage import require_resamples
 from evaluate.results.read import read_results
-from evaluate.stats.bootstrap import ends
 from evaluate.stats.metrics import CHANCE, RESAMPLES, THRESHOLD
 from train.data.split import SplitConfig, split_choices
 from train.fit import FitConfig, fit
@@ -135,15 +134,11 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:
     ]
     more = f" The first {MOST_CURVES} of {len(comparison.models)}." if len(comparison.models) > MOST_CURVES else ""
     yield "roc", f"ROC curves on the common test clips.{more}", roc_figure(curves)
-    rows = [_interval(model) for model in comparison.models if model.over_people["roc_auc"].value is not None]
+    rows = list(map(_interval, comparison.models))
     caption = "ROC AUC of each run with its 95 % interval over people, and that of its baseline."
     yield "runs", caption, intervals_figure("ROC AUC", rows, CHANCE, f"ROC AUC ({CHANCE}: chance)")
     for name, title in (("roc_auc", "ROC AUC"), ("accuracy", "accuracy")):
-        rows = [
-            Interval(f"{pair.first}\nminus {pair.second}", measure.value, ends(measure))
-            for pair in comparison.pairs
-            if (measure := pair.over_people[name]).value is not None
-        ]
+        rows = [Interval(f"{pair.first}\nminus {pair.second}", pair.over_people[name]) for pair in comparison.pairs]
         caption = f"Differences in {title}. If the interval crosses the dotted line, either run may be the better one."
         figure = intervals_figure(f"Difference in {title}", rows, 0.0, "difference (0: equally good)")
         yield f"difference-{name.replace('_', '-')}", caption, figure
@@ -153,6 +148,4 @@ def _interval(model: Model) -> Interval:
     """A row of the figure that shows each run's ROC AUC."""
     area = model.over_people["roc_auc"]
     more = model.difference and model.difference.over_people["roc_auc"].value
-    assert area.value is not None
-    baseline = None if more is None else area.value - more
-    return Interval(model.name, area.value, ends(area), baseline)
+    return Interval(model.name, area, None if more is None or area.value is None else area.value - more)

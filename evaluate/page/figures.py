@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.calibration import Bin
 from evaluate.stats.metrics import Confusion, pr_points, roc_band, roc_points
 
@@ -167,14 +168,10 @@ def reliability_figure(models: Mapping[str, Sequence[Bin]]) -> Figure:
 
 @dataclass(frozen=True)
 class Interval:
-    """A row of `intervals_figure`: a value, and the ends of its interval, None where undefined.
-
-    `baseline` is what the value is compared with, without an interval.
-    """
+    """A row of `intervals_figure`; `baseline` is what the measure is compared with, without an interval."""
 
     name: str
-    value: float
-    ends: tuple[float, float] | None
+    measure: Measure
     baseline: float | None = None
 
 
@@ -184,19 +181,20 @@ def intervals_figure(
 ) -> Figure:
     """Returns values with their intervals and a dotted vertical `line`, the first row on top; `label` is the axis's.
 
-    A row is `inches` high.
+    A row is `inches` high; one whose measure is undefined is left out.
     """
+    rows = [row for row in rows if row.measure.value is not None]
     figure = Figure(figsize=(_SIZE[0] * 1.15, 1.3 + inches * len(rows)), layout="constrained")
     axes = figure.add_subplot(title=title)
     if line is not None:
         axes.axvline(line, color=COLOURS["ink"], linewidth=1, linestyle=":")
     for height, row in enumerate(rows):
-        if row.ends:
-            axes.plot(row.ends, [height] * 2, color=COLOURS["one"], linewidth=2, marker="|")
-        axes.plot(row.value, height, "o", color=COLOURS["ink"], markersize=5)
+        if interval := ends(row.measure):
+            axes.plot(interval, [height] * 2, color=COLOURS["one"], linewidth=2, marker="|")
+        axes.plot(np.array(row.measure.value, float), height, "o", color=COLOURS["ink"], markersize=5)
         if row.baseline is not None:
             axes.plot(row.baseline, height + 0.3, "D", color=COLOURS["three"], markersize=4)
-    if any(row.ends for row in rows):
+    if any(ends(row.measure) for row in rows):
         axes.plot([], [], color=COLOURS["one"], linewidth=2, label="95 % interval")
     if any(row.baseline is not None for row in rows):
         axes.plot([], [], "D", color=COLOURS["three"], markersize=4, label="baseline")

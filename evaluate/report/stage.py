@@ -36,7 +36,6 @@ from evaluate.results.measures import BASELINE, CHOSEN, HALF, HEAD, Evaluation, 
 from evaluate.results.outside_scores import write_scores_run
 from evaluate.results.read import METRICS, REPORT, Results, read_results
 from evaluate.results.slices import Failures, find_failures
-from evaluate.stats.bootstrap import ends
 from evaluate.stats.metrics import RESAMPLES
 from evaluate.stats.weighted import title_of
 from train.runs.folder import latest
@@ -149,20 +148,15 @@ def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str, Figure]]:
 def _intervals(evaluation: Evaluation, failures: Failures) -> Iterator[tuple[str, str, Figure]]:
     """Yields the forest plots: of the measures between 0 and 1, and of the accuracy by slice."""
     models = [one.scores | one.decisions[HALF].measures for one in evaluation.evaluated[TEST].values()]
-    rows = [
-        Interval(title_of(name), head.value, ends(head), models[1][name].value if models[1:] else None)
-        for name in DRAWN
-        if (head := models[0][name]).value is not None
-    ]
+    rows = [Interval(title_of(name), models[0][name], models[1][name].value if models[1:] else None) for name in DRAWN]
     judge = evaluation.results.judge
     too = ", and its baseline's" if models[1:] else ""
     caption = f"The {judge}'s main measures with 95 % intervals over people, calls at {HALF}{too}."
     yield "measures", caption, intervals_figure("Measures on the test part", rows, None, "value")
     rows = [
-        Interval(f"{slicing.key}: {printable(one.name)} ({one.real + one.fake:,})"[:48], accuracy.value, ends(accuracy))
+        Interval(f"{slicing.key}: {printable(one.name)} ({one.real + one.fake:,})"[:48], one.measures["accuracy"])
         for slicing in failures.slicings
         for one in slicing.slices[:MOST_ROWS]
-        if (accuracy := one.measures["accuracy"]).value is not None
     ]
     caption = f"Accuracy at {HALF} on parts of the test clips, with the number of clips; the tables below have more."
     yield (

@@ -14,7 +14,7 @@ from evaluate.page.tables import NOTHING, Cell, Table, write_tables
 from evaluate.results.kinds import Kind, kinds_by
 from evaluate.results.measures import HALF
 from evaluate.results.versus_baseline import Difference
-from evaluate.stats.bootstrap import Measure, ends
+from evaluate.stats.bootstrap import Measure
 from evaluate.stats.metrics import CHANCE
 from evaluate.stats.weighted import title_of
 
@@ -53,12 +53,8 @@ def write_protocols(out: Path, outcomes: Sequence[Protocol], settings: Mapping[s
     tables = {"protocols": protocols_table(outcomes)} | kinds
     write_tables(out / "tables", tables)
     drawing = ""
-    rows = [
-        Interval(one.name, area.value, ends(area))
-        for one in outcomes
-        if one.over_people and (area := one.over_people["roc_auc"]).value is not None
-    ]
-    if rows:
+    rows = [Interval(one.name, one.over_people["roc_auc"]) for one in outcomes if one.over_people]
+    if any(row.measure.value is not None for row in rows):
         areas = intervals_figure("ROC AUC by protocol", rows, CHANCE, f"ROC AUC ({CHANCE}: chance)")
         place = make_folder(out / "figures") / "protocols"
         drawing = figure(*saved(areas, place, "The same head by each protocol."))

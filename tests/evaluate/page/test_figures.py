@@ -3,12 +3,16 @@
 import pytest
 
 from evaluate.page.figures import Interval, intervals_figure
+from evaluate.stats.bootstrap import Measure
+
+SURE, UNSURE, UNDEFINED = Measure(0.5, 0.4, 0.6), Measure(0.5, None, None), Measure(None, None, None)
 
 
 @pytest.mark.parametrize(("rows", "named"), [
-    ([Interval("a", 0.5, None)], []),
-    ([Interval("a", 0.5, (0.4, 0.6))], ["95 % interval"]),
-    ([Interval("a", 0.5, (0.4, 0.6)), Interval("b", 0.5, None, 0.4)], ["95 % interval", "baseline"]),
+    ([Interval("a", UNSURE)], []),
+    ([Interval("a", SURE)], ["95 % interval"]),
+    ([Interval("a", SURE), Interval("b", UNSURE, 0.4)], ["95 % interval", "baseline"]),
+    ([Interval("a", SURE), Interval("undefined", UNDEFINED, 0.4)], ["95 % interval"]),
 ])  # fmt: skip
 def test_the_legend_of_intervals_names_what_is_there(rows, named):
     (axes,) = intervals_figure("title", rows, 0.5, "value").axes
