@@ -27,7 +27,6 @@ from base.machine.processors import usable_processors
 from base.progress import say
 from cache.schema import VideoRecord
 from cache.store import Store, Writer, open_store
-from extract.backbones.engines import Engine
 from extract.config import BackendName, ExtractConfig
 from extract.steps import Clock
 from extract.unit import SHARD_ROWS, extract_videos, left_to_do, start_engine
@@ -46,6 +45,8 @@ CLIENTS = {
 MOST_LOSSES = 3
 """How many times in a row workers may be lost before the run stops."""
 
+_engine = lru_cache(1)(start_engine)
+"""The engine of a worker, started once for all its units."""
 Video = tuple[VideoRecord, Path]
 
 
@@ -127,12 +128,6 @@ def run_unit(unit: Unit) -> UnitResult:
         return UnitResult(keys, error=error)
     except Exception:  # noqa: BLE001 - a bug: as text, because its traceback would be lost on the way back
         return UnitResult(keys, error=RuntimeError(f"in a unit on a worker:\n{traceback.format_exc()}"))
-
-
-@lru_cache(1)
-def _engine(config: ExtractConfig) -> Engine:
-    """Returns the engine of this worker, started once for all its units."""
-    return start_engine(config)
 
 
 def _without(left: Sequence[Video], done: UnitResult) -> list[Video]:

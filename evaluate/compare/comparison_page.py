@@ -29,11 +29,14 @@ def comparison_page(comparison: Comparison, figures: Figures, repeat: str) -> st
     """Returns the page; `figures` holds caption and SVG element by name, `repeat` is the command for it."""
     names = [model.name for model in comparison.models]
     title = " against ".join(names) if len(names) < 4 else f"{len(names)} runs compared"
-    caveats = list(warnings(comparison))
+    caveats, tables = list(warnings(comparison)), comparison_tables(comparison)
     sections = {
-        "Differences between the runs": list(_differences(comparison, figures)),
-        "Each run by itself": list(_runs(comparison, figures)),
-        "What each head adds to its baseline": list(_baselines(comparison)),
+        "Differences between the runs": list(_differences(tables, figures)),
+        "Each run by itself": list(_runs(tables, figures)),
+        "What each head adds to its baseline": [
+            items(baseline_sentences(comparison)),
+            details("The same as a table", page_table(tables["head-minus-baseline"], wide=True)),
+        ],
         "What was tested, and how": [items(_methods(comparison))],
         "How to repeat this": list(_recipe(comparison, repeat)),
     }
@@ -53,8 +56,7 @@ def comparison_page(comparison: Comparison, figures: Figures, repeat: str) -> st
     )
 
 
-def _differences(comparison: Comparison, figures: Figures) -> Iterator[Html]:
-    tables = comparison_tables(comparison)
+def _differences(tables: Mapping[str, Table], figures: Figures) -> Iterator[Html]:
     yield drawn(figures, "difference-roc-auc", "difference-accuracy")
     yield details(
         "Differences in all main measures, with their intervals", page_table(tables["differences"], wide=True)
@@ -63,17 +65,11 @@ def _differences(comparison: Comparison, figures: Figures) -> Iterator[Html]:
     yield details("On how many clips only one run is right", page_table(tables["disagreements"], wide=True))
 
 
-def _runs(comparison: Comparison, figures: Figures) -> Iterator[Html]:
-    tables = comparison_tables(comparison)
+def _runs(tables: Mapping[str, Table], figures: Figures) -> Iterator[Html]:
     yield drawn(figures, "runs", "roc")
     yield details("All main measures, with their intervals", page_table(tables["runs"], wide=True))
     if "kinds" in tables:
         yield details("How well each finds each kind of fake", page_table(tables["kinds"], wide=True))
-
-
-def _baselines(comparison: Comparison) -> Iterator[Html]:
-    yield items(baseline_sentences(comparison))
-    yield details("The same as a table", page_table(comparison_tables(comparison)["head-minus-baseline"], wide=True))
 
 
 def comparison_tables(comparison: Comparison) -> dict[str, Table]:

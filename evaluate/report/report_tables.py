@@ -1,13 +1,15 @@
 """The tables of a report: the page shows them, and tables.md, tables.tex and CSV files hold them for papers."""
 
 import statistics
+from collections.abc import Iterable, Mapping, Sequence
 
 from cache.schema import FAKE, TEST
-from evaluate.page.tables import NOTHING, Table, value_text
+from evaluate.page.tables import NOTHING, Cell, Table, value_text
 from evaluate.results.kinds import kinds_table
 from evaluate.results.measures import HALF, HEAD, MAIN, Evaluation
 from evaluate.results.slices import COLUMNS, Failures
 from evaluate.results.versus_baseline import COMPARED
+from evaluate.stats.bootstrap import Measure
 from evaluate.stats.weighted import CALL_METRICS, SCORE_METRICS, title_of
 
 
@@ -19,15 +21,17 @@ def report_tables(evaluation: Evaluation, failures: Failures) -> dict[str, Table
             f"Measures on {_clips(evaluation)}, calls at the threshold {HALF}, with 95 % intervals over people.",
             ["measure", *models],
             [
-                *([title_of(name), *(model.scores[name] for model in models.values())] for name in SCORE_METRICS),
-                *(
-                    [title_of(name), *(model.decisions[HALF].measures[name] for model in models.values())]
-                    for name in CALL_METRICS
-                ),
+                *measure_rows(SCORE_METRICS, [model.scores for model in models.values()]),
+                *measure_rows(CALL_METRICS, [model.decisions[HALF].measures for model in models.values()]),
             ],
         )
     }
     return tables | uncertainty_tables(evaluation) | failure_tables(failures)
+
+
+def measure_rows(names: Iterable[str], models: Sequence[Mapping[str, Measure]]) -> list[list[Cell]]:
+    """Returns a row for each measure of `names`, with its values of all `models`."""
+    return [[title_of(name), *(model[name] for model in models)] for name in names]
 
 
 def uncertainty_tables(evaluation: Evaluation) -> dict[str, Table]:

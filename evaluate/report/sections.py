@@ -1,6 +1,6 @@
 """The sections of a run's report as HTML."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cache.schema import LEAST_COVERAGE, TEST, VAL
@@ -23,7 +23,7 @@ from evaluate.report.caveats import calibration_harm, notes
 from evaluate.report.clips_table import list_clips
 from evaluate.report.first_screen import summary
 from evaluate.report.model_card import short_card
-from evaluate.report.report_tables import failure_tables, uncertainty_tables
+from evaluate.report.report_tables import failure_tables, measure_rows, uncertainty_tables
 from evaluate.results.measures import CHOSEN, HALF, HEAD, Decisions, Evaluated, Evaluation, PartCounts
 from evaluate.results.read import why_uncalibrated
 from evaluate.results.slices import Failures
@@ -174,18 +174,13 @@ def _tables(evaluation: Evaluation, part: str) -> Html:
 def _score_table(models: Mapping[str, Evaluated]) -> Html:
     caption = "Measures of the probabilities, without a threshold. ↓: lower is better."
     scores = [model.scores for model in models.values()]
-    return table(caption, ["", *models], _measure_rows(SCORE_METRICS, scores))
+    return table(caption, ["", *models], measure_rows(SCORE_METRICS, scores))
 
 
 def _call_table(caption: str, calls: Mapping[str, Decisions]) -> Html:
     measures = [call.measures for call in calls.values()]
     thresholds = ["threshold", *(f"{call.threshold:.3f}" for call in calls.values())]
-    return table(caption, ["", *calls], [thresholds, *_measure_rows(CALL_METRICS, measures)])
-
-
-def _measure_rows(names: Iterable[str], models: list[dict[str, Measure]]) -> Iterator[list[object]]:
-    for name in names:
-        yield [title_of(name), *(model[name] for model in models)]
+    return table(caption, ["", *calls], [thresholds, *measure_rows(CALL_METRICS, measures)])
 
 
 def _training(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:

@@ -130,14 +130,10 @@ def crop_in_pieces(
     yield replace(piece, is_last=True)
 
 
-@lru_cache(maxsize=1)
-def _detector(name: str, file: Path | None) -> FaceDetector:
-    return make_face_detector(name, file)  # reading Haar's file takes as long as searching two frames
-
-
-@lru_cache(maxsize=1)
-def _descriptor(file: Path | None) -> FaceDescriptor:
-    return make_descriptor(file)  # as above, for SFace
+_detector = lru_cache(maxsize=1)(make_face_detector)
+"""Reading Haar's file takes as long as searching two frames."""
+_descriptor = lru_cache(maxsize=1)(make_descriptor)
+"""As above, for SFace."""
 
 
 def crop_frames(
