@@ -82,7 +82,8 @@ def info(folder: Path) -> int:
     contents = load(open_store(folder))
     labels = Counter(record.label for record in contents.records)
     show(f"{folder}\n  profile   {canonical_json(contents.profile)}")
-    show(f"  shards    {len(contents.stores[0].shards)}, {_size(contents.stores[0].shards) / 1e6:.1f} MB")
+    shards = contents.stores[0].shards
+    show(f"  shards    {len(shards)}, {sum(shard.stat().st_size for shard in shards) / 1e6:.1f} MB")
     show(f"  videos    {len(contents.records)} ok ({labels[0]} real, {labels[1]} fake), "
           f"{len(contents.failures)} failed, {len(contents.missing)} not extracted yet")  # fmt: skip
     show(f"  array     {contents.arrays.dtype} {contents.arrays.shape}")
@@ -91,10 +92,6 @@ def info(folder: Path) -> int:
     for record, outcome, reason in contents.failures:
         show(f"  failed    {record.id}: {outcome}: {reason}")
     return 0
-
-
-def _size(paths: list[Path]) -> int:
-    return sum(path.stat().st_size for path in paths)
 
 
 def report_damage(folder: Path) -> int:
@@ -122,23 +119,14 @@ def export(folder: Path, out: Path) -> Path:
     contents = load(open_store(folder))
     if not contents.records:
         raise UserError(f"{folder} holds no extracted video; run {command('features', data='...')} first.")
-    arrays = _columns(contents)
+    name = "crops" if contents.arrays.dtype == np.uint8 else "features"
+    arrays = {name: contents.arrays, "label": contents.labels, "mask": contents.mask, **vars(contents.seen)}
     ids_and_labels = ((record.id, record.label) for record in contents.records)
     with writing(out.parent):
         make_folder(out.parent)
         replace_with(out.with_name(out.name + ".npz"), lambda path: np.savez(path, allow_pickle=False, **arrays))
         write_csv(out.with_name(out.name + ".csv"), ["id", "label"], ids_and_labels)
         return replace_with(out.with_name(out.name + ".h5"), lambda path: _write_plain(path, contents, arrays))
-
-
-def _columns(contents: Contents) -> dict[str, np.ndarray]:
-    name = "crops" if contents.arrays.dtype == np.uint8 else "features"
-    return {
-        name: contents.arrays,
-        "label": contents.labels,
-        "mask": contents.mask,
-        **vars(contents.seen),
-    }
 
 
 def _write_plain(path: Path, contents: Contents, arrays: dict[str, np.ndarray]) -> None:

@@ -1,4 +1,4 @@
-"""Whether this system is one that Reelcheck runs on."""
+"""Whether this system is one that Reelcheck runs on, and how many files a process may hold open in it."""
 
 import importlib.util
 
@@ -11,3 +11,17 @@ def lack_of_system() -> str:
     if all(map(importlib.util.find_spec, NEEDED)):
         return ""
     return "Reelcheck needs Linux or macOS; on Windows, install and run it within WSL (wsl --install)."
+
+
+def allow_open_files(count: int) -> None:
+    """Lets this process open `count` files, or as many as it may allow itself: macOS begins with 256.
+
+    A connection is one too.
+    """
+    import resource  # which Windows lacks
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    wanted = count if hard == unlimited else min(count, hard)
+    if soft != unlimited and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from base.machine.open_files import allow_open_files
+from base.machine.system import allow_open_files
 from detect.web.guards.connections import Connections, Listener
 
 ACCEPTED_AT_ONCE = 100

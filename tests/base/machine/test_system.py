@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from base.machine.open_files import allow_open_files
+from base.machine.system import allow_open_files
 
 NONE = resource.RLIM_INFINITY
 
