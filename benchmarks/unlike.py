@@ -8,7 +8,9 @@ worse or made smaller. What has to lie within: the people of test, and blends of
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -166,23 +168,16 @@ def _normal(train: np.ndarray) -> Measure:
     return lambda values: (values - mean) / np.sqrt(np.maximum(variance, LEAST_VARIANCE * variance.mean()) + 1e-30)
 
 
-def _nearest(train: np.ndarray) -> Measure:
+def _nearest(train: np.ndarray, metric: Literal["euclidean", "cosine"] = "euclidean") -> Measure:
     from scipy.spatial.distance import cdist
 
     normal = _normal(train)
-    return lambda values: np.sort(cdist(normal(values), normal(train)), axis=1)[:, :NEAREST].mean(axis=1)
+    return lambda values: np.sort(cdist(normal(values), normal(train), metric), axis=1)[:, :NEAREST].mean(axis=1)
 
 
 def _z_score(train: np.ndarray) -> Measure:
     normal = _normal(train)
     return lambda values: np.sqrt(np.square(normal(values)).mean(axis=1))
-
-
-def _cosine(train: np.ndarray) -> Measure:
-    from scipy.spatial.distance import cdist
-
-    normal = _normal(train)
-    return lambda values: np.sort(cdist(normal(values), normal(train), "cosine"), axis=1)[:, :NEAREST].mean(axis=1)
 
 
 def _mahalanobis(train: np.ndarray) -> Measure:
@@ -200,7 +195,7 @@ _WAYS: dict[str, tuple[str, Fit]] = {
     "3 nearest, all features": ("mean", _nearest),
     "root mean square z-score": ("mean", _z_score),
     f"Mahalanobis, {COMPONENTS} components, shrunk": ("mean", _mahalanobis),
-    "3 nearest by cosine": ("mean", _cosine),
+    "3 nearest by cosine": ("mean", partial(_nearest, metric="cosine")),
     "3 nearest in the head's last layer": ("last layer", _nearest),
 }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cache.profile import CropProfile, FeatureProfile, ForeignProfile, Profile, Tap
+from cache.profile import CropProfile, FeatureProfile, ForeignProfile, Profile
 
 MORE = "docs/features.md"
 REGIONS = {
@@ -34,7 +34,9 @@ def features_sentences(profile: Profile) -> Iterator[str]:
     if not profile.taps:
         yield "Features of a frame: the mean of one late layer over the crop."
         return
-    yield f"Features of a frame: {'; '.join(map(_tap, profile.taps))}."
+    words = (REGIONS.get((tap.region, tap.statistic), f"{tap.statistic} over {tap.region}") for tap in profile.taps)
+    taken = (f"{what} of {tap.layer}" for what, tap in zip(words, profile.taps, strict=True))
+    yield f"Features of a frame: {'; '.join(taken)}."
     if not profile.backbone.endswith("-top"):
         yield f"Lower layers rather than the last one, which tells who and what is shown ({MORE} has figures)."
     if any(tap.region == "face-surround" for tap in profile.taps):
@@ -49,15 +51,9 @@ def detector_text(crops: CropProfile) -> str:
 def _weights_text(weights: str) -> str:
     """Returns the weights of a profile in words; a file's hash is cut to what tells files apart."""
     kind, _, value = weights.partition(":")
-    words = {"imagenet": "the weights of ImageNet", "random": "random weights"}
-    return (
-        f"the weights of a file (SHA-256 {value[:12]}…)" if kind == "sha256" else words.get(kind, f"weights {weights}")
-    )
-
-
-def _tap(tap: Tap) -> str:
-    words = REGIONS.get((tap.region, tap.statistic), f"{tap.statistic} over {tap.region}")
-    return f"{words} of {tap.layer}"
+    file = f"the weights of a file (SHA-256 {value[:12]}…)"
+    words = {"imagenet": "the weights of ImageNet", "random": "random weights", "sha256": file}
+    return words.get(kind, f"weights {weights}")
 
 
 def _with_paper(name: str) -> str:

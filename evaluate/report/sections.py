@@ -24,7 +24,7 @@ from evaluate.report.clips_table import list_clips
 from evaluate.report.first_screen import summary
 from evaluate.report.model_card import short_card
 from evaluate.report.report_tables import failure_tables, measure_rows, uncertainty_tables
-from evaluate.results.measures import CHOSEN, HALF, HEAD, Decisions, Evaluated, Evaluation, PartCounts
+from evaluate.results.measures import CHOSEN, HALF, HEAD, Evaluation, PartCounts
 from evaluate.results.read import why_uncalibrated
 from evaluate.results.slices import Failures
 from evaluate.stats.bootstrap import Measure
@@ -163,24 +163,14 @@ def _interval(measure: Measure) -> str:
 
 def _tables(evaluation: Evaluation, part: str) -> Html:
     models = evaluation.evaluated[part]
-    tables = [_score_table(models)]
-    for kind in (HALF, CHOSEN):
-        calls = {name: model.decisions[kind] for name, model in models.items() if kind in model.decisions}
-        if calls:
-            tables.append(_call_table(f"Calls at the threshold {kind}.", calls))
-    return element("div", *tables, class_="tables")
-
-
-def _score_table(models: Mapping[str, Evaluated]) -> Html:
     caption = "Measures of the probabilities, without a threshold. ↓: lower is better."
-    scores = [model.scores for model in models.values()]
-    return table(caption, ["", *models], measure_rows(SCORE_METRICS, scores))
-
-
-def _call_table(caption: str, calls: Mapping[str, Decisions]) -> Html:
-    measures = [call.measures for call in calls.values()]
-    thresholds = ["threshold", *(f"{call.threshold:.3f}" for call in calls.values())]
-    return table(caption, ["", *calls], [thresholds, *measure_rows(CALL_METRICS, measures)])
+    tables = [table(caption, ["", *models], measure_rows(SCORE_METRICS, [model.scores for model in models.values()]))]
+    for kind in (HALF, CHOSEN):
+        if calls := {name: model.decisions[kind] for name, model in models.items() if kind in model.decisions}:
+            thresholds = ["threshold", *(f"{call.threshold:.3f}" for call in calls.values())]
+            rows = measure_rows(CALL_METRICS, [call.measures for call in calls.values()])
+            tables.append(table(f"Calls at the threshold {kind}.", ["", *calls], [thresholds, *rows]))
+    return element("div", *tables, class_="tables")
 
 
 def _training(evaluation: Evaluation, figures: Figures) -> Iterator[Html]:

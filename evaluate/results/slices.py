@@ -68,7 +68,9 @@ def find_failures(results: Results, footage: Footage, seed: int) -> Failures:
     title, every = "Person whose footage it is, with two clips or more; intervals over clips", np.arange(len(owners))
     slicings.append(_worst(clips, "person", title, owners, 2, every, seed))
     slicings = [slicing for slicing in slicings if slicing.slices]
-    return Failures(clips, slicings, _most_wrong(clips), footage)
+    wrong = np.flatnonzero(_is_wrong(clips))
+    surest = wrong[np.argsort(-np.abs(clips.probabilities[wrong] - THRESHOLD), kind="stable")]
+    return Failures(clips, slicings, surest[:MOST_WRONG].tolist(), footage)
 
 
 def _divisions(clips: Predictions, footage: Footage) -> Iterator[tuple[str, str, list[str]]]:
@@ -140,8 +142,3 @@ def _worst(
 
 def _is_wrong(clips: Predictions) -> np.ndarray:
     return (clips.probabilities >= THRESHOLD) != (clips.labels == 1)
-
-
-def _most_wrong(clips: Predictions) -> list[int]:
-    rows = np.flatnonzero(_is_wrong(clips))
-    return rows[np.argsort(-np.abs(clips.probabilities[rows] - THRESHOLD), kind="stable")][:MOST_WRONG].tolist()

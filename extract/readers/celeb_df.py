@@ -38,7 +38,10 @@ def read_celeb_df(found: Found) -> Dataset:
     if not records:
         raise UserError(f"{found.base} holds no videos in {' or '.join(CELEB_DF)}; unpack the data set there.")
     tested = _read_test_list(found.base / TEST_LIST, {_listed_name(record): record for record in records})
-    return make_dataset(found, _with_parts(link_sources(records), tested))
+    parted = link_sources(records)
+    if tested:
+        parted = [replace(record, part="test" if record.id in tested else "train") for record in parted]
+    return make_dataset(found, parted)
 
 
 def _listed_name(record: VideoRecord) -> str:
@@ -76,9 +79,3 @@ def _listed_id(words: list[str], where: str, records: Mapping[str, VideoRecord])
             f"{where} calls {shown(name)} {'real' if words[0] == '1' else 'fake'}, but its folder says otherwise."
         )
     return name
-
-
-def _with_parts(records: list[VideoRecord], tested: set[str]) -> list[VideoRecord]:
-    if not tested:
-        return records
-    return [replace(record, part="test" if record.id in tested else "train") for record in records]

@@ -1,7 +1,7 @@
 """What the end-to-end stages share: the run that they start from, and the run folder that they write."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,6 @@ from base.files import Unwritable
 from base.progress import say
 from cache.profile import Profile, crops_of
 from cache.schema import is_blend_id
-from train.data.audit import Audit
 from train.end_to_end.config import EndToEndConfig
 from train.runs.contents import RunContents, numbered_history, read_contents, write_run
 from train.runs.folder import CONFIG, SPLIT, latest
@@ -111,29 +110,18 @@ def train_and_write(
 def _contents(start: StartingRun, progress: "TrainingProgress", outcome: Outcome) -> RunContents:
     clips, losses = start.clips, np.array(progress.losses)
     history = {"loss": losses[:, 0], "val_loss": losses[:, 1]}
-    parts = clips.parts.tolist()
+    parts, audit, begun = clips.parts.tolist(), start.contents.audit, start.contents.config
+    notes = list(dict.fromkeys([*audit.notes, BASELINE_NOTE, *outcome.notes]))
+    folders = begun.features_folders
+    features = None if begun.data_sets else str(folders[0]) if len(folders) == 1 else folders
     return replace(
         start.contents,
-        config=_from_start(outcome.config, start),
-        audit=_audit(start, [BASELINE_NOTE, *outcome.notes]),
+        config=replace(outcome.config, source=str(start.folder), features=features, data_sets=begun.data_sets),
+        audit=replace(audit, notes=notes),  # the split is that of the starting run
         history=numbered_history(history, first=0),
         predictions=predictions_of(clips.records, parts, outcome.probabilities, clips.seen, outcome.distances),
         seconds=progress.seconds,
     )
-
-
-def _audit(start: StartingRun, notes: Sequence[str]) -> Audit:
-    """Returns the audit of the starting run, whose split this is, with those of `notes` that it lacks."""
-    audit = start.contents.audit
-    return replace(audit, notes=list(dict.fromkeys([*audit.notes, *notes])))
-
-
-def _from_start(config: RunConfig[Profile], start: StartingRun) -> RunConfig[Profile]:
-    """Returns `config` with what it takes over from the starting run."""
-    begun = start.contents.config
-    folders = begun.features_folders
-    features = None if begun.data_sets else str(folders[0]) if len(folders) == 1 else folders
-    return replace(config, source=str(start.folder), features=features, data_sets=begun.data_sets)
 
 
 def _ending(progress: "TrainingProgress") -> str:
