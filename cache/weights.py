@@ -39,12 +39,10 @@ def load_weights(network: "keras.Model", path: Path) -> None:
             raise WrongWeights(f"its {weight.path} has numbers that are not finite")
 
 
-def require_weights_file(path: Path, least: int = 0) -> None:
-    """Raises WrongWeights unless `path` is an HDF5 file of `least` bytes or more, with everything inside it."""
+def require_weights_file(path: Path) -> None:
+    """Raises WrongWeights unless `path` is an HDF5 file with everything inside it."""
     try:
         size = require_regular(path)
-        if size < least:
-            raise WrongWeights(f"it has {size:,} bytes, and the network of its config.json needs {least:,} or more")
         with open_hdf5(path) as (_, file):
             names: list[str] = []
             file.visit_links(names.append)

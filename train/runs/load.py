@@ -12,9 +12,9 @@ import numpy as np
 
 from base.errors import UserError
 from base.keras_start import start_keras
-from base.outside.content import WrongContent, checksum
+from base.outside.content import WrongContent, checksum, require_regular
 from cache.profile import FeatureProfile, Profile, crops_of, differences, network_of
-from cache.weights import WrongWeights, load_weights, require_weights_file
+from cache.weights import WrongWeights, load_weights
 from train.heads.architectures import HeadConfig, build_head, require_buildable, weight_shapes
 from train.runs.folder import BACKBONE_WEIGHTS, CONFIG, DONE, WEIGHTS
 from train.runs.recipe import Done, RunConfig, read_config, read_object
@@ -104,11 +104,13 @@ def require_head(run: Run) -> None:
 def require_intact(path: Path, least: int) -> None:
     """Raises a UserError unless `path` in a run folder is the weights file that was written, of `least` bytes or more.
 
-    So a network that no file of this size can fill is not built. Runs made before have no checksum.
+    So a network that no file of this size can fill is not built. Runs made before have no checksum; whoever loads the
+    weights looks at what is in the file.
     """
     known = read_object(path.with_name(DONE), Done).weights.get(path.name)
     try:
-        require_weights_file(path, least)
+        if (size := require_regular(path)) < least:
+            raise WrongWeights(f"it has {size:,} bytes, and the network of its config.json needs {least:,} or more")
         if known not in (None, checksum(path)):
             raise WrongWeights("its bytes are not those that were written")
     except (WrongWeights, WrongContent, OSError) as error:
