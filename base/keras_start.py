@@ -12,6 +12,7 @@ from pathlib import Path
 from base.errors import UserError
 from base.machine.memory import lack_of_address_space, out_of_memory, shortage
 from base.machine.processors import processor_limit
+from base.progress import doing
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """What Keras may compute with; the first is the default. Its others, numpy and openvino, cannot train."""
@@ -61,7 +62,7 @@ def start_keras(supported: tuple[str, ...] = BACKENDS) -> None:
     choose_backend(supported)
     _limit_threads()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own remarks, also those of a later moment
-    with quiet_stderr():
+    with doing(f"starting {backend()}", shown="keras" not in sys.modules), quiet_stderr():
         try:
             import keras
         except (ImportError, ValueError, AttributeError, OSError) as error:

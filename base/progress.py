@@ -3,6 +3,7 @@
 Whatever is printed goes through here, because a name of a clip, a person or a run in it may hold any character.
 """
 
+import multiprocessing
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,12 +26,28 @@ def say(text: str) -> None:
 
 def show(text: object, *, beside: bool = False, end: str = "\n") -> None:
     """Prints `text`, the output of a command, at once; with `beside` to stderr, beside that output."""
-    print(printable_lines(str(text)), end=end, file=sys.stderr if beside else sys.stdout, flush=True)
+    stream = sys.stderr if beside else sys.stdout
+    with tqdm.external_write_mode(stream):  # between bars, not into them
+        print(printable_lines(str(text)), end=end, file=stream, flush=True)
 
 
 def progress_bar(*, shown: bool = True, **options: Any) -> tqdm:
     """Returns a progress bar with tqdm's `options`; a hidden one where it is not `shown` or bars were asked away."""
     return tqdm(**options, mininterval=0.5, disable=not (shown and _BARS.get()))
+
+
+def passing_bar(*, shown: bool = True, **options: Any) -> tqdm:
+    """Returns a progress bar that is wiped out at its end, and is shown by a command itself on a terminal alone."""
+    seen = sys.stderr.isatty() and multiprocessing.parent_process() is None
+    return progress_bar(shown=shown and seen, leave=False, **options)
+
+
+def doing(what: str, *, shown: bool = True) -> tqdm:
+    """Returns a context manager that shows `what` is being done, where nobody knows how long it takes.
+
+    It is a line on a terminal, wiped out when the block ends.
+    """
+    return passing_bar(shown=shown, desc=f"{printable_lines(what)} ...", bar_format="{desc}")
 
 
 @contextmanager

@@ -82,9 +82,9 @@ VERBS = {
     ),
     "sweep": Verb(
         "try hundreds of heads at once -> leaderboard, runs of the best",
-        stage="train.sweep.stage:sweep",
+        door="train sweep",
+        stage="evaluate.after_training:sweep_with_page",
         config="train.sweep.config:SweepConfig",
-        after="evaluate.after_training:write_sweep_page",
         takes="TRIALS=64 HEADS=lstm,gru SPLIT=official NAME=sweep",
     ),
     "leaderboard": Verb(

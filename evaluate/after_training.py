@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.runs_index import refresh
-from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
+from evaluate.sweep_page import LeaderboardConfig, draw_running_sweep, write_leaderboard_page
 
 if TYPE_CHECKING:
     from train.sweep.config import SweepConfig
@@ -16,7 +16,10 @@ def refresh_index(_: object, run: Path) -> Path:
     return run
 
 
-def write_sweep_page(config: "SweepConfig", sweep: Path) -> Path:
-    """Writes the index of the runs, and the page of the sweep in the folder `sweep`; returns the page's path."""
+def sweep_with_page(config: "SweepConfig") -> Path:
+    """Runs a sweep under a page that grows, and writes the index of the runs; returns the path of the sweep's page."""
+    from train.sweep.stage import sweep
+
+    folder = sweep(config, draw_running_sweep)
     refresh(config.runs)
-    return write_leaderboard_page(LeaderboardConfig(sweep=sweep))
+    return write_leaderboard_page(LeaderboardConfig(sweep=folder))

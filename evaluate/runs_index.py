@@ -4,10 +4,12 @@ Folders may come from elsewhere: each value is read by its type, and a run that 
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
+
+import numpy as np
 
 from base.commands import command
 from base.errors import Unreadable, UserError
@@ -17,10 +19,13 @@ from base.outside.content import NO_FILE, WrongContent, is_regular, read_text
 from base.progress import show
 from base.text import printable
 from cache.profile import Profile
-from evaluate.page.markup import element, page, table
+from evaluate.page.markup import Html, drawn, element, page, section, table
+from evaluate.page.pictures import inline_svg
 from evaluate.page.tables import NOTHING, Cell, aligned, measure_text
+from evaluate.page.training_figures import MOST_STYLES, Curve, curves_figure
 from evaluate.results.about_run import read_test
 from evaluate.stats.bootstrap import Measure
+from train.runs.contents import read_history
 from train.runs.folder import AUDIT, DONE, ENSEMBLE, newest_first
 from train.runs.recipe import Done, RunConfig, read_object, read_recipe
 
@@ -31,6 +36,16 @@ MOST_SHOWN = 60
 """Characters of a cell."""
 MOST_RUNS = 500
 """Runs that are listed, the newest."""
+MOST_CURVES = 30
+"""Runs whose curves are drawn, the newest."""
+HUGE = 1e6
+"""What no epoch and no loss of a training reaches: a figure of it would show nothing else."""
+CURVES = (
+    ("val_loss", "Loss on validation", "binary cross-entropy (nats)", False),
+    ("val_auc", "ROC AUC on validation", "ROC AUC", True),
+)
+"""Column, title, axis, and whether higher is better, of each figure."""
+DIFFERENT = "Runs with different validation clips cannot be compared by it."
 COLUMNS = ("run", "head", "backbone", "data set", "split", "ROC AUC on test", "finished (UTC)", "report")
 
 
@@ -43,7 +58,10 @@ class RunsConfig:
 
 @dataclass(frozen=True)
 class Line:
-    """A run of the index; `problem` says what is damaged, else it is empty. `area` is known of runs with a report."""
+    """A run of the index; `problem` says what is damaged, else it is empty. `area` is known of runs with a report.
+
+    `history` has what is known of its epochs, by column.
+    """
 
     name: str
     created: str
@@ -54,6 +72,7 @@ class Line:
     area: Measure | None = None
     reported: bool = False
     problem: str = ""
+    history: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def list_runs(config: RunsConfig) -> Path:
@@ -121,7 +140,15 @@ def _line(folder: Path, created: str) -> Line:
         _word(split),
         area and area.measure,
         reported,
+        history=_history(folder),
     )
+
+
+def _history(folder: Path) -> Mapping[str, np.ndarray]:
+    try:
+        return read_history(folder)
+    except UserError:  # the run is listed all the same, and drawn without it
+        return {}
 
 
 @dataclass(frozen=True)
@@ -162,7 +189,33 @@ def _write(path: Path, lines: Sequence[Line]) -> Path:
     rows = [_row(one) for one in lines[:MOST_RUNS]]
     hint = "Training, sweeps and reports write this page anew."
     listed = table(caption, COLUMNS, rows, wide=True, sortable=True)
-    return write_text(path, page(TITLE, element("h1", "Runs"), listed, element("p", hint, class_="lead")))
+    return write_text(
+        path, page(TITLE, element("h1", "Runs"), listed, _curves(lines), element("p", hint, class_="lead"))
+    )
+
+
+def _curves(lines: Sequence[Line]) -> Html:
+    """Returns the curves of the newest runs that have any over each other, as a section; nothing without one."""
+    figures = {}
+    for column, title, label, highest in CURVES:
+        curves = [curve for one in lines if (curve := _curve(one, column))][:MOST_CURVES]
+        if curves:
+            named = f"The newest {MOST_STYLES} are named, older ones grey. " if len(curves) > MOST_STYLES else ""
+            count = f"{len(curves)} run{'s' * (len(curves) != 1)}"
+            caption = f"{title}, epoch by epoch, of {count}. {named}Dots: the best epoch. {DIFFERENT}"
+            svg = Html(inline_svg(curves_figure(title, label, curves, highest), column.replace("_", "-"), caption))
+            figures[column] = caption, svg
+    return section("Training", drawn(figures, *figures)) if figures else Html()
+
+
+def _curve(one: Line, column: str) -> Curve | None:
+    """Returns a run's values that can be drawn; None without one."""
+    if not {"epoch", column} <= one.history.keys():
+        return None
+    epochs, values = one.history["epoch"], one.history[column]
+    usable = (np.abs(epochs) < HUGE) & (np.abs(values) < HUGE)  # NaN is not
+    # A name that begins with an underscore would have no place in the legend.
+    return Curve(f" {printable(_word(one.name))}", epochs[usable], values[usable]) if usable.any() else None
 
 
 def _row(one: Line) -> list[object]:

@@ -1,12 +1,13 @@
 """A sweep's folder -> leaderboard.html and figures: which trials were best, and which values mattered."""
 
+import contextlib
 import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import matplotlib as mpl
@@ -21,7 +22,16 @@ from base.outside.values import explained, parse, read_csv, read_json, shown
 from evaluate.page.figures import STYLE
 from evaluate.page.markup import Html, element, figure, page, scrolling, section, table
 from evaluate.page.pictures import saved
-from train.sweep.leaderboard import BASELINE, COLUMNS, LEADERBOARD, STATES, SUMMARY, Summary, states_text
+from train.sweep.leaderboard import (
+    BASELINE,
+    COLUMNS,
+    LEADERBOARD,
+    STATES,
+    SUMMARY,
+    Summary,
+    leaderboard_rows,
+    states_text,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -45,6 +55,8 @@ NO_IMPORTANCE = (
     "Which value makes the difference cannot be told: too few trials were finished, or all are equally good."
 )
 PARALLEL = "Each line is a finished trial, from value to value; darker: higher ROC AUC."
+RUNNING = "The sweep is running, or was interrupted here: this page is written anew while trials end."
+OVER = "The best are runs of their own."
 MOST_TRIALS = 1000
 """Trials that the page lists."""
 NUMBERS = ("learning_rate", "dropout", "weight_decay")
@@ -67,17 +79,32 @@ def write_leaderboard_page(config: LeaderboardConfig) -> Path:
 
     Raises a UserError that says what the folder lacks.
     """
-    rows = _rows(config.sweep / LEADERBOARD)
-    summary = _summary(config.sweep / SUMMARY)
+    return _write(config.sweep, _rows(config.sweep / LEADERBOARD), _summary(config.sweep / SUMMARY))
+
+
+def draw_running_sweep(sweep: Path, ranked: Sequence[Mapping[str, Any]], summary: Summary, wanted: int) -> None:
+    """Writes the page of a sweep that runs, of its trials `ranked` so far, best first; `wanted` are to come in all."""
+    columns: Sequence[str] = COLUMNS
+    rows = [dict(zip(columns, map(_as_text, row), strict=True)) for row in leaderboard_rows(ranked)]
+    with contextlib.suppress(OSError):  # the trials are what counts
+        _write(sweep, rows, summary, wanted)
+
+
+def _as_text(value: object) -> str:
+    """Returns `value` as it is in the CSV file."""
+    return "" if value is None else str(value)
+
+
+def _write(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Summary, wanted: int = 0) -> Path:
     complete = [row for row in rows if row["state"] == "complete"]
     drawings: list[Html] = []
     for name, drawing, caption in _figures(complete, summary) if complete else ():
-        caption, svg = saved(drawing, config.sweep / name, caption)
+        caption, svg = saved(drawing, sweep / name, caption)
         # As wide as the page; it scrolls where the page is narrow.
         drawings.append(figure(caption, scrolling(svg, caption), class_="full"))
-    if not _explains(summary):
+    if not _explains(summary) and not wanted:
         drawings.append(element("p", NO_IMPORTANCE))
-    return write_text(config.sweep / PAGE, _page(config.sweep, rows, summary, drawings))
+    return write_text(sweep / PAGE, _page(sweep, rows, summary, drawings, wanted))
 
 
 def _summary(path: Path) -> Summary:
@@ -108,7 +135,9 @@ def _is_number(text: str, *, above_zero: bool) -> bool:
     return math.isfinite(number) and (number > 0 or not above_zero)
 
 
-def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Summary, drawings: Sequence[Html]) -> str:
+def _page(
+    sweep: Path, rows: Sequence[Mapping[str, str]], summary: Summary, drawings: Sequence[Html], wanted: int
+) -> str:
     name = sweep.resolve().name
     title = name if "sweep" in name.lower() else f"Sweep {name}"
     where = f"by the mean over {summary.folds} folds by person" if summary.folds > 1 else "on validation"
@@ -116,7 +145,7 @@ def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Summary, draw
         f"Trials are ranked {where}, and ties by the loss; the best of many looks better than it is. Only the test "
         "part of its run says how good it is. Differences within two standard errors mean little."
     )
-    trials = [row["state"] for row in rows if row["state"] != BASELINE]
+    trials = states_text([row["state"] for row in rows if row["state"] != BASELINE], wanted)
     links = _links(sweep, rows, summary)
     first, second, *others = (name for name in HEADINGS if any(row[name] for row in rows))
     cells = [
@@ -130,7 +159,7 @@ def _page(sweep: Path, rows: Sequence[Mapping[str, str]], summary: Summary, draw
     return page(
         f"Reelcheck: {title}",
         element("h1", title),
-        element("p", f"{states_text(trials)}. The best are runs of their own. {summary.conclusion}".strip()),
+        element("p", f"{trials}. {RUNNING if wanted else OVER} {summary.conclusion}".strip()),
         element("p", hint),
         section("Which values mattered", *drawings),
         section("Trials, best first", table(caption, columns, cells, wide=True, sortable=True)),

@@ -29,7 +29,7 @@ from cache.store import (
     open_writer,
     store_folder,
 )
-from extract.backbones.engines import OPENVINO_BACKENDS
+from extract.backbones.engines import OPENVINO_BACKENDS, require_engine
 from extract.backbones.networks import obtain_weights
 from extract.blend_sheet import write_blend_sheet
 from extract.blended_rows import blend_records
@@ -51,6 +51,7 @@ def extract(config: ExtractConfig) -> Path:
     """Extracts every video of the data set that is not in its store yet; returns the store's folder."""
     config.check()
     choose_backend(OPENVINO_BACKENDS if config.engine == "openvino" else BACKENDS)
+    require_engine(config.engine)
     if config.show:
         require_place(config.show, f"choose another {flag('show')}")
     require_writable(config.out, f"choose another folder with {flag('out')}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from base.machine.processors import usable_processors
+from base.progress import doing
 from cache.schema import Row, VideoRecord
 from cache.store import Store, Writer, find_rows
 from extract.backbones.engines import Engine, make_engine
@@ -87,7 +88,8 @@ def extract_videos(
     files = [(record, path) for record, path in for_features if record.key not in kept]
     with closing(_decoded(files, config, clock)) as decoded:
         # Asking for the first clip starts the workers, which then decode while Keras starts.
-        cropped: Iterable[Row] = itertools.chain(list(itertools.islice(decoded, 1)), decoded)
+        with doing("looking for the first face"):
+            cropped: Iterable[Row] = itertools.chain(list(itertools.islice(decoded, 1)), decoded)
         cropped = cropped if shards is None else shards.keep(cropped)
         wanted = rows_with_blends(itertools.chain(stored, cropped), left.features)
         rows = rows_with_features(wanted, engine(), clock)

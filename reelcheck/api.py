@@ -149,7 +149,9 @@ def load_detector(
 
     >>> detector = reelcheck.load_detector("runs/my-gru")  # doctest: +SKIP
     """
-    return open_configured(DetectorConfig(Path(run), engine, weights, reference=reference, false_alarms=false_alarms))
+    config = DetectorConfig(Path(run), engine, weights, reference=reference, false_alarms=false_alarms)
+    with quiet(_LOG.info, _bars):
+        return open_configured(config)
 
 
 def judge(

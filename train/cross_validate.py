@@ -58,18 +58,26 @@ def cross_validate(
     start_keras()
     from train.heads.memory import slots_that_fit
     from train.heads.training import HeadJob, learn_folds, require_numbers
+    from train.runs.notes import advancing
 
     folds = as_folds(config, sets)
-    jobs = [
-        HeadJob(config.head_config, replace(config, seed=seed + number).learn_config, fold=fold)
-        for fold, seed in enumerate(seeds)
-        for number in range(config.seeds)
-    ]
-    slots = slots_that_fit(min(slots, len(jobs)), config.head_config, folds[0].inputs, config.batch)
+    total = len(folds) * config.seeds
+    slots = slots_that_fit(min(slots, total), config.head_config, folds[0].inputs, config.batch)
     logits: list[list[np.ndarray]] = [[] for _ in sets]
-    learnt = learn_folds(jobs, folds, slots)
-    for job, progress in progress_bar(iterable=learnt, total=len(jobs), unit="head", desc="heads"):
-        require_numbers(progress, job.learn)
-        assert progress.tested is not None
-        logits[job.fold].append(progress.tested)
+    with progress_bar(total=total * config.epochs, unit="epoch", desc=f"{total} heads") as bar:
+        jobs = [
+            HeadJob(
+                config.head_config,
+                replace(config, seed=seed + number).learn_config,
+                fold=fold,
+                note=advancing(bar),
+            )
+            for fold, seed in enumerate(seeds)
+            for number in range(config.seeds)
+        ]
+        for job, progress in learn_folds(jobs, folds, slots):
+            bar.update(config.epochs - progress.epochs)
+            require_numbers(progress, job.learn)
+            assert progress.tested is not None
+            logits[job.fold].append(progress.tested)
     return [expit(np.array(one)).mean(axis=0) for one in logits]

@@ -11,12 +11,13 @@ import numpy as np
 from base.errors import UserError
 from base.flags import option
 from base.keras_start import choose_backend, start_keras
-from base.progress import say
+from base.progress import doing, say
 from train.data.split import SplitConfig, split_choices
 from train.data.training_set import DataConfig, Features, TrainingSet, gather
 from train.heads.architectures import HEADS, HeadConfig, Start, require_buildable
 from train.runs.ensemble import EnsembleConfig, ensemble
 from train.runs.folder import choose_name, free_name
+from train.runs.live import Log, forget_live, live_folder, log_option
 from train.runs.trained import Trained, write_trained
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class FitConfig:
     data_set_weights: bool = option(False, "of several data sets, weigh all the same, however many clips each has")
     seed: int = option(0, "seed of initial weights, dropout and order of clips")
     seeds: int = option(1, "heads to train, with this seed and the following ones; their ensemble is a run of its own")
+    log: Log = log_option()
 
     @property
     def data_config(self) -> DataConfig:
@@ -119,11 +121,16 @@ def fit_on(training_set: TrainingSet, config: FitConfig) -> Path:
         for number in range(config.seeds)
     ]
     names = [name] if config.seeds == 1 else [free_name(config.runs, f"{name}-seed{one.seed}", "") for one in seeds]
-    say(str(training_set.baseline))
-    trained = train_all(seeds, training_set)
+    with doing("fitting the baseline"):
+        baseline = training_set.baseline  # which it keeps
+    say(str(baseline))
+    folders = [config.runs / own for own in names]
+    for folder in folders:
+        forget_live(folder)  # of a training that failed in this process
+    trained = train_all(seeds, training_set, folders)
     folders = [
-        write_trained(config.runs / own, one, training_set, head)
-        for own, one, head in zip(names, seeds, trained, strict=True)
+        write_trained(folder, one, training_set, head)
+        for folder, one, head in zip(folders, seeds, trained, strict=True)
     ]
     if len(folders) == 1:
         return folders[0]
@@ -142,17 +149,27 @@ def check(config: FitConfig) -> None:
         )
 
 
-def train_all(configs: Sequence[FitConfig], training_set: TrainingSet) -> list[Trained]:
-    """Returns one trained head for each of `configs`, which must agree in head shape, batch and components."""
+def train_all(configs: Sequence[FitConfig], training_set: TrainingSet, folders: Sequence[Path] = ()) -> list[Trained]:
+    """Returns one trained head for each of `configs`, which must agree in head shape, batch and components.
+
+    `folders` are those that their runs will have, for who watches them.
+    """
     start_keras()
     from base.progress import progress_bar
     from train.heads.training import HeadJob, learn_many, require_numbers
+    from train.runs.notes import all_of, logging
 
     first, inputs = configs[0], inputs_of(configs[0], training_set)
     total = first.epochs if len(training_set.val) else first.fixed_epochs
     trained: dict[int, Trained] = {}
     with progress_bar(total=total, unit="epoch", desc="train") as bar:
-        jobs = [HeadJob(config.head_config, config.learn_config, _show_on(bar)) for config in configs]
+        shown = _show_on(bar)
+        logs = [logging(config.log, live_folder(folder)) for config, folder in zip(configs, folders, strict=False)]
+        notes = [all_of(shown, log) for log in logs] or [shown] * len(configs)
+        jobs = [
+            HeadJob(config.head_config, config.learn_config, note=note)
+            for config, note in zip(configs, notes, strict=True)
+        ]
         for job, progress in learn_many(jobs, inputs, training_set.train, training_set.val, len(jobs)):
             require_numbers(progress, job.learn)
             number = jobs.index(job)
@@ -182,12 +199,11 @@ def finish(config: FitConfig, progress: "HeadProgress", training_set: TrainingSe
 
 
 def _show_on(bar):
-    def watch(progress: "HeadProgress") -> bool:
+    def note(progress: "HeadProgress") -> None:
         bar.update(progress.epochs - bar.n if progress.epochs > bar.n else 0)
         bar.set_postfix({name: f"{values[-1]:.4f}" for name, values in progress.history.items()}, refresh=False)
-        return True
 
-    return watch
+    return note
 
 
 def _outcome(seed: int, class_weights: bool, progress: "HeadProgress") -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from base.command_line.parse import parse_flags
 from base.errors import UserError
-from base.progress import show
+from base.progress import doing, show
 from base.verbs import VERBS
 
 STAGES = __name__.removesuffix("base.command_line.doors")
@@ -18,7 +18,8 @@ def load(place: str) -> Any:
     """Returns what `place`, "module:name", stands for, and imports that module."""
     module, _, name = place.partition(":")
     home = "" if module.startswith("reelcheck.") else STAGES
-    return getattr(importlib.import_module(home + module), name)
+    with doing("starting"):
+        return getattr(importlib.import_module(home + module), name)
 
 
 def call(name: str, words: Sequence[str]) -> int:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import keras
 
 AUTO, KERAS = "auto", "keras"
-QUICK = {"openvino": ("openvino",), "onnx": ("onnxruntime", "tf2onnx")}
-"""What is tried for `AUTO`, and the packages that it needs; the one that starts fastest comes first."""
+QUICK = ("openvino", "onnx")
+"""What is tried for `AUTO`; the one that starts fastest comes first."""
 
 
 class NotConverted(UserError):
@@ -44,17 +44,31 @@ def write_network(network: "keras.Model", into: Path, name: str, format: str, pr
         with silenced(), _frequent_garbage_collection(), _scratch_of_converters():
             FORMATS[format].write(network, path, precision)
     except ImportError as error:
-        raise UserError(
-            f"networks are not written as {format} without a package that is missing ({error}); install Reelcheck with "
-            "its extra export, or run make export."
-        ) from None
+        raise _not_written(format, error) from None
     return path
+
+
+def require_modules(format: str) -> None:
+    """Raises a UserError if what writes `format` is not installed."""
+    if absent := _absent(format):
+        raise _not_written(format, f"No module named {absent[0]!r}")
+
+
+def _absent(format: str) -> list[str]:
+    return [module for module in FORMATS[format].modules if importlib.util.find_spec(module) is None]
+
+
+def _not_written(format: str, reason: object) -> UserError:
+    return UserError(
+        f"networks are not written as {format} without a package that is missing ({reason}); install Reelcheck with "
+        "its extra export, or run make export."
+    )
 
 
 def quickest() -> str:
     """Returns the engine that starts fastest of those that are installed with what converts networks for them."""
     converts = backend() in OPENVINO_BACKENDS
-    able = [engine for engine, packages in QUICK.items() if converts and all(map(importlib.util.find_spec, packages))]
+    able = [engine for engine in QUICK if converts and not _absent(engine)]
     return able[0] if able else KERAS
 
 

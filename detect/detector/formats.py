@@ -27,6 +27,7 @@ class Format:
     """How a network is written to a path, in a precision, and read from there, and how the path ends.
 
     A format with a `package`, that of its runtime, is one that `detect` runs, without TensorFlow: it is an engine too.
+    `modules` are what it takes to write it and to read it again, beside TensorFlow.
     `precisions` are those it can be written in. With `layers_alone`, a network may have no operations beside layers.
     """
 
@@ -34,6 +35,7 @@ class Format:
     write: "Callable[[keras.Model, Path, str], None]"
     read: Callable[[Path], Network]
     package: str = ""
+    modules: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ("float32",)
     layers_alone: bool = False
 
@@ -149,9 +151,11 @@ FORMATS = {
     "keras": Format(".keras", _save, _keras),
     "h5": Format(".h5", _save, _keras, layers_alone=True),
     "savedmodel": Format("", partial(_export, kind="tf_saved_model"), _savedmodel),
-    "onnx": Format(".onnx", partial(_export, kind="onnx"), _onnx, "onnxruntime"),
-    "litert": Format(".tflite", _export_litert, _litert, "ai-edge-litert", ("float32", "float16", "int8")),
-    "openvino": Format(".xml", _save_openvino, _openvino, "openvino"),
+    "onnx": Format(".onnx", partial(_export, kind="onnx"), _onnx, "onnxruntime", ("onnxruntime", "tf2onnx")),
+    "litert": Format(
+        ".tflite", _export_litert, _litert, "ai-edge-litert", ("ai_edge_litert",), ("float32", "float16", "int8")
+    ),
+    "openvino": Format(".xml", _save_openvino, _openvino, "openvino", ("openvino",)),
 }
 
 

@@ -10,6 +10,7 @@ from base.commands import flag
 from base.errors import UserError
 from base.keras_start import start_keras
 from base.outside.content import checksum, is_regular
+from base.progress import doing
 from cache.profile import FeatureProfile, Profile, crops_of, uses_regions
 from cache.schema import FRAMES
 from detect.detector.config import DetectorConfig
@@ -65,7 +66,8 @@ def open_configured(config: DetectorConfig) -> Detector:
     require_rate(config.false_alarms)
     known = config.reference and read_reference(run, config.reference, config.false_alarms, config.strict)
     files = config.weights, config.detector_file
-    detector = open_detector(run, *files, config.engine, config.recogniser_file)
+    with doing(f"loading {run}"):
+        detector = open_detector(run, *files, config.engine, config.recogniser_file)
     return detector.beside(known) if known else detector
 
 

@@ -15,11 +15,11 @@ from base.files import require_writable, write_folder, write_json, writing
 from base.flags import option
 from base.keras_start import start_keras
 from base.outside.content import checksum, is_regular
-from base.progress import say
+from base.progress import doing, passing_bar, say
 from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
 from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE
 from detect.detector.contract import CONTRACT, EXPORTS, describe
-from detect.detector.converted import write_network
+from detect.detector.converted import require_modules, write_network
 from detect.detector.formats import FORMATS
 from detect.detector.load import build_networks, judged
 from detect.detector.networks import as_network
@@ -44,6 +44,8 @@ from train.runs.folder import NEIGHBOURS, latest
 from train.runs.replay import crops_replay, head_replay
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from evaluate.results.read import Results
 
 SHARES = (
@@ -92,7 +94,8 @@ def export(config: ExportConfig) -> Path:
             f"{folder} is stacked on logits, for which {format.suffix} has no layer; "
             f"take {flag('format', 'keras')}, or another."
         )
-    networks = build_networks(folder, config.weights)
+    with doing("loading the run"):
+        networks = build_networks(folder, config.weights)
     require_finite_weights(folder, networks)
     own = {name: as_network(network) for name, network in networks.items()}
     size = networks["backbone"].output_shape[-1] if "backbone" in networks else None
@@ -105,18 +108,25 @@ def export(config: ExportConfig) -> Path:
         if config.precision == "int8" and len(networks) > 1:
             # The head stays in float32, so it is a network of its own.
             del networks["detector"]
-        expected = own_outputs(own, noise(results) if kept is None else kept)
-        files = {
-            name: write_network(network, into, name, config.format, config.precision)
-            for name, network in networks.items()
-        }
-        differences = {name: difference(files[name], config.format, expected[name]) for name in files}
+        files: dict[str, Path] = {}
+        differences: dict[str, float] = {}
+        # A conversion is one call of a library, which says nothing of how far it is.
+        with passing_bar(total=1 + 2 * len(networks), unit="step", desc="export", postfix="running the run") as bar:
+            expected = own_outputs(own, noise(results) if kept is None else kept)
+            for name, network in networks.items():
+                _next_step(bar, f"converting the {name}")
+                files[name] = write_network(network, into, name, config.format, config.precision)
+            for name in files:
+                _next_step(bar, f"comparing the {name}")
+                differences[name] = difference(files[name], config.format, expected[name])
+            bar.update()
         _require_parity(config, differences)
         unlike = _copy_neighbours(folder, into)
         contract.update(_contract(config, results, size, files, differences, kept is not None))
         contract["unlike"] = unlike
         contract["checksums"] = {path.name: checksum(path) for path in sorted(into.iterdir()) if path.is_file()}
-        contract["replay"] = _replays(config, files, expected, with_regions(results))
+        with doing("reading the export again"):
+            contract["replay"] = _replays(config, files, expected, with_regions(results))
         if config.precision != "float32":
             contract["cost"] = cost_of(results, own["detector"], files, config.format)
         write_json(into / CONTRACT, contract)
@@ -128,6 +138,11 @@ def export(config: ExportConfig) -> Path:
     written = write_folder(out, fill, remove_earlier)
     say(_summary(config, contract))
     return written
+
+
+def _next_step(bar: "tqdm", what: str) -> None:
+    bar.update()
+    bar.set_postfix_str(what)
 
 
 def _copy_neighbours(folder: Path, into: Path) -> dict[str, str] | None:
@@ -154,6 +169,7 @@ def _check(config: ExportConfig) -> None:
             f"{flag('precision', config.precision)} is for {' and '.join(able)} alone; take "
             f"{flag('format', able[0])}, or leave it out."
         )
+    require_modules(config.format)
 
 
 def _out_folder(config: ExportConfig, run: Path) -> Path:

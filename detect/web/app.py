@@ -21,6 +21,7 @@ from starlette.routing import Mount
 
 from base.commands import flag
 from base.errors import UserError
+from base.progress import doing
 from detect.detector.config import DEFAULT_WINDOW
 from detect.detector.judge import Detector
 from detect.stream.frame_sources import open_source
@@ -47,7 +48,8 @@ def open_page(detector: Detector, config: WebConfig, folder: Path) -> Iterator[s
     """
     (clips := folder / "clips").mkdir()
     (offered := folder / "examples").mkdir()
-    examples = copy_examples(config.examples, offered) if config.examples else draw_examples(offered)
+    with doing("preparing the examples"):
+        examples = copy_examples(config.examples, offered) if config.examples else draw_examples(offered)
     native, connections = threading.Lock(), Connections(config.proxy)
     detector = shared(detector, native)
     live = None

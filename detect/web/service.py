@@ -19,7 +19,6 @@ from base.commands import flag
 from base.errors import UserError
 from base.outside.content import WrongContent
 from base.outside.values import WrongValue, parse, parse_json, refuse_unknown
-from base.temporary import scratch_folder
 from base.text import printable
 from detect.clips.inputs import download
 from detect.clips.judged_by import JudgedBy

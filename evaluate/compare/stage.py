@@ -9,7 +9,7 @@ from typing import Any
 from base.commands import flag
 from base.files import make_folder, require_writable, write_json, write_text, writing
 from base.flags import option, required
-from base.progress import say
+from base.progress import doing, say
 from cache.store import is_store, open_store, require_rows
 from evaluate.compare.comparison_page import comparison_page, comparison_tables
 from evaluate.compare.conclusions import baseline_sentences, kind_sentences, left_out, sentences, warnings
@@ -62,11 +62,12 @@ def compare(config: CompareConfig) -> Path:
     for folder in config.runs:
         _require_usable(folder)
     folders = [_trained(folder, config) for folder in config.runs]
-    comparison = compare_results(list(map(read_results, folders)), config.chosen, config.resamples, config.seed)
+    with doing("comparing"):
+        comparison = compare_results(list(map(read_results, folders)), config.chosen, config.resamples, config.seed)
     for sentence in left_out(comparison):
         say(sentence)
     folder = config.out or COMPARISONS / _name([model.name for model in comparison.models])
-    with writing(folder, f"free it, or give another {flag('out')}"):
+    with writing(folder, f"free it, or give another {flag('out')}"), doing("writing the page"):
         make_folder(folder / "figures")
         numbers = as_json(comparison) | {
             "sentences": [line for pair in comparison.pairs for line in sentences(pair, comparison)],

@@ -68,8 +68,8 @@ def roc_figure(models: Sequence[Scores]) -> Figure:
     rates, low, high = roc_band(models[0].labels, models[0].probabilities, groups=models[0].people)
     axes.fill_between(rates, low, high, color=COLOURS["one"], alpha=0.15, linewidth=0)
     axes.plot([0, 1], [0, 1], ":", color=COLOURS["ink"], linewidth=1, label="chance")
-    for model, style in zip(models, _line_styles(), strict=False):
-        axes.plot(*_thinned(*roc_points(model.labels, model.probabilities)), **style, label=model.name)
+    for model, style in zip(models, line_styles(), strict=False):
+        axes.plot(*thinned(*roc_points(model.labels, model.probabilities)), **style, label=model.name)
     axes.set(xlabel="share of real called fake (false positive rate)", ylabel="share of fake called fake (recall)")
     axes.legend(loc="lower right")
     return figure
@@ -81,9 +81,9 @@ def pr_figure(models: Sequence[Scores]) -> Figure:
     figure, axes = _square("Precision and recall of fake")
     share = float(np.mean(models[0].labels))
     axes.axhline(share, linestyle=":", color=COLOURS["ink"], linewidth=1, label=f"chance: {share:.2f} of the clips")
-    for model, style in zip(models, _line_styles(), strict=False):
+    for model, style in zip(models, line_styles(), strict=False):
         recall, precision = pr_points(model.labels, model.probabilities)
-        points = _thinned(np.append(0, recall), np.append(precision[0], precision))
+        points = thinned(np.append(0, recall), np.append(precision[0], precision))
         axes.plot(*points, drawstyle="steps-pre", **style, label=model.name)
     axes.set(xlabel="share of fake called fake (recall)", ylabel="share of fake calls that are right (precision)")
     axes.legend(loc="lower left")
@@ -93,7 +93,7 @@ def pr_figure(models: Sequence[Scores]) -> Figure:
 @mpl.rc_context(STYLE)
 def confusion_figure(counts: Confusion, title: str) -> Figure:
     """Returns the confusion matrix: clips, and their share of the true class, which is also the shade."""
-    figure, axes = _panel(title)
+    figure, axes = panel(title)
     rows = ((counts.true_real, counts.false_fake), (counts.false_real, counts.true_fake))
     for row, cells in enumerate(rows):
         for column, clips in enumerate(cells):
@@ -112,39 +112,19 @@ def confusion_figure(counts: Confusion, title: str) -> Figure:
 
 
 @mpl.rc_context(STYLE)
-def training_figure(history: dict[str, np.ndarray]) -> Figure:
-    """Returns training and validation loss by epoch, and marks the epoch with the lowest validation loss."""
-    figure, axes = _panel("Training")
-    epochs = history["epoch"]
-    for name, label, style in zip(("loss", "val_loss"), ("training", "validation"), _line_styles(), strict=False):
-        values = history.get(name, np.full(epochs.shape, np.nan))
-        if np.isfinite(values).any():
-            # A line needs two points.
-            axes.plot(epochs, values, **style, marker="" if np.isfinite(values).sum() > 1 else ".", label=label)
-    validation = history.get("val_loss", np.full(epochs.shape, np.nan))
-    if np.isfinite(validation).any():
-        best = epochs[np.nanargmin(validation)]
-        _mark(axes, best, ":", "lowest: the baseline" if best == 0 else f"lowest: epoch {best:.0f}")
-    axes.set(xlabel="epoch", ylabel="binary cross-entropy (nats)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend_above(axes, columns=3)
-    return figure
-
-
-@mpl.rc_context(STYLE)
 def histogram_figure(scores: Scores, thresholds: Sequence[float]) -> Figure:
     """Returns histograms of the probabilities of real and fake clips, with at most two `thresholds` as lines."""
-    figure, axes = _panel(f"Probabilities of the {scores.name}")
+    figure, axes = panel(f"Probabilities of the {scores.name}")
     bins = np.linspace(0, 1, 21).tolist()
     real, fake = (scores.probabilities[scores.labels == label] for label in (0, 1))
     # One filled, one outlined: they can be told apart where they overlap.
     axes.hist(real, bins, color=(*to_rgb(COLOURS["one"]), 0.4), label=f"real, {real.size:,} clips")
     axes.hist(fake, bins, histtype="step", color=COLOURS["two"], linewidth=2, label=f"fake, {fake.size:,} clips")
     for threshold, style in zip(thresholds, (":", "-."), strict=False):
-        _mark(axes, threshold, style, f"threshold {threshold:.2f}")
+        mark(axes, threshold, style, f"threshold {threshold:.2f}")
     axes.set(xlim=(0, 1), xlabel="probability of fake", ylabel="clips")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend_above(axes, columns=2)
+    legend_above(axes, columns=2)
     return figure
 
 
@@ -153,7 +133,7 @@ def reliability_figure(models: Mapping[str, Sequence[Bin]]) -> Figure:
     """Returns the share of fakes by probability, with 95 % intervals, for at most two sets of bins by name."""
     figure, axes = _square("Reliability")
     axes.plot([0, 1], [0, 1], ":", color=COLOURS["ink"], linewidth=1, label="perfect")
-    for (name, bins), style, marker, aside in zip(models.items(), _line_styles(), "os", (-0.006, 0.006), strict=False):
+    for (name, bins), style, marker, aside in zip(models.items(), line_styles(), "os", (-0.006, 0.006), strict=False):
         # Shifted a little, or intervals of the same bins would hide each other.
         means = np.array([one.probability for one in bins]) + aside
         ends = np.array([(one.share.low, one.share.high) for one in bins], float).T  # NaN, and no line, where unknown
@@ -206,14 +186,15 @@ def intervals_figure(
     return figure
 
 
-def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns at most about `MOST_POINTS` of a curve's points, its ends among them: more cannot be seen."""
     step = -(-len(x) // MOST_POINTS)
     rows = np.unique(np.append(np.arange(0, len(x), step), len(x) - 1))
     return x[rows], y[rows]
 
 
-def _line_styles() -> tuple[dict[str, Any], ...]:
+def line_styles() -> tuple[dict[str, Any], ...]:
+    """Returns the styles of the first four curves of a figure."""
     return (
         {"color": COLOURS["one"], "linewidth": 2},
         {"color": COLOURS["two"], "linewidth": 1.6, "linestyle": "--"},
@@ -222,23 +203,25 @@ def _line_styles() -> tuple[dict[str, Any], ...]:
     )
 
 
-def _mark(axes: Axes, x: float, style: str, label: str) -> None:
+def mark(axes: Axes, x: float, style: str, label: str) -> None:
+    """Draws a vertical line of `style` at `x`, which ends below the legend."""
     axes.axvline(x, ymax=1 / _HEADROOM, linestyle=style, color=COLOURS["ink"], linewidth=1, label=label)
 
 
-def _legend_above(axes: Axes, columns: int) -> None:
+def legend_above(axes: Axes, columns: int) -> None:
     """Makes room above the curves and puts the legend there."""
     axes.set_ylim(0, axes.get_ylim()[1] * _HEADROOM)
     axes.legend(loc="upper center", ncols=columns, columnspacing=1.2)
 
 
-def _panel(title: str) -> tuple[Figure, Axes]:
+def panel(title: str) -> tuple[Figure, Axes]:
+    """Returns an empty figure with its axes."""
     figure = Figure(figsize=_SIZE, layout="constrained")
     return figure, figure.add_subplot(title=title)
 
 
 def _square(title: str) -> tuple[Figure, Axes]:
     """A panel whose axes both go from 0 to 1."""
-    figure, axes = _panel(title)
+    figure, axes = panel(title)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     return figure, axes

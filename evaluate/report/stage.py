@@ -11,6 +11,7 @@ from base.commands import flag
 from base.errors import UserError
 from base.files import make_folder, replace_with, require_writable, write_json, write_text, writing
 from base.flags import option
+from base.progress import doing
 from base.text import printable
 from cache.schema import TEST
 from evaluate.page.figures import (
@@ -22,10 +23,10 @@ from evaluate.page.figures import (
     pr_figure,
     reliability_figure,
     roc_figure,
-    training_figure,
 )
 from evaluate.page.pictures import clips_figure, saved
 from evaluate.page.tables import readable, write_tables
+from evaluate.page.training_figures import training_figure
 from evaluate.report.caveats import notes
 from evaluate.report.first_screen import summary
 from evaluate.report.model_card import as_markdown, model_card
@@ -70,8 +71,9 @@ def write_report(config: ReportConfig) -> Path:
     run = _scores_run(config) if config.scores else config.run or latest(Path("runs"))
     results, folder = read_results(run), run / REPORT
     require_writable(folder, "make it writable, or report on a copy of the run")
-    evaluation = evaluate_results(results, config.resamples, config.seed)
-    with writing(folder, "free it or its disk and run again"):
+    with doing("measuring"):
+        evaluation = evaluate_results(results, config.resamples, config.seed)
+    with writing(folder, "free it or its disk and run again"), doing("writing the report"):
         make_folder(folder / "figures")
         texts = {"summary": list(summary(evaluation)), "notes": list(notes(evaluation))}
         write_json(folder / METRICS, as_json(evaluation) | texts)

@@ -16,7 +16,7 @@ from base.errors import UserError
 from base.files import make_folder, require_writable, write_csv, writing
 from base.flags import option
 from base.keras_start import choose_backend
-from base.progress import say
+from base.progress import doing, say
 from cache.contents import Contents
 from cache.schema import TEST, VideoRecord
 from evaluate.report.stage import require_resamples
@@ -99,7 +99,8 @@ def crossval(config: CrossvalConfig) -> Path:
         for share in SHARES
         if any(one.share == share for one in folds)
     ]
-    numbers = measure(videos, verdicts, GROUPINGS[config.by].own, config.resamples, config.seed)
+    with doing("measuring"):
+        numbers = measure(videos, verdicts, GROUPINGS[config.by].own, config.resamples, config.seed)
     with writing(config.out, f"give another {flag('out')}"):
         _write_verdicts(make_folder(config.out) / PREDICTIONS, videos, verdicts[-1])
         return write_page(config.out, numbers, _settings(config, contents))

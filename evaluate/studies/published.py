@@ -21,7 +21,7 @@ from base.errors import UserError
 from base.files import require_writable
 from base.flags import option, required
 from base.keras_start import choose_backend, start_keras
-from base.progress import progress_bar, say
+from base.progress import passing_bar, progress_bar, say
 from cache.contents import load
 from cache.manifest import read_manifest
 from cache.profile import CropProfile, FeatureProfile, fingerprint
@@ -44,7 +44,6 @@ from train.runs.recipe import RunConfig
 
 if TYPE_CHECKING:
     import keras
-    from tqdm import tqdm
 
 SIZE = (CROP_SIZE, CROP_SIZE)
 
@@ -78,6 +77,7 @@ def published(config: PublishedConfig) -> Path:
         )
     if unknown := [backbone for backbone in config.backbones if backbone not in BACKBONES]:
         raise UserError(f"there is no backbone {unknown[0]}; take one of {', '.join(BACKBONES)}.")
+    read_dataset(config.data)  # says what is wrong with it
     for backbone, weights in zip(config.backbones, config.weights, strict=True):
         identify_weights(weights)  # says what is wrong with a file
         obtain_weights(backbone, weights)
@@ -98,6 +98,8 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
     start_keras()
     import keras
 
+    from train.end_to_end.loop import Advance
+
     root = read_dataset(config.data).root
     records = {record.id: record for record in read_manifest(features / MANIFEST)}
     ours_run = read_contents(ours)
@@ -114,16 +116,19 @@ def train_published(config: PublishedConfig, backbone: str, weights: str, featur
     train = published_batches(root, train_clips, config.batch, config.seed)
     test, every = (published_batches(root, some, config.batch, None) for some in (test_clips, clips))
     # The recipe's fault: it stops at the epoch that is best on the test part.
-    with progress_bar(total=config.epochs * len(train), unit="batch", desc=f"published, {backbone}") as bar:
+    batches = config.epochs * (len(train) + len(test))
+    with progress_bar(total=batches, unit="batch", desc=f"published, {backbone}") as bar:
         history = network.fit(
             train,  # pyright: ignore[reportArgumentType]
             validation_data=test,
             epochs=config.epochs,
-            callbacks=[stop, _progress(bar, config.epochs)],
+            callbacks=[stop, Advance(bar), _losses(config.epochs)],
             verbose=0,  # pyright: ignore[reportArgumentType]
         ).history
     seconds = time.perf_counter() - start
-    probabilities = network.predict(every, verbose=0)[:, 0].astype(np.float64)  # pyright: ignore[reportArgumentType]
+    with passing_bar(total=len(every), unit="batch", desc="scores") as bar:
+        scores = network.predict(every, verbose=0, callbacks=[Advance(bar)])  # pyright: ignore[reportArgumentType]
+    probabilities = scores[:, 0].astype(np.float64)
     # The published recipe has no validation part: those clips train.
     parts = np.where(in_test, TEST, TRAIN)
     notes = list(recipe_notes(history["val_loss"], config.epochs))
@@ -157,15 +162,14 @@ def recipe_notes(losses: Sequence[float], epochs: int) -> Iterator[str]:
         )
 
 
-def _progress(bar: "tqdm", epochs: int) -> "keras.callbacks.Callback":
-    """Returns what advances `bar` with each batch, and says the losses of each epoch."""
+def _losses(epochs: int) -> "keras.callbacks.Callback":
+    """Returns what says the losses of each epoch."""
     import keras
 
     def tell(epoch: int, logs: Mapping[str, float]) -> None:
         say(f"epoch {epoch + 1} of {epochs}: loss {logs['loss']:.4f}, on the test part {logs['val_loss']:.4f}")
 
-    advance: Any = lambda batch, logs: bar.update()  # noqa: ARG005, E731
-    return keras.callbacks.LambdaCallback(on_train_batch_end=advance, on_epoch_end=tell)
+    return keras.callbacks.LambdaCallback(on_epoch_end=tell)
 
 
 def published_network(backbone: str, weights: str) -> "keras.Model":

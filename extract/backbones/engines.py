@@ -17,6 +17,7 @@ from base.errors import UserError
 from base.keras_start import backend, sees_gpu, start_keras
 from base.machine.processors import processor_limit
 from base.outside.kept import kept
+from base.progress import doing
 from base.temporary import scratch_folder
 from cache.schema import CROP_SIZE, FRAMES
 from extract.backbones.networks import BACKBONES, build_backbone
@@ -87,7 +88,8 @@ def make_engine(backbone: str, weights: str, batch: int = 0, precision: str = "f
     batch = max(FRAMES, batch // FRAMES * FRAMES) if batch else GPU_BATCH if gpu else CPU_BATCH
     if name == "auto":
         name = "openvino" if converts and not gpu and importlib.util.find_spec("openvino") else "keras"
-    return Engine(ENGINES[name](backbone, weights, batch, precision), batch, name)
+    with doing(f"loading {backbone}"):
+        return Engine(ENGINES[name](backbone, weights, batch, precision), batch, name)
 
 
 def _keras_run(backbone: str, weights: str, _: int, precision: str) -> Run:
@@ -98,13 +100,18 @@ def _keras_run(backbone: str, weights: str, _: int, precision: str) -> Run:
     return lambda crops, regions: np.asarray(model.predict_on_batch({"crops": crops, "regions": regions}))
 
 
-def _openvino_run(backbone: str, weights: str, batch: int, precision: str) -> Run:
-    try:
-        import openvino
-    except ImportError:
+def require_engine(name: str) -> None:
+    """Raises a UserError if the engine `name` is not installed."""
+    if name == "openvino" and importlib.util.find_spec(name) is None:
         raise UserError(
             f"the engine openvino is not installed; pip install openvino, or use {flag('engine', 'keras')}."
-        ) from None
+        )
+
+
+def _openvino_run(backbone: str, weights: str, batch: int, precision: str) -> Run:
+    require_engine("openvino")
+    import openvino
+
     core = openvino.Core()
     if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         remedy = f"use {flag('precision', 'float32')} or {flag('engine', 'keras')}"

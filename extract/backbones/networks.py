@@ -3,7 +3,6 @@
 A new backbone is one entry in `BACKBONES`.
 """
 
-import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,9 +158,7 @@ def require_weights(profile: FeatureProfile, weights: str, run: Path) -> str:
 def obtainable_weights(name: str) -> str:
     """Returns "imagenet" if those weights are in the cache or can be downloaded; else warns and returns "random"."""
     try:
-        # Keras reports a download on stdout, where our answer goes.
-        with contextlib.redirect_stdout(sys.stderr):
-            obtain_weights(name, "imagenet")
+        obtain_weights(name, "imagenet")
     except UserError as error:
         show(f"No ImageNet weights: {error}", beside=True)
         show(

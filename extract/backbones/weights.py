@@ -14,8 +14,9 @@ import numpy as np
 
 from base.commands import flag
 from base.errors import UserError
-from base.keras_start import start_keras
+from base.files import make_folder, replace_with
 from base.outside.content import WrongContent, is_regular, open_regular
+from base.progress import progress_bar
 from cache.hdf5 import open_hdf5
 from cache.schema import CROP_SIZE
 from cache.weights import WrongWeights, load_weights, require_weights_file
@@ -27,6 +28,10 @@ RANDOM_SEED = 0
 SUFFIXES = (".h5", ".hdf5")
 DOWNLOAD_TIMEOUT, CONNECT_TIMEOUT = 20.0, 5.0
 """Seconds without an answer until a download of weights, and the first connection for one, are given up."""
+NO_HEAD = (405, 501)
+"""What servers answer that give files, but say nothing of them."""
+PIECE = 1 << 18
+"""Bytes of a download between two looks at its progress."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +82,11 @@ MOBILENETV2 = Network(
 def obtain(network: Network, weights: str) -> None:
     """Makes sure that `load_whole_network` will get the `weights` of `network`, for the start of long work.
 
-    Downloads those of ImageNet if Keras has not got them yet. Raises a UserError, within seconds and without starting
-    Keras, if the server of that download cannot be reached, or if a file holds too few numbers for the network.
+    Downloads those of ImageNet, without starting Keras, if its cache lacks them. Raises a UserError within seconds if
+    the server of that download has not got them for us, or if a file holds too few numbers for the network.
     """
     if weights == "imagenet" and not network.is_cached():
         _require_answer(network)
-        start_keras()
         download(network)
     elif weights not in ("imagenet", "random"):
         _require_numbers(network, Path(weights))
@@ -98,8 +102,9 @@ def _require_answer(network: Network) -> None:
     try:
         # By the library that Keras downloads with, so that it goes through the same proxy.
         urllib.request.urlopen(urllib.request.Request(network.url, method="HEAD"), timeout=CONNECT_TIMEOUT).close()
-    except urllib.error.HTTPError:
-        return  # the server can be reached
+    except urllib.error.HTTPError as error:
+        if error.code not in NO_HEAD:
+            raise _no_download(network, f"the server says {error.code} {error.reason}") from None
     except OSError as error:
         raise _no_download(network, getattr(error, "reason", error)) from None
 
@@ -154,7 +159,7 @@ def load_whole_network(network: Network, weights: str) -> "keras.Model":
     import keras
 
     if weights == "imagenet":
-        return download(network)
+        return _imagenet(network)
     make = getattr(keras.applications, network.builder)
     shape = (CROP_SIZE, CROP_SIZE, 3)
     # A fixed name, because weight files contain it: Keras' counted names would give each file another hash.
@@ -170,21 +175,40 @@ def load_whole_network(network: Network, weights: str) -> "keras.Model":
     return model
 
 
-def download(network: Network) -> "keras.Model":
-    """Returns `network` with ImageNet weights, which Keras keeps; a UserError if it cannot get them."""
-    import socket
+def download(network: Network) -> None:
+    """Puts the ImageNet weights of `network` into Keras' cache, under a bar; a UserError says why it cannot.
 
+    Keras itself checks their hash before it loads them.
+    """
+    first, second = _cache_folders()
+    folder = first if os.access(first.parent, os.W_OK) else second  # as Keras chooses
+    try:
+        replace_with(make_folder(folder) / network.file, lambda path: _fetch(network, path))
+    except OSError as error:
+        raise _no_download(network, getattr(error, "reason", error)) from None
+    if not network.is_cached():
+        raise _no_download(network, "it was cut off")
+
+
+def _fetch(network: Network, path: Path) -> None:
+    with urllib.request.urlopen(network.url, timeout=DOWNLOAD_TIMEOUT) as answer, path.open("wb") as file:
+        size = answer.length
+        with progress_bar(total=size, unit="B", unit_scale=True, desc=f"download {network.builder}") as bar:
+            while piece := answer.read(PIECE):
+                file.write(piece)
+                bar.update(len(piece))
+
+
+def _imagenet(network: Network) -> "keras.Model":
+    """Returns `network` with the weights of ImageNet that lie in Keras' cache."""
     import keras
 
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
+    obtain(network, "imagenet")
+    make = getattr(keras.applications, network.builder)
     try:
-        make = getattr(keras.applications, network.builder)
         return make(include_top=False, weights="imagenet", input_shape=(CROP_SIZE, CROP_SIZE, 3))
     except Exception as error:  # noqa: BLE001 - Keras wraps whatever went wrong in a bare Exception
         raise _no_download(network, error) from None
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _no_download(network: Network, error: object) -> UserError:

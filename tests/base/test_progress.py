@@ -1,6 +1,7 @@
 """What is printed: no name in it turns the order of letters, or is taken for a command by a terminal."""
 
 import ast
+import io
 from dataclasses import replace
 
 import pytest
@@ -71,3 +72,30 @@ def test_an_error_is_told_with_the_marks_shown(capsys):
     with pytest.raises(SystemExit):
         run(fails)
     assert capsys.readouterr().err == f"error: {SHOWN}x is no clip.\n"
+
+
+class Terminal(io.StringIO):
+    """Stands for a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("kind", [Terminal, io.StringIO])
+def test_what_is_being_done_is_shown_on_a_terminal_alone_and_wiped_out(monkeypatch, kind):
+    monkeypatch.setattr("sys.stderr", stream := kind())
+    with progress.doing(f"reading {MARK}x"):
+        during = stream.getvalue()
+    assert (f"reading {SHOWN}x ..." in during) == (kind is Terminal)
+    assert stream.getvalue().replace(during, "", 1).strip() == ""
+    with progress.quiet(print, bars=False), progress.doing("hiding"):
+        assert "hiding" not in stream.getvalue()
+
+
+def test_a_line_of_output_does_not_end_up_behind_a_bar(monkeypatch):
+    monkeypatch.setattr("sys.stdout", stream := Terminal())
+    monkeypatch.setattr("sys.stderr", stream)
+    with progress.doing("working"):
+        progress.show("done")
+    lines = stream.getvalue().replace("\r", "\n").split("\n")
+    assert "done" in lines

@@ -1,6 +1,7 @@
 """The index of runs: every finished run is on it, whatever its folder holds, and nothing of somebody else's is lost."""
 
 import json
+import re
 
 import pytest
 
@@ -114,3 +115,47 @@ def test_a_run_that_may_not_be_read_costs_only_itself():
             assert latest(runs).name == "mine"
     assert lines["mine"].problem == ""
     assert "cannot be read (Permission denied)" in lines["theirs"].problem
+
+
+def with_history(folder, columns, rows):
+    (folder / "history.csv").write_text("\n".join([columns, *rows]) + "\n")
+
+
+def curves(path):
+    """Returns the legend's texts and the number of lines of each figure of the page."""
+    figures = re.findall(r"<svg.*?</svg>", path.read_text(), re.DOTALL)
+    return [re.findall(r"<text[^>]*>([^<]*)</text>", one) for one in figures]
+
+
+def test_the_curves_of_several_runs_lie_over_each_other(tmp_path):
+    for number in range(6):
+        folder = write_run(tmp_path / f"_run{number} $\\frac")
+        (folder / "run.json").write_text(json.dumps({"created": f"2026-01-0{number + 1}T10:20:30+00:00"}))
+        with_history(folder, "epoch,loss,val_loss,val_auc", ["0,,0.7,0.5", "1,0.6,0.5,0.9", "2,0.5,nan,nan"])
+    refresh(tmp_path)
+    loss, area = curves(tmp_path / PAGE)
+    for texts in (loss, area):
+        named = [text.strip() for text in texts if "_run" in text]
+        assert named == [f"_run{number} $\\frac" for number in (5, 4, 3, 2)]
+    assert "Loss on validation, epoch by epoch, of 6 runs. The newest 4 are named" in (tmp_path / PAGE).read_text()
+    assert "binary cross-entropy (nats)" in loss
+    assert "ROC AUC" in area
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [["0,,1e308,inf"], ["1e300,1,2,3"], ["0,,,"], ["x,1,2,3"], []],
+)
+def test_a_history_that_cannot_be_drawn_leaves_its_run_in_the_list(tmp_path, rows):
+    with_history(write_run(tmp_path / "one"), "epoch,loss,val_loss,val_auc", rows)
+    refresh(tmp_path)
+    assert "one lstm" in Reader((tmp_path / PAGE).read_text()).text
+    assert not curves(tmp_path / PAGE)
+
+
+def test_the_curves_are_those_of_the_newest_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs_index, "MOST_CURVES", 2)
+    for number in range(3):
+        with_history(write_run(tmp_path / f"run{number}"), "epoch,loss,val_loss", ["1,0.6,0.5", "2,0.5,0.4"])
+    refresh(tmp_path)
+    assert "of 2 runs" in (tmp_path / PAGE).read_text()

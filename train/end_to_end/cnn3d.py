@@ -4,7 +4,6 @@ Tran et al., "A Closer Look at Spatiotemporal Convolutions for Action Recognitio
 convolution is one over space followed by one over time, with batch norm and a rectifier between them.
 """
 
-import dataclasses
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,13 @@ import numpy as np
 from base.errors import UserError
 from base.flags import option
 from base.keras_start import choose_backend, start_keras
+from base.progress import passing_bar
 from cache.profile import Profile, crops_of, fingerprint
 from cache.schema import CROP_SIZE, FRAMES
 from train.end_to_end.config import EndToEndConfig, require_sensible
 from train.end_to_end.stage import Outcome, StartingRun, read_starting_run, train_and_write
 from train.runs.folder import CONFIG, CROPS, choose_name
+from train.runs.live import lasting
 from train.runs.load import load_saved, require_intact
 from train.runs.recipe import MOST_WIDTH, Cnn3dShape, RunConfig
 from train.runs.replay import crops_replay, once
@@ -58,10 +59,10 @@ def train_cnn3d(config: Cnn3dConfig) -> Path:
     _require_buildable(config.shape)
     choose_backend()
     name = choose_name(config.runs, config.name, "cnn3d")
+    start = read_starting_run(config)
     start_keras()
     import keras
 
-    start = read_starting_run(config)
     config = replace(config, run=start.folder)
     keras.utils.set_random_seed(config.seed)
     network = build_cnn3d(config.shape, config.precision)
@@ -70,19 +71,21 @@ def train_cnn3d(config: Cnn3dConfig) -> Path:
 
 def _write(trained: "keras.Model", config: Cnn3dConfig, start: StartingRun, folder: Path) -> Outcome:
     from train.end_to_end.crops import CropSequence
+    from train.end_to_end.loop import Advance
 
     # Built as detection builds it, whatever precision it was trained in.
     network = build_cnn3d(config.shape)
     network.set_weights(trained.get_weights())
     save_head(network, folder, WEIGHTS)
     batches = CropSequence(start.clips, np.arange(len(start.clips.records)), config.batch)
-    probabilities = network.predict(batches, verbose=0)[:, 0]  # pyright: ignore[reportArgumentType]
+    with passing_bar(total=len(batches), unit="batch", desc="scores") as bar:
+        probabilities = network.predict(batches, verbose=0, callbacks=[Advance(bar)])[:, 0]  # pyright: ignore[reportArgumentType]
     profile = crops_of(start.contents.config.profile)
     run_config = RunConfig(
         command="cnn3d",
         kind=CROPS,
         about="R(2+1)D on crops",
-        config=dataclasses.asdict(config),
+        config=lasting(config),
         network=config.shape,
         replay=crops_replay(once(network), regions=False),
         origin=start.contents.config.origin,

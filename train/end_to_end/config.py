@@ -1,12 +1,12 @@
 """The settings that fine-tuning and the 3D network share."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from base.errors import UserError
 from base.flags import option
+from train.runs.live import Log, lasting, log_option
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,12 @@ class EndToEndConfig:
     data_set_weights: bool = option(False, "of several data sets, weigh all the same, as train does with this flag")
     precision: Literal["float32", "mixed_bfloat16"] = option("float32", "number format that training computes in")
     seed: int = option(0, "seed of order, augmentation, dropout and random weights")
+    log: Log = log_option()
 
     @property
     def settings(self) -> dict[str, Any]:
         """Everything that the trained weights depend on; where the run folder goes is left out."""
-        values = dataclasses.asdict(self) | {"run": self.run and self.run.resolve()}
+        values = lasting(self) | {"run": self.run and self.run.resolve()}
         return {name: value for name, value in values.items() if name not in ("runs", "name")}
 
 

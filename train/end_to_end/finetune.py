@@ -1,6 +1,5 @@
 """Fine-tuning: the backbone and head of a finished run, as one network over crops, trained a little further."""
 
-import dataclasses
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from base.commands import flag
 from base.errors import UserError
 from base.flags import option
 from base.keras_start import choose_backend, start_keras
+from base.progress import passing_bar
 from cache.profile import FeatureProfile, fingerprint
 from cache.schema import CROP_SIZE, FRAMES, TRAIN
 from train.data.neighbours import find_neighbours, people_of
@@ -18,6 +18,7 @@ from train.data.split import require_both_classes
 from train.end_to_end.config import EndToEndConfig, require_sensible
 from train.end_to_end.stage import Outcome, StartingRun, read_starting_run, train_and_write
 from train.runs.folder import BACKBONE_WEIGHTS, choose_name, latest
+from train.runs.live import lasting
 from train.runs.load import Run, load_head, read_run
 from train.runs.neighbours_file import write_neighbours
 from train.runs.recipe import RunConfig
@@ -65,14 +66,14 @@ def finetune(config: FinetuneConfig) -> Path:
     from extract.backbones.networks import require_weights
 
     weights = require_weights(run.profile, config.weights or run.weights, run.folder)
-    start_keras()
-    from train.data.clips import Clips
-    from train.heads.training import predict
-
     start = read_starting_run(config)
     labels = start.clips.labels[start.clips.rows(TRAIN)]
     if not config.blend:
         require_both_classes(labels.tolist(), f"without {flag('blend')}, the train part of {start.folder} holds")
+    start_keras()
+    from train.data.clips import Clips
+    from train.heads.training import predict
+
     backbone, head = _load(run, weights, config)
 
     def save(folder: Path) -> Outcome:
@@ -167,10 +168,13 @@ def _features(profile: FeatureProfile, start: StartingRun, folder: Path) -> np.n
     clips = start.clips
     engine = make_engine(backbone_of(profile), str(folder / BACKBONE_WEIGHTS), 0, profile.precision, "keras")
     features: dict[str, np.ndarray] = {}
-    for names in clips.by_store():
-        stored = [clips.stored[row] for row in names.values()]
-        rows = rows_with_features(rows_from_store(stored), engine, Clock())
-        features |= {clips.records[names[row.id]].id: row.array for row in rows if row.array is not None}
+    with passing_bar(total=len(clips.records), unit="clip", desc="features") as bar:
+        for names in clips.by_store():
+            stored = [clips.stored[row] for row in names.values()]
+            for row in rows_with_features(rows_from_store(stored), engine, Clock()):
+                bar.update()
+                if row.array is not None:
+                    features[clips.records[names[row.id]].id] = row.array
     if broken := [record.id for record in clips.records if record.id not in features]:
         raise UserError(
             f"the tuned backbone gives features that are not finite of {len(broken)} of {len(clips.records)} clips, "
@@ -183,7 +187,7 @@ def _run_config(config: FinetuneConfig, run: Run, profile: FeatureProfile, repla
     return RunConfig(
         command="finetune",
         about=f"{run.head.head} and {profile.backbone}, tuned end to end from {run.folder.name}",
-        config=dataclasses.asdict(config),
+        config=lasting(config),
         head=run.head,
         size=run.size,
         # A name beside this file, so that the folder can be moved.

@@ -2,36 +2,61 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from base.commands import flag
 from base.errors import UserError
-from base.progress import progress_bar, say
+from base.progress import passing_bar, say
 from cache.schema import FAKE, TRAIN, VAL
 from train.data.clips import balanced_weights
 from train.end_to_end.augment import Augmentation
 from train.end_to_end.checkpoint import Checkpoint, TrainingProgress, read_checkpoint, restore, write_checkpoint
 from train.end_to_end.config import EndToEndConfig
-from train.end_to_end.crops import Blending, CropSequence, CropSet
+from train.end_to_end.crop_set import CropSet
+from train.end_to_end.crops import Blending, CropSequence
+from train.runs.live import Live
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+class Advance(keras.callbacks.Callback):
+    """Advances a progress bar with each batch that is trained on, measured or judged."""
+
+    def __init__(self, bar: "tqdm") -> None:
+        super().__init__()
+        self._bar = bar
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras' interface
+        """Advances the bar by one."""
+        self._bar.update()
+
+    on_test_batch_end = on_predict_batch_end = on_train_batch_end
 
 
 def train_on_crops(
-    network: keras.Model, clips: CropSet, config: EndToEndConfig, checkpoint: Path, blending: Blending | None = None
+    network: keras.Model,
+    clips: CropSet,
+    config: EndToEndConfig,
+    checkpoint: Path,
+    blending: Blending | None = None,
+    live: Live | None = None,
 ) -> TrainingProgress:
     """Trains `network` on the train part of `clips`; it then has the weights of the epoch best on validation.
 
     `network` maps the inputs of `CropSequence` to probabilities (B, 1). Losses are binary cross-entropy with the class
     weights of train, in nats a clip. Without validation all epochs run and the last weights are kept. Each epoch ends
     with everything in the file `checkpoint`, from which the same settings go on; on a CPU the numbers are then the same
-    as without the interruption. With `blending`, train has blended clips too. Raises a UserError if a loss is no longer
-    finite.
+    as without the interruption. With `blending`, train has blended clips too; `live` gets the losses of each epoch.
+    Raises a UserError if a loss is no longer finite.
     """
     train, val = _batches(clips, config, blending, "regions" in network.input)
     model = _compiled(network, config, len(train))
     progress = _begin(network, model, val, config, checkpoint)
+    noted = _note(live, progress, 0)
     while progress.epoch < config.epochs and progress.epoch - progress.best < config.patience:
         start = time.perf_counter()
         loss = _run_epoch(model, train, progress.epoch, config.epochs)
@@ -42,6 +67,7 @@ def train_on_crops(
         _require_numbers(reached, val is not None, config, checkpoint)
         write_checkpoint(checkpoint, config.settings, reached)
         say(_line(progress, seconds))
+        noted = _note(live, progress, noted)
     restore(network.variables, progress.kept, checkpoint)
     return progress
 
@@ -58,6 +84,14 @@ def _begin(
     restore([*network.variables, *_state(model)], [*earlier.network, *earlier.optimizer], checkpoint)
     say(f"Going on after epoch {earlier.progress.epoch} of an interrupted training ({checkpoint}).")
     return earlier.progress
+
+
+def _note(live: Live | None, progress: TrainingProgress, noted: int) -> int:
+    """Hands `live` the losses from the epoch `noted` on, those before an interruption too; returns the next epoch."""
+    if live is not None:
+        for epoch, (loss, val_loss) in list(enumerate(progress.losses))[noted:]:
+            live.note(epoch, {"loss": loss, "val_loss": val_loss})
+    return len(progress.losses)
 
 
 def _state(model: keras.Model) -> list[Any]:
@@ -106,9 +140,8 @@ def learning_rate_schedule(config: EndToEndConfig, batches: int) -> keras.optimi
 def _run_epoch(model: keras.Model, train: CropSequence, epoch: int, epochs: int) -> float:
     """Trains for the epoch after `epoch`; returns its mean loss."""
     train.start_epoch(epoch)
-    with progress_bar(total=len(train), unit="batch", desc=f"epoch {epoch + 1}/{epochs}", leave=False) as bar:
-        advance = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: bar.update())  # noqa: ARG005
-        epoch_history = model.fit(train, callbacks=[advance], shuffle=False, verbose=0)  # pyright: ignore[reportArgumentType]
+    with passing_bar(total=len(train), unit="batch", desc=f"epoch {epoch + 1}/{epochs}") as bar:
+        epoch_history = model.fit(train, callbacks=[Advance(bar)], shuffle=False, verbose=0)  # pyright: ignore[reportArgumentType]
     return epoch_history.history["loss"][0]
 
 
@@ -116,7 +149,8 @@ def _measure(model: keras.Model, batches: CropSequence | None) -> float:
     """Returns the loss on `batches`, NaN if there are none."""
     if batches is None:
         return float("nan")
-    logs: Any = model.evaluate(batches, verbose=0, return_dict=True)  # pyright: ignore[reportArgumentType]
+    with passing_bar(total=len(batches), unit="batch", desc="validation") as bar:
+        logs: Any = model.evaluate(batches, verbose=0, callbacks=[Advance(bar)], return_dict=True)  # pyright: ignore[reportArgumentType]
     return float(logs["loss"])
 
 

@@ -14,8 +14,10 @@ from base.progress import say
 from cache.profile import Profile, crops_of
 from cache.schema import is_blend_id
 from train.end_to_end.config import EndToEndConfig
+from train.end_to_end.crop_set import CropSet, find_crops
 from train.runs.contents import RunContents, numbered_history, read_contents, write_run
 from train.runs.folder import CONFIG, SPLIT, latest
+from train.runs.live import Live, forget_live, live_folder
 from train.runs.predictions import predictions_of
 from train.runs.recipe import RunConfig
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     import keras
 
     from train.end_to_end.checkpoint import TrainingProgress
-    from train.end_to_end.crops import Blending, CropSet
+    from train.end_to_end.crops import Blending
 
 BASELINE_NOTE = (
     "The baseline is the one of the run that this training started from: it judges features of the untuned backbone."
@@ -36,13 +38,11 @@ class StartingRun:
 
     folder: Path
     contents: RunContents
-    clips: "CropSet"
+    clips: CropSet
 
 
 def read_starting_run(config: EndToEndConfig) -> StartingRun:
-    """Returns the run that `config` names, with its crops; a UserError says what is missing. Keras must be started."""
-    from train.end_to_end.crops import find_crops
-
+    """Returns the run that `config` names, with its crops; a UserError says what is missing."""
     folder = config.run or latest(config.runs)
     contents = read_contents(folder)
     features = contents.config.folders_of_clips
@@ -94,7 +94,9 @@ def train_and_write(
     from train.end_to_end.loop import train_on_crops
 
     checkpoint = config.runs / f".training-{name}.npz"
-    progress = train_on_crops(network, start.clips, config, checkpoint, blending)
+    forget_live(config.runs / name)  # of a training that failed in this process
+    live = Live(live_folder(config.runs / name)) if config.log == "tensorboard" else None
+    progress = train_on_crops(network, start.clips, config, checkpoint, blending, live)
     say(_ending(progress))
     try:
         folder = write_run(config.runs / name, lambda into: _contents(start, progress, save(into)))

@@ -39,7 +39,10 @@ History = dict[str, list[float]]
 """By epoch: `loss`, and with validation `val_loss` (weighted binary cross-entropy, nats per clip) and `val_auc`."""
 
 Watch = Callable[["HeadProgress"], bool]
-"""Called with a head's progress after each epoch; returning False ends its training."""
+"""Called with a head's progress after each epoch but its last; returning False ends its training."""
+
+Note = Callable[["HeadProgress"], object]
+"""Called with a head's progress after each epoch."""
 
 
 @dataclass
@@ -74,12 +77,13 @@ class HeadProgress:
 
 @dataclass(frozen=True, eq=False)
 class HeadJob:
-    """A head to train, how to train it, the function that watches it, and the number of the fold that it learns in."""
+    """A head to train, how to train it, who watches it, the number of the fold that it learns in, and who looks on."""
 
     head: HeadConfig
     learn: LearnConfig
     watch: Watch = lambda _: True
     fold: int = 0
+    note: Note = lambda _: None
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,6 +255,8 @@ class _Course:
         for slot, runner in self.running:
             runner.note(float(losses[slot]), runner.validation(logits[slot]) if slot in logits else None)
         self._keep([(slot, runner) for slot, runner in self.running if runner.improved])
+        for _, runner in self.running:
+            runner.job.note(runner.progress)
         ended = [(slot, one) for slot, one in self.running if one.ended or not one.job.watch(one.progress)]
         self._test(ended)
         for slot, runner in ended:

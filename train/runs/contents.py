@@ -16,6 +16,7 @@ from base.outside.values import explained, now, read_csv, shown
 from cache.profile import Profile
 from train.data.audit import Audit
 from train.runs.folder import AGAIN, AUDIT, BASELINE, CONFIG, DONE, HISTORY, PREDICTIONS, SCORES, SPLIT, free_name
+from train.runs.live import forget_live, keep_live
 from train.runs.predictions import (
     Predictions,
     SplitRow,
@@ -59,6 +60,7 @@ def write_run(folder: Path, save: Callable[[Path], RunContents]) -> Path:
 
     def fill(into: Path) -> None:
         contents = save(into)
+        keep_live(folder, into)
         write_split(into / SPLIT, contents.split)
         write_json(into / AUDIT, asdict(contents.audit))
         _write_history(into / HISTORY, contents.history)
@@ -69,7 +71,9 @@ def write_run(folder: Path, save: Callable[[Path], RunContents]) -> Path:
         seconds = contents.seconds and round(contents.seconds, 3)
         write_json(into / DONE, asdict(Done(now(), seconds, checksums(into))))
 
-    return write_folder(folder, fill, lambda: folder.with_name(free_name(folder.parent, None, folder.name)))
+    written = write_folder(folder, fill, lambda: folder.with_name(free_name(folder.parent, None, folder.name)))
+    forget_live(folder)
+    return written
 
 
 def read_contents(folder: Path) -> RunContents:
@@ -79,7 +83,7 @@ def read_contents(folder: Path) -> RunContents:
     predictions = _predictions(folder / PREDICTIONS, split)
     baseline = None if config.kind == SCORES else _predictions(folder / BASELINE, split)
     audit, done = read_object(folder / AUDIT, Audit), read_object(folder / DONE, Done)
-    history = _read_history(folder / HISTORY)
+    history = read_history(folder)
     return RunContents(config, split, audit, history, predictions, baseline, done.seconds, done.created)
 
 
@@ -107,7 +111,9 @@ def _write_history(path: Path, history: Mapping[str, np.ndarray]) -> None:
     write_csv(path, list(history), zip(*columns, strict=True))
 
 
-def _read_history(path: Path) -> dict[str, np.ndarray]:
+def read_history(folder: Path) -> dict[str, np.ndarray]:
+    """Returns the history of the run in `folder`, float64 (E,) by column; a UserError says what is wrong in it."""
+    path = folder / HISTORY
     with explained(path, "CSV", AGAIN):
         rows = list(read_csv(path, ("epoch", "loss")))
     names = rows[0][1].keys() if rows else ()

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from train.data.training_set import TrainingSet
 from train.heads.architectures import HeadConfig
 from train.runs.contents import RunContents, numbered_history, write_run
 from train.runs.folder import MODEL_H5, MODEL_KERAS, WEIGHTS
+from train.runs.live import lasting
 from train.runs.neighbours_file import write_neighbours
 from train.runs.predictions import Predictions, predictions_of, split_rows
 from train.runs.recipe import DataSet, RunConfig
@@ -95,7 +96,7 @@ def _config(config: Any, training_set: TrainingSet, trained: Trained, trial: Any
     arrays, row = contents.arrays, training_set.used[most_telling(trained.probabilities)]
     several = len(contents.stores) > 1
     return RunConfig(
-        config=asdict(config),
+        config=lasting(config),
         features=None if several else str(contents.folders[0]),
         data_sets=[DataSet(one.data_set, one.folder, one.fingerprint) for one in contents.stores if several],
         head=trained.shape,

@@ -17,6 +17,7 @@ from train.data.training_set import TrainingSet
 from train.fit import FitConfig, finish, train_all
 from train.heads.architectures import HeadConfig
 from train.runs.folder import DONE, free_name
+from train.runs.live import lasting
 from train.runs.recipe import RunConfig, read_recipe
 from train.runs.trained import Trained, write_trained
 
@@ -87,7 +88,7 @@ def _earlier_runs(runs: Path) -> Iterator[tuple[Path, RunConfig[Profile]]]:
 
 def _find(earlier: Sequence[tuple[Path, RunConfig[Profile]]], winner: Winner) -> Path | None:
     """Returns the finished run of `winner` among `earlier`, None if there is none."""
-    wanted = {"trial": winner.origin, "config": dataclasses.asdict(winner.config)}
+    wanted = {"trial": winner.origin, "config": lasting(winner.config)}
     wanted = json.loads(json.dumps(wanted, default=str))
     same = (
         folder

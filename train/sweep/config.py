@@ -12,6 +12,7 @@ from train.data.split import SplitConfig, split_choices
 from train.data.training_set import DataConfig, Features
 from train.fit import FitConfig, as_in_fit, check
 from train.heads.architectures import HEADS, Start
+from train.runs.live import Log, log_option
 from train.sweep.storage import VARIABLE
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class SweepConfig:
     best: int = option(3, "how many of the best trials become run folders")
     places: int = option(8, "heads trained side by side; with folds, twice as many")
     seed: int = option(0, "seed of the proposals; trial N trains with seed + N")
+    log: Log = log_option("the sweep's folder")
     storage: str | None = option(
         None,
         "URL of the study's storage, which several machines can share; its password is neither shown nor stored "

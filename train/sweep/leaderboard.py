@@ -38,11 +38,15 @@ class Summary:
 
 def write_leaderboard(folder: Path, ranked: Sequence[Mapping[str, Any]], summary: Summary) -> None:
     """Writes the trials `ranked`, best first, and the `summary` of the sweep into `folder`; prints the best trials."""
-    rows = [tuple({"rank": rank, **row}.get(column, "") for column in COLUMNS) for rank, row in enumerate(ranked, 1)]
-    write_csv(folder / LEADERBOARD, COLUMNS, rows)
+    write_csv(folder / LEADERBOARD, COLUMNS, leaderboard_rows(ranked))
     write_json(folder / SUMMARY, asdict(summary))
     say("\n".join([*_table(ranked, summary.folds), _outcome(ranked, summary.seconds), summary.conclusion]))
     say("The best of many trials looks better on validation than it is; only the test part tells how good it is.")
+
+
+def leaderboard_rows(ranked: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """Returns the rows of `LEADERBOARD`, whose columns are `COLUMNS`, of the trials `ranked`, best first."""
+    return [tuple({"rank": rank, **row}.get(column, "") for column in COLUMNS) for rank, row in enumerate(ranked, 1)]
 
 
 def _table(ranked: Sequence[Mapping[str, Any]], folds: int) -> list[str]:
@@ -68,11 +72,11 @@ def _outcome(ranked: Sequence[Mapping[str, Any]], seconds: float) -> str:
     return f"{states_text([row['state'] for row in ranked if row['state'] != BASELINE])}, in {seconds:.1f} s."
 
 
-def states_text(states: Sequence[str]) -> str:
-    """Returns how many trials there are, and how those of the `states` ended.
+def states_text(states: Sequence[str], wanted: int = 0) -> str:
+    """Returns how many trials there are, of those `wanted` while there will be more, and how those of `states` ended.
 
     >>> states_text(["complete", "complete", "pruned"])
     '3 trials: 2 finished, 1 stopped early'
     """
     ended = ", ".join(f"{states.count(state):,} {words}" for state, words in STATES.items() if state in states)
-    return f"{len(states):,} trials: {ended}"
+    return f"{len(states):,}{f' of {wanted:,}' if wanted else ''} trials: {ended}"

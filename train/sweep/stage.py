@@ -12,28 +12,32 @@ from base.commands import flag
 from base.files import make_folder, require_writable, writing
 from base.keras_start import choose_backend, start_keras
 from base.machine.memory import out_of_memory
-from base.progress import say
+from base.progress import doing, say
 from cache.schema import TRAIN, VAL
 from train.cross_validate import as_folds
 from train.data.split import SplitConfig, owner
 from train.data.training_set import DataConfig, TrainingSet, gather
 from train.runs.folder import listed_name, require_name
+from train.runs.live import LIVE
 from train.sweep.best_runs import Winner, write_winners
 from train.sweep.config import VALUES, SweepConfig, require_sensible
 from train.sweep.leaderboard import Summary, write_leaderboard
 from train.sweep.ranking import baseline_row, clips_of_each_class, conclusion, in_order, number_of_folds, ranking_sets
+from train.sweep.running import Draw, RunningPage
 from train.sweep.storage import shown, storage_errors, storage_of
 from train.sweep.watched import WatchedTrial
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from train.heads.training import Fold, HeadJob, HeadProgress
     from train.sweep.study import Group, Trials
 
 
-def sweep(config: SweepConfig) -> Path:
+def sweep(config: SweepConfig, draw: Draw | None = None) -> Path:
     """Runs trials until there are `trials`, writes the leaderboard and the best runs; returns the sweep's folder.
 
-    Raises a UserError if the features or the settings cannot be swept.
+    `draw` writes its page while it runs. Raises a UserError if the features or the settings cannot be swept.
     """
     for name, folder in (("sweeps", config.sweeps), ("runs", config.runs)):
         require_writable(folder, f"choose another {flag(name)}")
@@ -49,7 +53,7 @@ def sweep(config: SweepConfig) -> Path:
     start = time.perf_counter()
     _say_what_ranks(config, training_set)
     with writing(config.folder), alone(config.folder), storage_errors(config.study_config().storage):
-        progress = _try_all(config, training_set)
+        progress = _try_all(config, training_set, draw)
         study = open_study(config.study_config(), _made_for(config, training_set))
         trials = in_order(results(study))
         baseline = baseline_row(_ranking_sets(config))
@@ -68,7 +72,9 @@ def sweep(config: SweepConfig) -> Path:
 
 def _say_what_ranks(config: SweepConfig, training_set: TrainingSet) -> None:
     if config.folds == 1:
-        say(str(training_set.baseline))
+        with doing("fitting the baseline"):
+            baseline = training_set.baseline  # which it keeps
+        say(str(baseline))
         return
     people = len({owner(training_set.contents.records[row]) for row in training_set.rows(TRAIN, VAL)})
     say(f"Trials are ranked by the mean over {config.folds} folds of the {people} people outside the test part.")
@@ -123,7 +129,7 @@ def _made_for(config: SweepConfig, training_set: TrainingSet) -> dict[str, Any]:
     return data | {name: getattr(config, name) for name in names} | as_values(config.space)
 
 
-def _try_all(config: SweepConfig, training_set: TrainingSet) -> "dict[int, HeadProgress]":
+def _try_all(config: SweepConfig, training_set: TrainingSet, draw: Draw | None) -> "dict[int, HeadProgress]":
     """Runs the missing trials; returns the progress of the best of them, by number."""
     import joblib
 
@@ -135,12 +141,12 @@ def _try_all(config: SweepConfig, training_set: TrainingSet) -> "dict[int, HeadP
     start_keras()  # also where others train: the heads that come back are of Keras
     with joblib.parallel_config(config.backend if config.jobs > 1 else "loky", n_jobs=config.jobs):
         groups_progress: Any = joblib.Parallel()(
-            joblib.delayed(try_group)(config, group, count) for group, count in zip(groups, counts, strict=True)
+            joblib.delayed(try_group)(config, group, count, draw) for group, count in zip(groups, counts, strict=True)
         )
     return {number: progress for one in groups_progress for number, progress in one.items()}
 
 
-def try_group(config: SweepConfig, group: "Group", count: int) -> "dict[int, HeadProgress]":
+def try_group(config: SweepConfig, group: "Group", count: int, draw: Draw | None = None) -> "dict[int, HeadProgress]":
     """Runs trials of one shape until the study has `count`; returns the progress of the best of them, by number."""
     start_keras()
     from train.heads.memory import slots_that_fit
@@ -156,9 +162,10 @@ def try_group(config: SweepConfig, group: "Group", count: int) -> "dict[int, Hea
     wanted = min(places, count * len(folds))
     slots = slots_that_fit(wanted, first.head_config, folds[0].inputs, config.batch)
     best: dict[int, HeadProgress] = {}
+    page = RunningPage(draw, config.folder, config.trials)
     while True:
         try:
-            _train_trials(config, trials, folds, slots, best)
+            _train_trials(config, trials, folds, slots, best, page)
             return best
         except Exception as error:
             if slots == 1 or not out_of_memory(error):
@@ -168,7 +175,12 @@ def try_group(config: SweepConfig, group: "Group", count: int) -> "dict[int, Hea
 
 
 def _train_trials(
-    config: SweepConfig, trials: "Trials", folds: "list[Fold]", slots: int, best: "dict[int, HeadProgress]"
+    config: SweepConfig,
+    trials: "Trials",
+    folds: "list[Fold]",
+    slots: int,
+    best: "dict[int, HeadProgress]",
+    page: RunningPage,
 ) -> None:
     """Runs trials until none are left, and keeps the progress of the best complete ones in `best`.
 
@@ -181,19 +193,23 @@ def _train_trials(
 
     clips = [clips_of_each_class(fold) for fold in folds]
     watched: dict[HeadJob, WatchedTrial] = {}
-    learnt = learn_folds(_jobs(config, trials, len(folds), watched), folds, slots)
-    with progress_bar(total=trials.left, unit="trial", desc=trials.title) as bar:
-        for job, progress in learnt:
+    total, ended = trials.left, 0
+    with progress_bar(total=total * len(folds) * config.epochs, unit="epoch", desc=trials.title) as bar:
+        jobs = _jobs(config, trials, len(folds), watched, bar)
+        for job, progress in learn_folds(jobs, folds, slots):
+            bar.update(config.epochs - progress.epochs)
             trial = watched.pop(job)
             if not trial.end(job.fold, progress):
                 continue
-            bar.update()
+            ended += 1
+            bar.set_postfix_str(f"{ended} of {total} trials", refresh=False)
             state = TrialState.FAIL if trial.broken else TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
             trials.tell(trial.trial, state, trial.result(job.learn.seed, clips))
             if state == TrialState.COMPLETE and len(folds) == 1:
                 best[trial.trial.number] = progress
                 if len(best) > config.best:
                     best.pop(min(best, key=lambda number: _rank(best[number])))
+            page.look(lambda: in_order([*trials.results, baseline_row(_ranking_sets(config))]), len(folds))
 
 
 def _rank(progress: "HeadProgress") -> tuple[float, float]:
@@ -201,15 +217,18 @@ def _rank(progress: "HeadProgress") -> tuple[float, float]:
 
 
 def _jobs(
-    config: SweepConfig, trials: "Trials", folds: int, watched: "dict[HeadJob, WatchedTrial]"
+    config: SweepConfig, trials: "Trials", folds: int, watched: "dict[HeadJob, WatchedTrial]", bar: "tqdm"
 ) -> "Iterator[HeadJob]":
     from train.heads.training import HeadJob
+    from train.runs.notes import advancing, all_of, logging
 
     for trial, values in trials:
         fitted = config.fit_config(values, config.seed + trial.number)
         watch = WatchedTrial(trial, config, folds)
         for fold in range(folds):
-            job = HeadJob(fitted.head_config, fitted.learn_config, functools.partial(watch.look, fold), fold)
+            log = logging(config.log, config.folder / LIVE / f"trial-{trial.number}" / (f"fold-{fold}" * (folds > 1)))
+            look, note = functools.partial(watch.look, fold), all_of(advancing(bar), log)
+            job = HeadJob(fitted.head_config, fitted.learn_config, look, fold, note)
             watched[job] = watch
             yield job
 

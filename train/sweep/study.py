@@ -4,7 +4,6 @@ Akiba et al., "Optuna: A Next-generation Hyperparameter Optimization Framework",
 """
 
 import contextlib
-import dataclasses
 import itertools
 import json
 import os
@@ -22,6 +21,7 @@ from sqlalchemy.pool import NullPool
 from base.commands import flag
 from base.errors import UserError
 from base.temporary import lock
+from train.runs.live import lasting
 from train.sweep.storage import storage_errors
 
 SamplerName = Literal["tpe", "random", "grid"]
@@ -155,6 +155,11 @@ class Trials:
         return f"{self._group['head']} units {self._group['units']}" + " differences" * self._group["differences"]
 
     @property
+    def results(self) -> list[dict[str, Any]]:
+        """The trials of the whole study that have ended, see `results`."""
+        return results(self._study)
+
+    @property
     def left(self) -> int:
         """How many trials have not ended yet."""
         return self._count - len(self._of_group(FINISHED))
@@ -225,4 +230,4 @@ def importances(study: optuna.Study) -> dict[str, float]:
 
 def as_values(config: Any) -> dict[str, Any]:
     """Returns a dataclass as plain JSON values for the study."""
-    return json.loads(json.dumps(dataclasses.asdict(config), default=str))
+    return json.loads(json.dumps(lasting(config), default=str))

@@ -349,6 +349,13 @@ def test_without_the_converters_it_says_what_to_install(run, tmp_path, monkeypat
         export(ExportConfig(run=run, format="onnx", out=tmp_path / "out"))
 
 
+def test_a_converter_that_is_missing_is_told_before_keras_is_started(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "start_keras", lambda *_: pytest.fail("it started Keras first"))
+    monkeypatch.setitem(FORMATS, "onnx", dataclasses.replace(FORMATS["onnx"], modules=("no_such_module",)))
+    with pytest.raises(UserError, match=r"not written as onnx without .* \(No module named 'no_such_module'\)"):
+        export(ExportConfig(run=run, format="onnx", out=tmp_path / "out"))
+
+
 def test_without_kept_crops_noise_is_checked(run):
     network = join(build_backbone("short", "random"), build_head(HeadConfig("mean", 8, 0.0, 8), SHORT.features))
     checks = parity.own_outputs({"detector": as_network(network)}, parity.noise(read_results(run)))

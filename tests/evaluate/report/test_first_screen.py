@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evaluate.compare.numbers import compare_results
-from evaluate.page.figures import training_figure
+from evaluate.page.training_figures import training_figure
 from evaluate.report.first_screen import summary
 from evaluate.results.measures import BASELINE, HEAD, as_json, evaluate_results
 from evaluate.results.read import read_results

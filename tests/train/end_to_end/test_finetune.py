@@ -21,6 +21,8 @@ from extract.blended_rows import blend_records, rows_with_blends
 from extract.steps import Clock, rows_from_store, rows_with_features
 from tests.crops import PROFILE, RECORDS, rows_of, write_crops, write_source
 from train.data.clips import balanced_weights
+from train.end_to_end import finetune as finetune_stage
+from train.end_to_end import stage as end_to_end_stage
 from train.end_to_end.finetune import FinetuneConfig, finetune, open_layers
 from train.fit import FitConfig, fit
 from train.runs.folder import (
@@ -236,3 +238,13 @@ def test_a_run_on_real_clips_and_blends_is_tuned_with_blends_alone(source, tmp_p
     results = read_results(folder)
     assert results.head.ids == [record.id for record in records]
     assert results.config.config["blend"] == 1.0
+
+
+def test_crops_that_are_missing_are_told_before_keras_is_started(source, tmp_path, monkeypatch):
+    def missing(*_, **__):
+        raise UserError("no crops")
+
+    monkeypatch.setattr(finetune_stage, "start_keras", lambda: pytest.fail("it started Keras first"))
+    monkeypatch.setattr(end_to_end_stage, "find_crops", missing)
+    with pytest.raises(UserError, match="no crops"):
+        finetune(config_of(source, tmp_path))

@@ -1,5 +1,6 @@
 """The end-to-end loop on a network small enough to try everything: resuming, keeping the best, refusing."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,8 @@ from tests.crops import PROFILE, RECORDS, write_crops
 from train.end_to_end.augment import Augmentation
 from train.end_to_end.checkpoint import TrainingProgress
 from train.end_to_end.config import EndToEndConfig, require_sensible
-from train.end_to_end.crops import Blending, CropSequence, CropSet, find_crops
+from train.end_to_end.crop_set import CropSet, find_crops
+from train.end_to_end.crops import Blending, CropSequence
 from train.end_to_end.loop import _batches, learning_rate_schedule, train_on_crops
 from train.end_to_end.stage import train_and_write
 
@@ -225,6 +227,29 @@ def test_training_lowers_the_loss_and_the_best_epoch_is_kept(clips, tmp_path):
 
 
 @pytest.mark.slow
+def test_who_watches_gets_each_epoch_once_and_those_before_an_interruption_again(clips, tmp_path, monkeypatch):
+    noted: list[tuple[int, dict[str, float]]] = []
+    live: Any = SimpleNamespace(note=lambda epoch, values: noted.append((epoch, values)))
+    arguments = clips, replace(CONFIG, epochs=3), tmp_path / "state.npz", None, live
+    stop_after(2, monkeypatch)
+    with pytest.raises(Stop):
+        train_on_crops(small_network(), *arguments)
+    monkeypatch.undo()
+    assert [epoch for epoch, _ in noted] == [0, 1]
+    noted.clear()
+    train_on_crops(small_network(), *arguments)
+    assert [epoch for epoch, _ in noted] == [0, 1, 2, 3]
+    assert all(np.isfinite(values["val_loss"]) for _, values in noted)
+
+
+def test_an_epoch_and_its_validation_have_a_bar_on_a_terminal(clips, tmp_path, monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr", stream)
+    train(clips, tmp_path, epochs=1, warmup_epochs=0)
+    assert all(title in stream.getvalue() for title in ("validation:   0%", "epoch 1/1:   0%"))
+
+
 def test_training_that_only_harms_keeps_the_start_and_stops(clips, tmp_path, monkeypatch):
     start = small_network()
     values = iter([0.5, 0.6, 0.7, 0.8])

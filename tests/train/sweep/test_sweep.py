@@ -24,7 +24,7 @@ from base.errors import UserError
 from cache.contents import load as load_store
 from cache.store import open_store
 from evaluate.results.read import read_results
-from evaluate.sweep_page import LeaderboardConfig, write_leaderboard_page
+from evaluate.sweep_page import PAGE, LeaderboardConfig, draw_running_sweep, write_leaderboard_page
 from extract.config import ExtractConfig
 from extract.pipeline import extract
 from tests import ROOT
@@ -32,7 +32,8 @@ from tests.stores import pairs, write_features
 from train.heads.memory import bytes_each, slots_that_fit
 from train.heads.stack import Stack
 from train.runs.folder import latest
-from train.sweep import stage
+from train.runs.live import LIVE
+from train.sweep import running, stage
 from train.sweep.leaderboard import BASELINE
 from train.sweep.ranking import auc_error, conclusion, in_order, number_of_folds, ranking_sets, score
 from train.sweep.stage import SweepConfig, _training_set, sweep
@@ -112,6 +113,48 @@ def test_the_page_shows_every_trial_and_what_made_the_difference(swept):
     (swept.parent / "other").mkdir()
     with pytest.raises(UserError, match=r"leaderboard\.csv is missing"):
         write_leaderboard_page(LeaderboardConfig(swept.parent / "other"))
+
+
+def test_the_page_grows_while_the_sweep_runs_and_stays_where_it_is_killed(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(running, "SHARE", 1e9)
+    pages: list[str] = []
+
+    def draw(folder, *arguments):
+        draw_running_sweep(folder, *arguments)
+        pages.append((folder / PAGE).read_text())
+        if len(pages) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(quick(store, tmp_path), draw)
+    assert [re.findall(r"<p>(\d+) of 10 trials", page) for page in pages] == [["1"], ["2"], ["3"]]
+    folder = tmp_path / "sweeps" / "sweep"
+    assert (folder / PAGE).read_text() == pages[-1]
+    assert "The sweep is running, or was interrupted here" in pages[-1]
+    assert "logistic regression" in pages[-1]
+    assert not (folder / "leaderboard.csv").exists()
+    over = write_leaderboard_page(LeaderboardConfig(sweep(quick(store, tmp_path)))).read_text()
+    assert "<p>10 trials: " in over
+    assert "running" not in over
+
+
+def test_pages_of_a_running_sweep_are_seconds_apart(tmp_path, monkeypatch):
+    now, drawn = [100.0], []
+    monkeypatch.setattr(running.time, "monotonic", lambda: now[0])
+    page = running.RunningPage(lambda *_: drawn.append(now[0]), tmp_path, 10)
+    for _ in range(12):
+        page.look(list, 1)
+        now[0] += 1
+    assert drawn == [100, 105, 110]
+
+
+def test_each_trial_is_written_for_tensorboard_and_stays_the_same(store, tmp_path, swept):
+    folder = sweep(quick(store, tmp_path, log="tensorboard"))
+    assert (folder / "leaderboard.csv").read_bytes() == (swept / "leaderboard.csv").read_bytes()
+    watched = {path.name for path in (folder / LIVE).iterdir()}
+    assert watched == {f"trial-{row['trial']}" for row in board(folder)}
+    assert all(list(path.glob("events*")) for path in (folder / LIVE).iterdir())
 
 
 def test_the_page_draws_how_much_each_value_explains_where_one_does(swept, tmp_path):
