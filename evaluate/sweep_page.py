@@ -84,8 +84,7 @@ def write_leaderboard_page(config: LeaderboardConfig) -> Path:
 
 def draw_running_sweep(sweep: Path, ranked: Sequence[Mapping[str, Any]], summary: Summary, wanted: int) -> None:
     """Writes the page of a sweep that runs, of its trials `ranked` so far, best first; `wanted` are to come in all."""
-    columns: Sequence[str] = COLUMNS
-    rows = [dict(zip(columns, map(_as_text, row), strict=True)) for row in leaderboard_rows(ranked)]
+    rows = [dict(zip(map(str, COLUMNS), map(_as_text, row), strict=True)) for row in leaderboard_rows(ranked)]
     with contextlib.suppress(OSError):  # the trials are what counts
         _write(sweep, rows, summary, wanted)
 

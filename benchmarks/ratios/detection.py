@@ -55,7 +55,7 @@ def detect_default(clips: Path, repeats: int) -> Iterator[Result]:
         yield _against_keras("detect_folder", FOLDER_AIM, twenty, run, repeats)
 
 
-def page_start(_: Path, repeats: int) -> Iterator[Result]:
+def page_start(_clips: Path, repeats: int) -> Iterator[Result]:
     """Yields `page_start`: seconds from the command `web` to its address, against those with Keras' engine."""
     seconds: dict[str, list[float]] = {"keras": [], "auto": []}
     with _run() as run:

@@ -16,7 +16,7 @@ MOST_REPEATS = 2
 """Each takes minutes."""
 
 
-def install(_: Path, repeats: int) -> Iterator[Result]:
+def install(_clips: Path, repeats: int) -> Iterator[Result]:
     """Yields `install`: seconds and gigabytes of each lock in a new environment, without pip's cache.
 
     Packages come from the package index that pip knows, so the seconds are those of its network too.

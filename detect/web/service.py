@@ -18,6 +18,7 @@ from starlette.requests import Request
 from base.commands import flag
 from base.errors import UserError
 from base.outside.content import WrongContent
+from base.outside.kept import kept
 from base.outside.values import WrongValue, parse, parse_json, refuse_unknown
 from base.text import printable
 from detect.clips.inputs import download
@@ -43,6 +44,10 @@ MOST_WAIT = 60
 LOOK_SECONDS = 0.5
 """Seconds between two looks at whether the page ends."""
 MOST_FACES, MOST_EXAMPLES = 5, 12
+DRAWN = {"1.mp4": "A drawn face", "2.mp4": "A room without a face"}
+"""The default examples, as files and as they are called."""
+DRAWING = 1
+"""Rises when what draws them changes: they are drawn once, and kept."""
 Example = tuple[str, Path]
 """The label of an example, and its clip."""
 
@@ -192,9 +197,15 @@ class Service:
 
 
 def draw_examples(folder: Path) -> list[Example]:
-    """Draws the default examples into `folder`: a person who talks for 8 seconds, and an empty room."""
-    talking = draw_clip(folder / "1.mp4", Scene(make_look(7, 1), (7,)), Capture(frames=200))
-    return [("A drawn face", talking), ("A room without a face", draw_empty_clip(folder / "2.mp4", seed=7))]
+    """Draws the default examples, a person who talks for 8 seconds and an empty room, or copies them into `folder`."""
+    with kept({"examples": DRAWING}, _draw_into) as drawn:
+        return [(label, Path(shutil.copyfile(drawn / name, folder / name))) for name, label in DRAWN.items()]
+
+
+def _draw_into(folder: Path) -> None:
+    talking, empty = (folder / name for name in DRAWN)
+    draw_clip(talking, Scene(make_look(7, 1), (7,)), Capture(frames=200))
+    draw_empty_clip(empty, seed=7)
 
 
 def copy_examples(source: Path, folder: Path) -> list[Example]:
