@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from base.files import scratch_folder
 from base.outside.kept import kept
+from base.temporary import scratch_folder
 from cache.manifest import write_manifest
 from cache.profile import CropProfile, FeatureProfile
 from cache.schema import CROP_SIZE, FRAMES, OK, FrameStatus, Row, Seen, VideoRecord, central_regions, mask_of

@@ -1,4 +1,4 @@
-"""python -m benchmarks.parity: the scores of verdicts by each quick engine, against Keras' on the same clips.
+"""python -m benchmarks.ratios.parity: the scores of verdicts by each quick engine, against Keras' on the same clips.
 
 Every head, every backbone, an ensemble, a fine-tuned run and the 3D network are trained on drawn clips for an epoch or
 two, on backbones with random weights: what is compared is arithmetic, which knows nothing of faces.
@@ -38,7 +38,7 @@ class ParityConfig:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measures, prints each row, and writes them."""
-    config: ParityConfig = parse_flags("python -m benchmarks.parity", str(__doc__), ParityConfig, argv)
+    config: ParityConfig = parse_flags("python -m benchmarks.ratios.parity", str(__doc__), ParityConfig, argv)
     start_keras()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
