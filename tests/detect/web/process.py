@@ -38,7 +38,7 @@ serving.Brightness = Slow
 resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))  # as usual
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also as a shell's background job
 with (
-    mock.patch("detect.detector.load.newest", lambda: Path("drawn")),
+    mock.patch("detect.detector.load.newest_evaluated", lambda: Path("drawn")),
     mock.patch("detect.detector.load.open_detector", lambda *arguments: serving.detector()),
 ):
     run(serve)

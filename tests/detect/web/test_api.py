@@ -53,7 +53,7 @@ def form(content: bytes = b"clip", name: str = "x.mp4", field: str = "file") -> 
 @pytest.fixture
 def as_drawn(monkeypatch):
     """Has commands judge with the detector of these tests."""
-    monkeypatch.setattr("detect.detector.load.newest", lambda: Path("drawn"))
+    monkeypatch.setattr("detect.detector.load.newest_evaluated", lambda: Path("drawn"))
     monkeypatch.setattr("detect.detector.load.open_detector", lambda *arguments: detector())
 
 

@@ -225,6 +225,7 @@ def test_a_failing_download_is_one_sentence(monkeypatch):
     def fail(*arguments, **options):
         raise Exception("URL fetch failure on https://example.org: None -- unreachable")
 
+    monkeypatch.setattr("extract.backbones.weights.obtain", lambda *_: None)
     monkeypatch.setattr(keras.applications, "ResNet50", fail)
     with pytest.raises(UserError, match=r"cannot be downloaded .URL fetch failure.* --weights random"):
         build_backbone("resnet50", "imagenet")
