@@ -202,7 +202,8 @@ def _curves(lines: Sequence[Line]) -> Html:
         if curves:
             named = f"The newest {MOST_STYLES} are named, older ones grey. " if len(curves) > MOST_STYLES else ""
             count = f"{len(curves)} run{'s' * (len(curves) != 1)}"
-            caption = f"{title}, epoch by epoch, of {count}. {named}Dots: the best epoch. {DIFFERENT}"
+            best = "highest" if highest else "lowest"
+            caption = f"{title}, epoch by epoch, of {count}. {named}A dot marks the {best} of a run. {DIFFERENT}"
             svg = Html(inline_svg(curves_figure(title, label, curves, highest), column.replace("_", "-"), caption))
             figures[column] = caption, svg
     return section("Training", drawn(figures, *figures)) if figures else Html()

@@ -60,6 +60,8 @@ def curves_figure(title: str, label: str, curves: Sequence[Curve], highest: bool
         axes.plot(*thinned(curve.epochs, curve.values), **style)
         axes.plot(curve.epochs[best], curve.values[best], "o", **{**style, "linestyle": "none"}, markersize=4)
     axes.set(xlabel="epoch", ylabel=label)
+    if highest:  # a ROC AUC, which ends at 1
+        axes.set_ylim(min(0.5, *(curve.values.min() for curve in curves)), 1.01)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     lines = [Line2D([], [], **style) for style in line_styles()[: len(curves)]]
     named = figure.legend(lines, [curve.name for curve in curves[: len(lines)]], loc="outside lower center")
