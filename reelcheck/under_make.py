@@ -76,8 +76,9 @@ def _only_match(value: str) -> str:
     path = Path(value)
     if "*" not in path.name:
         return value
-    # Features without a row are what a call left behind that failed at once.
-    matches = [match for match in path.parent.glob(path.name) if not is_store(match) or has_rows(match)]
+    # Features without a row are what a call left behind that failed at once; exports lie beside the features.
+    usable = [match for match in path.parent.glob(path.name) if not is_store(match) or has_rows(match)]
+    matches = list(filter(is_store, usable)) or usable
     return str(matches[0]) if len(matches) == 1 else value
 
 

@@ -123,6 +123,11 @@ def test_patterns_of_one_path_are_expanded_and_others_left_alone(tmp_path):
     (tmp_path / "features-2" / "profile.json").touch()  # begun, and without a row
     assert words("train", {"FEATURES": one}) == ["train", f"--features={tmp_path}/features-1"]
     (tmp_path / "features-2" / "shard-1.h5").touch()
+    assert words("train", {"FEATURES": one}) == ["train", f"--features={tmp_path}/features-2"]
+    (tmp_path / "features-2-export.npz").touch()
+    assert words("train", {"FEATURES": one}) == ["train", f"--features={tmp_path}/features-2"]
+    for name in ("profile.json", "shard-1.h5"):
+        (tmp_path / "features-1" / name).touch()
     assert words("train", {"FEATURES": one}) == ["train", f"--features={one}"]
 
 
