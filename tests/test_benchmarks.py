@@ -212,3 +212,13 @@ def test_a_persons_own_level_is_taken_off_by_their_own_real_clips():
     assert found["roc_auc"] < 0.7
     assert found["found, the same person"] == 1
     assert found["found, others"] < 0.5
+
+
+def test_the_page_on_detection_quotes_how_near_engines_come_to_keras():
+    page = (ROOT / "docs" / "detection.md").read_text(encoding="utf-8")
+    rows = json.loads((ROOT / "benchmarks" / "parity.json").read_text(encoding="utf-8"))["rows"]
+    for row in rows:
+        assert row["scores_spread"] > 0.01, "scores that are all the same show nothing"
+        line = f"| {row['name']} | {row['scores_spread']:.2f} | {row['openvino']:.0e} | {row['onnx']:.0e} |"
+        assert line in page, f"the page lacks the line {line}"
+    assert f"the largest is {max(max(row['openvino'], row['onnx']) for row in rows):.0e}" in page
