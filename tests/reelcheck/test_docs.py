@@ -71,7 +71,9 @@ def words_of(command: list[str]) -> list[str]:
 
 
 def is_of_make_alone(command: list[str]) -> bool:
-    return command[0] == "make" and re.search(rf"^{command[1]}:", text(ROOT / "Makefile"), re.MULTILINE) is not None
+    """Whether the Makefile has a recipe for it; a verb may have a rule there too, of what it needs."""
+    rule = re.search(rf"^{command[1]}:", text(ROOT / "Makefile"), re.MULTILINE)
+    return command[0] == "make" and command[1] not in VERBS and rule is not None
 
 
 def write_settings() -> None:
