@@ -102,7 +102,13 @@ def test_every_command_can_be_typed(page, tmp_path, monkeypatch):
 
 
 SET = "Celeb-DF-v2"
-PLACES = {"/path/to/": "", "/mnt/shared/": "", "=...": f"={SET}", "=folder": f"={SET}"}
+PLACES = {
+    "OTHERS=...": "OTHERS=data/ff++/features-resnet50-*",
+    "/path/to/": "",
+    "/mnt/shared/": "",
+    "=...": f"={SET}",
+    "=folder": f"={SET}",
+}
 QUICK: dict[str, list[str]] = {
     "features": ["--weights", "random"],
     "quickstart": ["--weights", "random"],
