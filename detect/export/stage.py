@@ -27,6 +27,7 @@ from detect.export.formats import detector_of_layers, read_network
 from detect.export.parity import (
     CHECKED,
     TOLERANCE,
+    Clips,
     InputsAndOutput,
     cost_of,
     difference,
@@ -41,9 +42,10 @@ from evaluate.results.about_run import about_run
 from evaluate.stats.band import band_around
 from evaluate.stats.metrics import THRESHOLD
 from train.runs.folder import NEIGHBOURS, latest
-from train.runs.replay import crops_replay, head_replay
+from train.runs.replay import Network, crops_replay, head_replay
 
 if TYPE_CHECKING:
+    import keras
     from tqdm import tqdm
 
     from evaluate.results.read import Results
@@ -108,18 +110,8 @@ def export(config: ExportConfig) -> Path:
         if config.precision == "int8" and len(networks) > 1:
             # The head stays in float32, so it is a network of its own.
             del networks["detector"]
-        files: dict[str, Path] = {}
-        differences: dict[str, float] = {}
-        # A conversion is one call of a library, which says nothing of how far it is.
-        with passing_bar(total=1 + 2 * len(networks), unit="step", desc="export", postfix="running the run") as bar:
-            expected = own_outputs(own, noise(results) if kept is None else kept)
-            for name, network in networks.items():
-                _next_step(bar, f"converting the {name}")
-                files[name] = write_network(network, into, name, config.format, config.precision)
-            for name in files:
-                _next_step(bar, f"comparing the {name}")
-                differences[name] = difference(files[name], config.format, expected[name])
-            bar.update()
+        clips = noise(results) if kept is None else kept
+        files, differences, expected = _convert(config, networks, own, clips, into)
         _require_parity(config, differences)
         unlike = _copy_neighbours(folder, into)
         contract.update(_contract(config, results, size, files, differences, kept is not None))
@@ -138,6 +130,25 @@ def export(config: ExportConfig) -> Path:
     written = write_folder(out, fill, remove_earlier)
     say(_summary(config, contract))
     return written
+
+
+def _convert(
+    config: ExportConfig, networks: "Mapping[str, keras.Model]", own: Mapping[str, Network], clips: Clips, into: Path
+) -> tuple[dict[str, Path], dict[str, float], dict[str, list[InputsAndOutput]]]:
+    """Writes `networks` into a folder under a bar; returns their files, how far each is off, and the run's outputs."""
+    files: dict[str, Path] = {}
+    differences: dict[str, float] = {}
+    # A conversion is one call of a library, which says nothing of how far it is.
+    with passing_bar(total=1 + 2 * len(networks), unit="step", desc="export", postfix="running the run") as bar:
+        expected = own_outputs(own, clips)
+        for name, network in networks.items():
+            _next_step(bar, f"converting the {name}")
+            files[name] = write_network(network, into, name, config.format, config.precision)
+        for name in files:
+            _next_step(bar, f"comparing the {name}")
+            differences[name] = difference(files[name], config.format, expected[name])
+        bar.update()
+    return files, differences, expected
 
 
 def _next_step(bar: "tqdm", what: str) -> None:
