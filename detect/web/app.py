@@ -61,7 +61,7 @@ def open_page(detector: Detector, config: WebConfig, folder: Path) -> Iterator[s
         stack.callback(native.acquire, timeout=LAST_WORD)
         try:
             app = make_app(service, connections, native)
-            stack.enter_context(serve(app, config.host, config.port, connections, config.root_path))
+            port = stack.enter_context(serve(app, config.host, config.port, connections, config.root_path))
         except OSError:
             raise UserError(
                 f"port {config.port} of {config.host} is taken or closed to you; end the program there, or choose "
@@ -71,7 +71,7 @@ def open_page(detector: Detector, config: WebConfig, folder: Path) -> Iterator[s
         stack.enter_context(live or contextlib.nullcontext())
         name = "localhost" if config.host == "0.0.0.0" else config.host
         name = f"[{name}]" if ":" in name else name  # as addresses have IPv6
-        yield f"http://{name}:{config.port}/"
+        yield f"http://{name}:{port}/"
 
 
 def make_app(service: Service, connections: Connections, native: threading.Lock) -> Starlette:

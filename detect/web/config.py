@@ -26,7 +26,7 @@ class WebConfig(DetectorConfig):
     """How large a clip may be, and where the page is served."""
 
     host: str = option("127.0.0.1", "address to listen on; 0.0.0.0 opens the page to the network")
-    port: int = option(7860, "port to listen on")
+    port: int = option(7860, "port to listen on; 0 takes one that is free")
     examples: Path | None = option(None, "folder with clips to offer as examples (default: two drawn ones)")
     live: str | None = option(None, "also show this live: a camera's number on this machine, an address or a file")
     most_megabytes: int = option(100, "largest clip accepted, in MB")
@@ -51,8 +51,8 @@ def check(config: WebConfig) -> None:
         packages = " ".join(missing)
         raise UserError(f"the page needs packages that are not installed; pip install {packages} brings them.")
     require_threshold(config.threshold)
-    if not 0 < config.port < 65536:
-        raise UserError(f"{flag('port', config.port)} is no port; give a number from 1 to 65535.")
+    if not 0 <= config.port < 65536:
+        raise UserError(f"{flag('port', config.port)} is no port; give a number from 1 to 65535, or 0 for a free one.")
     for name in ("most_megabytes", "most_seconds", "most_work_seconds", "most_waiting", "most_each"):
         if not getattr(config, name) > 0:
             raise UserError(f"{flag(name)} must be above 0 (got {getattr(config, name):g}).")

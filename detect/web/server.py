@@ -23,8 +23,11 @@ MOST_FILES = 1024
 
 
 @contextlib.contextmanager
-def serve(app: ASGIApp, host: str, port: int, connections: Connections, root_path: str = "") -> Iterator[None]:
-    """Serves `app` in a thread of its own until the block ends. An OSError says why the port cannot be listened to."""
+def serve(app: ASGIApp, host: str, port: int, connections: Connections, root_path: str = "") -> Iterator[int]:
+    """Serves `app` in a thread of its own until the block ends, and gives the port: a free one where `port` is 0.
+
+    An OSError says why it cannot be listened to.
+    """
     allow_open_files(MOST_FILES)
     listener = Listener(connections, _listen(host, port))
     config = uvicorn.Config(
@@ -52,7 +55,7 @@ def serve(app: ASGIApp, host: str, port: int, connections: Connections, root_pat
             if not thread.is_alive():
                 raise RuntimeError("the web server did not start")
             time.sleep(0.01)
-        yield
+        yield listener.getsockname()[1]
     finally:
         server.should_exit = True
         thread.join()

@@ -41,7 +41,4 @@ def exposed(config: WebConfig) -> str:
     live = "" if config.live is None else " and sees the picture of the live source"
     who = "with its token " if config.token_file else ""
     password = "" if config.token_file else "has no password and "
-    return (
-        f"warning: anyone {who}who can reach {config.host} port {config.port} can use this page{live}; it {password}is "
-        "not encrypted."
-    )
+    return f"warning: anyone {who}who can reach {config.host} can use this page{live}; it {password}is not encrypted."

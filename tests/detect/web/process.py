@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from tests import ROOT
-from tests.detect.web.serving import client, free_port
+from tests.detect.web.serving import client
 
 PROGRAM = """
 import resource, signal, sys, time
@@ -93,10 +94,10 @@ def standard_error(kind: str, log: Path) -> Iterator[int]:
 @contextlib.contextmanager
 def started(folder: Path, *flags: str, kind: str = "a file", seconds: float = 1) -> Iterator[Page]:
     """Starts the page, which takes so many `seconds` to judge a clip; all of it lies in `folder`."""
-    port, log, temporary = free_port(), folder / "log", folder / "temporary"
+    log, temporary = folder / "log", folder / "temporary"
     temporary.mkdir()
     log.touch()
-    words = [str(folder), str(seconds), "--port", str(port), *flags]
+    words = [str(folder), str(seconds), "--port", "0", *flags]
     environment = os.environ | {"TMPDIR": str(temporary), "TF_CPP_MIN_LOG_LEVEL": "3"}
     with (
         standard_error(kind, log) as error,
@@ -106,12 +107,13 @@ def started(folder: Path, *flags: str, kind: str = "a file", seconds: float = 1)
     ):
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b"Judged by an unnamed run: not evaluated"), log.read_text()
-        assert (
-            process.stdout.readline() == f"The page is at http://127.0.0.1:{port}/ until you press Ctrl-C.\n".encode()
+        told = re.fullmatch(
+            rb"The page is at http://127.0.0.1:(\d+)/ until you press Ctrl-C.\n", process.stdout.readline()
         )
+        assert told
         if kind == "a pipe without a reader":
             process.stdout.close()  # nobody reads this one either
         try:
-            yield Page(port, process, temporary, log)
+            yield Page(int(told[1]), process, temporary, log)
         finally:
             process.kill()

@@ -1,7 +1,6 @@
 """What the tests of the page share: a detector without a network, the page served, and visitors who ask it."""
 
 import re
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,16 +38,10 @@ def detector() -> Detector:
     return Detector(ExtractConfig(Path()).crop_profile, Brightness(), Temperature(1.5, 40), None)
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 @contextmanager
 def served(judge: Detector | None = None, **values: Any) -> Iterator[tuple[str, Path]]:
     """Gives the address of a page and the folder with its files."""
-    config = WebConfig(port=free_port(), **values)
+    config = WebConfig(port=0, **values)
     with scratch_folder() as folder, open_page(judge or detector(), config, folder) as address:
         yield address.rstrip("/"), folder
 

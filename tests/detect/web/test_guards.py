@@ -25,7 +25,7 @@ from detect.web.guards.origins import Forwarded, OwnNames, Policy, SameOrigin, T
 from detect.web.guards.refusals import Refused
 from detect.web.guards.visitors import is_among, visitor_at
 from detect.web.server import serve
-from tests.detect.web.serving import free_port, wait_for
+from tests.detect.web.serving import wait_for
 
 
 @dataclass
@@ -147,8 +147,7 @@ def port(monkeypatch):
         else:
             await page(scope, receive, send)
 
-    port = free_port()
-    with serve(Patience(app, watched), "127.0.0.1", port, watched):
+    with serve(Patience(app, watched), "127.0.0.1", 0, watched) as port:
         yield port
         wait_for(lambda: not any(one.is_answered for one in watched._open.values()))
 
@@ -397,5 +396,5 @@ def few_files():
 
 
 def test_as_many_connections_as_are_let_in_can_be_opened(few_files):
-    with serve(Starlette(), "127.0.0.1", free_port(), Connections()):
+    with serve(Starlette(), "127.0.0.1", 0, Connections()):
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 2 * connections.MOST

@@ -148,7 +148,7 @@ def test_examples_are_copied_under_names_of_ours(tmp_path, face):
     ("values", "message"),
     [
         ({"threshold": 2.0}, "is not a probability"),
-        ({"port": 0}, "is no port"),
+        ({"port": 65536}, "is no port"),
         ({"most_megabytes": 0}, r"--most-megabytes must be above 0 \(got 0\)"),
         ({"most_each": 0}, r"--most-each must be above 0 \(got 0\)"),
         ({"names": ("https://page.example",)}, "--names https://page.example is not a host name; give one such"),
