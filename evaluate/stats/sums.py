@@ -24,13 +24,15 @@ MOST_GROUPS = 2000
 class Scored(NamedTuple):
     """What a measure of the probabilities is made from, for each of B weightings of N clips with K probabilities.
 
-    `weights` float64 (B, N) go with `labels` and `probabilities` (N,). By falling probability, `real` and `fake` (B, K)
-    are what the clips of that class weigh at each one, and `false` and `true` at or above it; `reals` and `fakes`
-    int64 (B,) are what all of them weigh. `surest` are the clips by falling distance of the probability from 0.5.
+    `weights` int32 (B, N) go with `labels`, `probabilities` and log-`losses` (N,). By falling probability, `real` and
+    `fake` (B, K) are what the clips of that class weigh at each one, and `false` and `true` at or above it; `reals` and
+    `fakes` int64 (B,) are what all of them weigh. `surest` are the clips by falling distance of the probability from
+    0.5.
     """
 
     labels: np.ndarray
     probabilities: np.ndarray
+    losses: np.ndarray
     weights: np.ndarray
     real: np.ndarray
     fake: np.ndarray
@@ -42,7 +44,8 @@ class Scored(NamedTuple):
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Returns the weighted mean of a value (N,) of each clip, (B,)."""
-        return self.weights @ values / self.weights.sum(axis=1)
+        weights = self.weights.astype(np.float64)  # only floats have a fast product
+        return weights @ values / weights.sum(axis=1)
 
 
 class Called(NamedTuple):

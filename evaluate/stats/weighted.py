@@ -17,13 +17,13 @@ def weighted_scores(labels: np.ndarray, probabilities: np.ndarray) -> Callable[[
     """Returns a function of weights (B, N): the values of `SCORE_METRICS` by name."""
     order = np.argsort(-probabilities, kind="stable")
     fake, ends = labels[order] == 1, level_ends(probabilities[order])
-    surest = surest_first(labels, probabilities)
+    losses, surest = clip_log_losses(labels, probabilities), surest_first(labels, probabilities)
 
     def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
         false, true = cumulated(weights.take(order, axis=1), fake, ends)
         totals = (false[:, -1].astype(np.int64), true[:, -1].astype(np.int64))
-        weights = weights.astype(np.float64)  # only floats have a fast product
-        scored = Scored(labels, probabilities, weights, _rises(false), _rises(true), false, true, *totals, surest)
+        by_level = (_rises(false), _rises(true), false, true)
+        scored = Scored(labels, probabilities, losses, weights, *by_level, *totals, surest)
         return {name: metric.of(scored) for name, metric in SCORE_METRICS.items()}
 
     return measure
@@ -101,7 +101,7 @@ def _equal_error_rate(scored: Scored) -> np.ndarray:
 
 
 def _log_loss(scored: Scored) -> np.ndarray:
-    return scored.mean(clip_log_losses(scored.labels, scored.probabilities))
+    return scored.mean(scored.losses)
 
 
 def _brier(scored: Scored) -> np.ndarray:
