@@ -1,4 +1,4 @@
-"""python -m benchmarks.cuts DATA OUT.json [SFACE.onnx]: who is who across a cut, on clips joined from those of DATA.
+"""python -m benchmarks.cuts --data DATA --out OUT.json: who is who across a cut, on clips joined from those of DATA.
 
 Each pair of real clips of known people gives the first frames of one and the last of the other, with the cut after
 three, six or nine of twelve: of one person a jump cut, of two a cut from one to the other. The second part is also lit
@@ -8,9 +8,9 @@ two.
 
 import itertools
 import operator
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,9 @@ import av
 import cv2
 import numpy as np
 
+from base.command_line.parse import parse_flags
+from base.ending import run
+from base.flags import option, required
 from base.machine.processors import usable_processors
 from benchmarks.measure import write_document
 from cache.schema import FRAMES, REAL
@@ -74,14 +77,24 @@ KINDS: dict[str, Callable[[Images, Images], Images]] = {
 }
 
 
-def main(data: Path, out: Path, recogniser: Path | None = None) -> None:
+@dataclass(frozen=True)
+class CutsConfig:
+    """On which clips, and by what faces are told apart."""
+
+    data: Path = required("data set whose real clips say who is in them")
+    out: Path = required("file to write")
+    recogniser: Path | None = option(None, "SFace's .onnx file (default: told apart by texture)")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
     """Measures, and writes the figures."""
-    records = [record for record in read_dataset(data).records if record.label == REAL and record.target]
-    clips = [(data / record.path, record.target) for record in sorted(records, key=lambda record: record.id)]
+    config: CutsConfig = parse_flags("python -m benchmarks.cuts", str(__doc__), CutsConfig, argv)
+    records = [record for record in read_dataset(config.data).records if record.label == REAL and record.target]
+    clips = [(config.data / record.path, record.target) for record in sorted(records, key=lambda record: record.id)]
     pairs = list(_pairs(clips))
     with ProcessPoolExecutor(usable_processors()) as processes:
         found = list(
-            processes.map(partial(_crossings, recogniser), [(one, other, cut) for one, other, cut, _ in pairs])
+            processes.map(partial(_crossings, config.recogniser), [(one, other, cut) for one, other, cut, _ in pairs])
         )
     same = np.array([same for *_, same in pairs])
     rows = {}
@@ -92,8 +105,11 @@ def main(data: Path, out: Path, recogniser: Path | None = None) -> None:
             "one person made two": round(float(1 - crossed[same].mean()), 4),
         }
     figures = {"clips": len(clips), "people": len({person for _, person in clips}), "pairs of two": int((~same).sum())}
-    figures |= {"pairs of one": int(same.sum()), "told apart by": recogniser.name if recogniser else "texture"}
-    write_document(out, figures | {"rows": rows})
+    figures |= {
+        "pairs of one": int(same.sum()),
+        "told apart by": config.recogniser.name if config.recogniser else "texture",
+    }
+    write_document(config.out, figures | {"rows": rows})
 
 
 def _pairs(clips: Sequence[tuple[Path, str]]) -> Iterator[tuple[Path, Path, int, bool]]:
@@ -128,4 +144,4 @@ def _crossings(recogniser: Path | None, pair: Pair) -> dict[str, bool]:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]))
+    run(main)
