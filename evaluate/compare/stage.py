@@ -20,6 +20,7 @@ from evaluate.page.repeat import compare_command
 from evaluate.page.tables import write_tables
 from evaluate.report.stage import require_resamples
 from evaluate.results.read import read_results
+from evaluate.stats.bootstrap import ends
 from evaluate.stats.metrics import CHANCE, RESAMPLES, THRESHOLD
 from train.data.split import SplitConfig, split_choices
 from train.fit import FitConfig, fit
@@ -141,6 +142,8 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:
     for name, title in (("roc_auc", "ROC AUC"), ("accuracy", "accuracy")):
         rows = [Interval(f"{pair.first}\nminus {pair.second}", pair.over_people[name]) for pair in comparison.pairs]
         caption = f"Differences in {title}. If the interval crosses the dotted line, either run may be the better one."
+        if not all(ends(row.measure) for row in rows):
+            caption += " A point without a line has no interval: people are too few, or the runs say the same."
         figure = intervals_figure(f"Difference in {title}", rows, 0.0, "difference (0: equally good)")
         yield f"difference-{name.replace('_', '-')}", caption, figure
 

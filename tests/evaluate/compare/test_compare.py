@@ -134,6 +134,8 @@ def test_nothing_is_clear_where_the_test_part_cannot_carry_it(tmp_path):
     assert not any("A clear difference" in text or "ranks clips better" in text for text in texts)
     assert texts[1].endswith("more cases in 100 than two [no interval].")
     assert any("only 5 people" in text and "can be clear from 6 people on" in text for text in warnings(found))
+    page = Reader(compare(CompareConfig(tuple(folders), tmp_path / "page", resamples=50)).read_text())
+    assert " ".join(page.words).count("A point without a line has no interval: people are too few") == 2
 
 
 def test_a_head_is_better_than_its_baseline_only_after_the_correction(runs):
@@ -242,6 +244,7 @@ def test_the_command_leaves_page_numbers_tables_and_figures(runs, tmp_path, caps
     assert html.index("<figure>") < html.index("<table")
     assert not re.search(r"<table", re.sub(r"<details>.*?</details>", "", html, flags=re.DOTALL))
     assert all(sentence in text for sentence in (*told["sentences"], *told["baselines"]))
+    assert "A point without a line" not in text  # here all have one
 
 
 @pytest.mark.slow
