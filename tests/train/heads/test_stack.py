@@ -122,6 +122,8 @@ def test_a_trial_in_a_stack_learns_what_it_learns_alone(name, start):
     assert np.abs(np.diff(losses, axis=0))[:, -6:].min() > 1e-4
 
 
+IDLE = "score/bias"
+"""Softmax takes it out of attention's scores: its gradient is rounding, which Adam makes as large as any other."""
 DECAY = 2.0
 """Takes 2 % off each weight at each step: without it, the two would differ by far more than rounding."""
 
@@ -150,7 +152,7 @@ def test_training_takes_the_steps_that_keras_takes(name, start):
         labels = clips.labels[rows]
         head.train_on_batch(batch, labels[:, None].astype(np.float32), class_weights[labels])
     for weight in head.weights:
-        if weight.path in progress.weights:
+        if weight.path in progress.weights and weight.path != IDLE:
             np.testing.assert_allclose(np.asarray(weight), progress.weights[weight.path], rtol=2e-3, atol=2e-4)
 
 
