@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit
@@ -15,9 +14,7 @@ from train.data.blended_parts import place_blends
 from train.data.split import Split, require_both_classes
 from train.data.training_set import TrainingSet
 from train.fit import FitConfig, inputs_of
-
-if TYPE_CHECKING:
-    from train.heads.training import Fold
+from train.heads.jobs import Fold, HeadJob
 
 
 def fold_set(contents: Contents, parts: Sequence[str], kind: str, even: bool) -> TrainingSet:
@@ -35,11 +32,9 @@ def fold_set(contents: Contents, parts: Sequence[str], kind: str, even: bool) ->
     return training_set
 
 
-def as_folds(config: FitConfig, sets: Sequence[TrainingSet]) -> "list[Fold]":
+def as_folds(config: FitConfig, sets: Sequence[TrainingSet]) -> list[Fold]:
     """Returns what heads of the shape of `config` learn from in each of `sets`. Keras must have been started."""
     from threadpoolctl import threadpool_limits
-
-    from train.heads.training import Fold
 
     # Of many small products, threads that wait for each other take five times as long.
     with threadpool_limits(1 if len(sets) > 1 else None, user_api="blas"):
@@ -57,7 +52,7 @@ def cross_validate(
     """
     start_keras()
     from train.heads.memory import slots_that_fit
-    from train.heads.training import HeadJob, learn_folds, require_numbers
+    from train.heads.training import learn_folds, require_numbers
     from train.runs.notes import advancing
 
     folds = as_folds(config, sets)

@@ -22,7 +22,7 @@ from train.runs.trained import Trained, write_trained
 
 if TYPE_CHECKING:
     from train.data.inputs import Inputs
-    from train.heads.training import HeadProgress, LearnConfig
+    from train.heads.jobs import HeadProgress, LearnConfig
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class FitConfig:
     @property
     def learn_config(self) -> "LearnConfig":
         """The fields that decide the training."""
-        from train.heads.training import LearnConfig
+        from train.heads.jobs import LearnConfig
 
         names = [field.name for field in dataclasses.fields(LearnConfig)]
         return LearnConfig(**{name: getattr(self, name) for name in names})
@@ -156,7 +156,8 @@ def train_all(configs: Sequence[FitConfig], training_set: TrainingSet, folders: 
     """
     start_keras()
     from base.progress import progress_bar
-    from train.heads.training import HeadJob, learn_many, require_numbers
+    from train.heads.jobs import HeadJob
+    from train.heads.training import learn_many, require_numbers
     from train.runs.notes import all_of, logging
 
     first, inputs = configs[0], inputs_of(configs[0], training_set)

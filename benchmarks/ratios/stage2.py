@@ -23,8 +23,9 @@ from train.data.clips import Clips, balanced_weights
 from train.data.inputs import prepare
 from train.data.training_set import TrainingSet
 from train.heads.architectures import HeadConfig, build_head
+from train.heads.jobs import HeadJob, LearnConfig
 from train.heads.ranking import roc_auc
-from train.heads.training import HeadJob, LearnConfig, learn_many
+from train.heads.training import learn_many
 from train.sweep.stage import SweepConfig, _gathered, _training_set, sweep
 
 CLIPS, SIZE, SHIFT = 1000, 2048, 0.15

@@ -10,11 +10,11 @@ import numpy as np
 
 from base.errors import UserError
 from cache.profile import CropProfile
-from cache.schema import FRAMES, LEAST_COVERAGE, FrameStatus, Row, VideoRecord
+from cache.schema import LEAST_COVERAGE, FrameStatus, Row, VideoRecord
 from detect.detector.face_files import require_same
 from detect.detector.networks import Scorer, Scores
 from detect.detector.reference import Beside, Reference
-from detect.detector.verdict import SeenFrame, Verdict, WindowScore, failed
+from detect.detector.verdict import Verdict, WindowScore, failed, seen_frames
 from evaluate.results.about_run import UNKNOWN, AboutRun
 from evaluate.stats.band import Band, Call, band_around
 from evaluate.stats.calibration import Temperature
@@ -212,13 +212,13 @@ class Detector:
             faces, frames = (row.seen.status == FrameStatus.FACE).sum(), (row.seen.status != FrameStatus.PAD).sum()
             reason = f"a face was found in {faces} of {frames} frames; half of them are needed"
             reason = "no face was found in its only frame" if frames == 1 else reason
-            return Verdict(clip, "Undecided", None, None, coverage, reason, _seen_frames(row))
+            return Verdict(clip, "Undecided", None, None, coverage, reason, seen_frames(row))
         scores = self._scores(row.array[None], row.seen.regions[None], row.seen.mask[None])
         score, far = float(scores.probabilities[0]), scores.distances
         beside = self.reference and self.reference.beside(score)
         call, reason = _called(score, band, far, beside)
         return Verdict(
-            clip, call, score, self.calibrated(score), coverage, reason, _seen_frames(row), beside=beside,
+            clip, call, score, self.calibrated(score), coverage, reason, seen_frames(row), beside=beside,
             distance=far and float(far.mean[0]), is_trained_on=bool(far and far.nearest[0] < SAME),
             point=far and far.points[0],
         )  # fmt: skip
@@ -292,16 +292,3 @@ class _Part:
 def row_of(name: str, crops: CroppedClip | ClipError) -> Row:
     """Returns the row of crops, or of the failure, of a clip called `name`."""
     return crop_row(VideoRecord(name, name, 0, "", "", "", "", 0, 0), crops)
-
-
-def _seen_frames(row: Row) -> tuple[SeenFrame, ...]:
-    seen = row.seen
-    return tuple(
-        SeenFrame(
-            round(float(seen.times[i]), 3),
-            FrameStatus(seen.status[i]).name.lower(),  # pyright: ignore[reportArgumentType]
-            tuple(seen.boxes[i].tolist()) if seen.status[i] in (FrameStatus.FACE, FrameStatus.TRACKED) else None,
-        )
-        for i in range(FRAMES)
-        if seen.status[i] != FrameStatus.PAD
-    )

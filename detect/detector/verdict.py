@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from base.commands import flag
-from cache.schema import OK
+from cache.schema import FRAMES, OK, FrameStatus, Row
 from detect.detector.reference import Beside
 from evaluate.results.about_run import UNKNOWN, AboutRun
 from evaluate.stats.band import Band, band_around
@@ -26,6 +26,20 @@ class SeenFrame:
     seconds: float
     status: Literal["face", "tracked", "full_frame", "lost"]
     box: tuple[int, int, int, int] | None
+
+
+def seen_frames(row: Row) -> tuple[SeenFrame, ...]:
+    """Returns what is seen in the frames of `row` that exist."""
+    seen = row.seen
+    return tuple(
+        SeenFrame(
+            round(float(seen.times[i]), 3),
+            FrameStatus(seen.status[i]).name.lower(),  # pyright: ignore[reportArgumentType]
+            tuple(seen.boxes[i].tolist()) if seen.status[i] in (FrameStatus.FACE, FrameStatus.TRACKED) else None,
+        )
+        for i in range(FRAMES)
+        if seen.status[i] != FrameStatus.PAD
+    )
 
 
 @dataclass(frozen=True)

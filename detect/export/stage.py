@@ -16,13 +16,12 @@ from base.flags import option
 from base.keras_start import start_keras
 from base.outside.content import checksum, is_regular
 from base.progress import doing, passing_bar, say
-from cache.profile import FeatureProfile, Profile, crops_of, fingerprint, uses_regions
-from cache.schema import CROP_SIZE, FRAMES, LEAST_COVERAGE
-from detect.detector.contract import CONTRACT, EXPORTS, describe
+from detect.detector.contract import CONTRACT, EXPORTS
 from detect.detector.converted import require_modules, write_network
 from detect.detector.formats import FORMATS
 from detect.detector.load import build_networks, judged
 from detect.detector.networks import as_network
+from detect.export.contract_entries import entries_of
 from detect.export.formats import detector_of_layers, read_network
 from detect.export.parity import (
     CHECKED,
@@ -37,23 +36,12 @@ from detect.export.parity import (
     require_finite_weights,
     with_regions,
 )
-from evaluate.report.features_text import features_sentences
-from evaluate.results.about_run import about_run
-from evaluate.stats.band import band_around
-from evaluate.stats.metrics import THRESHOLD
 from train.runs.folder import NEIGHBOURS, latest
 from train.runs.replay import Network, crops_replay, head_replay
 
 if TYPE_CHECKING:
     import keras
     from tqdm import tqdm
-
-    from evaluate.results.read import Results
-
-SHARES = (
-    "The features of the taps follow each other in this order, one for each channel of the layer. A cell of a layer's "
-    "map counts by the share of it that lies in the face's region; the surround is the rest of the crop."
-)
 
 
 @dataclass(frozen=True)
@@ -114,7 +102,8 @@ def export(config: ExportConfig) -> Path:
         files, differences, expected = _convert(config, networks, own, clips, into)
         _require_parity(config, differences)
         unlike = _copy_neighbours(folder, into)
-        contract.update(_contract(config, results, size, files, differences, kept is not None))
+        written_as = (config.format, config.precision)
+        contract.update(entries_of(results, *written_as, size, files, differences, on_real_crops=kept is not None))
         contract["unlike"] = unlike
         contract["checksums"] = {path.name: checksum(path) for path in sorted(into.iterdir()) if path.is_file()}
         with doing("reading the export again"):
@@ -208,52 +197,6 @@ def _require_parity(config: ExportConfig, differences: Mapping[str, float]) -> N
         )
 
 
-def _contract(
-    config: ExportConfig,
-    results: "Results",
-    size: int | None,
-    files: Mapping[str, Path],
-    differences: Mapping[str, float],
-    on_real_crops: bool,
-) -> dict[str, Any]:
-    from evaluate.results.read import find_temperature
-
-    profile = judged(results.folder)[0]
-    temperature = find_temperature(results.head)
-    return {
-        "about": "A Reelcheck detector: twelve crops of a face and a mask of the frames that exist -> probability of "
-        "fake.",
-        "run": results.name,
-        "format": config.format,
-        "precision": config.precision,
-        "networks": {
-            name: {
-                "file": path.name,
-                **_shapes(name, size, uses_regions(profile)),
-                "largest_difference": differences[name],
-            }
-            for name, path in files.items()
-        },
-        "checked_on": "kept crops of the run, one clip cut to five frames"
-        if on_real_crops
-        else "noise: no crops were kept",
-        "tolerance": TOLERANCE if config.precision == "float32" else None,
-        "classes": {"real": 0, "fake": 1},
-        "threshold": THRESHOLD,
-        "least_coverage": LEAST_COVERAGE,
-        "preprocessing": describe(crops_of(profile)),
-        "features": _describe_features(profile, size),
-        "profile": dataclasses.asdict(profile),
-        "fingerprint": fingerprint(profile),
-        "temperature": temperature and dataclasses.asdict(temperature),
-        "unsure": dataclasses.asdict(band_around(THRESHOLD, temperature)),
-        "about_run": dataclasses.asdict(about_run(results.folder, results.config, results.head)),
-        "detector_file": results.config.origin.detector_file,
-        "recogniser_file": results.config.origin.recogniser_file,
-        "versions": results.config.versions,
-    }
-
-
 def _replays(
     config: ExportConfig, files: Mapping[str, Path], expected: Mapping[str, Sequence[InputsAndOutput]], regions: bool
 ) -> dict[str, Any]:
@@ -265,32 +208,6 @@ def _replays(
     inputs, _ = min(expected[name], key=lambda pair: abs(float(pair[1][0, 0]) - 0.5))
     frame = inputs["features"][0][inputs["mask"][0]].mean(axis=0)
     return {name: dataclasses.asdict(head_replay(network, frame))}
-
-
-def _describe_features(profile: Profile, size: int | None) -> dict[str, Any] | None:
-    """Returns which features the backbone gives, as data and in words; None where there is no backbone."""
-    if not isinstance(profile, FeatureProfile):
-        return None
-    words = [*features_sentences(profile), *([SHARES] if uses_regions(profile) else [])]
-    return {"size": size, "taps": [tap._asdict() for tap in profile.taps], "in_words": words}
-
-
-def _shapes(name: str, size: int | None, with_regions: bool) -> dict[str, Any]:
-    """Returns inputs and output of a network; B is any number."""
-    crops, mask = f"uint8 (B, {FRAMES}, {CROP_SIZE}, {CROP_SIZE}, 3)", f"bool (B, {FRAMES})"
-    probability = "float32 (B, 1), the probability of fake"
-    regions, region = (
-        ({"regions": f"uint8 ({shape}), see preprocessing"} if with_regions else {})
-        for shape in (f"B, {FRAMES}, 4", "B, 4")
-    )
-    return {
-        "detector": {"inputs": {"crops": crops, **regions, "mask": mask}, "output": probability},
-        "backbone": {
-            "inputs": {"crops": f"uint8 (B, {CROP_SIZE}, {CROP_SIZE}, 3)", **region},
-            "output": f"float32 (B, {size}), features of each frame",
-        },
-        "head": {"inputs": {"features": f"float32 (B, {FRAMES}, {size})", "mask": mask}, "output": probability},
-    }[name]
 
 
 def _summary(config: ExportConfig, contract: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from train.runs.live import Live, Log
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from train.heads.training import HeadProgress, Note
+    from train.heads.jobs import HeadProgress, Note
 
 
 def all_of(*notes: "Note") -> "Note":

@@ -26,7 +26,7 @@ from train.runs.replay import Replay, head_replay, once
 if TYPE_CHECKING:
     import keras
 
-    from train.heads.training import History
+    from train.heads.jobs import History
 
 
 @dataclass(frozen=True, eq=False)

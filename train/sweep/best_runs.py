@@ -22,7 +22,7 @@ from train.runs.recipe import RunConfig, read_recipe
 from train.runs.trained import Trained, write_trained
 
 if TYPE_CHECKING:
-    from train.heads.training import HeadProgress
+    from train.heads.jobs import HeadProgress
 
 BEST = "best"
 

@@ -18,7 +18,7 @@ from train.sweep.config import LEAST_CLIPS, LEAST_PEOPLE, SweepConfig
 from train.sweep.leaderboard import BASELINE
 
 if TYPE_CHECKING:
-    from train.heads.training import Fold
+    from train.heads.jobs import Fold
 
 
 def number_of_folds(config: SweepConfig, training_set: TrainingSet) -> int:

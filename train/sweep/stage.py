@@ -30,7 +30,7 @@ from train.sweep.watched import WatchedTrial
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from train.heads.training import Fold, HeadJob, HeadProgress
+    from train.heads.jobs import Fold, HeadJob, HeadProgress
     from train.sweep.study import Group, Trials
 
 
@@ -219,7 +219,7 @@ def _rank(progress: "HeadProgress") -> tuple[float, float]:
 def _jobs(
     config: SweepConfig, trials: "Trials", folds: int, watched: "dict[HeadJob, WatchedTrial]", bar: "tqdm"
 ) -> "Iterator[HeadJob]":
-    from train.heads.training import HeadJob
+    from train.heads.jobs import HeadJob
     from train.runs.notes import advancing, all_of, logging
 
     for trial, values in trials:

@@ -11,7 +11,7 @@ from train.sweep.ranking import score
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-    from train.heads.training import HeadProgress
+    from train.heads.jobs import HeadProgress
 
 
 class WatchedTrial:

@@ -15,16 +15,9 @@ from train.data.batches import FeatureBatches
 from train.data.clips import Clips, balanced_weights
 from train.data.inputs import frame_statistics, prepare
 from train.heads.architectures import HEADS, HeadConfig, build_head, is_fixed
+from train.heads.jobs import HeadJob, HeadProgress, LearnConfig
 from train.heads.stack import draw_weights
-from train.heads.training import (
-    HeadJob,
-    HeadProgress,
-    LearnConfig,
-    finished_head,
-    learn_many,
-    predict,
-    require_numbers,
-)
+from train.heads.training import finished_head, learn_many, predict, require_numbers
 
 QUICK = LearnConfig(1e-2, 16, 12, 5, 3, True, 0)
 EVERY = pytest.mark.parametrize("name", HEADS)

@@ -14,10 +14,11 @@ from tests.train.heads.test_architectures import baseline_of, clips_of
 from train.data.clips import Clips, balanced_weights
 from train.data.inputs import prepare
 from train.heads.architectures import HEADS, STARTS, HeadConfig, build_head
+from train.heads.jobs import Fold, HeadJob, LearnConfig
 from train.heads.mapping import LAYERS, forward, mappable_branch
 from train.heads.ranking import roc_auc
 from train.heads.stack import Stack, draw_weights
-from train.heads.training import Fold, HeadJob, LearnConfig, finished_head, learn_folds, learn_many, predict
+from train.heads.training import finished_head, learn_folds, learn_many, predict
 
 ROWS = np.arange(96)
 TRAIN, VAL = ROWS[:60], ROWS[60:]
