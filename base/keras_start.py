@@ -1,6 +1,7 @@
 """Starting Keras, the same on every machine, and keeping off the terminal what its C code prints."""
 
 import contextlib
+import gc
 import importlib.util
 import logging
 import os
@@ -64,7 +65,8 @@ def start_keras(supported: tuple[str, ...] = BACKENDS) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own remarks, also those of a later moment
     with doing(f"starting {backend()}", shown="keras" not in sys.modules), quiet_stderr():
         try:
-            import keras
+            with _no_garbage_collection():
+                import keras
         except (ImportError, ValueError, AttributeError, OSError) as error:
             if out_of_memory(error):
                 raise UserError(shortage(error)) from None
@@ -82,6 +84,18 @@ def start_keras(supported: tuple[str, ...] = BACKENDS) -> None:
         keras.ops.zeros(())
     # It counts how often it had to compile anew, which is right where several networks are used.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Looks for no garbage in the block: an import makes hundreds of thousands of objects, and none of them is any."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _require_not_forked() -> None:
