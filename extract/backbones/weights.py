@@ -15,6 +15,7 @@ import numpy as np
 from base.commands import flag
 from base.errors import UserError
 from base.files import make_folder, replace_with
+from base.machine.memory import out_of_memory
 from base.outside.content import WrongContent, is_regular, open_regular
 from base.progress import progress_bar
 from cache.hdf5 import open_hdf5
@@ -207,7 +208,9 @@ def _imagenet(network: Network) -> "keras.Model":
     make = getattr(keras.applications, network.builder)
     try:
         return make(include_top=False, weights="imagenet", input_shape=(CROP_SIZE, CROP_SIZE, 3))
-    except Exception as error:  # noqa: BLE001 - Keras wraps whatever went wrong in a bare Exception
+    except Exception as error:  # Keras wraps whatever went wrong in a bare Exception
+        if out_of_memory(error):
+            raise
         raise _no_download(network, error) from None
 
 

@@ -229,3 +229,13 @@ def test_a_failing_download_is_one_sentence(monkeypatch):
     monkeypatch.setattr(keras.applications, "ResNet50", fail)
     with pytest.raises(UserError, match=r"cannot be downloaded .URL fetch failure.* --weights random"):
         build_backbone("resnet50", "imagenet")
+
+
+def test_too_little_memory_for_weights_is_no_failed_download(monkeypatch):
+    def fail(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr("extract.backbones.weights.obtain", lambda *_: None)
+    monkeypatch.setattr(keras.applications, "ResNet50", fail)
+    with pytest.raises(MemoryError):
+        build_backbone("resnet50", "imagenet")
