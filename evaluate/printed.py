@@ -28,18 +28,21 @@ def headline(path: Path) -> str:
     """Returns what the terminal shows of metrics.json at `path`: the main measures on test, the summary, the notes."""
     values = read_json(path)
     counts, models = values["counts"][TEST], values["parts"][TEST]
-    title = f"test: {counts['real']} real, {counts['fake']} fake"
-    lines = [f"{title:<28}" + "".join(f"{name:<24}" for name in models)]
-    for name, metric in SCORE_METRICS.items():
-        if metric.printed:
-            lines.append(_line(metric.title, [model["scores"][name] for model in models.values()]))
-    for name, metric in CALL_METRICS.items():
-        if metric.printed:
-            calls = [model["decisions"][HALF]["measures"][name] for model in models.values()]
-            lines.append(_line(f"{metric.title} at {HALF}", calls))
-    if any(pairs["fakes"] for pairs in values["paired_share"].values()):
-        lines.append(_line("paired share", [pairs["share"] for pairs in values["paired_share"].values()]))
-    return "\n".join([*lines, *values["summary"], *(f"note: {note}" for note in values["notes"])])
+    scores = {
+        metric.title: [model["scores"][name] for model in models.values()]
+        for name, metric in SCORE_METRICS.items()
+        if metric.printed
+    }
+    calls = {
+        f"{metric.title} at {HALF}": [model["decisions"][HALF]["measures"][name] for model in models.values()]
+        for name, metric in CALL_METRICS.items()
+        if metric.printed
+    }
+    pairs = values["paired_share"].values()
+    paired = {"paired share": [one["share"] for one in pairs]} if any(one["fakes"] for one in pairs) else {}
+    rows = [[title, *map(_cell, measures)] for title, measures in (scores | calls | paired).items()]
+    table = aligned([f"test: {counts['real']} real, {counts['fake']} fake", *models], rows)
+    return "\n".join([table, *values["summary"], *(f"note: {note}" for note in values["notes"])])
 
 
 def report(config: ReportConfig) -> Path:
@@ -127,7 +130,3 @@ def both_recipes(config: PublishedConfig) -> Path:
 
 def _cell(measure: dict[str, float | None] | None) -> str:
     return NOTHING if measure is None else measure_text(Measure(**measure))
-
-
-def _line(name: str, measures: Sequence[dict[str, float | None]]) -> str:
-    return f"{name:<28}" + "".join(f"{measure_text(Measure(**measure)):<24}" for measure in measures).rstrip()

@@ -56,7 +56,7 @@ def quickstart(config: QuickstartConfig) -> Path:
         run = make_ready(trained, fit(trained))
     if len(read_manifest(open_store(features).manifest)) < FEW:
         with step("crossval"):
-            all_folds(CrossvalConfig(features=features, out=config.out / "crossval"))
+            show(all_folds(CrossvalConfig(features=features, out=config.out / "crossval" / run.name)))
     with step("eval"):
         page = report(ReportConfig(run))
     step.show_times()
@@ -74,8 +74,8 @@ def good_enough(about: "AboutRun", run: Path) -> str:
     if area is None or area.value is None or area.low is None or area.high is None:
         return "Whether it is good enough to use, nobody knows: its test part lacks one of the classes."
     measured = (
-        f"a fake scores above a real clip in {area.value:.0%} of pairs, and the truth may lie anywhere from "
-        f"{area.low:.0%} to {area.high:.0%}"
+        f"of its {area.clips:,} test clips, a fake scores above a real one in {area.value:.0%} of pairs, and the truth "
+        f"may lie anywhere from {area.low:.0%} to {area.high:.0%}"
     )
     if area.low <= 0.5:
         return (

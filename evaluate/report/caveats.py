@@ -105,7 +105,8 @@ def people_caveats(people: int, unnamed: int, clips: int) -> Iterator[str]:
         yield "The test clips show 1 person, so there is no interval: nothing says how it is for others."
     elif people < FEW_PEOPLE:
         rule = "" if people >= LEAST_PEOPLE else f" A difference can be clear from {LEAST_PEOPLE} people on."
-        yield f"The test clips show only {people} people, so the result may not hold for others.{rule}"
+        shown = f"{'at most' if unnamed else 'only'} {people} people"
+        yield f"The test clips show {shown}, so the result may not hold for others.{rule}"
 
 
 def _too_few(evaluation: Evaluation) -> Iterator[str]:

@@ -159,17 +159,17 @@ def _counted(calls: Sequence[Sequence[str]], rows: np.ndarray) -> Calls:
     return Calls(whole["Fake"], whole["Real"], whole["Unsure"])
 
 
-RISING = "The curve is still rising: more people would help."
+RISING = "The curve is still rising"
 
 
-def curve_sentence(numbers: Numbers) -> str:
-    """Returns what the learning curve says, or that it does not."""
+def curve_sentence(numbers: Numbers, many: str) -> str:
+    """Returns what the learning curve over `many`, people or source videos, says, or that it does not."""
     if numbers.gain is None or numbers.gain.value is None:
-        return "There are too few people for a curve."
-    gain = f"All people instead of about half of them give {numbers.gain.value:+.3f} in ROC AUC"
+        return f"There are too few {many} for a curve."
+    gain = f"All {many} instead of about half of them give {numbers.gain.value:+.3f} in ROC AUC"
     if numbers.gain.low is None or numbers.gain.high is None:
-        return f"{gain}; whether more people would help, so few cannot say."
+        return f"{gain}; whether more {many} would help, so few cannot say."
     ends = f"{gain} (95 % interval {numbers.gain.low:+.3f} to {numbers.gain.high:+.3f})"
     if numbers.gain.low > 0:
-        return f"{RISING} {ends}."
-    return f"Whether more people would help, the curve does not say. {ends}."
+        return f"{RISING}: more {many} would help. {ends}."
+    return f"Whether more {many} would help, the curve does not say. {ends}."

@@ -23,13 +23,13 @@ from evaluate.stats.band import band_around
 from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.metrics import CHANCE, THRESHOLD
 from evaluate.studies.crossval_numbers import Model, Numbers, Point, curve_sentence
-from train.data.folds import GROUPINGS
+from train.data.folds import group_name
 from train.data.training_set import people_note
 
 PAGE, NUMBERS = "crossval.html", "crossval.json"
 KINDS = (
-    "The head's verdicts of all repetitions by kind of fake, with 95 % intervals over people. Heads were trained on "
-    "every kind; ROC AUC is against all real clips."
+    "The head's verdicts of all repetitions by kind of fake, with 95 % intervals. Heads were trained on every kind; "
+    "ROC AUC is against all real clips."
 )
 FEW = 10
 """Below so many people, intervals over them are rough."""
@@ -46,13 +46,13 @@ def write_page(folder: Path, numbers: Numbers, settings: Mapping[str, Any]) -> P
     tables = {
         "measures": measures_table(numbers, settings),
         "calls": calls_table(numbers),
-        "curve": _curve_table(numbers),
+        "curve": _curve_table(numbers, settings),
     }
     if numbers.head.kinds:
         tables["kinds"] = kinds_table(numbers.head.kinds, KINDS)
     write_tables(folder / "tables", tables)
-    many, head = GROUPINGS[settings["by"]].many, settings["head"]
-    caption = "ROC AUC of all verdicts, with 95 % intervals over people."
+    many, head = _many(numbers, settings), settings["head"]
+    caption = f"ROC AUC of all verdicts, with 95 % intervals over {many}."
     drawing = saved(curve_figure(numbers.curve, many), make_folder(folder / "figures") / "curve", caption)
     curve = figure(*drawing) if len(numbers.curve) > 1 else ""
     lead = (
@@ -67,7 +67,9 @@ def write_page(folder: Path, numbers: Numbers, settings: Mapping[str, Any]) -> P
         section("How well", page_table(tables["measures"], wide=True)),
         section("Calls", page_table(tables["calls"])),
         section("Kinds of fake", page_table(tables["kinds"], wide=True)) if "kinds" in tables else "",
-        section(f"Would more {many} help?", element("p", curve_sentence(numbers)), curve, page_table(tables["curve"])),
+        section(
+            f"Would more {many} help?", element("p", curve_sentence(numbers, many)), curve, page_table(tables["curve"])
+        ),
         section("How to repeat this", element("pre", repeat_command("crossval", settings))),
     )
     return write_text(folder / PAGE, page("Reelcheck cross-validation", *body))
@@ -76,18 +78,21 @@ def write_page(folder: Path, numbers: Numbers, settings: Mapping[str, Any]) -> P
 def sentences(numbers: Numbers, settings: Mapping[str, Any]) -> list[str]:
     """Returns what follows from `numbers`, first how often the head is right."""
     times = "" if numbers.repetitions == 1 else f", on average of {numbers.repetitions} repetitions"
-    head, paired = numbers.head, numbers.head.paired
+    head, paired, many = numbers.head, numbers.head.paired, _many(numbers, settings)
     found = [
-        f"On {GROUPINGS[settings['by']].many} that it never saw, the head called "
-        f"{of_classes(head.fakes, head.reals)}{times}.",
+        f"On {many} that it never saw, the head called {of_classes(head.fakes, head.reals)}{times}.",
         f"It scores a fake above a real clip in {_share(head.pooled)} of all pairs"
         + ("" if paired.value is None else f", and above the real clip that the fake was made from in {_share(paired)}")
         + ".",
-        _versus(numbers.difference),
+        _versus(numbers.difference, many),
     ]
     if head.kinds:
         found.insert(1, f"{kinds_sentence(head.kinds)[:-1]}{' in all repetitions' * (numbers.repetitions > 1)}.")
-    return [*found, curve_sentence(numbers)] if len(numbers.curve) > 1 else found
+    return [*found, curve_sentence(numbers, many)] if len(numbers.curve) > 1 else found
+
+
+def _many(numbers: Numbers, settings: Mapping[str, Any]) -> str:
+    return group_name(settings["by"], numbers.unnamed, numbers.clips)
 
 
 def _share(measure: Measure) -> str:
@@ -99,14 +104,14 @@ def _share(measure: Measure) -> str:
     )
 
 
-def _versus(difference: Measure) -> str:
+def _versus(difference: Measure, many: str) -> str:
     """Whether the head ranks clips better than the logistic regression that it is compared with."""
     if difference.value is None:
         return "Head and baseline cannot be compared: the clips have one class only."
     interval = ends(difference)
     shown = f"{difference.value:+.3f} in ROC AUC"
     if interval is None:
-        return f"Whether head and baseline differ, so few people cannot say: {shown}."
+        return f"Whether head and baseline differ, so few {many} cannot say: {shown}."
     text = f"{shown}, 95 % interval {interval[0]:+.3f} to {interval[1]:+.3f}"
     if interval[0] > 0:
         return f"The head ranks clips better than its baseline: {text}."
@@ -117,7 +122,7 @@ def _versus(difference: Measure) -> str:
 
 def warnings(numbers: Numbers, settings: Mapping[str, Any]) -> Iterator[str]:
     """Yields what limits these numbers."""
-    many = GROUPINGS[settings["by"]].many
+    many = _many(numbers, settings)
     if numbers.groups < FEW:
         yield f"{numbers.groups} {many} are few: the intervals are rough, and other {many} may be judged otherwise."
     if len(settings["features"]) > 1:
@@ -137,7 +142,7 @@ def warnings(numbers: Numbers, settings: Mapping[str, Any]) -> Iterator[str]:
 def measures_table(numbers: Numbers, settings: Mapping[str, Any]) -> Table:
     """Returns a row for the head and one for its baseline."""
     return Table(
-        f"{numbers.repetitions} repetitions together, with 95 % intervals over {GROUPINGS[settings['by']].many}. "
+        f"{numbers.repetitions} repetitions together, with 95 % intervals over {_many(numbers, settings)}. "
         "Within folds: pairs of clips that the same model judged. Paired: a fake above its real clip.",
         [
             "model",
@@ -178,9 +183,9 @@ def calls_table(numbers: Numbers) -> Table:
     )
 
 
-def _curve_table(numbers: Numbers) -> Table:
+def _curve_table(numbers: Numbers, settings: Mapping[str, Any]) -> Table:
     return Table(
-        "ROC AUC by the number of people trained on, on average over the folds.",
+        f"ROC AUC by the number of {_many(numbers, settings)} trained on, on average over the folds.",
         ["trained on", HEAD, BASELINE],
         [[f"{point.trained_on:.1f}", point.head, point.baseline] for point in numbers.curve],
     )

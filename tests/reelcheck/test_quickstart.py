@@ -30,7 +30,9 @@ def test_a_folder_becomes_a_report(tmp_path, monkeypatch, capsys):
     assert times.startswith("It took ")
     assert [name in times for name in ("features", "train", "crossval", "eval")] == [True] * 4
     assert verdict == f"Not good enough to use: {RANDOM}; {DRAWN}."
-    assert Path("crossval/crossval.html").is_file()
+    (folds,) = Path("crossval").glob("*/crossval.html")
+    assert folds.parent.name == Path(page).parents[1].name  # the run's, so that no other data set's takes its place
+    assert f"\n{folds}\n" in out
 
 
 AREA = MeasuredArea(0.9, 0.8, 0.95, 100)
@@ -40,8 +42,8 @@ AREA = MeasuredArea(0.9, 0.8, 0.95, 100)
     (AboutRun(("x",), AREA, doubts=(RANDOM,)), "Not good enough to use: the backbone has random weights"),
     (AboutRun(("x",)), "nobody knows"),
     (AboutRun(("x",), dataclasses.replace(AREA, value=None)), "nobody knows"),
-    (AboutRun(("x",), dataclasses.replace(AREA, low=0.5)), "Not good enough to use: a fake scores above a real clip in "
-     "90% of pairs, and the truth may lie anywhere from 50% to 95%, where chance is 50%"),
+    (AboutRun(("x",), dataclasses.replace(AREA, low=0.5)), "Not good enough to use: of its 100 test clips, a fake "
+     "scores above a real one in 90% of pairs, and the truth may lie anywhere from 50% to 95%, where chance is 50%"),
     (AboutRun(("x",), AREA), "Better than chance on people and footage like its test clips: "),
 ])  # fmt: skip
 def test_it_says_no_more_than_the_test_part_holds(about, said):

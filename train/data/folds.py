@@ -71,6 +71,11 @@ GROUPINGS = {
 """By what a cross-validation divides videos: whose footage they are, or which real video they are made from."""
 
 
+def group_name(by: str, unnamed: int, clips: int) -> str:
+    """Returns what several groups of `clips` are called in fact; where all are `unnamed`, nobody knows the people."""
+    return GROUPINGS["source" if by == "person" and unnamed == clips else by].many
+
+
 class Deal:
     """Videos dealt out into folds by their groups; `seed` decides which group comes into which fold.
 

@@ -69,12 +69,12 @@ def test_more_people_would_help_is_said_only_where_the_curve_rises():
     rising = numbers_of(records, [judged(random, 40, 0.25)], folds, [judged(random, 40, 0.05)])
     flat = numbers_of(records, [judged(random, 40, 0.1)], folds, [judged(random, 40, 0.1)])
     alone = numbers_of(records, [judged(random, 40, 0.1)], folds)
-    assert RISING in curve_sentence(rising)
-    assert RISING not in curve_sentence(flat)
-    assert "the curve does not say" in curve_sentence(flat)
+    assert RISING in curve_sentence(rising, "people")
+    assert RISING not in curve_sentence(flat, "people")
+    assert "the curve does not say" in curve_sentence(flat, "people")
     assert alone.gain is None
     unknown = replace(rising, gain=Measure(0.3, None, None))
-    assert RISING not in curve_sentence(unknown)
+    assert RISING not in curve_sentence(unknown, "people")
 
 
 def test_a_head_is_called_better_than_its_baseline_only_where_the_interval_says_so():
@@ -96,6 +96,19 @@ def test_what_limits_the_numbers_is_said():
     assert "There are 2 folds, not 5" in said
     assert "Folds by source let models see the same people" in " ".join(warnings(numbers, SETTINGS | {"by": "source"}))
     assert not list(warnings(replace(numbers, groups=40, unnamed=0, folds=5), SETTINGS))
+
+
+def test_where_nobody_says_who_is_shown_nothing_is_said_of_people(tmp_path, capsys):
+    named = pairs(people=8, clips=2)
+    store = write_features(tmp_path, [replace(video, target="", donor="") for video in named], strength=1.5)
+    config = CrossvalConfig(store.folder, tmp_path / "out", folds=2, repeats=1, head="mean", epochs=1, resamples=50)
+    text = all_folds(config).read_text(encoding="utf-8")
+    printed = capsys.readouterr().out
+    assert "source videos in 2 folds" in printed
+    for said in (printed, text):
+        assert "On source videos that it never saw, the head called" in said
+        assert "Nobody says who is shown in 32 of 32 clips" in said
+        assert "people" not in said.replace("Nobody says who is shown", "")
 
 
 def test_it_trains_in_every_fold_and_shows_what_it_found(tmp_path, capsys):
