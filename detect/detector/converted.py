@@ -14,7 +14,7 @@ from base.commands import flag
 from base.errors import UserError
 from base.keras_start import backend, quiet_stderr
 from base.outside.kept import is_kept, kept
-from base.progress import show
+from base.progress import doing
 from base.temporary import scratch_folder
 from cache.weights import require_room_for
 from detect.detector.formats import FORMATS, load_network
@@ -79,17 +79,17 @@ def converted(engine: str, key: Mapping[str, object], build: Callable[[], "keras
     """
 
     def write(folder: Path) -> None:
-        show(f"A network of the run is made ready for {engine}, once ...", beside=True)
-        network = build()
-        try:
-            write_network(network, folder, NETWORK, engine)
-        except (OSError, MemoryError, UserError):
-            raise
-        except Exception as error:  # noqa: BLE001 - each converter has errors of its own
-            reason = str(error).strip().split("\n")[0]
-            raise NotConverted(
-                f"the run's network cannot be converted for {engine} ({reason}); use {flag('engine', KERAS)}."
-            ) from None
+        with doing(f"making a network of the run ready for {engine}, once"):
+            network = build()
+            try:
+                write_network(network, folder, NETWORK, engine)
+            except (OSError, MemoryError, UserError):
+                raise
+            except Exception as error:  # noqa: BLE001 - each converter has errors of its own
+                reason = str(error).strip().split("\n")[0]
+                raise NotConverted(
+                    f"the run's network cannot be converted for {engine} ({reason}); use {flag('engine', KERAS)}."
+                ) from None
 
     with kept(_key(engine, key), write) as folder:
         return load_network(folder / f"{NETWORK}{FORMATS[engine].suffix}", engine)

@@ -11,6 +11,7 @@ from evaluate.stats.metrics import RESAMPLES, THRESHOLD, difference_measures
 from train.runs.predictions import Predictions
 
 COMPARED = {"roc_auc": "ROC AUC", "accuracy": "accuracy"}
+_BASELINE = "a logistic regression on the mean of the frames"
 SAME = 1e-6
 """Probabilities of head and baseline that are nearer than this are equal."""
 
@@ -69,11 +70,14 @@ def difference_sentence(difference: Difference, *, tested: bool = True) -> str:
     """
     if difference.same:
         return (
-            "The head gives the same probabilities as its baseline, a logistic regression on the mean of the frames: "
+            f"The head gives the same probabilities as its baseline, {_BASELINE}: "
             "training found nothing over time that was better on validation."
         )
     if difference.over_people["roc_auc"].value is None:
         return "Head and baseline cannot be compared: the test part has one class only."
+    if ends(difference.over_people["roc_auc"]) is None:
+        numbers = ", ".join(f"{title} {difference.over_people[name].value:+.3f}" for name, title in COMPARED.items())
+        return f"Whether the head is better than its baseline, {_BASELINE}, so few people cannot say: {numbers}."
     numbers = ", ".join(f"{title} {_signed(difference.over_people[name])}" for name, title in COMPARED.items())
     return f"{_verdict(difference, tested)}: {numbers}; in brackets 95 % intervals over people."
 
@@ -86,9 +90,8 @@ def _signed(measure: Measure) -> str:
 
 
 def _verdict(difference: Difference, tested: bool) -> str:
-    baseline = "a logistic regression on the mean of the frames"
     interval = ends(difference.over_people["roc_auc"])
     if not tested or interval is None or interval[0] <= 0 <= interval[1]:
-        return f"No clear difference between the head and its baseline, {baseline}"
+        return f"No clear difference between the head and its baseline, {_BASELINE}"
     better = (difference.over_people["roc_auc"].value or 0.0) > 0
-    return f"The head ranks clips {'better' if better else 'worse'} than its baseline, {baseline}"
+    return f"The head ranks clips {'better' if better else 'worse'} than its baseline, {_BASELINE}"
