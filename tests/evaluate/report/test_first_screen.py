@@ -12,7 +12,8 @@ from evaluate.page.training_figures import training_figure
 from evaluate.report.first_screen import summary
 from evaluate.results.measures import BASELINE, HEAD, as_json, evaluate_results
 from evaluate.results.read import read_results
-from evaluate.results.versus_baseline import difference_sentence, head_minus_baseline
+from evaluate.results.versus_baseline import Difference, difference_sentence, head_minus_baseline
+from evaluate.stats.bootstrap import Measure
 from evaluate.stats.metrics import difference_measures
 from tests.evaluate.report.test_report import LEAKS, clips, page, read, stored, write_predictions, write_run
 
@@ -88,6 +89,13 @@ def test_nothing_is_claimed_of_people_without_a_name(tmp_path, named, words):
 def test_the_sentence_says_better_or_worse_where_the_interval_does(run_folder, head, baseline, words):
     scored(run_folder, head, baseline)
     assert first_screen(run_folder)[2].startswith(words)
+
+
+def test_of_few_people_no_difference_is_called_clear_or_not():
+    measures = {name: Measure(0.036, None, None) for name in ("roc_auc", "accuracy")}
+    said = difference_sentence(Difference(measures, same=False))
+    assert said.startswith("Whether the head is better than its baseline, ")
+    assert said.endswith("so few people cannot say: ROC AUC +0.036, accuracy +0.036.")
 
 
 def test_a_head_that_is_its_baseline_is_called_so(run_folder):
