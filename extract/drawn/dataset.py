@@ -58,7 +58,8 @@ def draw_dataset(config: DrawnConfig) -> Path:
     _check(config)
     clips = plan_dataset(config)
     _make_folders(config.out, clips)
-    tasks = (delayed(draw_clip)(config.out / clip.name, clip.scene, clip.capture, clip.swap) for clip in clips)
+    folder = config.out.resolve()  # workers may be those of an earlier call, in another folder
+    tasks = (delayed(draw_clip)(folder / clip.name, clip.scene, clip.capture, clip.swap) for clip in clips)
     drawn = Parallel(n_jobs=config.workers, return_as="generator")(tasks)
     for _ in progress_bar(iterable=drawn, total=len(clips), unit="clip", desc="draw"):
         pass

@@ -279,3 +279,12 @@ def test_a_file_where_the_folder_should_be(tmp_path):
     (tmp_path / "set").write_text("x")
     with pytest.raises(UserError, match="cannot be written"):
         draw_dataset(DrawnConfig(tmp_path / "set", **SMALL))
+
+
+def test_a_path_is_that_of_the_folder_of_each_call(tmp_path, monkeypatch):
+    """joblib keeps its workers from call to call, in the folder of the first."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        draw_dataset(DrawnConfig(Path("clips"), people=2, clips=1, youtube=0, fakes=0))
+        assert len(list((tmp_path / name).rglob("*.mp4"))) == 2
