@@ -6,7 +6,7 @@ import numpy as np
 
 from base.commands import command
 from cache.profile import Profile
-from cache.schema import LEAST_COVERAGE, TEST, TRAIN
+from cache.schema import LEAST_COVERAGE, TEST
 from evaluate.results.about_run import has_drawn_data, has_random_backbone
 from evaluate.results.measures import CALIBRATED, CHOSEN, HALF, HEAD, RAW, Evaluation, worse_by_calibration
 from evaluate.results.read import Results
@@ -69,7 +69,7 @@ def _mixture(evaluation: Evaluation) -> Iterator[str]:
 
 def leaks(results: Results) -> Iterator[str]:
     """Yields what the test clips of `results` share with train, one sentence per kind."""
-    shared = {kind: shared_clips(results, kind) for kind in _SHARED}
+    shared = {kind: results.shared(kind) for kind in _SHARED}
     theirs = "; of a detector that was trained on that part, " if results.config.kind == SCORES else "; "
     yield from leak_sentences(shared, len(results.head.of(TEST).ids), theirs)
 
@@ -79,15 +79,6 @@ def leak_sentences(shared: Mapping[str, int], clips: int, then: str = "; ") -> I
     for kind, (what, hence) in _SHARED.items():
         if shared.get(kind):
             yield f"{shared[kind]:,} of {clips:,} test clips {what}{then}the numbers are about {hence}."
-
-
-def shared_clips(results: Results, kind: str) -> int:
-    """Returns how many test clips the audit's findings of `kind` connect with train."""
-    if kind in results.audit.shared:
-        return results.audit.shared[kind]
-    findings = [finding for finding in results.audit.findings if finding.kind == kind]
-    crossing = [finding.videos.get(TEST, []) for finding in findings if TRAIN in finding.parts]
-    return len({name for names in crossing for name in names} & set(results.head.of(TEST).ids))
 
 
 def people_caveats(people: int, unnamed: int, clips: int) -> Iterator[str]:

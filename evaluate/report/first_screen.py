@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from cache.schema import TEST
-from evaluate.report.caveats import shared_clips
 from evaluate.results.calls import calls_sentence
 from evaluate.results.kinds import kinds_sentence
 from evaluate.results.measures import HEAD, Evaluation
@@ -31,7 +30,7 @@ def _tested_on(evaluation: Evaluation) -> str:
     people = "1 person" if evaluation.people == 1 else f"{evaluation.people:,} people"
     if evaluation.results.config.kind == SCORES:
         return f"{clips} of {people}; whether the detector was trained on them is not known."
-    shared = shared_clips(evaluation.results, "identity")
+    shared = evaluation.results.shared("identity")
     if shared:
         return f"{clips} of {people}; {shared:,} of the clips show people who were trained on."
     named = ", as far as they are named," if evaluation.unnamed else ""

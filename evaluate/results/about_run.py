@@ -33,12 +33,16 @@ _Share = Annotated[float, Meta(ge=0, le=1)]
 
 @dataclass(frozen=True)
 class MeasuredArea:
-    """A run's ROC AUC on its own test part of `clips` clips, with its 95 % interval; None where it is undefined."""
+    """A run's ROC AUC on its own test part of `clips` clips, with its 95 % interval; None where it is undefined.
+
+    `known` of the clips show people who were trained on, as far as they are named.
+    """
 
     value: _Share | None
     low: _Share | None
     high: _Share | None
     clips: Annotated[int, Meta(ge=1, le=10**9)]
+    known: Annotated[int, Meta(ge=0, le=10**9)] = 0
 
     @property
     def measure(self) -> Measure:
@@ -73,7 +77,8 @@ class AboutRun:
         """How good the run is: `ROC AUC 0.823 [0.720, 0.940] on 64 test clips`, or `not evaluated`."""
         if self.roc_auc is None:
             return "not evaluated"
-        return f"ROC AUC {measure_text(self.roc_auc.measure)} on {self.roc_auc.clips:,} test clips"
+        known = f", {self.roc_auc.known:,} of which show people who were trained on" if self.roc_auc.known else ""
+        return f"ROC AUC {measure_text(self.roc_auc.measure)} on {self.roc_auc.clips:,} test clips{known}"
 
     @property
     def sentence(self) -> str:
@@ -154,6 +159,7 @@ def read_test(folder: Path) -> tuple[MeasuredArea | None, dict[str, Calls] | Non
         values = read_json(folder / REPORT / METRICS)
         counts, area = values["counts"][TEST], values["parts"][TEST][HEAD]["scores"]["roc_auc"]
         calls = parse(dict[str, Calls], values["calls"]) if "calls" in values else None
-        return parse(MeasuredArea, area | {"clips": counts["real"] + counts["fake"]}), calls
+        clips = {"clips": counts["real"] + counts["fake"], "known": values.get("known", 0)}
+        return parse(MeasuredArea, area | clips), calls
     except (OSError, ValueError, LookupError, TypeError):
         return None, None

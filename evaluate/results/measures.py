@@ -149,6 +149,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "kinds": [dataclasses.asdict(kind) for kind in evaluation.kinds],
         "people": evaluation.people,
         "unnamed": evaluation.unnamed,
+        "known": results.shared("identity"),
         "head_minus_baseline": evaluation.difference and dataclasses.asdict(evaluation.difference),
         "paired_share": _asdicts(evaluation.paired),
         "calibration": {

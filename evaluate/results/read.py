@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from base.errors import passing_over_damage
-from cache.schema import FAKE, PARTS, TEST, VAL
+from cache.schema import FAKE, PARTS, TEST, TRAIN, VAL
 from evaluate.stats.calibration import LEAST_OF_CLASS, Temperature, fit_temperature
 from evaluate.stats.pairs import PairedShare, paired_share, source_rows
 from train.data.audit import scope
@@ -65,6 +65,14 @@ class Results(RunContents):
     def people(self, clips: Predictions) -> np.ndarray:
         """Returns whose footage each of `clips` is, int64 (N,): equal numbers stand for the same person."""
         return np.unique([self.split[name].owner for name in clips.ids], return_inverse=True)[1]
+
+    def shared(self, kind: str) -> int:
+        """Returns how many test clips the audit's findings of `kind` connect with train."""
+        if kind in self.audit.shared:
+            return self.audit.shared[kind]
+        findings = [finding for finding in self.audit.findings if finding.kind == kind]
+        crossing = [finding.videos.get(TEST, []) for finding in findings if TRAIN in finding.parts]
+        return len({name for names in crossing for name in names} & set(self.head.of(TEST).ids))
 
     def unnamed(self, clips: Predictions) -> int:
         """Returns of how many of `clips` the split does not say who is in them; each counts as a person of its own."""

@@ -170,7 +170,7 @@ def test_how_good_the_run_is_stands_in_each_line():
     assert (row["evaluated"], row["roc_auc"], row["roc_auc_low"], row["roc_auc_high"]) == ("yes", "0.8", "0.7", "0.9")
     assert float(row["unsure_above"]) == pytest.approx(1 / 3)
     values = json.loads(lines([one], "jsonl", JUDGE))
-    assert values["run"]["roc_auc"] == {"value": 0.8, "low": 0.7, "high": 0.9, "clips": 64}
+    assert values["run"]["roc_auc"] == {"value": 0.8, "low": 0.7, "high": 0.9, "clips": 64, "known": 0}
     assert values["band"]["threshold"] == 0.5
     assert "too close to call" in lines([one], "table", JUDGE)
     (row,) = csv.DictReader((header("csv") + lines([verdict("x.mp4")], "csv", JUDGE)).splitlines())

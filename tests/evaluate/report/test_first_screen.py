@@ -66,8 +66,10 @@ def test_clips_of_unknown_people_are_not_called_people(tmp_path):
 
 
 def test_people_who_were_trained_on_are_counted(tmp_path):
-    tested, *_ = first_screen(peopled(write_run(tmp_path / "run", findings=LEAKS)))
+    run = peopled(write_run(tmp_path / "run", findings=LEAKS))
+    tested, *_ = first_screen(run)
     assert tested.endswith("of 12 people; 3 of the clips show people who were trained on.")
+    assert as_json(evaluate_results(read_results(run), 20, 0))["known"] == 3
 
 
 @pytest.mark.parametrize(

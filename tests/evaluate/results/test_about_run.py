@@ -34,6 +34,12 @@ def test_the_run_and_its_own_test_result_are_named(tmp_path):
     assert found.calls is None
 
 
+def test_clips_of_people_who_were_trained_on_are_counted_beside_the_result(tmp_path):
+    found = about(tmp_path, json.dumps(METRICS | {"known": 15}))
+    assert found.quality.endswith("on 64 test clips, 15 of which show people who were trained on")
+    assert found.sentence.startswith(f"Judged by {tmp_path.name}: {found.quality}.")
+
+
 def test_how_its_test_clips_were_called_is_said_and_whether_it_knows_its_training_clips(tmp_path):
     (tmp_path / NEIGHBOURS).touch()
     calls = {"real": {"fake": 1, "real": 30}, "fake": {"fake": 30, "close": 3}}
