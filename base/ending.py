@@ -39,7 +39,7 @@ def run(main: Callable[[], int | None], error_status: int = 2) -> typing.NoRetur
         status = _ending(main, error_status, signals)
     # What an interrupted prediction still reads ahead in threads goes now: they cannot end once Python itself does, and
     # TensorFlow would wait for them for ever.
-    if "tensorflow" in sys.modules:
+    if "keras" in sys.modules:
         gc.collect()
     sys.exit(status)
 
