@@ -154,7 +154,8 @@ def write_outsiders(data: Path) -> None:
     ids = [f"{path.parent.name}/{path.name}" for path in sorted(data.glob("*/*.mp4"))]
     scores = (f"{name},0.{number % 10}\n" for number, name in enumerate(ids))
     Path("scores.csv").write_text("id,probability\n" + "".join(scores))
-    labels, values = np.array([int("synthesis" in name) for name in ids]), np.ones((len(ids), 9), np.float32)
+    labels = np.array([int("synthesis" in name) for name in ids])
+    values = np.random.default_rng(0).normal(0, 1, (len(ids), 9)).astype(np.float32)  # equal ones were one clip
     np.savez("clips.npz", features=values, id=np.array(ids), label=labels)
 
 
