@@ -24,7 +24,7 @@ from evaluate.stats.metrics import RESAMPLES
 from evaluate.studies.crossval_numbers import Verdicts, measure
 from evaluate.studies.crossval_page import write_page
 from train.cross_validate import cross_validate, fold_set
-from train.data.folds import FOLDS, GROUPINGS, Deal, group_name
+from train.data.folds import FOLDS, GROUPINGS, Deal, group_name, groups_shown
 from train.data.training_set import Features, TrainingSet, load_features
 from train.fit import FitConfig, as_in_fit, check
 from train.heads.architectures import Start
@@ -109,11 +109,12 @@ def crossval(config: CrossvalConfig) -> Path:
 def _all_folds(config: CrossvalConfig, contents: Contents, videos: Sequence[VideoRecord]) -> list[_Fold]:
     """Returns the folds of all repetitions and shares."""
     found: dict[float, list[_Fold]] = {share: [] for share in (SHARES if config.curve else SHARES[-1:])}
-    many = group_name(config.by, sum(not video.target for video in videos), len(videos))
+    of = config.by, sum(not video.target for video in videos), len(videos)
+    many = group_name(*of)
     for repetition in range(config.repeats):
         deal = Deal(videos, config.by, config.folds, config.seed + repetition)
         if not repetition:
-            _say_folds(deal, config, many)
+            say(f"{groups_shown(deal.groups, *of)} in {deal.count} folds, {config.repeats} times.")
         for number, parts in enumerate(deal.tested()):
             for share in list(found):
                 some, trained_on = deal.thinned(parts, share)
@@ -129,12 +130,6 @@ def _all_folds(config: CrossvalConfig, contents: Contents, videos: Sequence[Vide
     # Of few people, two shares may be the same ones.
     different = {sum(fold.trained_on for fold in folds): folds for folds in found.values()}
     return [fold for folds in different.values() for fold in folds]
-
-
-def _say_folds(deal: Deal, config: CrossvalConfig, many: str) -> None:
-    say(f"{deal.groups} {many} in {deal.count} folds, {config.repeats} times.")
-    if deal.count < config.folds:
-        say(f"There are {deal.count} folds, not {config.folds}: only so many {many} have fakes or real clips to test.")
 
 
 def _verdicts(

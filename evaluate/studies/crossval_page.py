@@ -23,7 +23,7 @@ from evaluate.stats.band import band_around
 from evaluate.stats.bootstrap import Measure, ends
 from evaluate.stats.metrics import CHANCE, THRESHOLD
 from evaluate.studies.crossval_numbers import Model, Numbers, Point, curve_sentence
-from train.data.folds import group_name
+from train.data.folds import group_name, groups_shown
 from train.data.training_set import people_note
 
 PAGE, NUMBERS = "crossval.html", "crossval.json"
@@ -38,10 +38,7 @@ FEW = 10
 def write_page(folder: Path, numbers: Numbers, settings: Mapping[str, Any]) -> Path:
     """Writes page, tables, figure and numbers into `folder`; `settings` are the flags that repeat it."""
     said = {"sentences": sentences(numbers, settings), "warnings": list(warnings(numbers, settings))}
-    plain = {
-        name: value if isinstance(value, int | float | bool | str) else str(value) for name, value in settings.items()
-    }
-    document = {"settings": plain, **said, **asdict(numbers)}
+    document = {"settings": settings, **said, **asdict(numbers)}
     write_json(folder / NUMBERS, document)
     tables = {
         "measures": measures_table(numbers, settings),
@@ -51,13 +48,13 @@ def write_page(folder: Path, numbers: Numbers, settings: Mapping[str, Any]) -> P
     if numbers.head.kinds:
         tables["kinds"] = kinds_table(numbers.head.kinds, KINDS)
     write_tables(folder / "tables", tables)
-    many, head = _many(numbers, settings), settings["head"]
+    groups, many, head = _groups(numbers, settings), _many(numbers, settings), settings["head"]
     caption = f"ROC AUC of all verdicts, with 95 % intervals over {many}."
     drawing = saved(curve_figure(numbers.curve, many), make_folder(folder / "figures") / "curve", caption)
     curve = figure(*drawing) if len(numbers.curve) > 1 else ""
     lead = (
-        f"{numbers.groups} {many} in {numbers.folds} folds, {numbers.repetitions} times. Each clip is tested once in "
-        f"each repetition, by models that saw none of its {many}, and that were stopped on yet other {many}."
+        f"{groups} in {numbers.folds} folds, {numbers.repetitions} times. Each clip is tested once in each repetition, "
+        f"by models that saw none of its {many}, and that were stopped on yet other {many}."
     )
     body = (
         element("h1", f"The head {head} on {many} that it never saw"),
@@ -95,6 +92,10 @@ def _many(numbers: Numbers, settings: Mapping[str, Any]) -> str:
     return group_name(settings["by"], numbers.unnamed, numbers.clips)
 
 
+def _groups(numbers: Numbers, settings: Mapping[str, Any]) -> str:
+    return groups_shown(numbers.groups, settings["by"], numbers.unnamed, numbers.clips)
+
+
 def _share(measure: Measure) -> str:
     if measure.value is None:
         return "an unknown share"
@@ -124,7 +125,8 @@ def warnings(numbers: Numbers, settings: Mapping[str, Any]) -> Iterator[str]:
     """Yields what limits these numbers."""
     many = _many(numbers, settings)
     if numbers.groups < FEW:
-        yield f"{numbers.groups} {many} are few: the intervals are rough, and other {many} may be judged otherwise."
+        groups = _groups(numbers, settings)
+        yield f"{groups} are few: the intervals are rough, and other {many} may be judged otherwise."
     if len(settings["features"]) > 1:
         yield people_note(settings["same_people"])
     if settings["by"] == "person" and numbers.unnamed:
@@ -136,7 +138,7 @@ def warnings(numbers: Numbers, settings: Mapping[str, Any]) -> Iterator[str]:
     if settings["by"] != "person":
         yield f"Folds by {settings['by']} let models see the same people in training and in test."
     if numbers.folds < settings["folds"]:
-        yield f"There are {numbers.folds} folds, not {settings['folds']}: only so many {many} have fakes."
+        yield f"There are {numbers.folds} folds, not {settings['folds']}: only so many {many} have both classes."
 
 
 def measures_table(numbers: Numbers, settings: Mapping[str, Any]) -> Table:

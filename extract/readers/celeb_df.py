@@ -19,7 +19,7 @@ BRANCHES = (
     Branch(REAL, rf"Celeb-real/{ANY}(?P<target>id\d+)_\d+"),
     Branch(REAL, rf"Celeb-real/{ANY}(?P<target>id\d+)/{ANY}{NAME}"),
     Branch(REAL, rf"Celeb-real/{ANY}{NAME}"),
-    Branch(REAL, rf"YouTube-real/{ANY}(?P<name>{NAME})", target="youtube-{name}"),
+    Branch(REAL, rf"YouTube-real/{ANY}{NAME}"),
     Branch(FAKE, rf"Celeb-synthesis/(?P<kind>{ANY})(?P<target>id\d+)_(?P<donor>id\d+)_(?P<number>\d+)",
            source="Celeb-real/{target}_{number}"),
     Branch(FAKE, rf"Celeb-synthesis/(?P<kind>{ANY}){NAME}"),

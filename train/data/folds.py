@@ -76,6 +76,16 @@ def group_name(by: str, unnamed: int, clips: int) -> str:
     return GROUPINGS["source" if by == "person" and unnamed == clips else by].many
 
 
+def groups_shown(groups: int, by: str, unnamed: int, clips: int) -> str:
+    """Begins a sentence with how many `groups` there are; at most so many people, where `unnamed` clips may share one.
+
+    >>> groups_shown(9, "person", 4, 64)
+    'At most 9 people'
+    """
+    most = by == "person" and 0 < unnamed < clips
+    return f"{'At most ' * most}{groups} {group_name(by, unnamed, clips)}"
+
+
 class Deal:
     """Videos dealt out into folds by their groups; `seed` decides which group comes into which fold.
 

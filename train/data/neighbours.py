@@ -61,7 +61,7 @@ class Distances:
                 "nearer than any stranger, as a training clip is that was encoded anew"
             )
         share = "any" if self.people * (1 - KEPT) < 1 else f"{KEPT:.0%}"
-        others = f"{share} of their {self.people:,} people are from the others"
+        others = f"{share} of their {self.people:,} people or source videos are from the others"
         return f"{distance:.2f} times as far from the training clips as {others}"
 
 

@@ -66,7 +66,7 @@ def judged(detector: Detector, score: float, distance: float = 0.5) -> Verdict:
 def test_a_clip_beyond_the_limit_is_unsure_and_says_how_far_it_is(detector):
     verdict = judged(detector, 0.9, 1.5)
     assert (verdict.verdict, verdict.words) == ("Unsure", "Unsure, unlike the training clips")
-    assert verdict.reason == "1.50 times as far from the training clips as any of their 4 people are from the others"
+    assert verdict.reason.startswith("1.50 times as far from the training clips as any of their 4 people or")
     assert verdict.distance == pytest.approx(1.5, abs=0.01)
     assert judged(detector, 0.9).verdict == "Fake"
     by = JudgedBy(("run",), 0.5)

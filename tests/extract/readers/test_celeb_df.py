@@ -39,7 +39,7 @@ def test_names_give_labels_identities_and_sources(tmp_path):
     assert (fake.label, fake.target, fake.donor, fake.source) == (FAKE, "id0", "id1", "Celeb-real/id0_0000.mp4")
     assert found["Celeb-synthesis/id1_id16_0000.mp4"].source == "Celeb-real/id1_0000.avi"
     real = found["YouTube-real/00007.mp4"]
-    assert (real.label, real.target, real.donor, real.source) == (REAL, "youtube-00007", "", "")
+    assert (real.label, real.target, real.donor, real.source) == (REAL, "", "", "")
     assert real.size == len(real.id)
 
 

@@ -66,7 +66,7 @@ TREES = {
                 (FAKE, "id0", "id1", "Celeb-real/id0_0000.mp4", "test", "FaceSwap/SimSwap"),
             "Celeb-synthesis/TalkingFace/SadTalker/id0_id1_0001.mp4":
                 (FAKE, "id0", "id1", "Celeb-real/id0_0001", "train", "TalkingFace/SadTalker"),
-            "YouTube-real/00001.mp4": (REAL, "youtube-00001", "", "", "test", ""),
+            "YouTube-real/00001.mp4": (REAL, "", "", "", "test", ""),
         },
         {"List_of_testing_videos.txt":
             "1 YouTube-real/00001.mp4\n0 Celeb-synthesis/FaceSwap/SimSwap/id0_id1_0000.mp4\n"},

@@ -92,8 +92,9 @@ def test_what_is_unlike_and_in_which_words():
         one = np.array([distance])
         return Distances(one, one, np.array([near]), people, np.zeros((1, 4, 64))).sentence
 
-    assert said(3.123, 4) == ("3.12 times as far from the training clips as any of their 4 people are from the others")
-    assert "as 95% of their 1,200 people" in said(2, 1200)
+    others = "people or source videos are from the others"
+    assert said(3.123, 4) == f"3.12 times as far from the training clips as any of their 4 {others}"
+    assert f"as 95% of their 1,200 {others}" in said(2, 1200)
     assert "as those of one person are from each other, and nearer than any stranger" in said(1.5, 4, near=True)
     assert said(0.9, 4) == ""
 
