@@ -14,6 +14,7 @@ import numpy as np
 from base.errors import UserError
 from base.keras_start import quiet_stderr
 from base.machine.processors import processor_limit, usable_processors
+from base.openvino_start import start_openvino
 from detect.detector.networks import as_network
 from extract.backbones.engines import openvino_network, openvino_threads
 from train.runs.replay import Network
@@ -76,9 +77,7 @@ def _litert_options(name: str, precision: str) -> dict[str, Any]:
 
 
 def _save_openvino(network: "keras.Model", path: Path, _: str) -> None:
-    import openvino
-
-    openvino.save_model(openvino_network(network), path, compress_to_fp16=False)
+    start_openvino().save_model(openvino_network(network), path, compress_to_fp16=False)
 
 
 def _keras(path: Path) -> Network:
@@ -135,9 +134,7 @@ def _litert(path: Path) -> Network:
 
 
 def _openvino(path: Path) -> Network:
-    import openvino
-
-    core = openvino.Core()
+    core = start_openvino().Core()
     settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", **openvino_threads()}
     request = core.compile_model(core.read_model(path), "CPU", settings).create_infer_request()
 

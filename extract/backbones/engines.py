@@ -16,6 +16,7 @@ from base.commands import flag
 from base.errors import UserError
 from base.keras_start import backend, sees_gpu, start_keras
 from base.machine.processors import processor_limit
+from base.openvino_start import start_openvino
 from base.outside.kept import kept
 from base.progress import doing
 from base.temporary import scratch_folder
@@ -110,9 +111,7 @@ def require_engine(name: str) -> None:
 
 def _openvino_run(backbone: str, weights: str, batch: int, precision: str) -> Run:
     require_engine("openvino")
-    import openvino
-
-    core = openvino.Core()
+    core = start_openvino().Core()
     if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         remedy = f"use {flag('precision', 'float32')} or {flag('engine', 'keras')}"
         raise UserError(f"this processor does not compute in bfloat16; {remedy}.")
@@ -134,11 +133,9 @@ def _openvino_run(backbone: str, weights: str, batch: int, precision: str) -> Ru
 
 
 def _write_openvino(backbone: str, weights: str, folder: Path) -> None:
-    import openvino
-
     start_keras()
     network = openvino_network(build_backbone(backbone, weights))
-    openvino.save_model(network, folder / f"{NETWORK}.xml", compress_to_fp16=False)
+    start_openvino().save_model(network, folder / f"{NETWORK}.xml", compress_to_fp16=False)
 
 
 def backbone_key(name: str, weights: str) -> dict[str, object]:
@@ -164,7 +161,6 @@ def openvino_network(model: "keras.Model") -> Any:
     3.13, where it deletes a name inside `exec` (PEP 667), and takes a third longer.
     """
     import keras
-    import openvino
     import tensorflow as tf
 
     weights = [[each.numpy() for each in kind] for kind in (model.trainable_variables, model.non_trainable_variables)]
@@ -178,7 +174,7 @@ def openvino_network(model: "keras.Model") -> Any:
     with scratch_folder() as folder:
         path = folder / "network.pb"
         path.write_bytes(traced.graph.as_graph_def().SerializeToString())
-        network = openvino.convert_model(path, output=[each.name for each in traced.outputs])
+        network = start_openvino().convert_model(path, output=[each.name for each in traced.outputs])
     for given in network.inputs:
         given.set_names({given.any_name.removesuffix(":0")})
     return network

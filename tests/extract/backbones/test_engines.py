@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from base.errors import UserError
+from base.openvino_start import start_openvino
 from extract.backbones.engines import CPU_BATCH, ENGINES, make_engine, openvino_threads
 
 has_openvino = pytest.mark.skipif(not importlib.util.find_spec("openvino"), reason="OpenVINO is not installed")
@@ -81,9 +82,7 @@ def test_bfloat16_is_near_float32_and_not_the_same(engines, crops):
 
 @has_openvino
 def test_bfloat16_on_a_processor_without_it_is_refused(monkeypatch):
-    import openvino
-
-    monkeypatch.setattr(openvino.Core, "get_property", lambda self, *names: ["FP32"])
+    monkeypatch.setattr(start_openvino().Core, "get_property", lambda self, *names: ["FP32"])
     with pytest.raises(UserError, match="does not compute in bfloat16; use --precision float32"):
         make_engine("mobilenetv2", "random", 4, "bfloat16", "openvino")
 

@@ -1,0 +1,31 @@
+"""Nobody is told that a network is converted or run."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests import ROOT
+
+pytest.importorskip("openvino_telemetry")  # what is kept quiet
+
+PROGRAM = """
+import atexit, os, sys
+
+asked, told = [], ("socket.getaddrinfo", "socket.connect", "os.fork", "urllib.Request")
+sys.addaudithook(lambda event, args: asked.append(event) if event in told else None)
+atexit.register(lambda: os._exit(bool(asked)))  # once its threads have ended
+IMPORT
+"""
+QUIET = "from base.openvino_start import start_openvino; start_openvino()"
+
+
+@pytest.mark.parametrize(("how", "status"), [(QUIET, 0), ("import openvino", 1)])
+def test_openvino_asks_no_other_machine(how, status, tmp_path):
+    # Where these are set OpenVINO is quiet by itself.
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")}
+    environment |= {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-c", PROGRAM.replace("IMPORT", how)]
+    found = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert (found.returncode, (tmp_path / "intel").exists()) == (status, bool(status)), found.stderr
