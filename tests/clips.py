@@ -48,6 +48,18 @@ def write_clip(
     return path
 
 
+def write_real_and_fake(folder: Path) -> Path:
+    """Writes eight clips into `real` in `folder` and eight into `fake`, of half a second each: these are brighter."""
+    random = np.random.default_rng(0)
+    for label in range(2):
+        own = folder / ("real", "fake")[label]
+        own.mkdir(parents=True)
+        for number in range(8):
+            images = random.integers(80 * label, 80 * label + 80, (12, 64, 64, 3), np.uint8)
+            write_clip(own / f"{number}.mp4", list(images))
+    return folder
+
+
 def write_streams(path: Path, films: Sequence[Sequence[np.ndarray]], default: int | None) -> Path:
     """Writes a file with a video stream for each of `films`, lists of uint8 RGB images; one may be the default."""
     with av.open(str(path), "w") as container:

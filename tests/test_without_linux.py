@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.clips import write_clip
+from tests.clips import write_real_and_fake
 from tests.without_linux import environment
 
 PROGRAM = """
@@ -40,14 +40,7 @@ CHAIN = (
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """A folder with eight real and eight fake clips of half a second: these are brighter."""
-    random = np.random.default_rng(0)
-    for label in range(2):
-        folder = tmp_path / "clips" / ("real", "fake")[label]
-        folder.mkdir(parents=True)
-        for number in range(8):
-            images = random.integers(80 * label, 80 * label + 80, (12, 64, 64, 3), np.uint8)
-            write_clip(folder / f"{number}.mp4", list(images))
+    write_real_and_fake(tmp_path / "clips")
     (tmp_path / "site").mkdir()
     return tmp_path
 

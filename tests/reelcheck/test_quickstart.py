@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.results.about_run import DRAWN, RANDOM, AboutRun, MeasuredArea
+from evaluate.results.about_run import RANDOM, AboutRun, MeasuredArea
 from evaluate.studies import cross_validation
 from evaluate.studies.cross_validation import CrossvalConfig
-from extract.drawn.dataset import DrawnConfig, draw_dataset
 from reelcheck.cli import dispatch
 from reelcheck.quickstart import good_enough
+from tests.clips import write_real_and_fake
 
 
 def test_a_folder_becomes_a_report(tmp_path, monkeypatch, capsys):
@@ -20,7 +20,7 @@ def test_a_folder_becomes_a_report(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("webbrowser.open", opened.append)
     quick = partial(CrossvalConfig, epochs=2, repeats=1, folds=2, curve=False, head="mean")
     monkeypatch.setattr(cross_validation, "CrossvalConfig", quick)
-    data = draw_dataset(DrawnConfig(Path("clips"), people=8, clips=1, youtube=0, fakes=8, workers=1))
+    data = write_real_and_fake(tmp_path / "clips")
     words = ["--backbone", "mobilenetv2", "--weights", "random", "--open"]
     assert dispatch(["quickstart", str(data), *words]) == 0
     out = capsys.readouterr().out
@@ -29,7 +29,7 @@ def test_a_folder_becomes_a_report(tmp_path, monkeypatch, capsys):
     assert opened == [Path(page).resolve().as_uri()]
     assert times.startswith("It took ")
     assert [name in times for name in ("features", "train", "crossval", "eval")] == [True] * 4
-    assert verdict == f"Not good enough to use: {RANDOM}; {DRAWN}."
+    assert verdict == f"Not good enough to use: {RANDOM}."
     (folds,) = Path("crossval").glob("*/crossval.html")
     assert folds.parent.name == Path(page).parents[1].name  # the run's, so that no other data set's takes its place
     assert f"\n{folds}\n" in out
