@@ -21,6 +21,7 @@ from typing import TypeVar
 import numpy as np
 
 from base.machine.processors import usable_processors
+from base.progress import passing_bar
 
 CONFIDENCE = 0.95
 INTERVAL = "Bayesian bootstrap over people, with an imaginary person at each end"
@@ -110,7 +111,8 @@ def in_stacks(
     if len(starts) == 1:  # where clips are few, threads would take longer than the work
         return dict(draw_stack(0))
     with ThreadPoolExecutor(usable_processors()) as threads:
-        stacks = list(threads.map(draw_stack, starts))
+        drawn = threads.map(draw_stack, starts)
+        stacks = list(passing_bar(iterable=drawn, total=len(starts), desc="resampling", unit="stack", delay=2))
     return {name: np.concatenate([values[name] for values in stacks]) for name in (stacks[0] if stacks else ())}
 
 
