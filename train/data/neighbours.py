@@ -88,7 +88,8 @@ class Neighbours:
         """Returns the distances of N clips with `features` (N, 12, D) and `mask` bool (N, 12)."""
         points = self.place(pool(features, mask))
         chunks = (points[start : start + _ROWS] for start in range(0, len(points), _ROWS))
-        nearest = np.concatenate([_nearest(_distances(chunk, self.points)) for chunk in chunks])
+        others = _aside(self.points)
+        nearest = np.concatenate([_nearest(chunk, _compared(chunk, others)) for chunk in chunks])
         nearest = (nearest / self.limits[:, None]).max(axis=1)
         mean = nearest.mean(axis=1)
         near = mean < self.apart
@@ -163,14 +164,14 @@ def _left_out(points: np.ndarray, people: Sequence[tuple[str, str]]) -> tuple[np
     """
     names = np.unique(np.array(people), return_inverse=True)[1].reshape(-1, 2)
     strangers, any_other = np.full((2, *points.shape[:2]), np.nan)
-    rows = np.unique(np.linspace(0, len(points) - 1, MOST_LEFT_OUT).astype(int))
+    rows, others = np.unique(np.linspace(0, len(points) - 1, MOST_LEFT_OUT).astype(int)), _aside(points)
     for start in range(0, len(rows), _ROWS):
         chunk = rows[start : start + _ROWS]
-        distances = _distances(points[chunk], points)
-        distances[np.arange(len(chunk)), :, chunk] = np.inf
-        any_other[chunk] = _finite(_nearest(distances).mean(axis=2))
-        distances[np.broadcast_to(_share_people(names[chunk], names)[:, None], distances.shape)] = np.inf
-        strangers[chunk] = _finite(_nearest(distances).mean(axis=2))
+        compared = _compared(points[chunk], others)
+        compared[:, np.arange(len(chunk)), chunk] = np.inf
+        any_other[chunk] = _finite(_nearest(points[chunk], compared.copy()).mean(axis=2))
+        compared[:, _share_people(names[chunk], names)] = np.inf
+        strangers[chunk] = _finite(_nearest(points[chunk], compared).mean(axis=2))
     return strangers, any_other
 
 
@@ -183,12 +184,26 @@ def _share_people(people: np.ndarray, others: np.ndarray) -> np.ndarray:
     return (people[:, None, :, None] == others[None, :, None, :]).any(axis=(2, 3))
 
 
-def _distances(points: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Returns the Euclidean distances float32 (N, 4, T), written out because detection starts without SciPy."""
-    squares = np.square(points).sum(axis=2)[:, :, None] + np.square(others).sum(axis=2).T
-    return np.sqrt(np.maximum(squares - 2 * np.einsum("nba,tba->nbt", points, others, optimize=True), 0))
+def _aside(others: np.ndarray) -> np.ndarray:
+    """Returns `others` (T, 4, 64) as `_compared` takes them, (4, 65, T): minus twice each, and its squared length."""
+    return np.concatenate([-2 * others, np.square(others).sum(axis=2)[..., None]], axis=2).transpose(1, 2, 0).copy()
 
 
-def _nearest(distances: np.ndarray) -> np.ndarray:
-    """Returns the smallest distances along the last axis in ascending order, (N, 4, 3), fewer of fewer."""
-    return np.sort(np.partition(distances, min(NEAREST, distances.shape[-1]) - 1, axis=-1)[..., :NEAREST], axis=-1)
+def _compared(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Returns squared Euclidean distances of `points` (N, 4, 64) less the points' own squared lengths, (4, N, T).
+
+    One product of matrices: detection starts without SciPy, and each further look at all of them would take as long.
+    """
+    return np.concatenate([points, np.ones_like(points[..., :1])], axis=2).transpose(1, 0, 2) @ others
+
+
+def _nearest(points: np.ndarray, compared: np.ndarray) -> np.ndarray:
+    """Returns the smallest distances in ascending order, (N, 4, 3), fewer of fewer; takes them out of `compared`."""
+    blocks, rows = np.indices(compared.shape[:2])
+    smallest = []
+    for _ in range(min(NEAREST, compared.shape[2])):
+        at = compared.argmin(axis=2)
+        smallest.append(compared[blocks, rows, at])
+        compared[blocks, rows, at] = np.inf
+    squares = np.stack(smallest, axis=-1).transpose(1, 0, 2) + np.square(points).sum(axis=2)[..., None]
+    return np.sqrt(np.maximum(squares, 0))
