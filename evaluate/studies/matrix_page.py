@@ -68,13 +68,15 @@ def sentences(found: Matrix) -> Iterator[str]:
     places = {True: "On the test parts of data sets that it was trained on", False: "On other data sets"}
     for inside, words in places.items():
         cells = [cell for cell in found.cells if cell.inside == inside and cell.clips is not None]
-        areas = [cell.measures["roc_auc"].value for cell in cells]
-        known = [area for area in areas if area is not None]
+        areas = [cell.measures["roc_auc"] for cell in cells]
+        known = [area.value for area in areas if area.value is not None]
         pairs = [cell.paired.share.value for cell in cells if cell.paired.share.value is not None]
         if not known:
             continue
         paired = f", and scores {_span(pairs)} of fakes above their real counterpart" if pairs else ""
-        yield f"{words}, a head reaches ROC AUC {_span(known, '.2f')}{paired}."
+        bare = sum(area.value is not None and not ends(area) for area in areas)
+        few = f"; {bare} of these {len(known)} areas have no interval, for so few people are tested" if bare else ""
+        yield f"{words}, a head reaches ROC AUC {_span(known, '.2f')}{paired}{few}."
     far = [cell.unlike for cell in found.cells if not cell.inside and cell.unlike is not None]
     if far:
         yield f"Of the clips of other data sets, where that is known, {_span(far)} are too unlike to be called."

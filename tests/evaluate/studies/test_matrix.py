@@ -14,7 +14,11 @@ from cache.schema import FAKE, TEST, TRAIN
 from evaluate.__main__ import main
 from evaluate.report.stage import ReportConfig, write_report
 from evaluate.results.read import read_results
+from evaluate.stats.bootstrap import Measure
 from evaluate.stats.metrics import evaluate
+from evaluate.stats.pairs import PairedShare
+from evaluate.studies.matrix import Cell, Matrix
+from evaluate.studies.matrix_page import sentences
 from evaluate.studies.protocols import ProtocolsConfig, protocols
 from tests.evaluate.report.test_report import Reader
 from tests.stores import pairs, write_features
@@ -116,6 +120,14 @@ def test_people_of_two_data_sets_who_are_the_same_are_leaks(few_epochs, tmp_path
     printed = capsys.readouterr().out
     assert "ROC AUC, trained on  on a" in printed
     assert "On other data sets, a head reaches ROC AUC" in printed
+
+
+@pytest.mark.parametrize(("ends", "told"), [((None, None), True), ((0.6, 0.8), False)])
+def test_areas_without_an_interval_are_counted_in_the_sentence(ends, told):
+    undefined = PairedShare(Measure(None, None, None), 0, 0)
+    cell = Cell("a", "a", True, 10, 5, 2, 1, {"roc_auc": Measure(0.7, *ends)}, None, undefined, None, [], [])
+    (said,) = sentences(Matrix([cell], {}, []))
+    assert said.endswith("; 1 of these 1 areas have no interval, for so few people are tested.") == told
 
 
 def test_scores_of_another_detector_are_a_row(few_epochs, tmp_path):
