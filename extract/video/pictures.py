@@ -21,7 +21,7 @@ BRANDS = {"AVIF": {b"avif", b"avis"}, "HEIF": {b"heic", b"heix", b"heim", b"heis
 """What the pictures of phones say that they are, after `ftyp`: the format whose brand comes first."""
 START = 32
 """Bytes that tell a picture's format."""
-_LACKS = "and {} is not installed; pip install '{}', or save it as PNG, JPEG or WebP"
+_LACKS = "and {} is not installed; pip install {}, or save it as PNG, JPEG or WebP"
 
 
 def is_picture(path: Path) -> bool:
@@ -85,7 +85,7 @@ def _check_start(path: Path, name: str) -> str:
     if not format:
         raise ClipError("not_a_picture", f"{name} is not a picture that is read here; save it as PNG, JPEG or WebP")
     if format == "HEIF" and not _reads_heic():
-        raise ClipError("not_a_picture", f"{name} is a HEIC picture, {_LACKS.format('pillow-heif', 'reelcheck[heic]')}")
+        raise ClipError("not_a_picture", f"{name} is a HEIC picture, {_LACKS.format('the extra heic', 'pillow-heif')}")
     if format == "AVIF" and not features.check("avif"):
         raise ClipError("not_a_picture", f"{name} is an AVIF picture, {_LACKS.format('libavif', 'pillow')}")
     if format == "WEBP" and path.stat().st_size < int.from_bytes(start[4:8], "little"):

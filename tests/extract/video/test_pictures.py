@@ -178,7 +178,7 @@ def test_without_the_extra_a_heic_picture_names_it(tmp_path, monkeypatch):
     pictures._reads_heic.cache_clear()
     error = failure(tmp_path / "a.heic")
     assert error.reason == (
-        "a.heic is a HEIC picture, and pillow-heif is not installed; pip install 'reelcheck[heic]', or save it as PNG, "
+        "a.heic is a HEIC picture, and the extra heic is not installed; pip install pillow-heif, or save it as PNG, "
         "JPEG or WebP"
     )
     monkeypatch.undo()
