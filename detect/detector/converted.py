@@ -92,7 +92,8 @@ def converted(engine: str, key: Mapping[str, object], build: Callable[[], "keras
                 ) from None
 
     with kept(_key(engine, key), write) as folder:
-        return load_network(folder / f"{NETWORK}{FORMATS[engine].suffix}", engine)
+        way_out = f"remove {folder}, and it is made again"
+        return load_network(folder / f"{NETWORK}{FORMATS[engine].suffix}", engine, way_out)
 
 
 def is_converted(engine: str, key: Mapping[str, object]) -> bool:

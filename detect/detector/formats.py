@@ -156,8 +156,8 @@ FORMATS = {
 }
 
 
-def load_network(path: Path, format: str) -> Network:
-    """Returns the network in the file `path`; a UserError if it holds none."""
+def load_network(path: Path, format: str, way_out: str = "export it again") -> Network:
+    """Returns the network in the file `path`; a UserError, with the `way_out`, if it holds none."""
     try:
         network = FORMATS[format].read(path)
     except ImportError as error:
@@ -166,14 +166,14 @@ def load_network(path: Path, format: str) -> Network:
         ) from None
     except Exception as error:  # noqa: BLE001 - each runtime has errors of its own
         reason = str(error).strip().split("\n")[0]
-        raise UserError(f"{path} cannot be loaded as {format} ({reason}); export it again.") from None
+        raise UserError(f"{path} cannot be loaded as {format} ({reason}); {way_out}.") from None
 
     def run(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         try:
             return network(inputs)
         except Exception as error:  # noqa: BLE001 - as above
             reason = str(error).strip().split("\n")[0]
-            raise UserError(f"{path} cannot judge {' and '.join(inputs)} ({reason}); export it again.") from None
+            raise UserError(f"{path} cannot judge {' and '.join(inputs)} ({reason}); {way_out}.") from None
 
     return run
 

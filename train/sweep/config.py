@@ -1,6 +1,6 @@
 """The config of a sweep, and the checks of its ranges."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,7 +9,7 @@ from base.errors import UserError
 from base.flags import option
 from train.data.folds import FOLDS
 from train.data.split import SplitConfig, split_choices
-from train.data.training_set import DataConfig, Features
+from train.data.training_set import Features
 from train.fit import FitConfig, as_in_fit, check
 from train.heads.architectures import HEADS, Start
 from train.runs.live import Log, log_option
@@ -83,18 +83,6 @@ class SweepConfig:
     jobs: int = option(1, "shapes of heads trained at once, each in a process of its own")
 
     @property
-    def data_config(self) -> DataConfig:
-        """The fields that decide the clips."""
-        return DataConfig(self.features, self.same_people, self.data_set_weights)
-
-    @property
-    def split_config(self) -> SplitConfig:
-        """The fields that decide the split."""
-        return SplitConfig(
-            self.split, self.split_seed, self.val, self.split_csv, self.test, self.kinds, self.leave_out_kind
-        )
-
-    @property
     def space(self) -> "Space":
         """The fields that decide what is tried."""
         from train.sweep.study import Space
@@ -116,11 +104,9 @@ class SweepConfig:
 
     def fit_config(self, values: dict[str, Any], seed: int) -> FitConfig:
         """Returns the config that repeats the trial with `values` and `seed`."""
-        shared = ("features", "runs", "split", "split_csv", "split_seed", "val", "test", "dense", "start", "batch")
-        shared += ("epochs", "patience", "same_people", "data_set_weights", "kinds", "leave_out_kind")
-        return FitConfig(
-            **{name: getattr(self, name) for name in shared}, components=self.components, seed=seed, **values
-        )
+        own = {field.name for field in fields(self)} - {*VALUES, "name", "seed", "log"}
+        shared = {field.name: getattr(self, field.name) for field in fields(FitConfig) if field.name in own}
+        return FitConfig(**shared, seed=seed, **values)
 
 
 def require_sensible(config: SweepConfig) -> None:

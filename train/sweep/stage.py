@@ -81,12 +81,17 @@ def _say_what_ranks(config: SweepConfig, training_set: TrainingSet) -> None:
 
 
 def _training_set(config: SweepConfig) -> TrainingSet:
-    return _gathered(config.data_config, config.split_config)
+    return _gathered(*_clips_of(config))
 
 
 def _ranking_sets(config: SweepConfig) -> list[TrainingSet]:
     """Returns the clips with the parts that trials are trained and ranked on: one set, or one for each fold."""
-    return _dealt(config.data_config, config.split_config, config.folds or 1)
+    return _dealt(*_clips_of(config), config.folds or 1)
+
+
+def _clips_of(config: SweepConfig) -> tuple[DataConfig, SplitConfig]:
+    every = config.fit_config({}, config.seed)
+    return every.data_config, every.split_config
 
 
 @functools.lru_cache(maxsize=1)

@@ -166,6 +166,16 @@ def test_what_cannot_be_converted_is_run_by_keras(run, empty, monkeypatch):
     assert np.array_equal(score(run, "auto"), score(run, "keras"))
 
 
+def test_a_kept_network_that_its_runtime_refuses_is_to_be_removed(empty, monkeypatch):
+    def refused(_):
+        raise RuntimeError("written by a later version")
+
+    monkeypatch.setitem(FORMATS, "openvino", dataclasses.replace(FORMATS["openvino"], read=refused))
+    head = build_head(HeadConfig("mean", 8, 0.3, 8, start="nothing"), SIZE)
+    with pytest.raises(UserError, match=r"\(written by a later version\); remove .*, and it is made again\.$"):
+        converted("openvino", {"head": "refused"}, lambda: head)
+
+
 def test_a_conversion_with_other_numbers_is_not_used(run, empty, monkeypatch):
     monkeypatch.setattr(
         "detect.detector.load.converted",
