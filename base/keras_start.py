@@ -1,7 +1,6 @@
 """Starting Keras, the same on every machine, and keeping off the terminal what its C code prints."""
 
 import contextlib
-import gc
 import importlib.util
 import logging
 import os
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from base.errors import UserError
-from base.machine.memory import lack_of_address_space, out_of_memory, shortage
+from base.machine.memory import lack_of_address_space, no_garbage_collection, out_of_memory, shortage
 from base.machine.processors import processor_limit
 from base.progress import doing
 
@@ -65,7 +64,7 @@ def start_keras(supported: tuple[str, ...] = BACKENDS) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own remarks, also those of a later moment
     with doing(f"starting {backend()}", shown="keras" not in sys.modules), quiet_stderr():
         try:
-            with _no_garbage_collection():
+            with no_garbage_collection():
                 import keras
         except (ImportError, ValueError, AttributeError, OSError) as error:
             if out_of_memory(error):
@@ -84,18 +83,6 @@ def start_keras(supported: tuple[str, ...] = BACKENDS) -> None:
         keras.ops.zeros(())
     # It counts how often it had to compile anew, which is right where several networks are used.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-
-
-@contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Looks for no garbage in the block: an import makes hundreds of thousands of objects, and none of them is any."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _require_not_forked() -> None:

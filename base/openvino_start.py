@@ -3,6 +3,8 @@
 import sys
 from typing import Any
 
+from base.machine.memory import no_garbage_collection
+
 
 def start_openvino() -> Any:
     """Imports OpenVINO and returns the package; raises ImportError if it is not installed.
@@ -11,6 +13,7 @@ def start_openvino() -> Any:
     processes that look for a server, for three seconds each where nothing answers, and writes into the home folder.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # pyright: ignore[reportArgumentType] - so its import fails
-    import openvino  # noqa: TID251 - here alone
+    with no_garbage_collection():
+        import openvino  # noqa: TID251 - here alone
 
     return openvino

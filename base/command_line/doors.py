@@ -7,6 +7,7 @@ from typing import Any
 
 from base.command_line.parse import parse_flags
 from base.errors import UserError
+from base.machine.memory import no_garbage_collection
 from base.progress import doing, show
 from base.verbs import VERBS
 
@@ -18,7 +19,7 @@ def load(place: str) -> Any:
     """Returns what `place`, "module:name", stands for, and imports that module."""
     module, _, name = place.partition(":")
     home = "" if module.startswith("reelcheck.") else STAGES
-    with doing("starting"):
+    with doing("starting"), no_garbage_collection():
         return getattr(importlib.import_module(home + module), name)
 
 
