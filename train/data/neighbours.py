@@ -3,6 +3,7 @@
 Sun et al., "Out-of-distribution detection with deep nearest neighbors", ICML 2022.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -88,12 +89,16 @@ class Neighbours:
         """Returns the distances of N clips with `features` (N, 12, D) and `mask` bool (N, 12)."""
         points = self.place(pool(features, mask))
         chunks = (points[start : start + _ROWS] for start in range(0, len(points), _ROWS))
-        others = _aside(self.points)
-        nearest = np.concatenate([_nearest(chunk, _compared(chunk, others)) for chunk in chunks])
+        nearest = np.concatenate([_nearest(chunk, _compared(chunk, self._others)) for chunk in chunks])
         nearest = (nearest / self.limits[:, None]).max(axis=1)
         mean = nearest.mean(axis=1)
         near = mean < self.apart
         return Distances(np.where(near, mean / self.near, mean), nearest[:, 0], near, self.people, points)
+
+    @functools.cached_property
+    def _others(self) -> np.ndarray:
+        """The points as each clip of a stream is compared with them."""
+        return _aside(self.points)
 
     def place(self, pooled: np.ndarray) -> np.ndarray:
         """Returns the points float32 (N, 4, 64) of clips with mean features (N, D)."""
