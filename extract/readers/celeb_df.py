@@ -37,16 +37,16 @@ def read_celeb_df(found: Found) -> Dataset:
     records = read_branches(found, BRANCHES)
     if not records:
         raise UserError(f"{found.base} holds no videos in {' or '.join(CELEB_DF)}; unpack the data set there.")
-    tested = _read_test_list(found.base / TEST_LIST, {_listed_name(record): record for record in records})
+    tested = _read_test_list(found.base / TEST_LIST, {_bare(record.id): record for record in records})
     parted = link_sources(records)
     if tested:
         parted = [replace(record, part="test" if record.id in tested else "train") for record in parted]
     return make_dataset(found, parted)
 
 
-def _listed_name(record: VideoRecord) -> str:
-    """Returns the name of `record` on the official list: that of its video."""
-    return f"{record.id}.mp4" if record.fps else record.id
+def _bare(name: str) -> str:
+    """Returns `name` as the list and a clip have it in common: where clips lie as frames, it may name their videos."""
+    return name.removesuffix(".mp4")
 
 
 def _read_test_list(path: Path, records: Mapping[str, VideoRecord]) -> set[str]:
@@ -57,13 +57,13 @@ def _read_test_list(path: Path, records: Mapping[str, VideoRecord]) -> set[str]:
         text = read_text(path)
     lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     listed = {_listed_id(words, f"{path}, line {number}", records): number for number, words in lines}
-    absent = [name for name in listed if name not in records]
+    absent = [name for name in listed if _bare(name) not in records]
     if absent:
         raise UserError(
             f"{path} names {len(absent)} of {len(listed)} videos that do not exist, the first {shown(absent[0])}; "
             "complete the data set, or remove these lines."
         )
-    return {records[name].id for name in listed}
+    return {records[_bare(name)].id for name in listed}
 
 
 def _listed_id(words: list[str], where: str, records: Mapping[str, VideoRecord]) -> str:
@@ -74,7 +74,8 @@ def _listed_id(words: list[str], where: str, records: Mapping[str, VideoRecord])
     except ValueError:
         raise UserError(f"{where} names {shown(words[1])}, which is outside the data set; remove the line.") from None
     name = "/".join(parts)
-    if name in records and records[name].label != 1 - int(words[0]):
+    record = records.get(_bare(name))
+    if record and record.label != 1 - int(words[0]):
         raise UserError(
             f"{where} calls {shown(name)} {'real' if words[0] == '1' else 'fake'}, but its folder says otherwise."
         )

@@ -8,6 +8,7 @@ from base.errors import UserError
 from cache.schema import FAKE, REAL
 from extract.readers.celeb_df import TEST_LIST
 from extract.readers.layouts import read_dataset
+from tests.extract.readers.trees import numbered
 
 CLIPS = (
     "Celeb-real/id0_0000.mp4",
@@ -41,6 +42,16 @@ def test_names_give_labels_identities_and_sources(tmp_path):
     real = found["YouTube-real/00007.mp4"]
     assert (real.label, real.target, real.donor, real.source) == (REAL, "", "", "")
     assert real.size == len(real.id)
+
+
+@pytest.mark.parametrize("suffix", ["", ".mp4"])
+def test_the_list_names_frames_by_themselves_or_by_their_video(tmp_path, suffix):
+    names = (*numbered("Celeb-real/id0_0000"), *numbered("Celeb-synthesis/id0_id1_0000"))
+    found = read_celeb_df(plant(tmp_path, names, f"1 Celeb-real/id0_0000{suffix}\n")).records
+    assert [(record.id, record.part) for record in found] == [
+        ("Celeb-real/id0_0000", "test"),
+        ("Celeb-synthesis/id0_id1_0000", "train"),
+    ]
 
 
 def test_the_list_says_one_for_real_and_may_lack_its_last_newline(tmp_path):
