@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.results.about_run import RANDOM, AboutRun, MeasuredArea
+from evaluate.results.about_run import DRAWN, RANDOM, AboutRun, MeasuredArea
 from evaluate.studies import cross_validation
 from evaluate.studies.cross_validation import CrossvalConfig
 from reelcheck.cli import dispatch
@@ -40,6 +40,7 @@ AREA = MeasuredArea(0.9, 0.8, 0.95, 100)
 
 @pytest.mark.parametrize(("about", "said"), [
     (AboutRun(("x",), AREA, doubts=(RANDOM,)), "Not good enough to use: the backbone has random weights"),
+    (AboutRun(("x",), AREA, doubts=(RANDOM, DRAWN)), f"Not good enough to use: {RANDOM}; {DRAWN}."),
     (AboutRun(("x",)), "nobody knows"),
     (AboutRun(("x",), dataclasses.replace(AREA, value=None)), "nobody knows"),
     (AboutRun(("x",), dataclasses.replace(AREA, low=0.5)), "Not good enough to use: of its 100 test clips, a fake "

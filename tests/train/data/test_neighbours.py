@@ -1,5 +1,7 @@
 """How far clips lie from the training clips."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,21 @@ def test_a_clip_of_train_is_known_again_and_no_other():
     assert (neighbours.distances(clips.features, clips.mask).nearest < SAME).all()
     other = clips.features + np.random.default_rng(1).normal(0, 0.3, clips.features.shape).astype(np.float16)
     assert not (neighbours.distances(other, clips.mask).nearest < SAME).any()
+
+
+@pytest.mark.parametrize("kept", [2, PEOPLE * EACH])  # fewer than the three nearest, and all
+def test_distances_are_euclidean_to_the_three_nearest_in_the_furthest_block(kept):
+    clips = footage()
+    found, _ = found_in(clips, names())
+    points = found.points[:kept]
+    points[-1] = points[0]  # the same clip twice
+    neighbours = replace(found, points=points, limits=np.array([1, 2, 3, 4], np.float32), apart=0.0)
+    some = footage(seed=1)
+    apart = neighbours.place(some.features.astype(float).mean(axis=1))[:, :, None] - points.transpose(1, 0, 2)
+    by_block = np.sort(np.linalg.norm(apart, axis=-1), axis=-1)[..., :3] / np.array([1, 2, 3, 4])[:, None]
+    measured = neighbours.distances(some.features, some.mask)
+    np.testing.assert_allclose(measured.mean, by_block.max(axis=1).mean(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(measured.nearest, by_block.max(axis=1)[:, 0], rtol=1e-4)
 
 
 def test_clips_of_test_are_measured_to_those_of_train_and_dropped_ones_are_not():
