@@ -64,7 +64,7 @@ def test_a_signal_ends_the_page_with_its_status_at_once_while_a_clip_is_judged(s
     words = page.log.read_text()
     assert "Traceback" not in words
     assert "lost sys.stderr" not in words
-    # Who looks at a clip reads nothing of it: what the system does not take in his place is cut off after three seconds.
+    # Who looks at a clip reads nothing of it: what the system does not take for them is cut off after three seconds.
     cut = "Cancel 0 running task(s), timeout graceful shutdown exceeded\n"
     usual = words.replace("Invalid HTTP request received.\n", "").replace(cut, "", 1)
     assert usual in ("", "interrupted; finished work is kept.\n")
